@@ -1,0 +1,182 @@
+"""The seams of the agent: the values that cross them and the Protocols behind which the device's hands stand.
+
+Each port has a real adapter and a simulated one, and both pass the same tests (STYLE 16). Nothing here does anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from surefoot_shared.messages import Lease, MetadataVersions, RunningProof, Sample
+from surefoot_shared.release import Manifest, TargetNote
+from surefoot_shared.status import Check, Intent, SlotName, SlotState
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A verified assignment: what the director wants and the image repository allows. The recorded install decision."""
+
+    assignment: str
+    component: str
+    seq: int
+    intent: Intent
+    digest: str
+    """sha256 of the manifest."""
+    manifest_size: int
+    note: TargetNote
+    activate: bool = True
+    windows: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An assignment of this device that verification refused: it becomes the outcome `refused`, with the reason."""
+
+    assignment: str
+    component: str
+    seq: int
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What verified metadata says now. A component without a wish or refusal has no assignment: nothing is wanted."""
+
+    wishes: tuple[Wish, ...]
+    refusals: tuple[Refusal, ...]
+    director_version: int
+    image: MetadataVersions
+    director: MetadataVersions
+    signed_at: str
+    halt_epoch: int = 0
+    halted: tuple[str, ...] = ()
+    """Digests that must not be downloaded, staged or switched to."""
+
+
+class Trust(Protocol):
+    """Verifies in a short-lived child process; raises UntrustedRelease, changes only its own metadata folder."""
+
+    def decide(self, bundle: bytes) -> Decision: ...
+    def halt(self, metadata: bytes) -> tuple[int, tuple[str, ...]]: ...
+    def versions(self) -> tuple[MetadataVersions, MetadataVersions]: ...
+    def committed(self, note: TargetNote) -> None:
+        """Raise the floors: called once a release has proved itself healthy and is committed."""
+
+
+class BootControl(Protocol):
+    """RAUC's custom-backend verbs plus the trial. Every write is durable when the call returns, and may be repeated."""
+
+    def current(self) -> SlotName:
+        """The slot that really runs now (for a directory slot: where the link points)."""
+
+    def primary(self) -> SlotName:
+        """The slot that the next start will enter."""
+
+    def state(self, slot: SlotName) -> SlotState: ...
+    def set_state(self, slot: SlotName, state: SlotState) -> None: ...
+    def arm_trial(self, slot: SlotName) -> None:
+        """Make the next start enter `slot` on trial. Read `primary()` back: a switch may silently not take."""
+
+    def set_primary(self, slot: SlotName) -> None:
+        """Enter `slot` from now on, no trial: commit of a trial, or the way back."""
+
+
+class Slots(Protocol):
+    """The two copies of one component's tree."""
+
+    def path(self, slot: SlotName) -> Path: ...
+    def installed(self, slot: SlotName) -> Manifest | None:
+        """The manifest of a slot that was written whole and sealed, else None."""
+
+    def digest(self, slot: SlotName) -> str | None: ...
+    def room(self, size_bytes: int, inodes: int, slot: SlotName) -> None:
+        """Raise InstallFailed(no_space) unless the tree fits, before the first byte is written."""
+
+    def begin(self, slot: SlotName, manifest: Manifest, raw: bytes) -> None:
+        """Unseal the slot, drop what the manifest does not list, keep files that already match (resume)."""
+
+    def missing(self, slot: SlotName) -> Sequence[str]:
+        """Paths still to be written."""
+
+    def write(self, slot: SlotName, path: str, chunks: Callable[[], Sequence[bytes]]) -> None: ...
+    def seal(self, slot: SlotName) -> None:
+        """Read everything back, verify every hash, fsync, mark whole; raises InstallFailed(slot_corrupt)."""
+
+    def clear(self, slot: SlotName) -> None: ...
+
+
+Progress = Callable[[int, int], None]
+"""(bytes in place, bytes in all); called now and then while downloading."""
+
+
+class Downloader(Protocol):
+    """Fills a slot from the cheapest source that works. Raises Unreachable (retry) or InstallFailed (give up)."""
+
+    def manifest(self, wish: Wish, lease: Lease) -> bytes: ...
+    def fill(
+        self,
+        wish: Wish,
+        manifest: Manifest,
+        slot: SlotName,
+        lease: Lease,
+        progress: Progress,
+        stop: Callable[[], bool],
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class Running:
+    """The application's process, as the kernel shows it."""
+
+    start_id: str
+    """New for every start: the activation id of a directory slot."""
+    pid: int
+    slot: SlotName
+    executable: str
+    directory: str
+    uptime_s: float
+
+
+class ApplicationControl(Protocol):
+    """Starts, stops and owns the application's process by slot and pid; survives the agent's death."""
+
+    def start(self, slot: SlotName, manifest: Manifest) -> Running: ...
+    def stop(self) -> None: ...
+    def running(self) -> Running | None:
+        """The live process, adopted after a restart of the agent, proved by /proc to run from its slot."""
+
+    def tend(self) -> None:
+        """Restart a dead application with back-off; called about once a second."""
+
+    def log_tail(self, lines: int = 40) -> str: ...
+    def endpoint(self) -> Mapping[str, str]:
+        """Values for `{…}` in check urls: metrics_port."""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    name: str
+    required: bool
+    result: Check
+    message: str
+    measured: Mapping[str, float] = field(default_factory=dict)
+
+
+class Health(Protocol):
+    """Runs every check of a manifest once; no check stops another, each has its timeout."""
+
+    def run(self, manifest: Manifest, baseline: Mapping[str, float]) -> Sequence[CheckResult]: ...
+    def baseline(self, manifest: Manifest) -> Mapping[str, float]:
+        """Measure what runs now, just before an update."""
+
+
+class Telemetry(Protocol):
+    def sample(self, component: str, digest: str | None, slot: SlotName | None) -> Sequence[Sample]: ...
+
+
+class Proof(Protocol):
+    def __call__(self, running: Running, digest: str, soak_s: float) -> RunningProof: ...

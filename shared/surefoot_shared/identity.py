@@ -1,0 +1,81 @@
+"""The device's key: makes it, signs hello, events and token requests with it, and checks such signatures.
+
+The same P-256 key is behind the client certificate and these signatures, so a stolen broker password or a proxy cannot
+speak for a device. Signatures are ECDSA with SHA-256 over "surefoot-<kind>-v1", a zero byte and the payload text; the
+prefix keeps a signature made for one kind of message from passing as another. Source: FIPS 186-5; DESIGN §4.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from enum import Enum
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from surefoot_shared.errors import ConfigError, Invalid
+from surefoot_shared.messages import Sealed
+
+DeviceKey = ec.EllipticCurvePrivateKey
+DevicePublicKey = ec.EllipticCurvePublicKey
+
+
+class SealKind(str, Enum):
+    HELLO = "hello"
+    EVENT = "event"
+    TOKEN = "token"
+
+
+def generate_key() -> DeviceKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def key_to_pem(key: DeviceKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def key_from_pem(pem: bytes) -> DeviceKey:
+    """Load an unencrypted P-256 key; raises ConfigError where it is anything else."""
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError) as error:
+        raise ConfigError("config_invalid", "The device key cannot be read.", "Enrol the device again.") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ConfigError("config_invalid", "The device key is not an EC key.", "Enrol the device again.")
+    return key
+
+
+def public_to_pem(key: DevicePublicKey) -> bytes:
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def public_from_pem(pem: bytes) -> DevicePublicKey:
+    key = serialization.load_pem_public_key(pem)
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise Invalid("malformed", "The device's public key is not an EC key.")
+    return key
+
+
+def seal(kind: SealKind, payload: bytes, key: DeviceKey) -> Sealed:
+    """Sign the payload; the text travels as it was signed, so no canonical form is needed."""
+    signature = key.sign(_message(kind, payload), ec.ECDSA(hashes.SHA256()))
+    return Sealed(payload=payload.decode(), signature=base64.b64encode(signature).decode())
+
+
+def open_sealed(kind: SealKind, sealed: Sealed, key: DevicePublicKey) -> bytes:
+    """Return the payload of a genuine envelope, or raise Invalid."""
+    payload = sealed.payload.encode()
+    try:
+        signature = base64.b64decode(sealed.signature, validate=True)
+        key.verify(signature, _message(kind, payload), ec.ECDSA(hashes.SHA256()))
+    except (InvalidSignature, binascii.Error, ValueError) as error:
+        raise Invalid("malformed", f"The {kind.value} is not signed with this device's key.") from error
+    return payload
+
+
+def _message(kind: SealKind, payload: bytes) -> bytes:
+    return b"surefoot-" + kind.value.encode() + b"-v1\x00" + payload

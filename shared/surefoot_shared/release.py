@@ -1,0 +1,206 @@
+"""The release manifest: what a release is, file by file, how it is started, and what it must prove in probation.
+
+The manifest's sha256 is the release's digest everywhere (wire, database, slots, console). It is itself a TUF target, so
+whoever holds verified metadata can check every byte of a release from any source. Format 1; golden file in tests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from surefoot_shared import wire
+from surefoot_shared.errors import Invalid, UntrustedRelease
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+MANIFEST_LIMIT_BYTES = 16 * 1024 * 1024
+"""About 100,000 files; larger trees are images."""
+
+
+class SlotKind(str, Enum):
+    TREE = "tree"
+    IMAGE = "image"
+
+
+class CheckKind(str, Enum):
+    PROCESS = "process"
+    HTTP = "http"
+    CAMERA = "camera"
+    TCP = "tcp"
+    METRIC = "metric"
+    COMMAND = "command"
+
+
+@dataclass(frozen=True)
+class TreeFile:
+    """One regular file: `path` relative with forward slashes, `mode` 0o644 or 0o755, size in bytes."""
+
+    path: str
+    mode: int
+    size: int
+    sha256: str
+
+    def __post_init__(self) -> None:
+        check_tree_path(self.path)
+        if self.mode not in (0o644, 0o755):
+            raise ValueError(f"{self.path}: mode {self.mode:o} is not 644 or 755")
+        if self.size < 0 or not SHA256.fullmatch(self.sha256):
+            raise ValueError(f"{self.path}: size or sha256 is malformed")
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """One check. `k` of the last `n` results must pass; `required` ones decide, wanted ones are reported.
+
+    `params` by kind: process {}; http {url, status=200}; camera {url, min_fps, max_frame_age_s}: url is the
+    application's Prometheus endpoint, and `{metrics_port}` in a url stands for the port the device assigned.
+    """
+
+    name: str
+    kind: CheckKind
+    required: bool = True
+    interval_s: float = 1.0
+    timeout_s: float = 2.0
+    k: int = 1
+    n: int = 1
+    params: Mapping[str, str | float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ValueError(f"check name {self.name!r} is malformed")
+        if not 1 <= self.k <= self.n <= 100 or not 0 < self.timeout_s <= 300 or not 0 < self.interval_s <= 300:
+            raise ValueError(f"check {self.name}: k, n, interval_s or timeout_s is out of range")
+
+
+@dataclass(frozen=True)
+class Probation:
+    """startup_s: failures do not count yet. steady: passes in a row that end startup. soak_s: minutes, never hours."""
+
+    startup_s: float = 30.0
+    steady: int = 3
+    soak_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.startup_s <= 1800 or not 1 <= self.steady <= 100 or not 0 <= self.soak_s <= 3600:
+            raise ValueError("probation: startup_s, steady or soak_s is out of range")
+
+
+@dataclass(frozen=True)
+class Application:
+    """How the device starts the component. argv[0] is a path inside the tree; the directory is the slot."""
+
+    argv: tuple[str, ...]
+    stop_s: float = 5.0
+    """Seconds between SIGTERM and SIGKILL."""
+
+    def __post_init__(self) -> None:
+        if not self.argv or not 0 < self.stop_s <= 300:
+            raise ValueError("application: argv is empty or stop_s is out of range")
+        check_tree_path(self.argv[0])
+
+
+@dataclass(frozen=True)
+class Manifest:
+    component: str
+    version: str
+    counter: int
+    svn: int
+    hw: tuple[str, ...]
+    files: tuple[TreeFile, ...]
+    application: Application | None = None
+    checks: tuple[HealthCheck, ...] = ()
+    probation: Probation = Probation()
+    slot: SlotKind = SlotKind.TREE
+    notes: str = ""
+    v: int = 1
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.component) or not VERSION.fullmatch(self.version):
+            raise ValueError("component or version is malformed")
+        if self.counter < 1 or self.svn < 0 or not self.hw:
+            raise ValueError("counter, svn or hw is malformed")
+        folded = [f.path.casefold() for f in self.files]
+        if len(set(folded)) != len(folded):
+            raise ValueError("two paths are the same where upper and lower case are not told apart")
+
+    @property
+    def installed_size_bytes(self) -> int:
+        return sum(f.size for f in self.files)
+
+    @property
+    def inodes(self) -> int:
+        folders = {parent for f in self.files for parent in _parents(f.path)}
+        return len(self.files) + len(folders)
+
+
+def check_tree_path(path: str) -> str:
+    """Return a path that stays inside its tree, or raise ValueError (absolute, `..`, empty part, control character)."""
+    bad = not path or path.startswith("/") or posixpath.normpath(path) != path or "\\" in path
+    if bad or any(part in ("..", ".") for part in path.split("/")) or any(ord(c) < 32 for c in path):
+        raise ValueError(f"{path!r} is not a path inside the tree")
+    return path
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    return wire.encode(manifest)
+
+
+def parse_manifest(raw: bytes) -> Manifest:
+    """Parse verified manifest bytes; raises UntrustedRelease(manifest_malformed)."""
+    try:
+        return wire.decode(Manifest, raw, MANIFEST_LIMIT_BYTES)
+    except Invalid as error:
+        raise UntrustedRelease("manifest_malformed", f"The manifest cannot be read: {error.message}") from error
+
+
+def digest_of(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()
+
+
+def target_path(component: str, version: str) -> str:
+    """The manifest's name in both TUF repositories."""
+    return f"releases/{component}/{version}/manifest.json"
+
+
+def role_name(component: str) -> str:
+    """The delegated TUF role (product line) that signs releases of a component."""
+    return f"rel-{component}"
+
+
+@dataclass(frozen=True)
+class TargetNote:
+    """The `custom` object of an image target: what a device must know before it fetches the manifest."""
+
+    component: str
+    version: str
+    counter: int
+    svn: int
+    hw: tuple[str, ...]
+    slot: SlotKind
+    installed_size_bytes: int
+    inodes: int
+    v: int = 1
+
+
+def note_of(manifest: Manifest) -> TargetNote:
+    return TargetNote(
+        component=manifest.component,
+        version=manifest.version,
+        counter=manifest.counter,
+        svn=manifest.svn,
+        hw=manifest.hw,
+        slot=manifest.slot,
+        installed_size_bytes=manifest.installed_size_bytes,
+        inodes=manifest.inodes,
+    )
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[: i + 1]) for i in range(len(parts))]

@@ -1,0 +1,165 @@
+"""Turn frozen dataclasses into JSON bytes and back, strictly, at the border.
+
+Promises: `decode` either returns a value whose every field has its declared type, or raises Invalid naming the field;
+unknown fields are ignored, unknown versions refused, numbers are finite, nothing larger than `limit_bytes` is parsed.
+Sources: DESIGN §4; RFC 8259.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from enum import Enum
+from typing import TypeVar
+
+from surefoot_shared.errors import Invalid
+
+T = TypeVar("T")
+LIMIT_BYTES = 256 * 1024
+"""Largest message the broker lets through; parsing more would be work for an attacker's benefit."""
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+def encode(value: object) -> bytes:
+    """Serialise a dataclass as compact JSON with sorted keys; enums by value; None and empty fields are kept."""
+    text = json.dumps(to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def to_json(value: object) -> Json:
+    """Return the plain JSON value of a dataclass tree."""
+    if isinstance(value, Enum):
+        return typing.cast(Json, value.value)  # every enum in shared has string values
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): to_json(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [to_json(v) for v in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"{type(value).__name__} has no wire form")
+
+
+def parse(raw: bytes, limit_bytes: int = LIMIT_BYTES) -> dict[str, Json]:
+    """Parse a JSON object; raises Invalid where it is too large, no JSON, or no object."""
+    if len(raw) > limit_bytes:
+        raise Invalid("malformed", f"The message has {len(raw)} bytes; {limit_bytes} are allowed.")
+    try:
+        value = json.loads(raw, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Invalid("malformed", f"The message is no JSON: {str(error)[:100]}.") from error
+    if not isinstance(value, dict):
+        raise Invalid("malformed", "The message is no JSON object.")
+    return value
+
+
+def decode(cls: type[T], raw: bytes, limit_bytes: int = LIMIT_BYTES) -> T:
+    """Parse bytes into `cls`; raises Invalid. A class with a field `v` accepts that version only."""
+    return from_json(cls, parse(raw, limit_bytes))
+
+
+def from_json(cls: type[T], value: Json) -> T:
+    """Build `cls` from a plain JSON value; raises Invalid naming the offending field."""
+    return typing.cast(T, _build(cls, value, cls.__name__))  # _build returns what the annotation says
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+@functools.lru_cache(maxsize=256)
+def _hints(cls: type) -> dict[str, object]:
+    return typing.get_type_hints(cls)
+
+
+def _build(kind: object, value: Json, where: str) -> object:
+    origin = typing.get_origin(kind)
+    if origin in (types.UnionType, typing.Union):
+        return _build_union(kind, value, where)
+    if origin in (tuple, list):
+        return _build_sequence(kind, value, where)
+    if origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
+        return _build_mapping(kind, value, where)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return _build_dataclass(kind, value, where)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _build_enum(kind, value, where)
+    return _build_scalar(kind, value, where)
+
+
+def _build_dataclass(cls: type, value: Json, where: str) -> object:
+    if not isinstance(value, dict):
+        raise Invalid("malformed", f"{where} must be an object.")
+    hints, given = _hints(cls), {}
+    for field in dataclasses.fields(cls):
+        if field.name in value:
+            given[field.name] = _build(hints[field.name], value[field.name], f"{where}.{field.name}")
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise Invalid("malformed", f"{where}.{field.name} is missing.")
+        if field.name == "v" and given.get("v", field.default) != field.default:
+            raise Invalid("malformed", f"{where} has version {value['v']!r}; this side reads {field.default}.")
+    try:
+        return cls(**given)
+    except ValueError as error:
+        raise Invalid("malformed", f"{where}: {error}") from error
+
+
+def _build_union(kind: object, value: Json, where: str) -> object:
+    options = typing.get_args(kind)
+    if value is None and type(None) in options:
+        return None
+    rest = [o for o in options if o is not type(None)]
+    for option in rest[:-1]:
+        try:
+            return _build(option, value, where)
+        except Invalid:
+            continue
+    return _build(rest[-1], value, where)
+
+
+def _build_sequence(kind: object, value: Json, where: str) -> object:
+    if not isinstance(value, list):
+        raise Invalid("malformed", f"{where} must be a list.")
+    args = typing.get_args(kind)
+    if typing.get_origin(kind) is list:
+        return [_build(args[0], v, f"{where}[{i}]") for i, v in enumerate(value)]
+    if len(args) == 2 and args[1] is Ellipsis:
+        return tuple(_build(args[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+    if len(args) != len(value):
+        raise Invalid("malformed", f"{where} must have {len(args)} entries.")
+    return tuple(_build(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(zip(args, value, strict=True)))
+
+
+def _build_mapping(kind: object, value: Json, where: str) -> object:
+    if not isinstance(value, dict):
+        raise Invalid("malformed", f"{where} must be an object.")
+    _, of = typing.get_args(kind)
+    return {k: _build(of, v, f"{where}.{k}") for k, v in value.items()}
+
+
+def _build_enum(kind: type[Enum], value: Json, where: str) -> Enum:
+    try:
+        return kind(value)
+    except ValueError as error:
+        known = ", ".join(str(m.value) for m in kind)
+        raise Invalid("malformed", f"{where} is {str(value)[:40]!r}; known are {known}.") from error
+
+
+def _build_scalar(kind: object, value: Json, where: str) -> object:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is bool or isinstance(value, bool):
+        ok = kind is bool and isinstance(value, bool)
+    else:
+        ok = isinstance(kind, type) and isinstance(value, kind)
+    if kind is object or (ok and not (isinstance(value, float) and not math.isfinite(value))):
+        return value
+    name = getattr(kind, "__name__", str(kind))
+    raise Invalid("malformed", f"{where} must be {name}, not {type(value).__name__}.")
