@@ -95,6 +95,7 @@ KINDS: dict[str, Kind] = {
     "key_permissions": Kind("operator", "Make the key file readable by its owner only: chmod 600."),
     "identity_conflict": Kind("operator", "Two agents use one identity: enrol one of them under its own device id."),
     "enrolment_refused": Kind("operator", "Make a new enrolment token with `surefoot enrol-token create`."),
+    "enrolment_pending": Kind("operator", "Approve the device on the server, then run the same command again."),
     # the publisher
     "metadata_expired": Kind("publisher", "Connect the device to the server, or sign fresh metadata."),
     "metadata_untrusted": Kind("publisher", "Sign with the keys that the device's root lists."),
@@ -113,6 +114,7 @@ KINDS: dict[str, Kind] = {
     # the network
     "unreachable": Kind("network", "Nothing to do: the device tries again by itself."),
     "busy": Kind("network", "Nothing to do: the server asked to come back later."),
+    "lease_expired": Kind("network", "Nothing to do: the device asks the server for a new lease by itself."),
     "too_slow": Kind("network", "Check the uplink of the site."),
     # the device
     "no_space": Kind("device", "Free space on the device's data partition, or publish a smaller release."),
@@ -126,9 +128,12 @@ KINDS: dict[str, Kind] = {
     "health_failed": Kind("device", "Look at the failing check in the revert report."),
     "commit_lost": Kind("device", "Check the boot control of this board with `surefoot-agent check`."),
     "too_many_tries": Kind("device", "Look at the restart causes in the revert report."),
+    "window_over": Kind("operator", "Give the assignment windows that are still to come."),
+    "probation_too_long": Kind("publisher", "Shorten the release's probation, or raise guard_budget_s on the device."),
     "reverted_by_order": Kind("operator", "Nothing to do: the server or a person ordered it."),
     "cancelled_by_order": Kind("operator", "Nothing to do: the assignment was withdrawn."),
     "superseded": Kind("operator", "Nothing to do: a newer assignment took its place."),
+    "step_timeout": Kind("device", "It was connected and made no progress: look at its log and its free space."),
     "journal_unreadable": Kind("device", "The device keeps running what runs; replace its storage."),
     "lost": Kind("device", "The device went silent after the switch: visit it, or wait for the guard."),
 }

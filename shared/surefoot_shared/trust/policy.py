@@ -1,0 +1,36 @@
+"""The signed policy of a component: what its release keys demand whatever the director says.
+
+It is the image target `policy/COMPONENT.json`; its `custom` object is the policy itself, so a device needs no further
+file. It decides nothing here: floors and verify do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from surefoot_shared import wire
+from surefoot_shared.release import NAME, SHA256
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`min_svn` becomes the floor of each device that has committed a release with that svn; `revoked` are digests."""
+
+    component: str
+    min_svn: int = 0
+    revoked: tuple[str, ...] = ()
+    v: int = 1
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.component) or self.min_svn < 0:
+            raise ValueError("component or min_svn is malformed")
+        if not all(SHA256.fullmatch(digest) for digest in self.revoked):
+            raise ValueError("a revoked digest is malformed")
+
+
+def policy_path(component: str) -> str:
+    return f"policy/{component}.json"
+
+
+def policy_bytes(policy: Policy) -> bytes:
+    return wire.encode(policy)

@@ -1,0 +1,109 @@
+"""One repository brought up to date: what is written, what is durable, and that the library still has what we lean on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tuf.ngclient import Updater
+
+from surefoot_shared.errors import ConfigError, UntrustedRelease
+from surefoot_shared.trust import updater
+from surefoot_shared.trust.floors import Floors, Seen
+from surefoot_shared.trust.updater import LIMITS, Refreshed, Source, read_bootstrap, trusted_root
+from tests.shared.trust.simulator import NOW, DeviceSimulator, FleetSimulator, Keys
+
+
+@pytest.fixture
+def fleet() -> FleetSimulator:
+    made = FleetSimulator()
+    made.release_version()
+    return made
+
+
+@pytest.fixture
+def device(tmp_path: Path, fleet: FleetSimulator) -> DeviceSimulator:
+    return DeviceSimulator(tmp_path / "trust", fleet)
+
+
+def source(device: DeviceSimulator, fleet: FleetSimulator) -> Source:
+    return Source("image", device.folder / "image", fleet.image, None, read_bootstrap(device.folder, "image"))
+
+
+def test_python_tuf_still_has_the_private_parts_that_this_module_uses(tmp_path: Path, fleet: FleetSimulator) -> None:
+    made = Updater(str(tmp_path), "bundle://image/", bootstrap=fleet.image["1.root.json"].encode())
+
+    assert hasattr(made._trusted_set, "reference_time")
+    assert made._trusted_set.root.version == 1
+
+
+def test_the_limits_are_those_of_a_small_device() -> None:
+    assert (LIMITS.max_delegations, LIMITS.root_max_length, LIMITS.targets_max_length) == (4, 64_000, 400_000)
+    assert LIMITS.timestamp_max_length == 16_384
+
+
+def test_a_refresh_makes_what_it_wrote_durable(
+    device: DeviceSimulator, fleet: FleetSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[Path, set[str]]] = []
+
+    def note(folder: Path) -> None:
+        synced.append((folder, {path.name for path in folder.glob("*.json")}))
+
+    monkeypatch.setattr(updater, "sync_tree", note)
+    refreshed = Refreshed(source(device, fleet), Floors(), NOW)
+    refreshed.target("releases/app/1.1/manifest.json")
+
+    assert synced[0] == (device.folder / "image", {"root.json", "timestamp.json", "snapshot.json", "targets.json"})
+    assert "rel-app.json" in synced[-1][1]
+
+
+def test_what_was_verified_before_a_failure_is_made_durable_too(
+    device: DeviceSimulator, fleet: FleetSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(updater, "sync_tree", synced.append)
+    del fleet.image["1.targets.json"]
+
+    with pytest.raises(UntrustedRelease):
+        Refreshed(source(device, fleet), Floors(), NOW)
+
+    assert synced == [device.folder / "image"]
+    assert (device.folder / "image" / "snapshot.json").exists()
+
+
+def test_seen_versions_bind_while_the_same_keys_sign(device: DeviceSimulator, fleet: FleetSimulator) -> None:
+    seen = Refreshed(source(device, fleet), Floors(), NOW).seen
+    higher = {name: Seen(each.version + 1, each.keys) for name, each in seen.items()}
+    other_keys = {name: Seen(each.version + 1, "other") for name, each in seen.items() if name != "image.root"}
+
+    with pytest.raises(UntrustedRelease) as caught:
+        Refreshed(source(device, fleet), Floors(seen=higher), NOW)
+    assert caught.value.kind == "metadata_rollback"
+    assert Refreshed(source(device, fleet), Floors(seen=other_keys), NOW).seen == seen
+
+
+def test_a_device_that_was_never_enrolled_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_bootstrap(tmp_path, "image")
+
+    assert caught.value.kind == "not_enrolled"
+
+
+def test_the_stored_chain_of_roots_is_replayed_and_verified(device: DeviceSimulator, fleet: FleetSimulator) -> None:
+    for _ in range(3):
+        fleet.director = Keys.new()
+        fleet.sign_director_root()
+    device.decide(fleet.bundle())
+
+    assert trusted_root(device.folder, "director").version == 4
+
+
+def test_a_forged_link_in_the_stored_chain_is_refused(device: DeviceSimulator, fleet: FleetSimulator) -> None:
+    device.decide(fleet.bundle())
+    fleet.director_root = Keys.new()
+    forged = fleet.sign_director_root()
+    (device.folder / "director" / "root_history" / "2.root.json").write_text(forged)
+
+    with pytest.raises(UntrustedRelease):
+        trusted_root(device.folder, "director")
