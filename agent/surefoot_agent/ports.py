@@ -5,11 +5,12 @@ Each port has a real adapter and a simulated one, and both pass the same tests (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from surefoot_agent.guard import AppSpec
 from surefoot_shared.messages import Lease, MetadataVersions, RunningProof, Sample
 from surefoot_shared.release import Manifest, TargetNote
 from surefoot_shared.status import Check, Intent, SlotName, SlotState
@@ -102,7 +103,15 @@ class Slots(Protocol):
     def missing(self, slot: SlotName) -> Sequence[str]:
         """Paths still to be written."""
 
-    def write(self, slot: SlotName, path: str, chunks: Callable[[], Sequence[bytes]]) -> None: ...
+    def reuse(self, slot: SlotName, path: str) -> bool:
+        """Put a file in place from the other slot where that holds the very bytes; True when it is done."""
+
+    def write(self, slot: SlotName, path: str, chunks: Callable[[int], Iterable[bytes]]) -> None:
+        """Write one file; `chunks(offset)` yields its bytes from `offset`, where an interrupted write had stopped.
+
+        What was written stays when `chunks` raises. Raises InstallFailed(artifact_corrupt) where the hash differs.
+        """
+
     def seal(self, slot: SlotName) -> None:
         """Read everything back, verify every hash, fsync, mark whole; raises InstallFailed(slot_corrupt)."""
 
@@ -152,6 +161,9 @@ class ApplicationControl(Protocol):
     def tend(self) -> None:
         """Restart a dead application with back-off; called about once a second."""
 
+    def spec(self, slot: SlotName, manifest: Manifest) -> AppSpec:
+        """What `start` would start; stored in the trial so that the guard can bring it back without the agent."""
+
     def log_tail(self, lines: int = 40) -> str: ...
     def endpoint(self) -> Mapping[str, str]:
         """Values for `{…}` in check urls: metrics_port."""
@@ -169,7 +181,11 @@ class CheckResult:
 class Health(Protocol):
     """Runs every check of a manifest once; no check stops another, each has its timeout."""
 
-    def run(self, manifest: Manifest, baseline: Mapping[str, float]) -> Sequence[CheckResult]: ...
+    def run(
+        self, manifest: Manifest, baseline: Mapping[str, float], only: Collection[str] | None = None
+    ) -> Sequence[CheckResult]:
+        """Run the checks named in `only`, by default all; `probation.due` says which are due."""
+
     def baseline(self, manifest: Manifest) -> Mapping[str, float]:
         """Measure what runs now, just before an update."""
 

@@ -1,0 +1,244 @@
+"""The command line of the device: enrol, run, status, check, commit, revert, lock, unlock.
+
+Promises: data on stdout, talk on stderr, `--json` on every command that answers, and the exit codes of `EXIT_CODES`.
+Imports what a command needs when it needs it: `status` must be quick on the smallest board.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from surefoot_agent.config import Settings, load
+from surefoot_shared import wire
+from surefoot_shared.errors import (
+    ConfigError,
+    Conflict,
+    NotAllowed,
+    NotFound,
+    SurefootError,
+    UntrustedRelease,
+)
+
+OK, FAILED, USAGE, NOT_FOUND, NOT_ALLOWED, CONFLICT, UNTRUSTED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 8, 130
+EXIT_CODES: tuple[tuple[int, str], ...] = (
+    (OK, "done"),
+    (FAILED, "failed"),
+    (USAGE, "wrong usage or setting"),
+    (NOT_FOUND, "not found"),
+    (NOT_ALLOWED, "not allowed"),
+    (CONFLICT, "the device's state does not allow it"),
+    (UNTRUSTED, "verification failed"),
+    (INTERRUPTED, "interrupted"),
+)
+FAMILIES: tuple[tuple[type[SurefootError], int], ...] = (
+    (ConfigError, USAGE),
+    (NotFound, NOT_FOUND),
+    (NotAllowed, NOT_ALLOWED),
+    (Conflict, CONFLICT),
+    (UntrustedRelease, UNTRUSTED),
+)
+CONFLICTING = frozenset({"already_running", "conflict"})
+"""Kinds of ConfigError that are about the device's state, not about a setting."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+    try:
+        code: int = arguments.act(arguments)
+        return code
+    except SurefootError as error:
+        print(f"surefoot-agent: {error}", file=sys.stderr)
+        return exit_code(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def exit_code(error: SurefootError) -> int:
+    if error.kind in CONFLICTING:
+        return CONFLICT
+    return next((code for family, code in FAMILIES if isinstance(error, family)), FAILED)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; docs/cli.md is made from it."""
+    top = argparse.ArgumentParser(
+        prog="surefoot-agent",
+        description="Installs signed releases into A/B slots, proves them healthy, and goes back by itself.",
+        epilog="Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES) + ".",
+    )
+    verbs = top.add_subparsers(metavar="COMMAND", required=True)
+    _enrol(verbs)
+    _verb(verbs, "run", run, "run the agent until it is told to stop", "surefoot-agent run --config agent.toml")
+    _answering(verbs, "status", status, "show slots, attempt and last outcome", "surefoot-agent status --json")
+    _answering(verbs, "check", check, "is this node able to update and to revert?", "surefoot-agent check")
+    _answering(
+        verbs, "commit", commit, "commit the release on trial now, before its soak ends", "surefoot-agent commit"
+    )
+    _answering(verbs, "revert", revert, "go back from the release on trial to the one before", "surefoot-agent revert")
+    _answering(verbs, "lock", lock, "keep the device from switching, for as long as it takes", "surefoot-agent lock")
+    _answering(verbs, "unlock", unlock, "allow switching again", "surefoot-agent unlock")
+    return top
+
+
+def _enrol(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    example = (
+        "surefoot-agent enrol --server https://updates.example:8443 --bootstrap ./bootstrap "
+        "--token-file enrol.token --device cam-17 --hw rpi5 --release ./camera-1.0"
+    )
+    enrol = _verb(verbs, "enrol", enrol_node, "give this node its identity and its first release", example)
+    enrol.add_argument("--server", required=True, metavar="URL", help="the server's device address, https")
+    enrol.add_argument("--bootstrap", required=True, type=Path, metavar="DIR", help="both roots and the fleet's CA")
+    enrol.add_argument("--token-file", required=True, type=Path, metavar="FILE", help="file with the enrolment token")
+    enrol.add_argument("--device", required=True, metavar="ID", help="the id this node shall have")
+    enrol.add_argument("--hw", required=True, metavar="HW", help="the hardware, as releases name it")
+    enrol.add_argument("--state-dir", type=Path, metavar="DIR", help="overrides the setting state_dir")
+    enrol.add_argument("--release", type=Path, metavar="DIR", help="signed release folder to install into slot A")
+
+
+def _answering(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    act: Callable[[argparse.Namespace], int],
+    meaning: str,
+    example: str,
+) -> None:
+    verb = _verb(verbs, name, act, meaning, example)
+    verb.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def _verb(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    act: Callable[[argparse.Namespace], int],
+    meaning: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    verb = verbs.add_parser(
+        name,
+        help=meaning,
+        description=meaning[0].upper() + meaning[1:] + ("" if meaning.endswith("?") else "."),
+        epilog=f"Example: {example}",
+    )
+    verb.add_argument("--config", type=Path, metavar="FILE", help="read this file alone instead of the drop-in folders")
+    verb.set_defaults(act=act)
+    return verb
+
+
+def enrol_node(arguments: argparse.Namespace) -> int:
+    from surefoot_agent.boot.symlink import SymlinkBoot
+    from surefoot_agent.enrol import enrol
+    from surefoot_agent.node import only_one
+    from surefoot_agent.provision import provision
+    from surefoot_agent.slots.directory import DirectorySlots
+
+    settings = load(arguments.config)
+    state_dir = arguments.state_dir.resolve() if arguments.state_dir else settings.state_dir
+    with only_one(state_dir):
+        token = _token(arguments.token_file)
+        identity = enrol(arguments.server, arguments.bootstrap, token, arguments.device, arguments.hw, state_dir)
+        print(f"{identity.device} is enrolled at {identity.server_url}", file=sys.stderr)
+        if arguments.release:
+            folder = state_dir / settings.component
+            slots = DirectorySlots(folder, settings.reserve_bytes, settings.reserve_inodes)
+            boot, now = SymlinkBoot(folder), datetime.now(timezone.utc)
+            trust = state_dir / "trust"
+            manifest = provision(trust, arguments.release, settings.component, identity.hw, slots, boot, now)
+            print(f"{manifest.component} {manifest.version} is in slot A", file=sys.stderr)
+    return OK
+
+
+def run(arguments: argparse.Namespace) -> int:
+    settings = load(arguments.config)
+    logging.basicConfig(
+        level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    from surefoot_agent import node
+
+    node.run(settings)
+    return OK
+
+
+def status(arguments: argparse.Namespace) -> int:
+    from surefoot_agent.status import Status, read_status
+
+    settings = load(arguments.config)
+    facts: Status = read_status(settings.state_dir, settings.component)
+    if arguments.json:
+        print(wire.encode(facts).decode())
+        return OK
+    rows = [
+        ("component", facts.component),
+        ("running", f"slot {facts.running_slot}" if facts.running_slot else "nothing"),
+        ("committed", facts.committed or "nothing"),
+        ("slots", ", ".join(f"{slot} {state}" for slot, state in sorted(facts.slots.items()))),
+        ("state", facts.state.value + (f" ({facts.wanted}, attempt {facts.attempt})" if facts.wanted else "")),
+        ("last", f"{facts.last_outcome} {facts.last_reason or ''}".strip() if facts.last_outcome else "no attempt yet"),
+        ("way back", "kept" if facts.previous_kept else "the previous copy is gone: late fallback is off"),
+        ("locked", "yes: no switch until `surefoot-agent unlock`" if facts.locked else "no"),
+        ("to report", f"{facts.events_waiting} events"),
+    ]
+    print("\n".join(f"{name:<10} {value}" for name, value in rows))
+    return OK
+
+
+def check(arguments: argparse.Namespace) -> int:
+    from surefoot_agent import readiness
+    from surefoot_agent.node import findings_text
+
+    settings = load(arguments.config)
+    findings = readiness.check(settings, _clock_floor_s(settings))
+    print(json.dumps(wire.to_json(findings)) if arguments.json else findings_text(findings))
+    return OK if all(finding.ok for finding in findings) else FAILED
+
+
+def commit(arguments: argparse.Namespace) -> int:
+    return _order(arguments, "commit")
+
+
+def revert(arguments: argparse.Namespace) -> int:
+    return _order(arguments, "revert")
+
+
+def lock(arguments: argparse.Namespace) -> int:
+    return _order(arguments, "lock")
+
+
+def unlock(arguments: argparse.Namespace) -> int:
+    return _order(arguments, "unlock")
+
+
+def _order(arguments: argparse.Namespace, verb: str) -> int:
+    from surefoot_agent.orders import Verb, ask
+
+    settings = load(arguments.config)
+    answer = ask(settings.state_dir / "agent.sock", Verb(verb))
+    print(wire.encode(answer).decode() if arguments.json else f"{verb}: ordered")
+    return OK
+
+
+def _clock_floor_s(settings: Settings) -> float:
+    from surefoot_shared.trust.clock import parse_time
+    from surefoot_shared.trust.floors import FloorStore
+
+    try:
+        at = parse_time(FloorStore(settings.state_dir / "trust").load().time)
+    except (SurefootError, OSError):
+        return 0.0
+    return at.timestamp() if at else 0.0
+
+
+def _token(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("config_unreadable", f"The token file {path} cannot be read.") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

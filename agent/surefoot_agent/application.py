@@ -1,0 +1,204 @@
+"""The application is owned: started from its slot in its own session, known by pid and start time, proved by /proc.
+
+Promises: what `running` returns is alive, is the very process that was recorded, and its executable (or, for a script,
+the script behind the interpreter) and working directory are inside its slot. An agent that was killed adopts what it
+finds, as nothing depends on being the parent. Orphans of an earlier release are stopped before a start. The log is
+bounded to two files. Refuses to restart an application of a slot that the link has left.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from surefoot_agent import durable, guard, processes
+from surefoot_agent.ports import Running, Slots
+from surefoot_shared.errors import InstallFailed
+from surefoot_shared.release import Application as Start
+from surefoot_shared.release import Manifest
+from surefoot_shared.status import SlotName
+
+log = logging.getLogger(__name__)
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+TAIL_BYTES = 64 * 1024
+"""Enough for the last lines of a report, whatever the application writes."""
+
+
+class Application:
+    """ApplicationControl port of one component; every start and stop holds the trial lock, as the guard does."""
+
+    def __init__(
+        self,
+        component_dir: Path,
+        slots: Slots,
+        app_env: Mapping[str, str] | None = None,
+        metrics_port: int = 0,
+        restart_delay_s: float = 1.0,
+        restart_delay_max_s: float = 60.0,
+        log_limit_bytes: int = 4 * 1024 * 1024,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder = component_dir
+        self._slots = slots
+        self._app_env = dict(app_env or {})
+        self._log_limit_bytes = log_limit_bytes
+        self._delay = _Delay(restart_delay_s, restart_delay_max_s, clock)
+        durable.make_folder(component_dir / "data")
+        self.restarts = 0
+        """Deaths since the last start that `tend` answered with a restart."""
+        self.metrics_port = metrics_port or _kept_port(component_dir)
+
+    def spec(self, slot: SlotName, manifest: Manifest) -> guard.AppSpec:
+        """How to start this slot's application, complete: the trial record keeps it as the guard's way back."""
+        start, tree = _start(manifest), self._slots.path(slot).resolve()
+        folder = self._folder.resolve()
+        env = {
+            "PATH": DEFAULT_PATH,
+            "LANG": "C.UTF-8",
+            **self._app_env,
+            "SUREFOOT_SLOT": slot.value,
+            "SUREFOOT_RELEASE": manifest.version,
+            "SUREFOOT_DATA": str(folder / "data"),
+            "SUREFOOT_SOCKET": str(folder / "app.sock"),
+            "SUREFOOT_METRICS_PORT": str(self.metrics_port),
+        }
+        argv = (str(tree / start.argv[0]), *start.argv[1:])
+        return guard.AppSpec(slot=slot.value, argv=argv, cwd=str(tree), env=env, log=str(folder / "app.log"))
+
+    def start(self, slot: SlotName, manifest: Manifest) -> Running:
+        """Stop whatever runs, start this slot. Raises InstallFailed(boot_failed) where it cannot be executed."""
+        with guard.trial_lock(self._folder):
+            guard.stop_application(self._folder, self._stop_s())
+            record = self._spawn(slot, manifest)
+        self._delay.reset()
+        self.restarts = 0
+        return processes.running(record, record.argv[0], record.cwd)
+
+    def stop(self) -> None:
+        """Stop the application and its strays; `tend` does not bring it back."""
+        with guard.trial_lock(self._folder):
+            guard.stop_application(self._folder, self._stop_s())
+            durable.remove(self._folder / "app.json")
+
+    def running(self) -> Running | None:
+        record = guard.load_application(self._folder)
+        if record is None or record.slot not in ("A", "B") or not guard.process_alive(record):
+            return None
+        return processes.proved(record, self._slots.path(SlotName(record.slot)))
+
+    def tend(self) -> None:
+        """Restart a dead application once its delay is over; keep the log within its bound."""
+        self._bound_log()
+        record = guard.load_application(self._folder)
+        if record is None:
+            return
+        if guard.process_alive(record):
+            self._delay.lives(record.start_id)
+        elif self._delay.over():
+            self._restart()
+
+    def log_tail(self, lines: int = 40) -> str:
+        """The last lines of the log; bytes that are no text are shown as replaced."""
+        try:
+            with open(self._folder / "app.log", "rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
+                text = file.read(TAIL_BYTES).decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def endpoint(self) -> Mapping[str, str]:
+        return {"metrics_port": str(self.metrics_port)}
+
+    def _restart(self) -> None:
+        with guard.trial_lock(self._folder):
+            record = guard.load_application(self._folder)  # again under the lock: the guard may have gone back
+            if record is None or guard.process_alive(record) or guard.current_slot(self._folder) != record.slot:
+                return
+            slot = SlotName(record.slot)
+            manifest = self._slots.installed(slot)
+            if manifest is None or manifest.application is None:
+                return
+            guard.stop_application(self._folder, self._stop_s())
+            self._delay.used()
+            self.restarts += 1
+            try:
+                self._spawn(slot, manifest)
+            except InstallFailed as error:  # the delay grows and the next tend tries again
+                log.warning("application_restart_failed slot=%s kind=%s", slot.value, error.kind)
+
+    def _spawn(self, slot: SlotName, manifest: Manifest) -> guard.AppRecord:
+        try:
+            return guard.spawn_application(self._folder, self.spec(slot, manifest))
+        except OSError as error:
+            message = f"The application of slot {slot.value} cannot be started: {error.strerror or error}."
+            raise InstallFailed("boot_failed", message) from error
+
+    def _stop_s(self) -> float:
+        record = guard.load_application(self._folder)
+        manifest = self._slots.installed(SlotName(record.slot)) if record and record.slot in ("A", "B") else None
+        return manifest.application.stop_s if manifest and manifest.application else 5.0
+
+    def _bound_log(self) -> None:
+        """Copy and truncate: the application holds the file open for appending, so a rename would not stop it."""
+        path = self._folder / "app.log"
+        try:
+            if path.stat().st_size <= self._log_limit_bytes:
+                return
+            shutil.copyfile(path, path.with_name("app.log.1"))
+            os.truncate(path, 0)
+        except OSError:
+            return  # no log yet, or a full disk: the next second tries again
+
+
+class _Delay:
+    """Restart back-off: doubles with each death, forgotten once the application has lived as long as the longest."""
+
+    def __init__(self, first_s: float, longest_s: float, clock: Callable[[], float]) -> None:
+        self._first_s, self._longest_s, self._clock = first_s, longest_s, clock
+        self.reset()
+
+    def reset(self) -> None:
+        self._deaths = 0
+        self._try_at: float | None = None
+        self._alive: tuple[str, float] | None = None
+
+    def lives(self, start_id: str) -> None:
+        if self._alive is None or self._alive[0] != start_id:
+            self._alive = (start_id, self._clock())
+        elif self._clock() - self._alive[1] >= self._longest_s:
+            self._deaths = 0
+
+    def over(self) -> bool:
+        """True once the wait since this death was noticed is over."""
+        if self._try_at is None:
+            self._try_at = self._clock() + min(self._first_s * 2.0**self._deaths, self._longest_s)
+            self._deaths = min(self._deaths + 1, 30)
+        return self._clock() >= self._try_at
+
+    def used(self) -> None:
+        self._try_at = None
+
+
+def _start(manifest: Manifest) -> Start:
+    if manifest.application is None:
+        raise InstallFailed("boot_failed", f"Release {manifest.version} names no application to start.")
+    return manifest.application
+
+
+def _kept_port(component_dir: Path) -> int:
+    """Pick a free port once; the application keeps it over restarts and releases, so that checks find it."""
+    kept = component_dir / "metrics_port"
+    try:
+        return int(kept.read_text())
+    except (FileNotFoundError, ValueError):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        guard.write_file(kept, str(port).encode())
+        return port

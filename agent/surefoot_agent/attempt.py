@@ -1,0 +1,324 @@
+"""The shell of the machine for one component: event → step → journal → effect, and what its own timers and work bring.
+
+Promises: the record and its reports are on the medium before an effect begins; a result that belongs to a state
+already left is dropped; nothing here blocks. Decides nothing: the table (machine), the judge (probation) and
+`plan.turn` do. Lives on the runner's thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from surefoot_agent import effects, plan, report
+from surefoot_agent import events as e
+from surefoot_agent.bench import Bench
+from surefoot_agent.desk import Desk
+from surefoot_agent.events import Effect
+from surefoot_agent.health.probation import HealthVerdict, Stage
+from surefoot_agent.journal import Draft
+from surefoot_agent.lanes import Lane
+from surefoot_agent.leases import HeldLease
+from surefoot_agent.machine import step
+from surefoot_agent.ports import CheckResult
+from surefoot_agent.record import Record
+from surefoot_agent.timers import Timers, full_jitter
+from surefoot_agent.watch import Watch
+from surefoot_shared.errors import Conflict, SurefootError, Unreachable, UntrustedRelease
+from surefoot_shared.messages import Lease
+from surefoot_shared.release import Manifest
+from surefoot_shared.status import AFTER_ARMED, AttemptState, Outcome
+
+log = logging.getLogger(__name__)
+
+WATCH_S = 0.25
+"""Granularity of probation; checks have intervals of their own."""
+LOOK_S = 1.0
+"""How often the verdict and the process on trial are looked at."""
+TURN_S = 1.0
+LEASE_ASK_S = 30.0
+"""Between two reminders that a lease is awaited; the server answers the first at once where it may."""
+PROGRESS_S = 15.0
+PROGRESS_RATIO = 0.1
+REFUSED = frozenset({"no_space", "wrong_hardware", "halted", "probation_too_long"})
+"""Kinds that mean the device does not take this release, as against one that it tried and could not install."""
+TIMERS = ("retry", "lease", "turn", "watch", "look")
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Bytes in place of the download that `stop` ends."""
+
+    stop: threading.Event
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    results: tuple[CheckResult, ...]
+
+
+class Attempt:
+    """`post` queues a Fetched from any thread; `next_wish` is called when idle was reached, `stored` after a save."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        bench: Bench,
+        timers: Timers,
+        rand: Callable[[], float],
+        post: Callable[[Fetched], None],
+        stored: Callable[[], None],
+        next_wish: Callable[[], None],
+        raise_floors: Callable[[], None],
+    ) -> None:
+        self._desk, self._hands, self._journal, self._clock = desk, desk.hands, desk.journal, desk.hands.clock
+        self._bench, self._timers, self._rand = bench, timers, rand
+        self._post, self._stored, self._next_wish, self._raise_floors = post, stored, next_wish, raise_floors
+        self.record = self._journal.record(desk.rules.component)
+        self._lease: HeldLease | None = None
+        self._stop = threading.Event()
+        self._told = (0.0, 0.0)
+        self._watch: Watch | None = None
+
+    # --- the machine --------------------------------------------------------------------------------------------------
+
+    def play(self, event: e.Event) -> None:
+        """Step, save, then act: in this order."""
+        before = self.record
+        after, ordered = step(before, event)
+        drafts = report.drafts(self._desk.stamp(), before, event, after, ordered)
+        if after != before or drafts:
+            self._journal.save(after, drafts)
+        self.record = after
+        if after.state is not before.state:
+            self._left(before.state)
+        self._stored()
+        for effect in ordered:
+            self.order(effect)
+
+    def order(self, effect: Effect) -> None:
+        """Begin an effect."""
+        hands, record = self._hands, self.record
+        match effect:
+            case Effect.REPORT | Effect.REPORT_OUTCOME | Effect.REPORT_FELL_BACK:
+                pass  # stored with the record, sent by the post
+            case Effect.BEGIN:
+                self.play(e.Begun())
+            case Effect.PREFLIGHT:
+                self._run(effect, Lane.FILES, lambda: effects.preflight(hands, record))
+            case Effect.ASK_LEASE:
+                self._ask_lease()
+            case Effect.DOWNLOAD:
+                self._download()
+            case Effect.SEAL:
+                self._run(effect, Lane.FILES, lambda: effects.seal(hands, record))
+            case Effect.CLEAN:
+                self._run(effect, Lane.FILES, lambda: effects.clean(hands, record))
+            case Effect.WAIT_TURN:
+                self._timers.set("turn", 0.0)
+            case Effect.MEASURE:
+                self._run(effect, Lane.APP, lambda: effects.measure(hands, record))
+            case Effect.ARM:
+                self._run(effect, Lane.APP, lambda: effects.arm(hands, record))
+            case Effect.SWITCH:
+                self._run(effect, Lane.APP, lambda: effects.switch(hands, record))
+            case Effect.WATCH:
+                self._run(effect, Lane.LOOK, lambda: effects.on_trial(hands, record))
+            case Effect.COMMIT:
+                self._run(effect, Lane.APP, lambda: effects.commit(hands, record))
+            case Effect.STORE_REPORT:
+                self._run(effect, Lane.APP, lambda: effects.store_report(hands, record))
+            case Effect.REVERT:
+                self._run(effect, Lane.APP, lambda: effects.revert(hands, record))
+            case Effect.RETRY_LATER:
+                self._retry(None)
+            case Effect.RAISE_FLOORS:
+                self._raise_floors()
+            case Effect.TAKE_NEXT:
+                self._next_wish()
+
+    def _run(self, effect: Effect, lane: Lane, work: Callable[[], object]) -> None:
+        self._bench.effect(effect.value, lane, work)
+
+    def _left(self, state: AttemptState) -> None:
+        """Nothing that was ordered in a state left behind may speak for the new one."""
+        reason = self.record.ending.reason if self.record.ending else "-"
+        log.info("state from=%s to=%s reason=%s %s", state.value, self.record.state.value, reason, about(self.record))
+        self._stop.set()
+        self._watch = None
+        self._bench.forget()
+        for name in TIMERS:
+            self._timers.drop(name)
+
+    # --- what comes back ----------------------------------------------------------------------------------------------
+
+    def done(self, result: object) -> None:
+        """Take the result of an effect."""
+        match result:
+            case e.Event() as event:
+                self.play(event)
+            case Manifest() as manifest:
+                self._watch = Watch(manifest, self._clock.monotonic())
+                self._timers.set("watch", 0.0)
+                self._timers.set("look", LOOK_S)
+            case Checked(results):
+                self._judge(results)
+
+    def failed(self, name: str, error: SurefootError | OSError) -> None:
+        """Say what failed work means for the attempt."""
+        if name.startswith("check:"):
+            if self._watch is not None:
+                self._watch.lost(name.removeprefix("check:"))
+        elif name == Effect.DOWNLOAD.value and isinstance(error, Unreachable):
+            self._broke(error)
+        elif name != "look":  # a look that failed is looked again
+            kind = error.kind if isinstance(error, SurefootError) else "slot_write_failed"
+            refused = kind in REFUSED or isinstance(error, UntrustedRelease)
+            self.play(e.StepFailed(Outcome.REFUSED if refused else Outcome.FAILED, kind, str(error)))
+
+    def due(self, name: str) -> None:
+        """A timer of the attempt rings."""
+        match name:
+            case "retry":
+                self.play(e.RetryDue())
+            case "lease":
+                self._note(report.progress(self._desk.stamp(), self.record, "A lease is awaited."))
+                self._ask_lease()
+            case "turn":
+                self._look_at_turn()
+            case "watch":
+                self._timers.set("watch", WATCH_S)
+                self._look_at_checks()
+            case "look":
+                self._timers.set("look", LOOK_S)
+                hands, record = self._hands, self.record
+                if not self._bench.busy("look"):
+                    self._bench.effect("look", Lane.LOOK, lambda: effects.look(hands, record))
+
+    def fetched(self, item: Fetched) -> None:
+        """Report progress, but seldom: each report is a write to flash and an event for the server."""
+        if item.stop is not self._stop or item.stop.is_set() or not item.total:
+            return
+        ratio, now = item.done / item.total, self._clock.monotonic()
+        told_ratio, told_at = self._told
+        if ratio - told_ratio >= PROGRESS_RATIO or now - told_at >= PROGRESS_S:
+            self._told = (ratio, now)
+            self._note(report.progress(self._desk.stamp(), self.record, ratio=round(ratio, 3)))
+
+    def commit_now(self) -> None:
+        """End the soak early, by a person's order: only once every required check is steady. Raises Conflict."""
+        if self.record.state is AttemptState.COMMITTING:
+            return
+        if self._watch is None or self._watch.stage is not Stage.SOAK:
+            raise Conflict("conflict", "No release on trial has shown itself steady; there is nothing to commit.")
+        self.play(e.Healthy(self._watch.soaked_s(self._clock.monotonic())))
+
+    def revert_now(self, message: str) -> None:
+        """Go back, by order. Raises Conflict where no release is on trial."""
+        if self.record.state not in AFTER_ARMED:
+            raise Conflict("conflict", "No release is on trial; a committed one goes back by an assignment.")
+        self.play(e.OrderedBack(message))
+
+    def lease_arrived(self, lease: Lease) -> None:
+        self._lease = HeldLease(lease, self._clock.monotonic())
+        waiting = not self._bench.busy(Effect.DOWNLOAD.value) and not self._timers.waits("retry")
+        if self.record.state is AttemptState.DOWNLOADING and waiting:
+            self._ask_lease()
+
+    def stop(self) -> None:
+        """End a download that is under way; what it fetched stays."""
+        self._stop.set()
+
+    # --- download -----------------------------------------------------------------------------------------------------
+
+    def _ask_lease(self) -> None:
+        """Go on with the lease that holds, else wait for one: the report of the state was the request."""
+        wish, now = self.record.wish, self._clock.monotonic()
+        if wish is not None and self._lease is not None and self._lease.serves(wish.assignment, now):
+            self.play(e.LeaseGiven())
+            return
+        self._stop.set()
+        self._bench.forget(Effect.DOWNLOAD.value)
+        self._timers.set("lease", LEASE_ASK_S * (0.5 + self._rand()))
+
+    def _download(self) -> None:
+        assert self._lease is not None  # LeaseGiven is played with one only
+        self._stop.set()
+        stop = self._stop = threading.Event()
+        self._timers.drop("lease")
+        self._told = (0.0, self._clock.monotonic())
+        hands, record, lease, post = self._hands, self.record, self._lease.lease, self._post
+
+        def progress(done: int, total: int) -> None:
+            post(Fetched(stop, done, total))
+
+        self._run(Effect.DOWNLOAD, Lane.FILES, lambda: effects.download(hands, record, lease, progress, stop.is_set))
+
+    def _broke(self, error: Unreachable) -> None:
+        """Only the network failed: the attempt goes on, after a while or with another lease."""
+        if error.kind == "lease_expired":
+            suspect = self._lease is not None and self._lease.suspect(self._clock.monotonic())
+            self._lease = None
+            if not suspect:
+                self.play(e.LeaseEnded())
+                self._note(report.progress(self._desk.stamp(), self.record, "The lease ended."))
+                return
+        self.play(e.Interrupted(error.kind, error.message, error.retry_after_s))
+        if error.retry_after_s:
+            self._retry(error.retry_after_s)
+
+    def _retry(self, retry_after_s: float | None) -> None:
+        slow = self.record.state is AttemptState.RESCUE
+        self._timers.set("retry", full_jitter(self.record.retries, self._rand(), retry_after_s, slow))
+
+    # --- turn and probation -------------------------------------------------------------------------------------------
+
+    def _look_at_turn(self) -> None:
+        assert self.record.wish is not None  # the timer runs in staged only
+        came = plan.turn(self.record.wish, self._clock.utc(), self._journal.locked())
+        if came is None:
+            self._timers.set("turn", TURN_S)
+        else:
+            self.play(came)
+
+    def _look_at_checks(self) -> None:
+        watch = self._watch
+        if watch is None:
+            return
+        for name in watch.take_due(self._clock.monotonic()):
+            self._bench.effect(f"check:{name}", Lane.LOOK, self._check(watch.manifest, name))
+        self._judge(())
+
+    def _check(self, manifest: Manifest, name: str) -> Callable[[], object]:
+        hands, record = self._hands, self.record
+        return lambda: Checked(tuple(effects.check(hands, record, manifest, name)))
+
+    def _judge(self, results: Sequence[CheckResult]) -> None:
+        watch = self._watch
+        if watch is None:
+            return
+        stage = watch.stage
+        verdict = watch.judge(results, self._clock.monotonic())
+        if verdict is not None:
+            self.play(_event(verdict))
+        elif watch.stage is not stage:
+            self._note(report.progress(self._desk.stamp(), self.record, watch.stage.value))
+
+    def _note(self, draft: Draft) -> None:
+        self._journal.note((draft,))
+        self._stored()
+
+
+def about(record: Record) -> str:
+    """The ids that every log line about an update carries."""
+    return f"component={record.component} assignment={record.wish.assignment if record.wish else '-'}"
+
+
+def _event(verdict: HealthVerdict) -> e.Event:
+    if verdict.healthy:
+        return e.Healthy(verdict.soak_s)
+    return e.Unhealthy("health_failed", verdict.message, verdict.check, verdict.measured)

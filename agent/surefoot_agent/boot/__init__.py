@@ -1,0 +1,1 @@
+"""Which slot is entered next; each way of booting is a module of its own."""

@@ -1,0 +1,76 @@
+"""What an HTTP answer means for a download, and what the failures of all sources mean together. Pure.
+
+401 and 403: the lease is over. 404: this source lacks the file. 429 and 503: come back later; that never burns an
+attempt. Redirects are refused: the token would follow them. What differs from the signed size is corrupt before a byte.
+"""
+
+from __future__ import annotations
+
+import email.utils
+from collections.abc import Mapping, Sequence
+
+from surefoot_shared.errors import InstallFailed, SurefootError, Unreachable
+
+RETRY_AFTER_MAX_S = 3600.0
+"""A server that asks for more is asked again after an hour: the wish may have changed by then."""
+SOURCE_FAULTS = frozenset({"artifact_corrupt", "artifact_missing"})
+"""InstallFailed kinds that are the source's, so that the next source is asked; others are the device's own."""
+_ORDER = ("lease_expired", "busy", "too_slow", "unreachable", "artifact_corrupt", "artifact_missing")
+"""Which failure speaks for all: first those that pass by themselves; 'missing' only when every source says so."""
+
+
+def check_reply(status: int, headers: Mapping[str, str], offset: int, size: int) -> int:
+    """Return how many bytes of the body come before `offset`; raises where the answer cannot serve."""
+    if status not in (200, 206):
+        raise _refusal(status, headers)
+    if headers.get("Content-Encoding", "identity") != "identity":
+        raise InstallFailed("artifact_corrupt", "The source sends a content coding that was not asked for.")
+    begins = _range_start(headers.get("Content-Range", "")) if status == 206 else 0
+    if begins is None or begins > offset:
+        raise Unreachable("unreachable", "The source answers with another range than was asked for.")
+    stated = headers.get("Content-Length", "")
+    if stated.isdigit() and int(stated) != size - begins:
+        message = f"The source has {int(stated) + begins} bytes where {size} were signed."
+        raise InstallFailed("artifact_corrupt", message)
+    return offset - begins
+
+
+def verdict(what: str, failures: Sequence[SurefootError]) -> SurefootError:
+    """Return the error that the failures of all sources amount to."""
+    if not failures:
+        return Unreachable("lease_expired", f"The lease names no source for {what}.")
+    known = [f for f in failures if f.kind in _ORDER]
+    return min(known, key=lambda f: _ORDER.index(f.kind)) if known else failures[-1]
+
+
+def _refusal(status: int, headers: Mapping[str, str]) -> SurefootError:
+    if status in (401, 403):
+        return Unreachable("lease_expired", f"The source refuses the lease ({status}).")
+    if status in (404, 410):
+        return InstallFailed("artifact_missing", f"The source does not have the file ({status}).")
+    if status in (429, 503):
+        wait_s = _retry_after_s(headers)
+        return Unreachable("busy", f"The source asks to come back later ({status}).", retry_after_s=wait_s)
+    if 300 <= status < 400:
+        return Unreachable("unreachable", f"The source answers with a redirect ({status}), which is not followed.")
+    return Unreachable("unreachable", f"The source answers {status}.")
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds, or a date measured by the server's own clock, as the device's may be wrong."""
+    text = headers.get("Retry-After", "").strip()
+    if text.isdigit():
+        return min(float(text), RETRY_AFTER_MAX_S)
+    try:
+        then = email.utils.parsedate_to_datetime(text)
+        now = email.utils.parsedate_to_datetime(headers.get("Date", ""))
+        return min(max(0.0, (then - now).total_seconds()), RETRY_AFTER_MAX_S)
+    except (TypeError, ValueError):
+        return None
+
+
+def _range_start(text: str) -> int | None:
+    """The first byte of `bytes 5-9/10`."""
+    unit, _, rest = text.partition(" ")
+    first = rest.partition("-")[0]
+    return int(first) if unit == "bytes" and first.isdigit() else None

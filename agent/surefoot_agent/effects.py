@@ -1,0 +1,321 @@
+"""The orders of the machine, carried out: each takes the record, acts through the ports and returns what happened.
+
+Promises: every one may run twice, and after a death at any point; whatever touches boot control, the trial or the
+application from `arm` on does so under the trial lock and only after it read the verdict again, so an agent that was
+frozen while the guard acted cannot switch or commit afterwards. Raises SurefootError; refuses to decide anything else.
+The order inside `arm`, `commit` and `revert` is the safety argument: see the comments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from urllib.parse import quote
+
+from surefoot_agent import events as e
+from surefoot_agent import guard, sight
+from surefoot_agent.health import probation
+from surefoot_agent.ports import (
+    CheckResult,
+    Wish,
+)
+from surefoot_agent.record import Record
+from surefoot_agent.sight import Hands
+from surefoot_agent.trial import Fallback, Trial, Verdict
+from surefoot_shared import wire
+from surefoot_shared.errors import InstallFailed, Invalid, UntrustedRelease
+from surefoot_shared.messages import Lease, RevertReport
+from surefoot_shared.release import Manifest, digest_of, note_of, parse_manifest
+from surefoot_shared.status import AttemptState, SlotName, SlotState
+
+LOG_TAIL_BYTES = 8 * 1024
+"""Twenty events travel in one message of 256 KiB, and each may be a revert report."""
+
+
+# --- before armed: the running slot is not touched ------------------------------------------------------------------
+
+
+def preflight(hands: Hands, record: Record) -> e.Event:
+    """Check, before the first byte, that this node can update and go back; choose the slot."""
+    wish, previous = _wish(record), hands.boot.current()
+    if hands.boot.primary() is not previous:
+        raise InstallFailed("switch_had_no_effect", "Boot control would not enter the running slot at the next start.")
+    if hands.slots.installed(previous) is None:
+        raise InstallFailed("boot_failed", f"Slot {previous.value} holds no whole release to go back to.")
+    slot = previous.other
+    if hands.slots.digest(slot) == wish.digest:
+        return e.SlotHeld(slot, previous)
+    hands.slots.room(wish.note.installed_size_bytes, wish.note.inodes, slot)
+    return e.CheckPassed(slot, previous)
+
+
+def download(
+    hands: Hands, record: Record, lease: Lease, progress: Callable[[int, int], None], stop: Callable[[], bool]
+) -> e.Event:
+    """Fill the slot; it is bad in boot control before its first byte changes."""
+    wish, slot = _wish(record), _slot(record)
+    raw = hands.downloader.manifest(wish, lease)
+    manifest = _proved_manifest(wish, raw)
+    _fits_the_budget(hands, manifest)
+    hands.boot.set_state(slot, SlotState.BAD)
+    hands.slots.begin(slot, manifest, raw)
+    hands.downloader.fill(wish, manifest, slot, lease, progress, stop)
+    return e.Downloaded()
+
+
+def seal(hands: Hands, record: Record) -> e.Event:
+    wish, slot = _wish(record), _slot(record)
+    hands.slots.seal(slot)
+    if hands.slots.digest(slot) != wish.digest:
+        raise InstallFailed("slot_corrupt", f"Slot {slot.value} does not hold what was assigned.")
+    return e.Sealed()
+
+
+def measure(hands: Hands, record: Record) -> e.Event:
+    """Record what runs now and how well, to compare the new release with."""
+    manifest = _installed(hands, _slot(record))
+    _fits_the_budget(hands, manifest)
+    running = hands.application.running()
+    return e.Measured(dict(hands.health.baseline(manifest)), running.start_id if running else None)
+
+
+def clean(hands: Hands, record: Record) -> e.Event:
+    """Empty what this attempt began to write; what it found whole stays. The running slot is never touched."""
+    wish, slot = _wish(record), record.slot
+    with hands.trials.lock():
+        hands.trials.decide(wish.assignment, record.attempt, Verdict.UNHEALTHY, _reason(record))
+        hands.trials.finish(wish.assignment, record.attempt)
+        if slot is not None and not record.previous_kept:
+            if hands.boot.current() is slot:
+                raise InstallFailed("switch_had_no_effect", f"Slot {slot.value} runs and cannot be emptied.")
+            hands.boot.set_state(slot, SlotState.BAD)
+            hands.slots.clear(slot)
+            hands.boot.set_state(slot, SlotState.EMPTY)
+    return e.Cleaned()
+
+
+# --- the switch -------------------------------------------------------------------------------------------------------
+
+
+def arm(hands: Hands, record: Record) -> e.Event:
+    """Trial record with its way back, then the mark, then the flip, then read it back."""
+    wish, slot = _wish(record), _slot(record)
+    with hands.trials.lock():
+        if hands.slots.digest(slot) != wish.digest:
+            raise InstallFailed("slot_corrupt", f"Slot {slot.value} does not hold what was verified.")
+        trial = hands.trials.arm(_trial(hands, record))
+        if trial.verdict is not None:
+            return against(trial)
+        hands.boot.set_state(slot, SlotState.BAD)
+        hands.boot.arm_trial(slot)
+        return e.Flipped() if hands.boot.primary() is slot else e.NotTaken()
+
+
+def switch(hands: Hands, record: Record) -> e.Event:
+    """Make the application run from the new slot; one that does already, started since the arming, is taken as is."""
+    slot = _slot(record)
+    with hands.trials.lock():
+        stopped = _overruled(hands, record)
+        if stopped is not None:
+            return stopped
+        if hands.boot.current() is not slot:
+            return e.NotTaken()
+        running = hands.application.running()
+        if running is not None and running.slot is slot and running.start_id != record.activation:
+            return e.Switched(running.start_id)
+        return e.Switched(hands.application.start(slot, _installed(hands, slot)).start_id)
+
+
+def look(hands: Hands, record: Record) -> e.Event | None:
+    """Look at the trial and the application while on trial; None where nothing happened."""
+    with hands.trials.lock():
+        stopped = _overruled(hands, record)
+        if stopped is not None or record.state is not AttemptState.PROBATION:
+            return stopped
+        running = hands.application.running()
+    if running is None:
+        return e.Died("The application on trial is gone.", hands.max_starts)
+    if running.start_id != record.activation:
+        return e.Died("The application on trial was started anew.", hands.max_starts)
+    return None
+
+
+def on_trial(hands: Hands, record: Record) -> Manifest:
+    """Return what says how the release on trial is judged."""
+    return _installed(hands, _slot(record))
+
+
+def check(hands: Hands, record: Record, manifest: Manifest, name: str) -> Sequence[CheckResult]:
+    return hands.health.run(manifest, record.baseline, only={name})
+
+
+# --- the two ends -----------------------------------------------------------------------------------------------------
+
+
+def commit(hands: Hands, record: Record) -> e.Event:
+    """Boot control first, then the verdict; the journal follows. From the first mark on there is no way but forward."""
+    wish, slot = _wish(record), _slot(record)
+    with hands.trials.lock():
+        trial = hands.trials.of(wish.assignment, record.attempt)
+        issued = hands.boot.state(slot) is SlotState.GOOD
+        stopped = _verdict_against(hands, trial, in_time=issued) if trial else None
+        if stopped is not None:
+            return stopped
+        if trial is None and not issued:
+            return e.Unhealthy("boot_failed", "The trial record is gone.")
+        if hands.boot.current() is not slot:
+            return e.CommitLost(f"Slot {slot.value} was left before its commit was done.")
+        if hands.slots.digest(slot) != wish.digest:
+            return e.Unhealthy("slot_corrupt", f"Slot {slot.value} changed while it was on trial.")
+        running = hands.application.running()
+        if running is None or running.slot is not slot:
+            running = hands.application.start(slot, _installed(hands, slot))
+        hands.boot.set_state(slot, SlotState.GOOD)
+        hands.boot.set_primary(slot)
+        if hands.boot.primary() is not slot or hands.boot.state(slot) is not SlotState.GOOD:
+            raise InstallFailed("commit_lost", "Boot control does not read back what was committed.")
+        hands.trials.decide(wish.assignment, record.attempt, Verdict.HEALTHY)
+    return e.CommitHeld(sight.proof_of(running, wish.digest, record.soak_s))
+
+
+def store_report(hands: Hands, record: Record) -> e.Event:
+    """Write the reason and its evidence where both slots find it, before anything goes back."""
+    ending = record.ending
+    name = quote(record.wish.assignment, safe="") if record.wish else "none"
+    path = hands.reports_dir / f"{name}-{record.attempt}.json"
+    try:
+        return e.ReportStored(wire.decode(RevertReport, path.read_bytes()))
+    except (OSError, Invalid):
+        pass  # not written yet, or torn by the cut that brought us here
+    report = RevertReport(
+        check=ending.check if ending else None,
+        message=ending.message if ending else "",
+        log_tail=hands.application.log_tail()[-LOG_TAIL_BYTES:],
+        cause=ending.cause if ending else "clean_restart",
+        measured=ending.measured if ending else {},
+    )
+    try:
+        hands.reports_dir.mkdir(parents=True, exist_ok=True)
+        guard.write_file(path, wire.encode(report))
+    except OSError:
+        pass  # a full disk must not keep the device on a bad release; the journal gets the report too
+    return e.ReportStored(report)
+
+
+def revert(hands: Hands, record: Record) -> e.Event:
+    """Verdict, link, mark, application: in the guard's order, so either can finish what the other began."""
+    with hands.trials.lock():
+        if record.wish is not None:
+            hands.trials.decide(record.wish.assignment, record.attempt, Verdict.UNHEALTHY, _reason(record))
+        previous = _way_back(hands, record)
+        manifest = _installed(hands, previous)
+        hands.boot.set_primary(previous)
+        if record.slot not in (None, previous):
+            hands.boot.set_state(_slot(record), SlotState.BAD)
+        if hands.boot.current() is not previous:
+            raise InstallFailed("switch_had_no_effect", f"Boot control does not return to slot {previous.value}.")
+        running = hands.application.running()
+        if running is None or running.slot is not previous:
+            hands.application.stop()
+            hands.application.start(previous, manifest)
+        if record.wish is not None:
+            hands.trials.finish(record.wish.assignment, record.attempt)
+    return e.WentBack()
+
+
+def against(trial: Trial) -> e.Event:
+    """The event that a verdict stored by somebody else means."""
+    if trial.verdict is Verdict.GUARD:
+        message = "The agent gave no verdict in time and the guard brought the old release back."
+        return e.Unhealthy(trial.reason or "no_verdict", message, cause="no_verdict")
+    return e.Unhealthy(trial.reason or "health_failed", "A verdict against the new release was stored.")
+
+
+def _overruled(hands: Hands, record: Record) -> e.Event | None:
+    trial = hands.trials.of(_wish(record).assignment, record.attempt)
+    if trial is None:
+        return e.Unhealthy("boot_failed", "The trial record is gone, and with it the guard's way back.")
+    return _verdict_against(hands, trial)
+
+
+def _verdict_against(hands: Hands, trial: Trial, in_time: bool = False) -> e.Event | None:
+    """A stored verdict, or a budget that ran out: an agent that slept through it must not commit, guard or not."""
+    if trial.verdict in (Verdict.UNHEALTHY, Verdict.GUARD):
+        return against(trial)
+    over = trial.deadline_boot_id == hands.clock.boot_id() and hands.clock.monotonic() >= trial.deadline_monotonic
+    if trial.verdict is None and over and not in_time:
+        message = f"No verdict within the budget of {trial.budget_s:g} s."
+        return e.Unhealthy("no_verdict", message, cause="no_verdict")
+    return None
+
+
+def _trial(hands: Hands, record: Record) -> Trial:
+    wish, slot, previous = _wish(record), _slot(record), _previous(record)
+    old, new = _installed(hands, previous), _installed(hands, slot)
+    spec = hands.application.spec(previous, old)
+    stops_s = sum(m.application.stop_s for m in (old, new) if m.application)
+    budget_s = hands.guard_budget_s + stops_s
+    return Trial(
+        assignment=wish.assignment,
+        attempt=record.attempt,
+        component=record.component,
+        slot=slot.value,
+        previous=previous.value,
+        armed_boot_id=hands.clock.boot_id(),
+        budget_s=budget_s,
+        deadline_monotonic=hands.clock.monotonic() + budget_s,
+        deadline_boot_id=hands.clock.boot_id(),
+        max_starts=hands.max_starts,
+        fallback=Fallback(spec.slot, spec.argv, spec.cwd, dict(spec.env), spec.log),
+        lock_wait_s=guard.LOCK_WAIT_S + stops_s,
+    )
+
+
+def _proved_manifest(wish: Wish, raw: bytes) -> Manifest:
+    if digest_of(raw) != wish.digest:
+        raise InstallFailed("artifact_corrupt", "The manifest does not match its signed hash.")
+    manifest = parse_manifest(raw)
+    if note_of(manifest) != wish.note:
+        raise UntrustedRelease("target_mismatch", "The manifest does not say what its signed target says.")
+    return manifest
+
+
+def _fits_the_budget(hands: Hands, manifest: Manifest) -> None:
+    """A release that cannot prove itself before the guard acts could only be reverted."""
+    needed_s = probation.needed_s(manifest)
+    if needed_s > hands.guard_budget_s:
+        message = f"Its probation may take {needed_s:g} s; the guard waits {hands.guard_budget_s:g} s."
+        raise InstallFailed("probation_too_long", message)
+
+
+def _way_back(hands: Hands, record: Record) -> SlotName:
+    """The previous slot; in a rescue without an attempt, whichever whole slot there is, the committed one first."""
+    if record.previous is not None:
+        return record.previous
+    first = record.committed.slot if record.committed else SlotName.A
+    return next((s for s in (first, first.other) if hands.slots.installed(s) is not None), first)
+
+
+def _installed(hands: Hands, slot: SlotName) -> Manifest:
+    manifest = hands.slots.installed(slot)
+    if manifest is None:
+        raise InstallFailed("slot_corrupt", f"Slot {slot.value} holds no whole release.")
+    return manifest
+
+
+def _reason(record: Record) -> str:
+    return record.ending.reason if record.ending else "boot_failed"
+
+
+def _wish(record: Record) -> Wish:
+    assert record.wish is not None  # the machine orders this in states that have a wish
+    return record.wish
+
+
+def _slot(record: Record) -> SlotName:
+    assert record.slot is not None  # chosen by preflight, kept until the attempt ends
+    return record.slot
+
+
+def _previous(record: Record) -> SlotName:
+    assert record.previous is not None  # chosen together with the slot
+    return record.previous

@@ -1,0 +1,216 @@
+"""Make this node a member of a fleet: a key made here, a certificate for it from the server, and the roots it trusts.
+
+Promises: the private key is made on this node and never leaves it; the server is checked against the CA of the
+bootstrap folder and nothing else; identity files are 0600 and each appears whole; `device.json` is written last, so an
+identity exists whole or not at all, and running it again, after a power cut too, continues or changes nothing.
+Refuses to give a node that has an identity another one, and a certificate that is not for this key and name.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
+
+from surefoot_shared import wire
+from surefoot_shared.enrolment import Enrolled, EnrolRequest
+from surefoot_shared.errors import ConfigError, Invalid, Unreachable
+from surefoot_shared.identity import DeviceKey, generate_key, key_from_pem, key_to_pem, public_to_pem
+from surefoot_shared.topics import check_device_id
+
+TIMEOUT_S = 30.0
+ANSWER_LIMIT_BYTES = 64 * 1024
+ROOTS = ("image.root.json", "director.root.json")
+CA_FILE = "ca.pem"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who this node is, to the broker and in its signatures. `mqtt_protocol` is 5, or 4 for MQTT 3.1.1."""
+
+    device: str
+    hw: str
+    server_url: str
+    mqtt_host: str
+    mqtt_port: int
+    mqtt_protocol: int
+    key_file: Path
+    cert_file: Path
+    ca_file: Path
+
+    def key(self) -> DeviceKey:
+        return key_from_pem(self.key_file.read_bytes())
+
+
+def enrol(server_url: str, bootstrap_dir: Path, token: str, device_id: str, hw: str, state_dir: Path) -> Identity:
+    """Enrol, or return the identity that is already there; raises ConfigError, Unreachable or Invalid."""
+    check_device_id(device_id)
+    if (state_dir / "identity" / "device.json").exists():
+        return _same(load_identity(state_dir), device_id, server_url)
+    _check_url(server_url)
+    folder = state_dir / "identity"
+    _copy_roots(bootstrap_dir, state_dir)
+    _write(folder / CA_FILE, _read(bootstrap_dir / CA_FILE))
+    key = _own_key(folder / "device.key")
+    request = EnrolRequest(device=device_id, hw=hw, token=token, csr=_request(device_id, key).decode())
+    answer = _ask(server_url, folder / CA_FILE, wire.encode(request))
+    _check_certificate(answer.certificate.encode(), device_id, key, (folder / CA_FILE).read_bytes())
+    _write(folder / "device.crt", answer.certificate.encode())
+    host = answer.mqtt.host or urllib.parse.urlsplit(server_url).hostname or ""
+    mqtt = {"host": host, "port": answer.mqtt.port, "protocol": answer.mqtt.protocol}
+    facts = {"device": device_id, "hw": hw, "server_url": server_url, "mqtt": mqtt, "v": 1}
+    _write(folder / "device.json", json.dumps(facts, indent=1, sort_keys=True).encode())
+    return load_identity(state_dir)
+
+
+def load_identity(state_dir: Path) -> Identity:
+    """Read the stored identity; raises ConfigError (not_enrolled, config_unreadable, key_permissions)."""
+    folder = state_dir / "identity"
+    try:
+        facts = json.loads((folder / "device.json").read_bytes())
+        mode = (folder / "device.key").stat().st_mode
+    except FileNotFoundError as error:
+        raise ConfigError("not_enrolled", f"{state_dir} holds no identity.") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError("config_unreadable", f"The identity in {folder} cannot be read: {error}.") from error
+    if mode & 0o077:
+        raise ConfigError("key_permissions", f"{folder / 'device.key'} can be read by others.")
+    try:
+        return Identity(
+            device=check_device_id(str(facts["device"])),
+            hw=str(facts["hw"]),
+            server_url=str(facts["server_url"]),
+            mqtt_host=str(facts["mqtt"]["host"]),
+            mqtt_port=int(facts["mqtt"]["port"]),
+            mqtt_protocol=int(facts["mqtt"]["protocol"]),
+            key_file=folder / "device.key",
+            cert_file=folder / "device.crt",
+            ca_file=folder / CA_FILE,
+        )
+    except (KeyError, TypeError, ValueError, Invalid) as error:
+        raise ConfigError("config_unreadable", f"{folder / 'device.json'} is incomplete: {error}.") from error
+
+
+def _same(identity: Identity, device_id: str, server_url: str) -> Identity:
+    if (identity.device, identity.server_url) == (device_id, server_url):
+        return identity
+    raise ConfigError(
+        "conflict",
+        f"This node is already {identity.device} of {identity.server_url}.",
+        "Give the other identity its own state directory.",
+    )
+
+
+def _check_url(server_url: str) -> None:
+    parts = urllib.parse.urlsplit(server_url)
+    if parts.scheme != "https" or not parts.hostname:
+        raise ConfigError("config_invalid", f"{server_url!r} is not an https URL.", "Use https://HOST:PORT.")
+
+
+def _copy_roots(bootstrap_dir: Path, state_dir: Path) -> None:
+    for name in ROOTS:
+        _write(state_dir / "trust" / "bootstrap" / name, _read(bootstrap_dir / name))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        hint = "Copy the folder `bootstrap` that `surefoot keys init` made to this node."
+        raise ConfigError("config_unreadable", f"{path} cannot be read: {error.strerror}.", hint) from error
+
+
+def _own_key(path: Path) -> DeviceKey:
+    """The key of an interrupted enrolment is used again, so that the server knows the node by it."""
+    if path.exists():
+        return key_from_pem(path.read_bytes())
+    key = generate_key()
+    _write(path, key_to_pem(key))
+    return key
+
+
+def _request(device_id: str, key: DeviceKey) -> bytes:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, device_id)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM)
+
+
+def _ask(server_url: str, ca_file: Path, body: bytes) -> Enrolled:
+    request = urllib.request.Request(  # noqa: S310 - the scheme was checked
+        server_url.rstrip("/") + "/api/v1/enrol", data=body, headers={"Content-Type": "application/json"}
+    )
+    # Neither the proxy of the environment nor the system's authorities have a say in whom this node trusts.
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}),
+        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(ca_file))),
+    )
+    try:
+        with opener.open(request, timeout=TIMEOUT_S) as answer:
+            status, raw = answer.status, answer.read(ANSWER_LIMIT_BYTES + 1)
+    except urllib.error.HTTPError as error:
+        raise _refusal(error) from error
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            hint = "Use the bootstrap folder of this server's fleet, and the host name its certificate has."
+            raise ConfigError("config_invalid", f"The server at {server_url} is not the fleet's.", hint) from error
+        raise Unreachable("unreachable", f"The server at {server_url} cannot be reached: {reason}.") from error
+    if status == 202:
+        raise ConfigError("enrolment_pending", "The server waits for an operator to approve this device.")
+    return wire.decode(Enrolled, raw, ANSWER_LIMIT_BYTES)
+
+
+def _refusal(error: urllib.error.HTTPError) -> ConfigError | Unreachable:
+    """The server's own words, where it has some."""
+    try:
+        problem = json.loads(error.read(ANSWER_LIMIT_BYTES))
+        kind, message, hint = (str(problem.get(k, "")) for k in ("kind", "message", "hint"))
+    except (ValueError, AttributeError, OSError):
+        kind, message, hint = "", "", ""
+    message = message or f"The server answered {error.code}."
+    if error.code in (429, 500, 502, 503, 504):
+        after = error.headers.get("Retry-After", "")
+        return Unreachable("busy", message, retry_after_s=float(after) if after.isdigit() else None)
+    return ConfigError(kind or "enrolment_refused", message, hint)
+
+
+def _check_certificate(pem: bytes, device_id: str, key: DeviceKey, ca_pem: bytes) -> None:
+    try:
+        certificate = x509.load_pem_x509_certificate(pem)
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(ca_pem))
+        ours = certificate.public_key().public_bytes(  # one shape for both sides of the comparison
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        ) == public_to_pem(key.public_key())
+        names = [a.value for a in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    except (ValueError, TypeError, InvalidSignature) as error:
+        raise Invalid("malformed", "The server answered with a certificate that is not the fleet's.") from error
+    if not ours or names != [device_id]:
+        raise Invalid("malformed", f"The server answered with a certificate that is not {device_id}'s.")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Appear whole, 0600, and stay: fsync, rename, fsync of the folder."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

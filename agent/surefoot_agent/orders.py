@@ -1,0 +1,140 @@
+"""The agent's local socket: one JSON line in, one JSON line out; commit, revert, status, lock, unlock.
+
+Promises: owner-only (0600); a request waits for the runner's answer at most ANSWER_S and never holds the loop; what is
+no request gets an error line. One socket serves
+`surefoot-agent` with all verbs, another the application (SUREFOOT_SOCKET) with a few. Refuses everything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from surefoot_shared import wire
+from surefoot_shared.errors import Conflict, Invalid, SurefootError, Unreachable
+from surefoot_shared.wire import Json
+
+LINE_BYTES = 4096
+ANSWER_S = 10.0
+"""Longer than any step of the loop; a caller that waits longer would rather know."""
+
+
+class Verb(str, Enum):
+    COMMIT = "commit"
+    REVERT = "revert"
+    STATUS = "status"
+    LOCK = "lock"
+    UNLOCK = "unlock"
+
+
+APPLICATION_VERBS = frozenset({Verb.STATUS, Verb.LOCK, Verb.UNLOCK})
+"""What the application may ask through SUREFOOT_SOCKET: never its own commit."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """One request; `reply` may be called once, from any thread."""
+
+    verb: Verb
+    answers: queue.Queue[dict[str, Json]] = field(default_factory=lambda: queue.Queue(1))
+
+    def accept(self, facts: dict[str, Json] | None = None) -> None:
+        self.answers.put({"ok": True, **(facts or {})})
+
+    def refuse(self, error: SurefootError) -> None:
+        self.answers.put({"ok": False, "kind": error.kind, "message": error.message, "hint": error.hint})
+
+
+class OrderServer:
+    """Serves the socket on threads of its own and hands each order to `post`."""
+
+    def __init__(self, path: Path, post: Callable[[Order], None], verbs: frozenset[Verb] = frozenset(Verb)) -> None:
+        self._path, self._post, self._verbs = path, post, verbs
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        path.unlink(missing_ok=True)  # the state folder's lock says that nobody else serves it
+        with _short(path) as address:
+            old = os.umask(0o177)
+            try:
+                self._socket.bind(address)
+            finally:
+                os.umask(old)
+        self._socket.listen(8)
+        self._thread = threading.Thread(target=self._serve, name="orders", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return  # stopped
+            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.settimeout(ANSWER_S)
+            try:
+                order = Order(Verb(str(wire.parse(_line(connection), LINE_BYTES).get("verb"))))
+                if order.verb not in self._verbs:
+                    raise Invalid("malformed", f"{order.verb.value} is not taken here.")
+                self._post(order)
+                answer = order.answers.get(timeout=ANSWER_S)
+            except (Invalid, ValueError):
+                answer = {"ok": False, "kind": "malformed", "message": "That is no order.", "hint": ""}
+            except queue.Empty:
+                answer = {"ok": False, "kind": "busy", "message": "The agent did not answer in time.", "hint": ""}
+            connection.sendall(wire.encode(answer) + b"\n")
+
+
+def ask(path: Path, verb: Verb, timeout_s: float = ANSWER_S + 2) -> dict[str, Json]:
+    """Send an order to a running agent and return its answer. Raises Unreachable, or Conflict as the agent said."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, _short(path) as address:
+        connection.settimeout(timeout_s)
+        try:
+            connection.connect(address)
+            connection.sendall(wire.encode({"verb": verb.value}) + b"\n")
+            answer = wire.parse(_line(connection, wire.LIMIT_BYTES), wire.LIMIT_BYTES)
+        except OSError as error:
+            message = f"No agent answers at {path}."
+            raise Unreachable("unreachable", message, "Start it with `surefoot-agent run`.") from error
+    if not answer.get("ok"):
+        raise Conflict(str(answer.get("kind")), str(answer.get("message")), str(answer.get("hint")))
+    return answer
+
+
+def _line(connection: socket.socket, limit: int = LINE_BYTES) -> bytes:
+    data = b""
+    while not data.endswith(b"\n") and len(data) <= limit:
+        part = connection.recv(LINE_BYTES)
+        if not part:
+            break
+        data += part
+    return data
+
+
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """A Unix address holds 107 bytes; a longer path is reached through a descriptor of its folder."""
+    if len(os.fsencode(path)) <= 100:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)

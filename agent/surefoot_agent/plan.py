@@ -1,0 +1,108 @@
+"""Turn what verified metadata wants into what happens to the attempt; and say when a staged release may switch.
+
+Promises: pure; a decision that was seen before, late or twice, gives nothing; a newer wish is taken from idle only, so
+the attempt before always ends first, with an outcome of its own. A halt never blocks a revert or a commit (DESIGN §6).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from surefoot_agent import events as e
+from surefoot_agent.ports import Decision, Refusal, Wish
+from surefoot_agent.record import Record
+from surefoot_shared.messages import RunningProof
+from surefoot_shared.status import AFTER_ARMED, BEFORE_ARMED, AttemptState
+
+
+def plan(record: Record, decision: Decision, proof: RunningProof | None) -> tuple[e.Event, ...]:
+    """Return the events to play, in order. `proof` is of what runs committed from the current slot, or None."""
+    listed = halt(record, decision.halt_epoch, decision.halted)
+    wish = next((w for w in decision.wishes if w.component == record.component), None)
+    refusal = next((r for r in decision.refusals if r.component == record.component), None)
+    halted = decision.halted if decision.halt_epoch >= record.halt_epoch else record.halted
+    if record.state is AttemptState.IDLE:
+        return (*listed[:1], *_from_idle(record, wish, refusal, proof, halted))
+    if record.state in BEFORE_ARMED:
+        ordered = _before_armed(record, wish, refusal)
+        return (*listed[:1], *ordered) if _ends(ordered) else (*listed, *ordered)
+    return (*listed, *(_after_armed(record, wish, refusal) if record.state in AFTER_ARMED else ()))
+
+
+def halt(record: Record, epoch: int, digests: tuple[str, ...]) -> tuple[e.Event, ...]:
+    """Return what a verified halt list does: it is kept, and it ends an attempt that is not armed."""
+    if epoch < record.halt_epoch:
+        return ()
+    kept = (e.HaltListed(epoch, digests),) if epoch > record.halt_epoch else ()
+    concerned = record.wish is not None and record.wish.digest in digests and record.state in BEFORE_ARMED
+    return (*kept, e.Halted()) if concerned else kept
+
+
+def wanted(record: Record, decision: Decision | None) -> bool:
+    """Say whether an idle device has something newer to begin."""
+    if decision is None or record.state is not AttemptState.IDLE:
+        return False
+    seqs = [w.seq for w in decision.wishes if w.component == record.component]
+    seqs += [r.seq for r in decision.refusals if r.component == record.component]
+    return any(seq > record.seq for seq in seqs)
+
+
+def turn(wish: Wish, now: datetime, locked: bool) -> e.TurnCame | e.WindowsOver | None:
+    """Return whether a staged release may switch now, never will, or waits (None)."""
+    try:
+        windows = [(_utc(start), _utc(end)) for start, end in wish.windows]
+    except ValueError:
+        return e.WindowsOver()  # signed, but no time: it can never come
+    if windows and all(end <= now for _, end in windows):
+        return e.WindowsOver()
+    open_now = not windows or any(start <= now < end for start, end in windows)
+    return e.TurnCame() if wish.activate and open_now and not locked else None
+
+
+def _from_idle(
+    record: Record, wish: Wish | None, refusal: Refusal | None, proof: RunningProof | None, halted: tuple[str, ...]
+) -> tuple[e.Event, ...]:
+    if refusal is not None and refusal.seq > record.seq:
+        return (e.Refused(refusal),)
+    if wish is None or wish.seq <= record.seq:
+        return ()
+    if proof is not None and proof.digest == wish.digest:
+        return (e.AlreadyThere(wish, proof),)
+    if record.committed is not None and record.committed.digest == wish.digest:
+        return ()  # it is the committed one and does not run at this moment: claimed once it does
+    if wish.digest in halted:
+        reason = Refusal(wish.assignment, wish.component, wish.seq, "halted", "The release is on the halt list.")
+        return (e.Refused(reason),)
+    return (e.Assigned(wish),)
+
+
+def _before_armed(record: Record, wish: Wish | None, refusal: Refusal | None) -> tuple[e.Event, ...]:
+    assert record.wish is not None  # every state before armed has a wish
+    if refusal is not None:  # of this very assignment: it was decided before and is never decided again
+        return (e.Superseded(),) if refusal.seq > record.seq else ()
+    if wish is None:
+        return (e.Withdrawn(),)
+    if wish.seq <= record.seq:
+        return ()
+    if wish.digest != record.wish.digest:
+        return (e.Superseded(),)
+    same = wish.assignment == record.wish.assignment
+    return (e.Renewed(wish) if same else e.Replaced(wish),)
+
+
+def _after_armed(record: Record, wish: Wish | None, refusal: Refusal | None) -> tuple[e.Event, ...]:
+    assert record.wish is not None  # every state from armed on has a wish
+    if wish is None and refusal is None:
+        return (e.OrderedBack("The assignment was withdrawn while its release was on trial."),)
+    if wish is not None and wish.seq > record.seq and wish.digest != record.wish.digest:
+        return (e.OrderedBack("Another release was assigned while this one was on trial."),)
+    return ()
+
+
+def _ends(ordered: tuple[e.Event, ...]) -> bool:
+    return any(isinstance(event, (e.Superseded, e.Withdrawn)) for event in ordered)
+
+
+def _utc(text: str) -> datetime:
+    at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return at if at.tzinfo is not None else at.replace(tzinfo=timezone.utc)

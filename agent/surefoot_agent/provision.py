@@ -1,0 +1,59 @@
+"""Put the first release into slot A of a new device, from a signed release folder, before any server is asked.
+
+Promises: nothing enters the slot that the release keys did not sign for this hardware; done twice it changes nothing;
+interrupted, it goes on. Refuses a device that already has a release: from then on only the update path writes slots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+from surefoot_agent.ports import BootControl, Slots
+from surefoot_shared.errors import ConfigError, InstallFailed
+from surefoot_shared.release import Manifest, TreeFile, digest_of
+from surefoot_shared.status import SlotName, SlotState
+from surefoot_shared.trust.floors import FloorStore
+
+CHUNK_BYTES = 1024 * 1024
+FIRST = SlotName.A
+
+
+def provision(
+    trust_folder: Path, release: Path, component: str, hw: str, slots: Slots, boot: BootControl, now: datetime
+) -> Manifest:
+    """Verify the folder, fill slot A, mark it good and current. Raises UntrustedRelease, InstallFailed, ConfigError."""
+    from surefoot_shared.trust.provision import provisioned  # python-tuf: only this one short-lived command pays for it
+
+    note, manifest, raw = provisioned(trust_folder, release, hw, now)
+    if manifest.component != component:
+        raise ConfigError("config_invalid", f"{release} is a release of {manifest.component}, not of {component}.")
+    held = [slot for slot in SlotName if slots.digest(slot) is not None]
+    if held and slots.digest(FIRST) != digest_of(raw):
+        raise ConfigError("conflict", "This device already has a release.", "Update it through a rollout.")
+    if not held:
+        _fill(slots, release, manifest, raw)
+    FloorStore(trust_folder).committed(note)
+    boot.set_state(FIRST, SlotState.GOOD)
+    boot.set_primary(FIRST)
+    return manifest
+
+
+def _fill(slots: Slots, release: Path, manifest: Manifest, raw: bytes) -> None:
+    slots.room(manifest.installed_size_bytes, manifest.inodes, FIRST)
+    slots.begin(FIRST, manifest, raw)
+    files = {file.path: file for file in manifest.files}
+    for path in slots.missing(FIRST):
+        slots.write(FIRST, path, lambda offset, file=files[path]: _chunks(release, file, offset))  # type: ignore[misc]
+    slots.seal(FIRST)
+
+
+def _chunks(release: Path, file: TreeFile, offset: int) -> Iterable[bytes]:
+    try:
+        with (release / "blobs" / file.sha256).open("rb") as blob:
+            blob.seek(offset)
+            while chunk := blob.read(CHUNK_BYTES):
+                yield chunk
+    except OSError as error:
+        raise InstallFailed("artifact_missing", f"{release} lacks the bytes of {file.path}.") from error

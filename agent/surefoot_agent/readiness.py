@@ -1,0 +1,204 @@
+"""Is this node able to update and to revert? Facts are read once, then judged by a pure function.
+
+Promises: changes nothing but a probe file that it removes; every finding says what is wrong and what to do; all are
+reported, not only the first. Refuses to repair: `surefoot-agent check` is safe to run beside a running agent.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from surefoot_agent import guard, processes
+from surefoot_agent.config import Settings
+from surefoot_agent.slots.directory import DirectorySlots
+from surefoot_shared.errors import SurefootError
+from surefoot_shared.status import SlotName, SlotState
+
+IDENTITY_FILES = ("device.key", "device.crt", "ca.pem", "device.json")
+GUARD_TIMEOUT_S = 10.0
+CLOCK_SLACK_S = 60.0
+"""NTP may step back a little between the last signed time and now."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    name: str
+    ok: bool
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was seen. Texts named `…_problem` are None where nothing is wrong; times are seconds since 1970."""
+
+    identity: Mapping[str, int | None]
+    """Mode of each identity file, None for a missing one."""
+    state_problem: str | None
+    current: str | None
+    states: Mapping[str, str]
+    releases: Mapping[str, str | None]
+    """Version of the sealed release in each slot."""
+    room_problem: str | None
+    clock_s: float
+    clock_floor_s: float
+    guard_problem: str | None
+    port_problem: str | None
+
+
+def check(settings: Settings, clock_floor_s: float = 0.0) -> tuple[Finding, ...]:
+    """Look at this node and judge it. `clock_floor_s` is the newest signed time that was ever verified here."""
+    return judge(observe(settings, clock_floor_s))
+
+
+def judge(facts: Facts) -> tuple[Finding, ...]:
+    """One finding for each question, in the order in which an operator would mend them."""
+    return (
+        _identity(facts),
+        _key(facts),
+        _of_problem("state", facts.state_problem, "The state folder takes writes.", "Check its disk and its owner."),
+        _link(facts),
+        _slots(facts),
+        _of_problem("room", facts.room_problem, "A second copy has room.", "Free space on the data partition."),
+        _clock(facts),
+        _of_problem("guard", facts.guard_problem, "The guard runs.", "Install the agent again, with its python3."),
+        _of_problem("port", facts.port_problem, "The metrics port is free or the application's.", _PORT_HINT),
+    )
+
+
+_PORT_HINT = "Stop the program that holds it, or set metrics_port."
+
+
+def _identity(facts: Facts) -> Finding:
+    missing = [name for name, mode in facts.identity.items() if mode is None]
+    if missing:
+        return Finding("identity", False, f"Missing: {', '.join(missing)}.", "Run `surefoot-agent enrol`.")
+    return Finding("identity", True, "The device is enrolled.")
+
+
+def _key(facts: Facts) -> Finding:
+    mode = facts.identity.get("device.key")
+    if mode is not None and mode & 0o077:
+        return Finding("key", False, f"Others may read the device key (mode {mode:o}).", "chmod 600 it.")
+    return Finding("key", mode is not None, "The key is private." if mode is not None else "There is no key.")
+
+
+def _link(facts: Facts) -> Finding:
+    if facts.current is None:
+        hint = "Point `current` in the component's folder to slots/A or slots/B."
+        return Finding("current", False, "The link does not point to a slot.", hint)
+    return Finding("current", True, f"The link points to slot {facts.current}.")
+
+
+def _slots(facts: Facts) -> Finding:
+    words = [f"{s}: {facts.states[s]}, {facts.releases[s] or 'nothing whole'}" for s in sorted(facts.states)]
+    current, text = facts.current, "; ".join(words) + "."
+    if current is not None and facts.releases.get(current) and facts.states[current] == SlotState.BAD.value:
+        return Finding("slots", False, text, "The running slot is marked bad: assign a release that is known good.")
+    unfounded = [s for s, state in facts.states.items() if state == SlotState.GOOD.value and not facts.releases[s]]
+    if unfounded:
+        hint = "Assign a release again: the device could not go back there."
+        return Finding("slots", False, f"{text} Slot {unfounded[0]} is marked good and is not whole.", hint)
+    return Finding("slots", True, text)
+
+
+def _clock(facts: Facts) -> Finding:
+    behind_s = facts.clock_floor_s - facts.clock_s
+    if behind_s > CLOCK_SLACK_S:
+        hint = "Start time synchronisation; until then TLS may refuse certificates as not yet valid."
+        return Finding("clock", False, f"The clock is {behind_s:.0f} s behind the last signed time.", hint)
+    return Finding("clock", True, "The clock is not behind the last signed time.")
+
+
+def _of_problem(name: str, problem: str | None, fine: str, hint: str) -> Finding:
+    return Finding(name, True, fine) if problem is None else Finding(name, False, problem, hint)
+
+
+def observe(settings: Settings, clock_floor_s: float = 0.0) -> Facts:
+    """Read everything once."""
+    folder = settings.state_dir / settings.component
+    return Facts(
+        identity={name: _mode(settings.state_dir / "identity" / name) for name in IDENTITY_FILES},
+        state_problem=_problem(lambda: _probe_write(settings.state_dir)),
+        current=guard.current_slot(folder),
+        states=guard.slot_states(folder),
+        releases=_releases(folder),
+        room_problem=_problem(lambda: _probe_room(folder, settings)),
+        clock_s=time.time(),
+        clock_floor_s=clock_floor_s,
+        guard_problem=_problem(_probe_guard),
+        port_problem=_problem(lambda: _probe_port(folder, settings.metrics_port)),
+    )
+
+
+def _problem(probe: Callable[[], None]) -> str | None:
+    try:
+        probe()
+    except SurefootError as error:
+        return error.message
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"{error}."
+    return None
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return None
+
+
+def _probe_write(state_dir: Path) -> None:
+    probe = state_dir / f"probe.{os.getpid()}"
+    try:
+        guard.write_file(probe, b"x" * 4096)
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _releases(folder: Path) -> Mapping[str, str | None]:
+    if not (folder / "slots").is_dir():
+        return {slot.value: None for slot in SlotName}
+    slots = DirectorySlots(folder)
+    found = {slot.value: slots.installed(slot) for slot in SlotName}
+    return {slot: manifest.version if manifest else None for slot, manifest in found.items()}
+
+
+def _probe_room(folder: Path, settings: Settings) -> None:
+    """The other slot must take a release as large as the one that runs."""
+    current = guard.current_slot(folder)
+    if current is None or not (folder / "slots").is_dir():
+        return
+    slots = DirectorySlots(folder, settings.reserve_bytes, settings.reserve_inodes)
+    manifest = slots.installed(SlotName(current))
+    if manifest is not None:
+        slots.room(manifest.installed_size_bytes, manifest.inodes, SlotName(current).other)
+
+
+def _probe_guard() -> None:
+    """The guard must run alone: isolated, so without the agent's packages."""
+    command = [sys.executable, "-I", str(guard.__file__), "--help"]
+    done = subprocess.run(command, capture_output=True, timeout=GUARD_TIMEOUT_S, check=False)
+    if done.returncode != 0:
+        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise OSError(f"The guard ends with {done.returncode}: {last}")
+
+
+def _probe_port(folder: Path, port: int) -> None:
+    kept = folder / "metrics_port"
+    port = port or (int(kept.read_text()) if kept.is_file() else 0)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            if not processes.listens(port, guard.application_pids(folder)):
+                raise OSError(f"Port {port} is held by another program") from error

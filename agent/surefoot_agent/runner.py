@@ -1,0 +1,331 @@
+"""The only loop of the agent: what the link, the local socket, the timers and the workers bring, one after the other.
+
+Promises: nothing here blocks; every wait is monotonic; what is said is said again until it is acknowledged. Without
+threads it is driven by `handle`, `tick` and `drain`, which is how tests and simulators play it. Decides nothing: see
+machine, plan, reconcile and probation.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from surefoot_agent import downlink, plan, report, sight, startup
+from surefoot_agent.attempt import TIMERS, Attempt, Fetched, about
+from surefoot_agent.bench import Bench, Done
+from surefoot_agent.desk import Desk, Sighting
+from surefoot_agent.lanes import Lane, Lanes
+from surefoot_agent.orders import Order, Verb
+from surefoot_agent.ports import Decision
+from surefoot_agent.post import Post, Publisher
+from surefoot_agent.reconcile import decide
+from surefoot_agent.record import Record
+from surefoot_agent.timers import Timers
+from surefoot_shared import wire
+from surefoot_shared.errors import SurefootError, UntrustedRelease
+from surefoot_shared.messages import EventKind, RunningProof, Sample, TrustHint
+from surefoot_shared.status import AFTER_ARMED, AttemptState
+
+log = logging.getLogger(__name__)
+
+KEEP_S = 1.0
+"""How often a dead application is noticed while nothing is on trial."""
+SETTLE_S = 60.0
+"""How often an application that is not there at all is started again; `tend` has its own, faster back-off."""
+ANSWER_S = 30.0
+"""A hello without any answer is said again after about this time."""
+HINT_S = 5.0
+"""Spread of the hellos after a hint that reached the whole fleet at once."""
+NOTICES = 64
+"""Different notices told per process: a hostile server must not fill the outbox with refusals."""
+HANDS_OFF = frozenset({*AFTER_ARMED, AttemptState.COMMITTING, AttemptState.REVERTING})
+"""States in which the attempt alone starts and stops the application."""
+
+Item = downlink.LinkEvent | Order | Done | Fetched
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a bundle says, with what ran committed when it was read."""
+
+    decision: Decision
+    proof: RunningProof | None
+
+
+@dataclass(frozen=True, slots=True)
+class HaltRead:
+    epoch: int
+    digests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    samples: tuple[Sample, ...]
+
+
+class Runner:
+    """One component of one device: `start`, then `run` (threads), or `tick` and `drain` (none)."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        lanes: Lanes,
+        link: Callable[[Callable[[Item], None]], Publisher],
+        rand: Callable[[], float] = random.random,
+    ) -> None:
+        """`link` is given the function to which it must hand its events, from any thread."""
+        self._desk, self._rules, self._hands, self._trust = desk, desk.rules, desk.hands, desk.trust
+        self._journal, self._clock, self._rand = desk.journal, desk.hands.clock, rand
+        self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._bench, self._timers = Bench(lanes, self.post), Timers(self._clock.monotonic)
+        self.link = link(self.post)
+        self._outbox = Post(self._rules.device, self._journal, self.link, desk.seal, self._rules.telemetry_keep)
+        self._attempt = Attempt(
+            desk, self._bench, self._timers, rand, self.post, self._flush, self._take_next, self._raise_floors
+        )
+        self._decision: Decision | None = None
+        self._decided_raw = b""
+        self._noticed: set[tuple[str, str]] = set()
+        self._sighting: Sighting | None = None
+
+    @property
+    def record(self) -> Record:
+        return self._attempt.record
+
+    def post(self, item: Item) -> None:
+        """Queue something that happened; from any thread."""
+        self._queue.put(item)
+
+    def start(self) -> None:
+        """Look at what happened while we were off, and go on from there."""
+        self._timers.set("keep", KEEP_S)
+        self._timers.set("sample", self._rules.telemetry_interval_s * self._rand())
+        seen, limit = startup.see(self._hands, self.record), self._hands.max_starts
+        row = decide(startup.facts(self.record, seen, self._journal.readable, limit))
+        log.info("started state=%s next=%s why=%s %s", self.record.state.value, row.next.value, row.why, self._about())
+        if not self._journal.readable:
+            self._notice(EventKind.NOTICE, "journal_unreadable", "The journal cannot be read; nothing is changed.")
+        first = startup.begin(row.next, self.record, seen, limit)
+        if first.settle:
+            self._settle()
+        for event in first.events:
+            self._attempt.play(event)
+        for effect in first.effects:
+            self._attempt.order(effect)
+        if self.record.state is AttemptState.IDLE:
+            self._raise_floors()
+
+    def run(self, stop: threading.Event) -> None:
+        """Loop until `stop` is set; then keep what must not be lost."""
+        try:
+            while not stop.is_set():
+                wait_s = self.tick()
+                try:
+                    self.handle(self._queue.get(timeout=min(wait_s, KEEP_S)))
+                except queue.Empty:
+                    continue
+        finally:
+            self._attempt.stop()
+            self._bench.stop()
+            self._outbox.persist()
+
+    def drain(self) -> None:
+        """Handle all that is queued, and what follows from it."""
+        while not self._queue.empty():
+            self.handle(self._queue.get())
+
+    def tick(self) -> float:
+        """Do what is due; return the seconds until something will be."""
+        for name in self._timers.due():
+            if name in TIMERS:
+                self._attempt.due(name)
+            else:
+                self._due(name)
+        return self._timers.wait_s()
+
+    def handle(self, item: Item) -> None:
+        """Take one thing that happened."""
+        match item:
+            case Done():
+                self._done(item)
+            case Fetched():
+                self._attempt.fetched(item)
+            case Order():
+                self._ordered(item)
+            case downlink.Connected():
+                self._say_hello()
+            case downlink.Disconnected(reason, message):
+                self._outbox.disconnected()
+                self._timers.drop("hello")
+                if reason != "unreachable":
+                    self._notice(EventKind.NOTICE, reason, message)
+            case downlink.BundleArrived(raw):
+                self._bundle(raw)
+            case downlink.HaltArrived(raw):
+                trust = self._trust
+                self._bench.submit("halt", Lane.TRUST, lambda: HaltRead(*trust.halt(raw)))
+            case downlink.AckArrived(ack):
+                self._answered()
+                self._outbox.acknowledged(ack)
+            case downlink.LeaseArrived(lease):
+                self._attempt.lease_arrived(lease)
+            case downlink.RequestArrived(request):
+                desk, status = self._desk, self._desk.status(self.record)
+                self._bench.submit("request", Lane.LOOK, lambda: desk.answer(request, status))
+            case downlink.TrustHintArrived(hint):
+                self._hinted(hint)
+            case downlink.MessageRefused(topic, message):
+                self._notice(EventKind.NOTICE, "malformed", f"{topic}: {message}")
+
+    # --- results and timers -------------------------------------------------------------------------------------------
+
+    def _done(self, done: Done) -> None:
+        if done.error is not None and not isinstance(done.error, (SurefootError, OSError)):
+            raise done.error  # a bug of ours: crash, and let the start-up table sort it out
+        if not self._bench.take(done):
+            return
+        if done.error is not None:
+            self._failed(done, done.error)
+            return
+        match done.result:
+            case Decided(decision, proof):
+                self._apply(decision, proof)
+            case HaltRead(epoch, digests):
+                for event in plan.halt(self.record, epoch, digests):
+                    self._attempt.play(event)
+            case Sighting() as sighting:
+                self._hello(sighting)
+            case Sampled(samples):
+                self._outbox.add(samples, self._clock.monotonic())
+            case bytes() as response:
+                self.link.publish("response", response)
+            case result:
+                self._attempt.done(result)
+
+    def _failed(self, done: Done, error: SurefootError | OSError) -> None:
+        log.warning("work_failed name=%s error=%s %s", done.name, error, self._about())
+        if done.token:
+            self._attempt.failed(done.name, error)
+        elif done.name in ("decide", "halt") and isinstance(error, SurefootError):
+            self._decided_raw = b""
+            self._timers.sooner("hello", ANSWER_S * (0.5 + self._rand()))  # its answer brings what was missing
+            security = isinstance(error, UntrustedRelease)
+            self._notice(EventKind.SECURITY if security else EventKind.NOTICE, error.kind, error.message)
+
+    def _due(self, name: str) -> None:
+        match name:
+            case "keep":
+                self._timers.set("keep", KEEP_S)
+                self._keep()
+            case "settle":
+                self._settle()
+            case "sample":
+                self._timers.set("sample", self._rules.telemetry_interval_s)
+                desk = self._desk
+                self._bench.submit("sample", Lane.LOOK, lambda: Sampled(tuple(desk.sample())))
+            case "hello":
+                self._say_hello()
+
+    def _keep(self) -> None:
+        """Once a second: the application lives, the post goes out, a wish that waited for idle is taken."""
+        if self.record.state not in HANDS_OFF:
+            self._bench.submit("tend", Lane.APP, self._hands.application.tend)
+            if not self._timers.waits("settle"):
+                self._timers.set("settle", SETTLE_S)
+        self._outbox.tick(self._clock.monotonic())
+        if plan.wanted(self.record, self._decision):
+            self._take_next()
+
+    def _settle(self) -> None:
+        hands = self._hands
+        if self.record.state not in HANDS_OFF:
+            self._bench.submit("settle", Lane.APP, lambda: sight.ensure_running(hands))
+
+    # --- what is wanted -----------------------------------------------------------------------------------------------
+
+    def _bundle(self, raw: bytes) -> None:
+        """Verify a bundle; the very bytes that were verified before (retained copies) are only planned again."""
+        self._answered()
+        if raw == self._decided_raw and self._decision is not None:
+            self._take_next()
+            return
+        self._decided_raw = raw
+        hands, trust = self._hands, self._trust
+        self._bench.submit("decide", Lane.TRUST, lambda: Decided(trust.decide(raw), sight.settled(hands)))
+
+    def _take_next(self) -> None:
+        decision, hands = self._decision, self._hands
+        if decision is not None:
+            self._bench.submit("settled", Lane.LOOK, lambda: Decided(decision, sight.settled(hands)))
+
+    def _apply(self, decision: Decision, proof: RunningProof | None) -> None:
+        if self._decision is not None and decision.director_version < self._decision.director_version:
+            return
+        self._decision = decision
+        if not self._journal.readable:
+            return  # nothing that is remembered may be relied on, so nothing new is begun
+        for event in plan.plan(self.record, decision, proof):
+            self._attempt.play(event)
+
+    def _raise_floors(self) -> None:
+        hands, trust = self._hands, self._trust
+        self._bench.submit("floors", Lane.TRUST, lambda: sight.raise_floors(hands, trust))
+
+    # --- what is said -------------------------------------------------------------------------------------------------
+
+    def _say_hello(self) -> None:
+        self._timers.set("hello", self._rules.heartbeat_interval_s)
+        self._bench.submit("hello", Lane.TRUST, self._desk.look_around)
+
+    def _hello(self, seen: Sighting) -> None:
+        self._sighting = seen
+        if self.link.publish("hello", self._desk.hello(self.record, seen)):
+            self._timers.sooner("hello", ANSWER_S * (0.5 + self._rand()))
+            self._outbox.connected(self._clock.monotonic())
+
+    def _answered(self) -> None:
+        """The server heard the hello: the next one is the heartbeat."""
+        self._timers.set("hello", self._rules.heartbeat_interval_s * (0.9 + 0.2 * self._rand()))
+
+    def _hinted(self, hint: TrustHint) -> None:
+        known = self._sighting.image.timestamp if self._sighting else 0
+        if hint.halt_epoch > self.record.halt_epoch or hint.image_timestamp > known:
+            self._timers.sooner("hello", HINT_S * self._rand())
+
+    def _notice(self, kind: EventKind, reason: str, message: str) -> None:
+        """Tell the server, once per process for each thing."""
+        key = (reason, message)
+        if key in self._noticed or len(self._noticed) >= NOTICES:
+            return
+        self._noticed.add(key)
+        log.warning("notice kind=%s reason=%s message=%s %s", kind.value, reason, message, self._about())
+        self._journal.note((report.notice(self._desk.stamp(), self.record, kind, reason, message),))
+        self._flush()
+
+    def _flush(self) -> None:
+        self._outbox.flush(self._clock.monotonic())
+
+    def _ordered(self, order: Order) -> None:
+        """Carry out what a person or the application asks on the local socket."""
+        try:
+            match order.verb:
+                case Verb.COMMIT:
+                    self._attempt.commit_now()
+                case Verb.REVERT:
+                    self._attempt.revert_now("A person ordered it on the device.")
+                case Verb.LOCK | Verb.UNLOCK:
+                    self._journal.set_locked(order.verb is Verb.LOCK)
+                case Verb.STATUS:
+                    pass
+        except SurefootError as error:
+            order.refuse(error)
+        else:
+            status = wire.to_json(self._desk.status(self.record))
+            order.accept({"status": status})
+
+    def _about(self) -> str:
+        return about(self.record)

@@ -1,0 +1,96 @@
+"""The hands of the device, and what they show in any state: what runs, from where, proved how; what the slots hold.
+
+Promises: a digest is claimed only of a live process that /proc shows to run from a sealed slot; what cannot be read is
+claimed by nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from surefoot_agent.clock import Clock
+from surefoot_agent.ports import ApplicationControl, BootControl, Downloader, Health, Running, Slots, Trust
+from surefoot_agent.record import Committed
+from surefoot_agent.trial import TrialFile
+from surefoot_shared.errors import SurefootError
+from surefoot_shared.messages import RunningProof, SlotReport
+from surefoot_shared.release import note_of
+from surefoot_shared.status import SlotName, SlotState
+
+
+@dataclass(frozen=True)
+class Hands:
+    """The ports through which effects act, and the two limits of a trial."""
+
+    component_dir: Path
+    boot: BootControl
+    slots: Slots
+    downloader: Downloader
+    application: ApplicationControl
+    health: Health
+    trials: TrialFile
+    clock: Clock
+    reports_dir: Path
+    guard_budget_s: float
+    max_starts: int
+
+
+def ensure_running(hands: Hands) -> None:
+    """Start the application of the current slot where it does not run, or runs from the other one."""
+    with hands.trials.lock():
+        current, running = hands.boot.current(), hands.application.running()
+        manifest = hands.slots.installed(current)
+        if manifest is not None and (running is None or running.slot is not current):
+            hands.application.start(current, manifest)
+
+
+def seen(hands: Hands) -> RunningProof | None:
+    """Return what runs now, from whichever slot; None where nothing is proved to run from a whole slot."""
+    running = hands.application.running()
+    digest = hands.slots.digest(running.slot) if running else None
+    if running is None or digest is None:
+        return None
+    return proof_of(running, digest, 0.0, hands.boot.state(running.slot) is SlotState.GOOD)
+
+
+def settled(hands: Hands) -> RunningProof | None:
+    """Return what runs committed: from the current slot, which is marked good."""
+    proof = seen(hands)
+    try:
+        return proof if proof and proof.marked_good and proof.slot is hands.boot.current() else None
+    except SurefootError:
+        return None  # boot control shows neither slot
+
+
+def slot_reports(hands: Hands) -> Mapping[SlotName, SlotReport]:
+    reports = {}
+    for slot in SlotName:
+        manifest = hands.slots.installed(slot)
+        release = manifest.version if manifest else None
+        reports[slot] = SlotReport(hands.boot.state(slot), release, hands.slots.digest(slot) if manifest else None)
+    return reports
+
+
+def committed(hands: Hands) -> Committed | None:
+    """Return the good release of the current slot, as a new journal finds it."""
+    current = hands.boot.current()
+    manifest, digest = hands.slots.installed(current), hands.slots.digest(current)
+    if manifest is None or digest is None or hands.boot.state(current) is not SlotState.GOOD:
+        return None
+    return Committed(digest, manifest.version, current)
+
+
+def raise_floors(hands: Hands, trust: Trust) -> None:
+    """Let trust know of the committed release; done again at each start, as a death may have come before it."""
+    known, current = committed(hands), hands.boot.current()
+    manifest = hands.slots.installed(current)
+    if known is not None and manifest is not None:
+        trust.committed(note_of(manifest))
+
+
+def proof_of(running: Running, digest: str, soak_s: float, marked_good: bool = True) -> RunningProof:
+    return RunningProof(
+        digest, running.slot, running.pid, running.executable, running.directory, marked_good, round(soak_s, 3)
+    )

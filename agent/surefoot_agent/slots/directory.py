@@ -1,0 +1,219 @@
+"""A/B directory slots: a tree of regular files, written file by file, verified, and sealed whole.
+
+Promises: a slot counts as installed only with its seal, and the seal is gone before the first byte changes; every file
+is hashed while it is written and again from the medium before the seal; an interrupted write goes on where it stopped;
+a file that the other slot holds is hard-linked, not fetched (installed files are read-only, so neither copy changes
+through the other). Refuses by construction links, devices, set-uid files and paths outside the tree: only regular files
+with mode 0644 or 0755 less the write bits are ever made, and whatever else is found in a slot is removed.
+
+On disk: slots/A (tree), slots/A.manifest (raw bytes), slots/A.sealed ({"digest": …}), slots/A.part/ (by sha256).
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from surefoot_agent import durable
+from surefoot_agent.guard import write_file
+from surefoot_agent.slots import tree
+from surefoot_shared.errors import InstallFailed, UntrustedRelease
+from surefoot_shared.release import Manifest, TreeFile, digest_of, parse_manifest
+from surefoot_shared.status import SlotName
+
+LINK = "link"
+"""Name in the part folder that a hard link has until it is renamed into the tree; no sha256 is spelt so."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A parsed manifest with its two indexes; `key` is the identity of the file it was read from."""
+
+    key: tuple[int, int, int]
+    digest: str
+    manifest: Manifest
+    by_path: Mapping[str, TreeFile]
+    by_sha256: Mapping[str, Sequence[TreeFile]]
+
+    @classmethod
+    def of(cls, key: tuple[int, int, int], raw: bytes) -> _Known:
+        manifest = parse_manifest(raw)
+        by_sha256: dict[str, list[TreeFile]] = {}
+        for file in manifest.files:
+            by_sha256.setdefault(file.sha256, []).append(file)
+        return cls(key, digest_of(raw), manifest, {f.path: f for f in manifest.files}, by_sha256)
+
+
+class DirectorySlots:
+    """Slots port of one component. Not for two threads writing at once: the runner has one installer."""
+
+    def __init__(self, component_dir: Path, reserve_bytes: int = 0, reserve_inodes: int = 0) -> None:
+        self._root = component_dir / "slots"
+        self._reserve_bytes = reserve_bytes
+        self._reserve_inodes = reserve_inodes
+        self._known: dict[SlotName, _Known] = {}
+        for slot in SlotName:
+            durable.make_folder(self.path(slot))
+
+    def path(self, slot: SlotName) -> Path:
+        return self._root / slot.value
+
+    def installed(self, slot: SlotName) -> Manifest | None:
+        return self._read(slot).manifest if self.digest(slot) is not None else None
+
+    def digest(self, slot: SlotName) -> str | None:
+        """Digest of a sealed slot, None where seal and manifest do not agree."""
+        try:
+            sealed = json.loads(self._seal_file(slot).read_bytes())
+            digest = self._read(slot).digest
+        except (OSError, ValueError, UntrustedRelease, InstallFailed):
+            return None
+        return digest if isinstance(sealed, dict) and sealed.get("digest") == digest else None
+
+    def room(self, size_bytes: int, inodes: int, slot: SlotName) -> None:
+        """Raise InstallFailed(no_space) unless the tree fits beside the reserve; the slot's own files count as free."""
+        state = os.statvfs(self._root)
+        own_bytes, own_inodes = tree.reclaimable(self.path(slot), self._part_folder(slot))
+        free = state.f_bavail * state.f_frsize + own_bytes
+        needed = size_bytes + inodes * state.f_frsize + self._reserve_bytes  # a block more for the tail of each file
+        if needed > free:
+            raise InstallFailed("no_space", f"The release needs {needed} bytes with the reserve; {free} are free.")
+        if state.f_files and inodes + self._reserve_inodes > state.f_favail + own_inodes:  # 0 of 0: btrfs has no limit
+            raise InstallFailed("no_space", f"The release needs {inodes} inodes; {state.f_favail} are free.")
+
+    def begin(self, slot: SlotName, manifest: Manifest, raw: bytes) -> None:
+        """Unseal; drop what the manifest does not list; keep whole files and the beginnings of others."""
+        _check_tree(manifest)
+        with _disk():
+            durable.remove(self._seal_file(slot))
+            durable.make_folder(self.path(slot))
+            durable.make_folder(self._part_folder(slot))
+            for left_behind in self._root.glob(f"{slot.value}.*.tmp"):  # by a kill within write_file
+                left_behind.unlink()
+            if not self._manifest_file(slot).is_file() or self._manifest_file(slot).read_bytes() != raw:
+                write_file(self._manifest_file(slot), raw)
+            tree.prune(self.path(slot), {f.path: f for f in manifest.files})
+            tree.prune_parts(self._part_folder(slot), {f.sha256 for f in manifest.files})
+
+    def missing(self, slot: SlotName) -> Sequence[str]:
+        """Paths that are not in place; files in place were verified by `begin` or `write`."""
+        return tuple(f.path for f in self._wanted(slot).files if not self._place(slot, f).is_file())
+
+    def reuse(self, slot: SlotName, path: str) -> bool:
+        """Link the file from this or the other slot where one holds its bytes; verified first, as flash rots."""
+        wanted = self._file(slot, path)
+        with _disk():
+            for source in self._holders(slot, wanted):
+                if tree.matches(source, wanted):
+                    tree.place_link(source, self._place(slot, wanted), self.path(slot), self._part_folder(slot) / LINK)
+                    return True
+        return False
+
+    def write(self, slot: SlotName, path: str, chunks: Callable[[int], Iterable[bytes]]) -> None:
+        """Write one file through its part, which stays for the next try when `chunks` raises."""
+        wanted = self._file(slot, path)
+        part = self._part_folder(slot) / wanted.sha256
+        with _disk():
+            tree.write_part(part, wanted, chunks)
+            tree.place_part(part, self._place(slot, wanted), self.path(slot), wanted)
+
+    def verify(self, slot: SlotName) -> None:
+        """Read every file back from the medium; raises InstallFailed(slot_corrupt), and drops what is wrong."""
+        manifest = self._wanted(slot)
+        with _disk():
+            wrong = tree.audit(self.path(slot), {f.path: f for f in manifest.files})
+            if wrong:
+                tree.prune(self.path(slot), {f.path: f for f in manifest.files if f.path not in wrong})
+        if wrong:
+            named = ", ".join(sorted(wrong)[:3])
+            raise InstallFailed("slot_corrupt", f"{len(wrong)} files of slot {slot.value} are not as signed: {named}.")
+
+    def seal(self, slot: SlotName) -> None:
+        """Verify, make every name durable, and mark the slot whole."""
+        with _disk():
+            tree.sync_folders(self.path(slot))
+        self.verify(slot)
+        with _disk():
+            digest = digest_of(self._manifest_file(slot).read_bytes())
+            write_file(self._seal_file(slot), json.dumps({"digest": digest}).encode())
+            shutil.rmtree(self._part_folder(slot), ignore_errors=True)
+
+    def clear(self, slot: SlotName) -> None:
+        """Empty the slot; the seal goes first."""
+        with _disk():
+            durable.remove(self._seal_file(slot))
+            durable.remove(self._manifest_file(slot))
+            tree.prune(self.path(slot), {})
+            shutil.rmtree(self._part_folder(slot), ignore_errors=True)
+
+    def _holders(self, slot: SlotName, wanted: TreeFile) -> Iterator[Path]:
+        for holder in SlotName:
+            if holder is not slot and self.digest(holder) is None:
+                continue
+            for file in self._read(holder).by_sha256.get(wanted.sha256, ()):
+                if file.mode == wanted.mode and self._place(holder, file).is_file():
+                    yield self._place(holder, file)
+
+    def _wanted(self, slot: SlotName) -> Manifest:
+        return self._read(slot).manifest
+
+    def _file(self, slot: SlotName, path: str) -> TreeFile:
+        try:
+            return self._read(slot).by_path[path]
+        except KeyError as error:
+            message = f"{path!r} is not in the manifest of slot {slot.value}."
+            raise InstallFailed("slot_write_failed", message) from error
+
+    def _read(self, slot: SlotName) -> _Known:
+        """Parse the slot's manifest once: each write of it makes a new inode."""
+        file = self._manifest_file(slot)
+        try:
+            status = file.stat()
+            key = (status.st_ino, status.st_mtime_ns, status.st_size)
+            if slot not in self._known or self._known[slot].key != key:
+                self._known[slot] = _Known.of(key, file.read_bytes())
+        except OSError as error:
+            raise InstallFailed("slot_corrupt", f"Slot {slot.value} has no manifest.") from error
+        return self._known[slot]
+
+    def _place(self, slot: SlotName, file: TreeFile) -> Path:
+        return self.path(slot) / file.path
+
+    def _manifest_file(self, slot: SlotName) -> Path:
+        return self._root / f"{slot.value}.manifest"
+
+    def _seal_file(self, slot: SlotName) -> Path:
+        return self._root / f"{slot.value}.sealed"
+
+    def _part_folder(self, slot: SlotName) -> Path:
+        return self._root / f"{slot.value}.part"
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    """Translate what the disk says into what the device reports."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InstallFailed("no_space", "The disk became full while the slot was written.") from error
+        where = f" ({error.filename})" if error.filename else ""
+        raise InstallFailed(
+            "slot_write_failed", f"The slot cannot be written: {error.strerror or error}{where}."
+        ) from error
+
+
+def _check_tree(manifest: Manifest) -> None:
+    """Refuse a manifest in which one path is both a file and the folder of another."""
+    files = {f.path for f in manifest.files}
+    for file in manifest.files:
+        parts = file.path.split("/")
+        above = next((p for i in range(1, len(parts)) if (p := "/".join(parts[:i])) in files), None)
+        if above is not None:
+            raise UntrustedRelease("manifest_malformed", f"{above} is both a file and a folder.")

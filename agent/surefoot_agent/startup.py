@@ -1,0 +1,124 @@
+"""Read what the start-up table needs to know, and turn its answer into the events and effects that follow.
+
+Promises: reads only; the decision is `reconcile`'s. Directory slots: boot control's link says what runs, the start id
+of the application says whether a new start took place.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from surefoot_agent import effects, sight
+from surefoot_agent import events as e
+from surefoot_agent.events import Effect
+from surefoot_agent.machine import RESUME
+from surefoot_agent.ports import Running
+from surefoot_agent.reconcile import Facts, Next, Where
+from surefoot_agent.record import Committed, Record
+from surefoot_agent.sight import Hands
+from surefoot_agent.trial import Trial, Verdict
+from surefoot_shared.errors import SurefootError
+from surefoot_shared.status import AttemptState, SlotName
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the device shows at start-up."""
+
+    current: SlotName | None
+    running: Running | None
+    trial: Trial | None
+    committed: Committed | None
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """What the runner does first: events to play, then effects to order; `settle` starts the current application."""
+
+    events: tuple[e.Event, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    settle: bool = False
+
+
+def see(hands: Hands, record: Record) -> Seen:
+    current: SlotName | None = None
+    committed: Committed | None = None
+    with suppress(SurefootError):  # a damaged link: neither slot is shown
+        current = hands.boot.current()
+        committed = sight.committed(hands)
+    trial = hands.trials.of(record.wish.assignment, record.attempt) if record.wish else None
+    return Seen(current, hands.application.running(), trial, committed)
+
+
+def facts(record: Record, seen: Seen, readable: bool, max_starts: int) -> Facts:
+    where = _where(record, seen.current)
+    return Facts(
+        running=where,
+        state=record.state if readable else None,
+        activation_changed=_activation_changed(record, seen, where),
+        verdict=seen.trial.verdict if seen.trial else None,
+        tries_left=record.starts < max_starts and (seen.trial is None or seen.trial.starts <= seen.trial.max_starts),
+    )
+
+
+def begin(answer: Next, record: Record, seen: Seen, max_starts: int) -> Begin:
+    """Return what follows from the table's answer."""
+    match answer:
+        case Next.REPORT_ONLY:
+            return Begin()
+        case Next.SETTLED:
+            known = record.committed or seen.committed
+            return Begin((e.Running(known),) if known and record.committed is None else (), settle=True)
+        case Next.RESUME:
+            quiet = (AttemptState.REVERTING, AttemptState.RESCUE)
+            return Begin(effects=RESUME[record.state], settle=record.state not in quiet)
+        case Next.REPEAT_SWITCH:
+            return Begin((e.NotTaken(),))
+        case Next.REARM:
+            return Begin((e.Rearm(),))
+        case Next.REVERTED:
+            return Begin((_verdict(seen.trial),))
+        case Next.FIRST_TRY:
+            return Begin((e.Switched(seen.running.start_id if seen.running else ""),))
+        case Next.RESTART if record.state is AttemptState.ARMED:
+            return Begin((e.Flipped(),))
+        case Next.NEXT_TRY:
+            return Begin((e.Died("The application on trial started anew while the agent was away.", max_starts),))
+        case Next.COMMIT_LOST:
+            return Begin((e.CommitLost("The old release runs although the new one was being committed."),))
+        case Next.STRAYED:
+            return Begin((e.Strayed(),))
+        case Next.FELL_BACK:
+            return Begin((_fell_back(seen),) if seen.committed else (), settle=True)
+        case Next.RESCUE:
+            return Begin((e.Stuck("Boot control shows neither slot."),))
+        case _:  # RESTART, GO_ON, COMMIT_AGAIN: the state is right, its effect is ordered again
+            return Begin(effects=RESUME[record.state])
+
+
+def _where(record: Record, current: SlotName | None) -> Where:
+    if current is None:
+        return Where.NEITHER
+    if record.state is AttemptState.IDLE:
+        return Where.NEW if record.committed is None or record.committed.slot is current else Where.OLD
+    return Where.NEW if current is record.slot else Where.OLD
+
+
+def _activation_changed(record: Record, seen: Seen, where: Where) -> bool:
+    if where is Where.NEW and record.state in (AttemptState.ARMED, AttemptState.SWITCHING):
+        # only a start from the new slot counts; a dead application, or the old one still running, has yet to be started
+        started = seen.running is not None and seen.running.slot is record.slot
+        return started and seen.running is not None and seen.running.start_id != record.activation
+    return seen.running is None or seen.running.start_id != record.activation
+
+
+def _verdict(trial: Trial | None) -> e.Event:
+    if trial is not None and trial.verdict in (Verdict.UNHEALTHY, Verdict.GUARD):
+        return effects.against(trial)
+    return e.Unhealthy("boot_failed", "The new slot was left without a verdict.", cause="clean_restart")
+
+
+def _fell_back(seen: Seen) -> e.Event:
+    assert seen.committed is not None  # the caller asked
+    return e.FellBack(seen.committed, f"Release {seen.committed.release} runs again without an order.")

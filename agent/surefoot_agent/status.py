@@ -1,0 +1,85 @@
+"""What `surefoot-agent status` shows: read from the files of a device, whether its agent runs or not.
+
+Promises: changes nothing, and claims as running only what a live process proves. The keys are what --json prints.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from surefoot_agent import guard
+from surefoot_agent.journal import read_facts
+from surefoot_agent.record import Record
+from surefoot_shared.errors import Invalid
+from surefoot_shared.status import AttemptState
+
+
+@dataclass(frozen=True)
+class Status:
+    """`wanted` is the release under way, `running_slot` the slot of the live application, None where none lives."""
+
+    component: str
+    state: AttemptState
+    assignment: str | None
+    wanted: str | None
+    attempt: int
+    seq: int
+    committed: str | None
+    committed_digest: str | None
+    running_slot: str | None
+    running_pid: int | None
+    boot_slot: str | None
+    slots: dict[str, str]
+    previous_kept: bool
+    locked: bool
+    halted: tuple[str, ...]
+    reason: str | None
+    message: str
+    last_assignment: str | None
+    last_outcome: str | None
+    last_reason: str | None
+    events_waiting: int
+    journal_readable: bool = True
+    v: int = 1
+
+
+def read_status(state_dir: Path, component: str) -> Status:
+    """Read the status of one component."""
+    try:
+        facts = read_facts(state_dir / "journal.db", component)
+        record, locked, waiting, readable = facts.record, facts.locked, facts.waiting, True
+    except (sqlite3.DatabaseError, Invalid):
+        record, locked, waiting, readable = Record(component, AttemptState.RESCUE), False, 0, False
+    return status_of(record, state_dir / component, locked, waiting, readable)
+
+
+def status_of(record: Record, component_dir: Path, locked: bool, waiting: int, readable: bool) -> Status:
+    process = guard.load_application(component_dir)
+    alive = process is not None and guard.process_alive(process)
+    ending, ended, committed, wish = record.ending, record.ended, record.committed, record.wish
+    return Status(
+        component=record.component,
+        state=record.state,
+        assignment=wish.assignment if wish else None,
+        wanted=wish.note.version if wish else None,
+        attempt=record.attempt,
+        seq=record.seq,
+        committed=committed.release if committed else None,
+        committed_digest=committed.digest if committed else None,
+        running_slot=process.slot if process and alive else None,
+        running_pid=process.pid if process and alive else None,
+        boot_slot=guard.current_slot(component_dir),
+        slots=guard.slot_states(component_dir),
+        previous_kept=record.previous_kept,
+        locked=locked,
+        halted=record.halted,
+        reason=ending.reason if ending else None,
+        message=ending.message if ending else "",
+        last_assignment=ended.assignment if ended else None,
+        last_outcome=ended.outcome.value if ended else None,
+        last_reason=ended.reason if ended else None,
+        events_waiting=waiting,
+        journal_readable=readable,
+    )

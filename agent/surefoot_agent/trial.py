@@ -1,0 +1,131 @@
+"""The trial record: a small framed file that agent, guard and boot scripts read; written under one lock.
+
+Promises: a verdict, once written, is never replaced by another (`decide` returns the one that holds); every write is
+one of two generations, so a torn one leaves the record before. The agent extends no budget: arming the same attempt
+again keeps its deadline, and in another boot counts as one more start.
+Budgets are CLOCK_MONOTONIC of one boot, never wall-clock time; format and codec live in `guard`, which reads alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from surefoot_agent import guard
+from surefoot_shared import wire
+from surefoot_shared.errors import Invalid
+
+
+class Verdict(str, Enum):
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    GUARD = "guard"
+    """The guard's: no verdict came in time."""
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """How the previous application is started, whole, so that the guard needs nothing else."""
+
+    slot: str
+    argv: tuple[str, ...]
+    cwd: str
+    env: dict[str, str]
+    log: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """`deadline_monotonic` counts in the boot `deadline_boot_id`; `finished` says that the way back was walked."""
+
+    assignment: str
+    attempt: int
+    component: str
+    slot: str
+    previous: str
+    armed_boot_id: str
+    budget_s: float
+    deadline_monotonic: float
+    deadline_boot_id: str
+    max_starts: int
+    fallback: Fallback | None
+    starts: int = 1
+    verdict: Verdict | None = None
+    reason: str | None = None
+    finished: bool = False
+    lock_wait_s: float = guard.LOCK_WAIT_S
+    """How long a holder of the lock may need (it stops and starts the application under it)."""
+    v: int = 1
+
+
+class TrialFile:
+    """The record and lock of one component folder."""
+
+    def __init__(self, component_dir: Path) -> None:
+        self._folder = component_dir
+        component_dir.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the lock that the guard takes too; nested holds of one thread are one."""
+        with guard.trial_lock(self._folder):
+            yield
+
+    def read(self) -> Trial | None:
+        """Return the record, None where there is none. One of another version counts as none: the guard has it."""
+        stored = guard.load_record(self._folder, "trial")
+        if stored is None:
+            return None
+        try:
+            return wire.decode(Trial, wire.encode(stored))
+        except Invalid:
+            return None
+
+    def of(self, assignment: str, attempt: int) -> Trial | None:
+        """Return the record if it belongs to this attempt."""
+        trial = self.read()
+        return trial if trial is not None and (trial.assignment, trial.attempt) == (assignment, attempt) else None
+
+    def arm(self, trial: Trial) -> Trial:
+        """Store the trial and return what holds: the stored one where this attempt was armed before in this boot."""
+        with self.lock():
+            before = self.of(trial.assignment, trial.attempt)
+            if before is not None and (before.verdict or before.deadline_boot_id == trial.deadline_boot_id):
+                return before
+            if before is not None:
+                trial = dataclasses.replace(trial, starts=before.starts + 1)
+            self._write(trial)
+            return trial
+
+    def decide(self, assignment: str, attempt: int, verdict: Verdict, reason: str | None = None) -> Trial | None:
+        """Write the verdict unless there is one; return the record that holds, None where the trial is not ours."""
+        with self.lock():
+            trial = self.of(assignment, attempt)
+            if trial is None or trial.verdict is not None:
+                return trial
+            decided = dataclasses.replace(trial, verdict=verdict, reason=reason)
+            self._write(decided)
+            return decided
+
+    def finish(self, assignment: str, attempt: int) -> None:
+        """Say that the way back was walked to its end: the guard has nothing left to do."""
+        with self.lock():
+            trial = self.of(assignment, attempt)
+            if trial is not None and not trial.finished:
+                self._write(dataclasses.replace(trial, finished=True))
+
+    def _write(self, trial: Trial) -> None:
+        plain = wire.to_json(trial)
+        assert isinstance(plain, dict)  # to_json of a dataclass is an object
+        guard.save_record(self._folder, "trial", plain)
+
+
+def guard_command(component_dir: Path, poll_s: float = 0.5) -> list[str]:
+    """Return the command that runs the guard of a component, isolated from everything installed around it."""
+    file = str(Path(guard.__file__).resolve())
+    return [sys.executable, "-I", file, "--component-dir", str(component_dir), "--poll-s", str(poll_s)]

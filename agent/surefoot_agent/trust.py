@@ -1,0 +1,147 @@
+"""The `Trust` port: asks a short-lived child process what verified metadata allows, and keeps the floors.
+
+python-tuf and everything that parses a stranger's bytes live in the child (`surefoot_agent.trust_child`): its memory
+goes when it ends, and a crash, a hang or a flood of output is an error like any other. The parent trusts of the child's
+answer only what decodes as a Decision. Refuses to run two verifications at once. The child gets no secret and no
+environment.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from datetime import datetime
+from pathlib import Path
+
+from surefoot_agent.ports import Decision
+from surefoot_agent.trust_talk import Answer, Question
+from surefoot_shared import wire
+from surefoot_shared.errors import (
+    ConfigError,
+    InstallFailed,
+    Invalid,
+    SurefootError,
+    Unreachable,
+    UntrustedRelease,
+)
+from surefoot_shared.messages import MetadataVersions
+from surefoot_shared.release import TargetNote
+from surefoot_shared.trust.clock import EPOCH, TrustedTime, parse_time, trusted_time
+from surefoot_shared.trust.floors import Floors, FloorStore
+from surefoot_shared.trust.versions import metadata_versions
+
+LOG = logging.getLogger(__name__)
+
+TIMEOUT_S = 60.0
+"""Half a second is usual; a Pi with a busy card and a role of a thousand releases needs some."""
+ANSWER_LIMIT_BYTES = 1024 * 1024
+FAMILIES: dict[str, type[SurefootError]] = {
+    family.__name__: family for family in (UntrustedRelease, ConfigError, InstallFailed, Invalid)
+}
+
+
+class ChildTrust:
+    """The real adapter of `ports.Trust`; `trust_folder` is `<state_dir>/trust`."""
+
+    def __init__(
+        self,
+        trust_folder: Path,
+        device: str,
+        hw: str,
+        timeout_s: float = TIMEOUT_S,
+        argv: tuple[str, ...] = (sys.executable, "-I", "-m", "surefoot_agent.trust_child"),
+    ) -> None:
+        self._folder, self._device, self._hw = trust_folder, device, hw
+        self._timeout_s, self._argv = timeout_s, argv
+        self._one_at_a_time = threading.Lock()
+        self._lacks_files = False
+
+    def decide(self, bundle: bytes) -> Decision:
+        """Verify a bundle. Raises UntrustedRelease, ConfigError, InstallFailed, or Unreachable (try again)."""
+        try:
+            decision = self._ask("decide", bundle).decision
+        except UntrustedRelease as error:
+            # A file was missing or torn: the next hello asks for every file, so a damaged cache heals by itself.
+            self._lacks_files = error.kind == "bundle_malformed"
+            raise
+        if decision is None:
+            raise _no_answer()
+        self._lacks_files = False
+        return decision
+
+    def halt(self, metadata: bytes) -> tuple[int, tuple[str, ...]]:
+        """Verify and remember a halt list; returns (epoch, digests). Raises as `decide`."""
+        answer = self._ask("halt", metadata).halt
+        if answer is None:
+            raise _no_answer()
+        return answer.epoch, answer.digests
+
+    def versions(self) -> tuple[MetadataVersions, MetadataVersions]:
+        """Return (image, director) as held, or nothing but the roots where the cache proved damaged."""
+        image, director = metadata_versions(self._folder)
+        if self._lacks_files:
+            return MetadataVersions(root=image.root), MetadataVersions(root=director.root)
+        return image, director
+
+    def committed(self, note: TargetNote) -> None:
+        FloorStore(self._folder).committed(note)
+
+    def floors(self) -> Floors:
+        """What this device will not go below; raises InstallFailed(journal_unreadable)."""
+        return FloorStore(self._folder).load()
+
+    def clock(self, system_now: datetime) -> TrustedTime:
+        """The time that expiry is checked against, and where it comes from."""
+        return trusted_time(system_now, parse_time(self.floors().time) or EPOCH)
+
+    def _ask(self, verb: str, data: bytes) -> Answer:
+        question = Question(verb, str(self._folder), self._device, self._hw, base64.b64encode(data).decode())
+        with self._one_at_a_time:
+            raw = self._run(wire.encode(question))
+        try:
+            answer = wire.decode(Answer, raw, ANSWER_LIMIT_BYTES)
+        except Invalid as error:
+            raise _no_answer() from error
+        if failure := answer.error:
+            raise FAMILIES.get(failure.family, UntrustedRelease)(failure.kind, failure.message, failure.hint)
+        return answer
+
+    def _run(self, question: bytes) -> bytes:
+        # Into files, not pipes: the child's own file size limit then bounds what it can make this process read.
+        with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as complaint:
+            try:
+                done = subprocess.run(
+                    self._argv,
+                    input=question,
+                    stdout=answer,
+                    stderr=complaint,
+                    timeout=self._timeout_s,
+                    env={},
+                    check=False,
+                )
+            except subprocess.TimeoutExpired as error:
+                raise Unreachable("busy", f"The verification took longer than {self._timeout_s:g} s.") from error
+            except OSError as error:
+                raise Unreachable("busy", f"The verification could not be started: {error.strerror}.") from error
+            answer.seek(0)
+            complaint.seek(0)
+            if done.returncode != 0:
+                facts = {"code": done.returncode, "text": complaint.read(8000)[-1000:].decode(errors="replace")}
+                LOG.warning("verification crashed", extra=facts)
+                raise _crash(done.returncode)
+            return answer.read(ANSWER_LIMIT_BYTES + 1)
+
+
+def _no_answer() -> UntrustedRelease:
+    return UntrustedRelease("bundle_malformed", "The verification gave an answer that cannot be read.")
+
+
+def _crash(code: int) -> SurefootError:
+    if code == -signal.SIGKILL:  # the kernel took its memory back: no fault of the bundle
+        return Unreachable("busy", "The verification was killed, probably because memory was short.")
+    return UntrustedRelease("bundle_malformed", f"The verification could not cope with this bundle (exit code {code}).")

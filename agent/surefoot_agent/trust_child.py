@@ -1,0 +1,103 @@
+"""The verification child: reads one question, verifies under resource limits, writes one answer, ends.
+
+Run as `python -I -m surefoot_agent.trust_child`. Everything it may change is the trust folder. Its limits are set
+before it reads a byte; what exceeds them ends this process and nothing else. A bug is not dressed up: it crashes, with
+a traceback.
+"""
+
+from __future__ import annotations
+
+import base64
+import resource
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import BinaryIO
+
+from surefoot_agent.ports import Decision, Refusal, Wish
+from surefoot_agent.trust_talk import Answer, Failure, HaltAnswer, Question
+from surefoot_shared import wire
+from surefoot_shared.errors import InstallFailed, SurefootError
+from surefoot_shared.trust.verify import Verified, accept_halt, decide
+
+MEMORY_LIMIT_BYTES = 1024 * 1024 * 1024
+"""Address space, most of it mapped libraries: 40 MB are really used."""
+CPU_LIMIT_S = 60
+FILE_LIMIT_BYTES = 8 * 1024 * 1024
+"""No metadata file and no answer is larger."""
+QUESTION_LIMIT_BYTES = 2 * 1024 * 1024
+
+
+def main(stdin: BinaryIO, stdout: BinaryIO) -> None:
+    """Answer the question on `stdin`."""
+    limit_resources()
+    question = wire.decode(Question, stdin.read(QUESTION_LIMIT_BYTES + 1), QUESTION_LIMIT_BYTES)
+    stdout.write(wire.encode(answer(question, datetime.now(timezone.utc))))
+
+
+def limit_resources() -> None:
+    """Lower the limits of this process, never raise them."""
+    for limit, value in (
+        (resource.RLIMIT_AS, MEMORY_LIMIT_BYTES),
+        (resource.RLIMIT_CPU, CPU_LIMIT_S),
+        (resource.RLIMIT_FSIZE, FILE_LIMIT_BYTES),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, 64),
+    ):
+        _, hard = resource.getrlimit(limit)
+        lowered = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(limit, (lowered, lowered))
+
+
+def answer(question: Question, now: datetime) -> Answer:
+    """Verify what was asked at `now`; an expected failure is an answer too."""
+    folder, data = Path(question.trust_folder), base64.b64decode(question.data)
+    try:
+        if question.verb == "halt":
+            return Answer(halt=HaltAnswer(*accept_halt(folder, data, now)))
+        return Answer(decision=decision_of(decide(folder, question.device, question.hw, data, now)))
+    except OSError as error:
+        failed = InstallFailed("no_space", f"The trust folder cannot be written: {error.strerror}.")
+        return Answer(error=_failure(failed))
+    except SurefootError as error:
+        return Answer(error=_failure(error))
+
+
+def decision_of(verified: Verified) -> Decision:
+    """Say it in the agent's words."""
+    wishes = tuple(
+        Wish(
+            assignment=each.note.assignment,
+            component=each.note.component,
+            seq=each.note.seq,
+            intent=each.note.intent,
+            digest=each.digest,
+            manifest_size=each.manifest_size,
+            note=each.target,
+            activate=each.note.activate,
+            windows=each.note.windows,
+        )
+        for each in verified.approved
+    )
+    refusals = tuple(
+        Refusal(each.note.assignment, each.note.component, each.note.seq, each.kind, each.message)
+        for each in verified.refused
+    )
+    return Decision(
+        wishes=wishes,
+        refusals=refusals,
+        director_version=verified.director_version,
+        image=verified.image,
+        director=verified.director,
+        signed_at=verified.signed_at,
+        halt_epoch=verified.halt_epoch,
+        halted=verified.halted,
+    )
+
+
+def _failure(error: SurefootError) -> Failure:
+    return Failure(type(error).__name__, error.kind, error.message, error.hint)
+
+
+if __name__ == "__main__":
+    main(sys.stdin.buffer, sys.stdout.buffer)

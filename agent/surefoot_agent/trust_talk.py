@@ -1,0 +1,45 @@
+"""What the agent and its verification child say to each other over their pipes: one question, one answer, as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from surefoot_agent.ports import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`verb` is decide or halt; `data` is base64 of the bytes to be verified."""
+
+    verb: str
+    trust_folder: str
+    device: str
+    hw: str
+    data: str
+    v: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error of surefoot_shared.errors, by its class name."""
+
+    family: str
+    kind: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class HaltAnswer:
+    epoch: int
+    digests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Exactly one of the three is set, by the verb or by what went wrong."""
+
+    decision: Decision | None = None
+    halt: HaltAnswer | None = None
+    error: Failure | None = None
+    v: int = 1

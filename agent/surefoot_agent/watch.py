@@ -1,0 +1,45 @@
+"""One probation as it goes on: which check is due, which is on its way, and what the judge says of the results.
+
+Promises: a check never runs twice at once; only the judge (health.probation) decides. Lives on the runner's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from surefoot_agent.health import probation
+from surefoot_agent.health.probation import HealthVerdict, Stage
+from surefoot_agent.ports import CheckResult
+from surefoot_shared.release import Manifest
+
+
+class Watch:
+    def __init__(self, manifest: Manifest, now: float) -> None:
+        self.manifest = manifest
+        self._state = probation.begin(now)
+        self._away: set[str] = set()
+
+    @property
+    def stage(self) -> Stage:
+        return self._state.stage
+
+    def soaked_s(self, now: float) -> float:
+        """Seconds of soak so far, 0 before it began."""
+        return 0.0 if self._state.soak_began_at is None else now - self._state.soak_began_at
+
+    def take_due(self, now: float) -> tuple[str, ...]:
+        """Return the checks to run now; they count as on their way until their result or `lost`."""
+        due = tuple(name for name in probation.due(self.manifest, self._state, now) if name not in self._away)
+        self._away.update(due)
+        return due
+
+    def lost(self, name: str) -> None:
+        """A check ended without a result; it is due again."""
+        self._away.discard(name)
+
+    def judge(self, results: Iterable[CheckResult], now: float) -> HealthVerdict | None:
+        """Fold results in (none: time alone may decide) and return the verdict, if there is one."""
+        results = tuple(results)
+        self._away.difference_update(r.name for r in results)
+        self._state, verdict = probation.judge(self.manifest, self._state, results, now)
+        return verdict

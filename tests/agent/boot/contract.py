@@ -1,0 +1,61 @@
+"""What every boot control promises, as tests that each adapter's test module inherits (STYLE 16)."""
+
+from __future__ import annotations
+
+import pytest
+
+from surefoot_agent.ports import BootControl
+from surefoot_shared.status import SlotName, SlotState
+
+A, B = SlotName.A, SlotName.B
+
+
+class BootContract:
+    """Give a `boot` fixture that runs slot A, and `enter` to start the machine or component anew."""
+
+    def enter(self, boot: BootControl) -> None:
+        raise NotImplementedError
+
+    def test_a_new_device_runs_a_and_knows_nothing_of_its_slots(self, boot: BootControl) -> None:
+        assert (boot.current(), boot.primary()) == (A, A)
+        assert (boot.state(A), boot.state(B)) == (SlotState.EMPTY, SlotState.EMPTY)
+
+    @pytest.mark.parametrize("state", SlotState)
+    def test_a_state_is_kept_for_its_slot_only(self, boot: BootControl, state: SlotState) -> None:
+        boot.set_state(B, state)
+
+        assert (boot.state(A), boot.state(B)) == (SlotState.EMPTY, state)
+
+    def test_an_armed_slot_reads_back_as_primary_and_is_entered_next(self, boot: BootControl) -> None:
+        boot.arm_trial(B)
+
+        assert boot.primary() is B
+        self.enter(boot)
+        assert boot.current() is B
+
+    def test_a_committed_trial_stays(self, boot: BootControl) -> None:
+        boot.arm_trial(B)
+        self.enter(boot)
+
+        boot.set_primary(B)
+
+        for _ in range(2):
+            self.enter(boot)
+            assert (boot.current(), boot.primary()) == (B, B)
+
+    def test_the_way_back_is_one_call(self, boot: BootControl) -> None:
+        boot.arm_trial(B)
+        self.enter(boot)
+
+        boot.set_primary(A)
+
+        self.enter(boot)
+        assert (boot.current(), boot.primary()) == (A, A)
+
+    def test_every_write_may_be_repeated(self, boot: BootControl) -> None:
+        for _ in range(3):
+            boot.set_state(B, SlotState.BAD)
+            boot.arm_trial(B)
+
+        self.enter(boot)
+        assert (boot.current(), boot.state(B)) == (B, SlotState.BAD)

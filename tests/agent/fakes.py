@@ -1,0 +1,468 @@
+"""A device in one process: real slots, boot link, trial file and journal; simulated clock, application, health and server.
+
+`World.trip` is called at every write; `World.cut_at` makes the n-th of them the last, as a power cut or a kill would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from surefoot_agent import guard
+from surefoot_agent.boot.symlink import SymlinkBoot
+from surefoot_agent.desk import Desk, Rules
+from surefoot_agent.downlink import AckArrived, BundleArrived, Connected, LeaseArrived
+from surefoot_agent.guard import AppSpec
+from surefoot_agent.health import probation
+from surefoot_agent.journal import Journal, open_journal
+from surefoot_agent.lanes import InlineLanes
+from surefoot_agent.ports import CheckResult, Decision, Progress, Refusal, Running, Wish
+from surefoot_agent.runner import Item, Runner
+from surefoot_agent.sight import Hands
+from surefoot_agent.slots.directory import DirectorySlots
+from surefoot_agent.trial import TrialFile
+from surefoot_shared import identity, wire
+from surefoot_shared.errors import InstallFailed, UntrustedRelease
+from surefoot_shared.messages import (
+    Ack,
+    Event,
+    EventKind,
+    Events,
+    Hello,
+    Lease,
+    MetadataVersions,
+    Response,
+    Sample,
+    Sealed,
+    Source,
+    TelemetryBatch,
+)
+from surefoot_shared.release import (
+    CheckKind,
+    HealthCheck,
+    Manifest,
+    Probation,
+    TargetNote,
+    digest_of,
+    manifest_bytes,
+    note_of,
+)
+from surefoot_shared.status import AttemptState, Check, Intent, Outcome, SlotName, SlotState
+from tests.agent.trees import install, release
+
+KEY = identity.generate_key()
+
+
+class Cut(BaseException):
+    """The end of the world: nothing in the code under test may catch it."""
+
+
+class World:
+    """Time and power. `trip` marks a point at which the world can end."""
+
+    def __init__(self) -> None:
+        self.now, self.boot, self.points, self.cut_at = 1000.0, 1, 0, 0
+        self.trace: list[str] = []
+
+    def trip(self, name: str) -> None:
+        self.points += 1
+        self.trace.append(name)
+        if self.points == self.cut_at:
+            raise Cut(name)
+
+    @contextmanager
+    def around(self, name: str) -> Iterator[None]:
+        self.trip(f"before {name}")
+        yield
+        self.trip(f"after {name}")
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def utc(self) -> datetime:
+        return datetime(2030, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=self.now)
+
+    def boot_id(self) -> str:
+        return f"boot-{self.boot}"
+
+    def source(self) -> str:
+        return "ntp"
+
+
+class TrippedBoot(SymlinkBoot):
+    world: World
+    ignores_switches = False
+
+    def set_state(self, slot: SlotName, state: SlotState) -> None:
+        with self.world.around(f"boot {slot.value}={state.value}"):
+            super().set_state(slot, state)
+
+    def set_primary(self, slot: SlotName) -> None:
+        with self.world.around(f"link {slot.value}"):
+            super().set_primary(slot)
+
+    def arm_trial(self, slot: SlotName) -> None:
+        if not self.ignores_switches:
+            super().arm_trial(slot)
+
+
+class TrippedTrials(TrialFile):
+    world: World
+
+    def _write(self, trial: object) -> None:
+        with self.world.around("trial"):
+            super()._write(trial)  # type: ignore[arg-type]
+
+
+class TrippedSlots(DirectorySlots):
+    world: World
+
+    def begin(self, slot: SlotName, manifest: Manifest, raw: bytes) -> None:
+        with self.world.around("slot begin"):
+            super().begin(slot, manifest, raw)
+
+    def seal(self, slot: SlotName) -> None:
+        with self.world.around("slot seal"):
+            super().seal(slot)
+
+    def clear(self, slot: SlotName) -> None:
+        with self.world.around("slot clear"):
+            super().clear(slot)
+
+
+class TrippedJournal:
+    """Every durable method of the journal between two points."""
+
+    WRITES = ("save", "note", "acknowledged", "spool", "set_locked", "next_hello", "reserve_batches")
+
+    def __init__(self, journal: Journal, world: World) -> None:
+        self._journal, self._world = journal, world
+
+    def __getattr__(self, name: str) -> object:
+        found = getattr(self._journal, name)
+        return self._tripped(name, found) if name in self.WRITES else found
+
+    def _tripped(self, name: str, method: Callable[..., object]) -> Callable[..., object]:
+        def call(*given: object) -> object:
+            with self._world.around(f"journal {name}"):
+                return method(*given)
+
+        return call
+
+
+class FakeApplication:
+    """A process table of one: survives the agent, not the power."""
+
+    def __init__(self, world: World, slots: DirectorySlots) -> None:
+        self._world, self._slots = world, slots
+        self.process: Running | None = None
+        self.starts: list[str] = []
+        self.will_not_start: set[str] = set()
+        self._number = 0
+
+    def start(self, slot: SlotName, manifest: Manifest) -> Running:
+        with self._world.around(f"start {slot.value}"):
+            self.process = None
+            if manifest.version in self.will_not_start:
+                raise InstallFailed("boot_failed", f"{manifest.version} does not start.")
+            self._number += 1
+            self.starts.append(manifest.version)
+            path = str(self._slots.path(slot))
+            self.process = Running(f"start-{self._number}", 100 + self._number, slot, f"{path}/run", path, 0.0)
+            return self.process
+
+    def stop(self) -> None:
+        with self._world.around("stop"):
+            self.process = None
+
+    def running(self) -> Running | None:
+        return self.process
+
+    def tend(self) -> None:
+        pass
+
+    def spec(self, slot: SlotName, manifest: Manifest) -> AppSpec:
+        path = str(self._slots.path(slot))
+        return AppSpec(slot.value, (f"{path}/run",), path, {}, f"{path}.log")
+
+    def log_tail(self, lines: int = 40) -> str:
+        return "the last words"
+
+    def endpoint(self) -> Mapping[str, str]:
+        return {}
+
+
+class FakeHealth:
+    """`sick` versions fail the check `camera`, `silent` ones give no results."""
+
+    def __init__(self) -> None:
+        self.sick: set[str] = set()
+        self.silent: set[str] = set()
+
+    def run(
+        self, manifest: Manifest, baseline: Mapping[str, float], only: Collection[str] | None = None
+    ) -> Sequence[CheckResult]:
+        if manifest.version in self.silent:
+            return ()
+        result = Check.FAIL if manifest.version in self.sick else Check.PASS
+        message = "40 frozen frames" if result is Check.FAIL else ""
+        return tuple(CheckResult(c.name, c.required, result, message, {"fps": 3.0}) for c in manifest.checks)
+
+    def baseline(self, manifest: Manifest) -> Mapping[str, float]:
+        return {"fps": 25.0}
+
+
+class FakeDownloader:
+    def __init__(self, world: World, slots: DirectorySlots) -> None:
+        self._world, self._slots = world, slots
+        self.blobs: dict[str, bytes] = {}
+        self.errors: list[Exception] = []
+        self.fetched: list[str] = []
+
+    def manifest(self, wish: Wish, lease: Lease) -> bytes:
+        if self.errors:
+            raise self.errors.pop(0)
+        return self.blobs[wish.digest]
+
+    def fill(
+        self, wish: Wish, manifest: Manifest, slot: SlotName, lease: Lease, progress: Progress, stop: Callable[[], bool]
+    ) -> None:
+        wanted = {f.path: f for f in manifest.files}
+        for path in self._slots.missing(slot):
+            content = self.blobs[wanted[path].sha256]
+            with self._world.around(f"write {path}"):
+                self._slots.write(slot, path, lambda offset, content=content: [content[offset:]])
+            self.fetched.append(path)
+            progress(len(content), len(content))
+
+
+class FakeTrust:
+    """A bundle is the name of a decision; what is not known is untrusted."""
+
+    def __init__(self) -> None:
+        self.decisions: dict[bytes, Decision] = {}
+        self.halts: dict[bytes, tuple[int, tuple[str, ...]]] = {}
+        self.floors: list[TargetNote] = []
+
+    def decide(self, bundle: bytes) -> Decision:
+        if bundle not in self.decisions:
+            raise UntrustedRelease("metadata_untrusted", "Nobody we know signed this.")
+        return self.decisions[bundle]
+
+    def halt(self, metadata: bytes) -> tuple[int, tuple[str, ...]]:
+        if metadata not in self.halts:
+            raise UntrustedRelease("metadata_untrusted", "Nobody we know signed this.")
+        return self.halts[metadata]
+
+    def versions(self) -> tuple[MetadataVersions, MetadataVersions]:
+        return MetadataVersions(root=1), MetadataVersions(root=1)
+
+    def committed(self, note: TargetNote) -> None:
+        self.floors.append(note)
+
+
+class FakeTelemetry:
+    def sample(self, component: str, digest: str | None, slot: SlotName | None) -> Sequence[Sample]:
+        return (Sample("2030-01-01T00:00:00Z", "camera_fps", 25.0, component, digest, slot),)
+
+
+class Server:
+    """The other end of the link: stores what it is sent, answers hello and downloading, acknowledges if told to."""
+
+    def __init__(self, post: Callable[[Item], None], shared: ServerMemory) -> None:
+        self._post, self._memory = post, shared
+
+    def publish(self, what: str, payload: bytes) -> bool:
+        memory = self._memory
+        if not memory.online:
+            return False
+        match what:
+            case "hello":
+                sealed = wire.decode(Sealed, payload)
+                raw = identity.open_sealed(identity.SealKind.HELLO, sealed, KEY.public_key())
+                memory.hellos.append(wire.decode(Hello, raw))
+                if memory.bundle is not None:
+                    self._post(BundleArrived(memory.bundle))
+            case "events":
+                for sealed in wire.decode(Events, payload).events:
+                    raw = identity.open_sealed(identity.SealKind.EVENT, sealed, KEY.public_key())
+                    self._take(wire.decode(Event, raw))
+                self._acknowledge()
+            case "telemetry":
+                memory.batches.append(wire.decode(TelemetryBatch, payload))
+                self._acknowledge()
+            case "response":
+                memory.responses.append(wire.decode(Response, payload))
+        return True
+
+    def _take(self, event: Event) -> None:
+        memory = self._memory
+        before = memory.events.setdefault((event.stream, event.seq), event)
+        assert before == event, "one number, two events"
+        if event.state is AttemptState.DOWNLOADING and event.assignment and memory.leases:
+            self._post(LeaseArrived(Lease(event.assignment, (Source("https://x/", "t"),), 600.0)))
+
+    def _acknowledge(self) -> None:
+        memory = self._memory
+        if memory.acknowledges and memory.events:
+            stream, highest = max(memory.events, key=lambda key: key[1])
+            self._post(AckArrived(Ack(stream, highest, max((b.batch for b in memory.batches), default=0))))
+
+
+@dataclass
+class ServerMemory:
+    bundle: bytes | None = None
+    online: bool = True
+    leases: bool = True
+    acknowledges: bool = True
+    hellos: list[Hello] = field(default_factory=list)
+    events: dict[tuple[str, int], Event] = field(default_factory=dict)
+    batches: list[TelemetryBatch] = field(default_factory=list)
+    responses: list[Response] = field(default_factory=list)
+
+    def outcomes(self) -> list[tuple[str | None, Outcome | None, str | None]]:
+        """Each outcome the server was told, in order."""
+        told = [self.events[key] for key in sorted(self.events)]
+        return [(e.assignment, e.outcome, e.reason) for e in told if e.kind is EventKind.OUTCOME]
+
+    def states(self, assignment: str) -> list[str]:
+        """States reported for an assignment, repeats left out."""
+        told = [self.events[key] for key in sorted(self.events)]
+        states = [e.state.value for e in told if e.assignment == assignment and e.state is not None]
+        return [s for i, s in enumerate(states) if i == 0 or states[i - 1] != s]
+
+
+FRAME = HealthCheck("camera", CheckKind.PROCESS, interval_s=1.0, timeout_s=1.0)
+QUICK = Probation(startup_s=5.0, steady=2, soak_s=4.0)
+
+
+class Device:
+    """What outlives the agent. `boot()` starts an agent on it; 1.0 is installed, good and current in slot A."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.component_dir = folder, folder / "app"
+        self.world, self.trust, self.server, self.health = World(), FakeTrust(), ServerMemory(), FakeHealth()
+        self.slots = TrippedSlots(self.component_dir)
+        self.slots.world = self.world
+        self.application = FakeApplication(self.world, self.slots)
+        self.downloader = FakeDownloader(self.world, self.slots)
+        self.manifests: dict[str, Manifest] = {}
+        self.max_starts, self.guard_budget_s = 3, 60.0
+        self.boot_control = TrippedBoot(self.component_dir)
+        self.boot_control.world = self.world
+        self.trials = TrippedTrials(self.component_dir)
+        self.trials.world = self.world
+        for version in ("1.0", "1.1", "1.2"):
+            self.publish(version)
+        self.provision()
+        self.journal: TrippedJournal | None = None
+        self.world.points, self.world.trace = 0, []
+        self._seq = 0
+
+    def publish(self, version: str) -> None:
+        files = {"run": f"#!/bin/sh\n# {version}\n".encode(), "model": b"the same in all"}
+        manifest = release(files, version, ("run",), ("run",), (FRAME,), QUICK)
+        self.manifests[version] = manifest
+        self.downloader.blobs[digest_of(manifest_bytes(manifest))] = manifest_bytes(manifest)
+        self.downloader.blobs.update({digest_of(content): content for content in files.values()})
+
+    def provision(self) -> None:
+        manifest = self.manifests["1.0"]
+        install(self.slots, SlotName.A, manifest, {f.path: self.downloader.blobs[f.sha256] for f in manifest.files})
+        guard.set_slot_state(self.component_dir, "A", "good")
+
+    def digest(self, version: str) -> str:
+        return digest_of(manifest_bytes(self.manifests[version]))
+
+    def wish(self, version: str, assignment: str, seq: int | None = None, **changes: object) -> Wish:
+        self._seq = self._seq + 1 if seq is None else seq
+        manifest = self.manifests[version]
+        size = len(manifest_bytes(manifest))
+        plain = Wish(assignment, "app", self._seq, Intent.UPDATE, self.digest(version), size, note_of(manifest))
+        return replace(plain, **changes)  # type: ignore[arg-type]
+
+    def assign(
+        self, *wishes: Wish, refusals: tuple[Refusal, ...] = (), epoch: int = 0, halted: tuple[str, ...] = ()
+    ) -> bytes:
+        """Make the server serve a bundle that decides this; return it."""
+        version = len(self.trust.decisions) + 1
+        bundle = f"bundle {version}".encode()
+        none = MetadataVersions()
+        self.trust.decisions[bundle] = Decision(wishes, refusals, version, none, none, "", epoch, halted)
+        self.server.bundle = bundle
+        return bundle
+
+    def hands(self) -> Hands:
+        return Hands(
+            component_dir=self.component_dir,
+            boot=self.boot_control,
+            slots=self.slots,
+            downloader=self.downloader,
+            application=self.application,
+            health=self.health,
+            trials=self.trials,
+            clock=self.world,
+            reports_dir=self.folder / "reports",
+            guard_budget_s=self.guard_budget_s,
+            max_starts=self.max_starts,
+        )
+
+    def start_agent(self) -> Runner:
+        """Start an agent as a process would be: nothing is left of the one before but what it wrote."""
+        if self.journal is not None:
+            self.journal.close()  # type: ignore[operator]
+        self.journal = TrippedJournal(open_journal(self.folder / "journal.db", lambda: "stream-1"), self.world)
+        desk = Desk(
+            rules=Rules("cam-1", "x86-box", "app", "0.1"),
+            hands=self.hands(),
+            trust=self.trust,
+            telemetry=FakeTelemetry(),
+            journal=self.journal,  # type: ignore[arg-type]
+            seal=lambda kind, payload: identity.seal(kind, payload, KEY),
+            new_id=lambda: "nonce",
+            instance="instance",
+            doctor=lambda: "all is well",
+            svn_floor=lambda: 0,
+        )
+        runner = Runner(desk, InlineLanes(), lambda post: Server(post, self.server), rand=lambda: 0.5)
+        runner.start()
+        runner.post(Connected())
+        return runner
+
+    def play(self, runner: Runner, seconds: float, stop: Callable[[], bool] = lambda: False) -> None:
+        """Let time pass for an agent."""
+        until = self.world.now + seconds
+        while True:
+            runner.drain()
+            if stop() or self.world.now >= until:
+                return
+            self.world.now += 0.25
+            runner.tick()
+
+    def run_until_idle(self, runner: Runner, seconds: float = 900.0) -> None:
+        """Let time pass until the attempt ended and the server knows."""
+
+        def ended() -> bool:
+            idle = runner.record.state is AttemptState.IDLE
+            return idle and bool(self.server.outcomes()) and runner.record.seq >= self._seq
+
+        self.play(runner, seconds, ended)
+
+    def cut_power(self) -> None:
+        self.application.process = None
+        self.world.boot += 1
+
+    def running_version(self) -> str | None:
+        process = self.application.process
+        manifest = self.slots.installed(process.slot) if process else None
+        return manifest.version if manifest else None
+
+    def linked_version(self) -> str | None:
+        manifest = self.slots.installed(self.boot_control.current())
+        return manifest.version if manifest else None
+
+
+assert probation.needed_s(release({"run": b""}, probation=QUICK, checks=(FRAME,))) < 60.0

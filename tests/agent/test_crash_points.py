@@ -1,0 +1,125 @@
+"""Every journal, trial, boot and slot write and every start of the application is an instant at which the world can end.
+
+All are enumerated by one undisturbed run and each is tried, twice: the agent alone is killed, or the power goes with it.
+Whatever the instant, the next agents end with the old or the new release, whole, and tell exactly one outcome.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from surefoot_agent import guard
+from surefoot_shared.status import AttemptState, Outcome, SlotState
+from tests.agent.fakes import Cut, Device
+
+Scene = Callable[[Device], None]
+
+
+def healthy(device: Device) -> None:
+    device.assign(device.wish("1.1", "a-1"))
+
+
+def sick(device: Device) -> None:
+    device.health.sick = {"1.1"}
+    device.assign(device.wish("1.1", "a-1"))
+
+
+def ignored(device: Device) -> None:
+    device.boot_control.ignores_switches = True
+    device.assign(device.wish("1.1", "a-1"))
+
+
+def broken(device: Device) -> None:
+    device.application.will_not_start = {"1.1"}
+    device.assign(device.wish("1.1", "a-1"))
+
+
+SCENES: dict[str, tuple[Scene, set[Outcome]]] = {
+    "healthy": (healthy, {Outcome.COMMITTED, Outcome.REVERTED}),
+    "sick": (sick, {Outcome.REVERTED}),
+    "ignored": (ignored, {Outcome.FAILED}),
+    "broken": (broken, {Outcome.REVERTED}),
+}
+
+
+def run(device: Device) -> None:
+    """Play the agent until the attempt ended; where it is cut, start another on what is left."""
+    device.run_until_idle(device.start_agent())
+
+
+def make(folder: Path, scene: Scene) -> Device:
+    device = Device(folder)
+    scene(device)
+    return device
+
+
+def points(folder: Path, scene: Scene) -> list[str]:
+    device = make(folder, scene)
+    run(device)
+    return device.world.trace
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("power", [False, True], ids=["killed", "power cut"])
+@pytest.mark.parametrize("name", SCENES)
+def test_the_device_is_whole_and_tells_one_outcome_whatever_write_was_the_last(
+    tmp_path: Path, name: str, power: bool
+) -> None:
+    scene, allowed = SCENES[name]
+    trace = points(tmp_path / "undisturbed", scene)
+
+    for point, where in enumerate(trace, 1):
+        device = make(tmp_path / "cut", scene)
+        device.world.cut_at = point
+        with pytest.raises(Cut):
+            run(device)
+        if power:
+            device.cut_power()
+        run(device)
+
+        check(device, allowed, f"{name}: {where} ({point} of {len(trace)})")
+        shutil.rmtree(tmp_path / "cut")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_second_cut_at_any_point_of_the_way_out_changes_nothing(tmp_path: Path) -> None:
+    trace = points(tmp_path / "undisturbed", sick)
+    first = next(i for i, where in enumerate(trace, 1) if where == "after link B")
+
+    for second in range(1, 12):
+        device = make(tmp_path / "cut", sick)
+        device.world.cut_at = first
+        with pytest.raises(Cut):
+            run(device)
+        device.cut_power()
+        device.world.cut_at = first + second
+        try:
+            run(device)
+        except Cut:
+            device.cut_power()
+            run(device)
+
+        check(device, {Outcome.REVERTED}, f"second cut {second} after the first")
+        shutil.rmtree(tmp_path / "cut")
+
+
+def check(device: Device, allowed: set[Outcome], where: str) -> None:
+    outcomes = device.server.outcomes()
+    assert [o[0] for o in outcomes] == ["a-1"], where
+    outcome = outcomes[0][1]
+    assert outcome in allowed, f"{where}: {outcomes}"
+    current = device.boot_control.current()
+    wanted = "1.1" if outcome is Outcome.COMMITTED else "1.0"
+    assert device.linked_version() == device.running_version() == wanted, where
+    assert device.boot_control.state(current) is SlotState.GOOD, where
+    trial = guard.load_record(device.component_dir, "trial")
+    if trial is not None:
+        assert not guard.must_act(trial, 1e12), f"{where}: the guard would still act"
+    assert device.boot_control.state(current.other) is not SlotState.GOOD or outcome is Outcome.COMMITTED, where
+    assert device.start_agent().record.state is AttemptState.IDLE, where

@@ -1,0 +1,60 @@
+"""Releases made on the spot: a manifest with its raw bytes from a few files, and the slots that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from surefoot_agent.slots.directory import DirectorySlots
+from surefoot_shared.release import (
+    Application,
+    HealthCheck,
+    Manifest,
+    Probation,
+    TreeFile,
+    digest_of,
+    manifest_bytes,
+)
+from surefoot_shared.status import SlotName
+
+Files = Mapping[str, bytes]
+
+
+def release(
+    files: Files,
+    version: str = "1.0",
+    executable: Sequence[str] = (),
+    argv: tuple[str, ...] | None = None,
+    checks: tuple[HealthCheck, ...] = (),
+    probation: Probation | None = None,
+    stop_s: float = 2.0,
+) -> Manifest:
+    """Return the manifest of a release that holds `files`."""
+    listed = tuple(
+        TreeFile(path, 0o755 if path in executable else 0o644, len(content), digest_of(content))
+        for path, content in files.items()
+    )
+    return Manifest(
+        component="app",
+        version=version,
+        counter=1,
+        svn=0,
+        hw=("x86-box",),
+        files=listed,
+        application=Application(argv, stop_s) if argv else None,
+        checks=checks,
+        probation=probation or Probation(),
+    )
+
+
+def install(slots: DirectorySlots, slot: SlotName, manifest: Manifest, files: Files) -> None:
+    """Write and seal a whole release."""
+    slots.begin(slot, manifest, manifest_bytes(manifest))
+    for path in slots.missing(slot):
+        slots.write(slot, path, lambda offset, content=files[path]: [content[offset:]])
+    slots.seal(slot)
+
+
+def snapshot(root: Path) -> dict[str, bytes]:
+    """Every file of a tree with its content."""
+    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
