@@ -1,0 +1,134 @@
+"""`surefoot device`: see devices, why one is not updating, tag them, let them in."""
+
+from __future__ import annotations
+
+import click
+
+from surefoot_server.cli import shown
+from surefoot_server.cli.terminal import Terminal, columns, facts, json_option, pass_terminal
+from surefoot_shared import wire
+
+
+@click.group()
+def device() -> None:
+    """See devices, and why one is not updating.
+
+    \b
+    Example:
+      surefoot device list
+      surefoot device why cam-17
+    """
+
+
+@device.command("list")
+@click.option("--query", "-q", default="", help="Text in id, hardware, tag, site or release.")
+@json_option
+@pass_terminal
+def list_devices(terminal: Terminal, query: str) -> None:
+    """List devices with what they run and what is wanted.
+
+    \b
+    Example:
+      surefoot device list -q jetson
+    """
+    with terminal.api() as api:
+        answer = api.get("/devices", q=query)
+    rows = []
+    for found in shown.many(shown.Device, answer):
+        for part in found.components or (None,):
+            runs = (part.release or part.digest or "nothing known")[:30] if part else "nothing known"
+            wanted = part.wanted if part and part.wanted != part.release else ""
+            rows.append((found.id, found.hw, _presence(found), runs, wanted, part.state if part else "", found.attention))
+    terminal.data(answer, columns(("DEVICE", "HARDWARE", "IS", "RUNS", "WANTED", "STATE", "ATTENTION"), rows))
+
+
+@device.command()
+@click.argument("device_id", metavar="DEVICE")
+@json_option
+@pass_terminal
+def show(terminal: Terminal, device_id: str) -> None:
+    """Show one device: what it runs, its attempts, what needs attention.
+
+    \b
+    Example:
+      surefoot device show cam-17
+    """
+    with terminal.api() as api:
+        answer = api.get(f"/devices/{device_id}")
+    found = wire.from_json(shown.Device, answer)
+    block = facts(
+        [
+            ("Device", found.id),
+            ("Hardware", found.hw),
+            ("Is", f"{_presence(found)}, last heard {shown.when(found.last_seen_at) or 'never'}"),
+            ("Tags", ", ".join(found.tags)),
+            ("Attributes", ", ".join(f"{name}={value}" for name, value in sorted(found.attributes.items()))),
+            ("Attention", f"{found.attention}: {found.attention_message}" if found.attention else ""),
+        ]
+    )
+    parts = columns(
+        ("COMPONENT", "RUNS", "SLOT", "WANTED", "STATE"),
+        [(c.component, c.release or c.digest, c.slot, c.wanted, c.state) for c in found.components],
+    )
+    tried = columns(
+        ("OFFERED", "RELEASE", "INTENT", "ROLLOUT", "STANDS AT", "WHY"),
+        [
+            (shown.when(a.offered_at), a.release, a.intent, a.rollout, a.outcome or a.state, a.message or a.reason)
+            for a in found.assignments[:10]
+        ],
+    )
+    terminal.data(answer, f"{block}\n\n{parts}\n\n{tried}")
+
+
+@device.command()
+@click.argument("device_id", metavar="DEVICE")
+@click.option("--component", default="", help="Which component; the first one if not given.")
+@json_option
+@pass_terminal
+def why(terminal: Terminal, device_id: str, component: str) -> None:
+    """Say in one sentence why a device is (not) updating.
+
+    \b
+    Example:
+      surefoot device why cam-17
+    """
+    with terminal.api() as api:
+        answer = api.get(f"/devices/{device_id}/why", component=component)
+    terminal.data(answer, wire.from_json(shown.Why, answer).sentence)
+
+
+@device.command()
+@click.argument("device_id", metavar="DEVICE")
+@click.argument("tags", nargs=-1)
+@json_option
+@pass_terminal
+def tag(terminal: Terminal, device_id: str, tags: tuple[str, ...]) -> None:
+    """Give the device these tags instead of those it has; without any, it has none afterwards.
+
+    \b
+    Example:
+      surefoot device tag cam-17 lab
+    """
+    with terminal.api() as api:
+        answer = api.put(f"/devices/{device_id}/tags", {"tags": list(tags)})
+    terminal.data(answer, f"{device_id} is tagged {', '.join(tags) or 'with nothing'}.")
+
+
+@device.command()
+@click.argument("device_id", metavar="DEVICE")
+@json_option
+@pass_terminal
+def approve(terminal: Terminal, device_id: str) -> None:
+    """Let a device in that enrolled with a token made with --approve-later.
+
+    \b
+    Example:
+      surefoot device approve cam-18
+    """
+    with terminal.api() as api:
+        answer = api.post(f"/enrolments/{device_id}/approve")
+    terminal.data(answer, f"{device_id} may join.")
+
+
+def _presence(found: shown.Device) -> str:
+    return "revoked" if found.revoked else "online" if found.online else "offline"

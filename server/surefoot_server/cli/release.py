@@ -1,0 +1,203 @@
+"""`surefoot release`: build and sign on the releaser's machine, publish to the server."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from surefoot_server.cli import shown
+from surefoot_server.cli.terminal import Terminal, columns, count, facts, json_option, pass_terminal, passphrase
+from surefoot_shared import wire
+from surefoot_shared.errors import Invalid
+
+if TYPE_CHECKING:
+    from surefoot_server.cli.client import Api
+    from surefoot_server.releases.build import ReleaseFolder
+
+DIR = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group()
+def release() -> None:
+    """Build, sign and publish releases.
+
+    \b
+    Example:
+      surefoot release build ./app --component app --version 1.1 --counter 101 --hw rpi5 -o ./out
+      surefoot release sign ./out --keys ./keys
+      surefoot release publish ./out
+    """
+
+
+@release.command()
+@click.argument("folder", type=DIR)
+@click.option("--component", help="Component that it is for.")
+@click.option("--version", help="Its version; never used for other bytes.")
+@click.option("--counter", type=int, help="Orders releases; higher is newer.")
+@click.option("--svn", type=int, help="Security version number.")
+@click.option("--hw", help="Hardware that it is for, separated by commas.")
+@click.option("--notes", help="What is new.")
+@click.option("--recipe", type=FILE, help="release.toml: how it is started and what it must prove.")
+@click.option("-o", "--out", type=DIR, required=True, help="Folder to make.")
+@json_option
+@pass_terminal
+def build(
+    terminal: Terminal,
+    folder: Path,
+    component: str | None,
+    version: str | None,
+    counter: int | None,
+    svn: int | None,
+    hw: str | None,
+    notes: str | None,
+    recipe: Path | None,
+    out: Path,
+) -> None:
+    """Turn FOLDER into a release folder; the same files give the same digest everywhere.
+
+    \b
+    Example:
+      surefoot release build ./app --component app --version 1.1 --counter 101 --hw rpi5,jetson-orin \\
+          --recipe release.toml -o ./out
+    """
+    from surefoot_server.releases.build import build_release
+    from surefoot_server.releases.recipe import Recipe, read_recipe
+
+    names = tuple(name.strip() for name in hw.split(",") if name.strip()) if hw else None
+    given = {
+        "component": component,
+        "version": version,
+        "counter": counter,
+        "svn": svn,
+        "hw": names,
+        "notes": notes,
+    }
+    said = {name: value for name, value in given.items() if value is not None}
+    made = build_release(folder, replace(read_recipe(recipe) if recipe else Recipe(), **said), out)  # type: ignore[arg-type]
+    manifest = made.manifest
+    value = {"folder": str(out), "digest": made.digest, "component": manifest.component, "version": manifest.version}
+    words = f"{manifest.component}/{manifest.version}: {count(len(manifest.files), 'file')}, "
+    terminal.data(
+        wire.to_json(value), f"{words}{shown.size(manifest.installed_size_bytes)}, digest {made.digest}, in {out}"
+    )
+
+
+@release.command()
+@click.argument("out", type=DIR)
+@click.option("--keys", "keys_dir", type=DIR, required=True, help="Folder of the fleet's keys, with offline/.")
+@json_option
+@pass_terminal
+def sign(terminal: Terminal, out: Path, keys_dir: Path) -> None:
+    """Sign the release in OUT with the release key.
+
+    \b
+    Example:
+      surefoot release sign ./out --keys ./keys
+    """
+    from surefoot_server.db import utc_now
+    from surefoot_server.releases.sign import sign_release
+
+    signed = sign_release(out, keys_dir, passphrase(new=False), utc_now())
+    value = {
+        "component": signed.component,
+        "version": signed.version,
+        "digest": signed.digest,
+        "role_version": signed.role_version,
+        "listed": list(signed.listed),
+    }
+    words = f"{signed.component}/{signed.version} is signed; the role lists {', '.join(signed.listed)}."
+    terminal.data(wire.to_json(value), words)
+
+
+@release.command()
+@click.argument("out", type=DIR)
+@json_option
+@pass_terminal
+def publish(terminal: Terminal, out: Path) -> None:
+    """Send the signed release in OUT to the server; only what the server lacks is uploaded.
+
+    \b
+    Example:
+      surefoot release publish ./out
+    """
+    from surefoot_server.releases.build import ROLE_FILE, read_release
+
+    folder = read_release(out)
+    try:
+        role = (out / ROLE_FILE).read_bytes()
+    except OSError as error:
+        hint = "Run `surefoot release sign` on it first."
+        raise Invalid("malformed", f"The release in {out} is not signed.", hint) from error
+    with terminal.api() as api:
+        _upload(terminal, api, folder)
+        answer = api.post_files("/releases", {"manifest": folder.raw, "role": role})
+    terminal.data(answer, f"{wire.from_json(shown.Release, answer).id} is published.")
+
+
+def _upload(terminal: Terminal, api: Api, folder: ReleaseFolder) -> None:
+    sizes = {file.sha256: file.size for file in folder.manifest.files}
+    answer = api.post("/blobs/missing", {"sha256": list(sizes)})
+    missing = answer.get("missing") if isinstance(answer, dict) else None
+    names = [str(name) for name in missing] if isinstance(missing, list) else []
+    total = sum(sizes[name] for name in names)
+    terminal.say(f"{len(names)} of {count(len(sizes), 'file')} to upload, {shown.size(total)}.")
+    done = 0
+    for number, name in enumerate(names, 1):
+        api.put_file(f"/blobs/{name}", folder.blob(name))
+        done += sizes[name]
+        if number == len(names) or done * 10 // max(total, 1) > (done - sizes[name]) * 10 // max(total, 1):
+            terminal.say(f"  {number}/{len(names)}  {shown.size(done)} of {shown.size(total)}")
+
+
+@release.command("list")
+@click.option("--component", default="", help="Only of this component.")
+@json_option
+@pass_terminal
+def list_releases(terminal: Terminal, component: str) -> None:
+    """List published releases with how many devices run each.
+
+    \b
+    Example:
+      surefoot release list --component app
+    """
+    with terminal.api() as api:
+        answer = api.get("/releases", component=component)
+    rows = [
+        (r.id, r.counter, ",".join(r.hw), shown.size(r.total_bytes), r.running, shown.when(r.published_at))
+        for r in shown.many(shown.Release, answer)
+    ]
+    terminal.data(answer, columns(("RELEASE", "COUNTER", "HARDWARE", "SIZE", "RUNNING", "PUBLISHED"), rows))
+
+
+@release.command()
+@click.argument("release_id", metavar="COMPONENT/VERSION")
+@json_option
+@pass_terminal
+def show(terminal: Terminal, release_id: str) -> None:
+    """Show one published release.
+
+    \b
+    Example:
+      surefoot release show app/1.1
+    """
+    if release_id.count("/") != 1:
+        raise click.UsageError(f"{release_id!r} is not COMPONENT/VERSION, such as app/1.1.")
+    with terminal.api() as api:
+        answer = api.get(f"/releases/{release_id}")
+    found = wire.from_json(shown.Release, answer)
+    block = [
+        ("Release", found.id),
+        ("Digest", found.digest),
+        ("Counter", found.counter),
+        ("Security", f"svn {found.svn}"),
+        ("Hardware", ", ".join(found.hw)),
+        ("Size", shown.size(found.total_bytes)),
+        ("Published", f"{shown.when(found.published_at)} by {found.published_by}"),
+        ("Running on", count(found.running, "device")),
+        ("Notes", found.notes),
+    ]
+    terminal.data(answer, facts(block))

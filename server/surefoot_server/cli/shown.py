@@ -1,0 +1,224 @@
+"""What the commands read of the API's answers: the fields that are shown, as frozen values; other fields are ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TypeVar
+
+from surefoot_shared import wire
+from surefoot_shared.errors import Invalid
+from surefoot_shared.wire import Json
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Token:
+    id: str
+    expires_at: str
+    revoked_at: str | None
+    max_uses: int
+    uses: int
+
+
+@dataclass(frozen=True)
+class NewToken:
+    token: str
+    expires_at: str
+
+
+@dataclass(frozen=True)
+class Component:
+    component: str
+    slot: str | None
+    release: str | None
+    digest: str | None
+    wanted: str | None
+    state: str
+
+
+@dataclass(frozen=True)
+class Assignment:
+    component: str
+    release: str
+    intent: str
+    rollout: str | None
+    state: str
+    outcome: str | None
+    reason: str | None
+    message: str
+    offered_at: str
+    open: bool
+
+
+@dataclass(frozen=True)
+class Device:
+    id: str
+    hw: str
+    online: bool
+    last_seen_at: str | None
+    revoked: bool
+    tags: tuple[str, ...]
+    attributes: Mapping[str, str]
+    attention: str | None
+    attention_message: str
+    components: tuple[Component, ...]
+    assignments: tuple[Assignment, ...] = ()
+
+
+@dataclass(frozen=True)
+class Why:
+    sentence: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Release:
+    id: str
+    counter: int
+    svn: int
+    hw: tuple[str, ...]
+    digest: str
+    total_bytes: int
+    published_at: str
+    published_by: str
+    running: int
+    notes: str
+
+
+@dataclass(frozen=True)
+class Cohort:
+    name: str
+    expression: str
+    devices: int
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Phase:
+    name: str
+    selector: str
+    state: str
+    members: int
+    due: int
+    busy: int
+    waiting: int
+    asleep: int
+    outcomes: Mapping[str, int]
+    bake_s: float
+    bake_left_s: float | None
+    verdict: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Rollout:
+    id: str
+    release: str
+    cohort: str
+    state: str
+    ended: bool
+    reason: str
+    phase: int
+    members: int
+    satisfied: int
+    excluded: int
+    outcomes: Mapping[str, int]
+    waiting: int
+    taken_back: int
+    halted: bool
+    created_at: str
+    created_by: str
+    acts: tuple[str, ...]
+    phases: tuple[Phase, ...]
+
+    @property
+    def committed(self) -> int:
+        return self.outcomes.get("committed", 0)
+
+    @property
+    def busy(self) -> int:
+        return sum(phase.busy for phase in self.phases)
+
+
+@dataclass(frozen=True)
+class Placed:
+    device: str
+    hw: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PlannedPhase:
+    name: str
+    selector: str
+    bake_s: float
+    members: tuple[Placed, ...]
+    trips: Mapping[str, int | None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    release: str
+    cohort: str
+    salt: str
+    total: int
+    phases: tuple[PlannedPhase, ...]
+    satisfied: tuple[Placed, ...]
+    excluded: tuple[Placed, ...]
+    at_least_s: float
+    max_concurrent: int
+    on_fail_halt: bool
+    on_fail_committed_devices: str
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    seq: int
+    at: str
+    actor: str
+    action: str
+    object: str
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verification:
+    whole: bool
+    rows: int
+    head: str
+    problem: str
+
+
+def many(kind: type[T], answer: Json) -> list[T]:
+    """Read a list; raises Invalid where the server sent something else."""
+    if not isinstance(answer, list):
+        raise Invalid("malformed", "The server did not answer with a list.", "Is it of another version?")
+    return [wire.from_json(kind, item) for item in answer]
+
+
+def when(at: str | None) -> str:
+    """A moment in UTC, to the minute."""
+    if not at:
+        return ""
+    moment = datetime.fromisoformat(at.replace("Z", "+00:00")).astimezone(timezone.utc)
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def span(seconds: float) -> str:
+    """A duration in the policy's own words, roughly: 90s, 12m, 6h, 2d."""
+    for unit, size_s in (("d", 86400.0), ("h", 3600.0), ("m", 60.0)):
+        if seconds >= 2 * size_s:
+            return f"{seconds / size_s:.0f}{unit}"
+    return f"{seconds:.0f}s"
+
+
+def size(size_bytes: int) -> str:
+    amount = float(size_bytes)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"

@@ -1,0 +1,92 @@
+"""Tell devices what changed for them, after the transaction that changed it: bundles, leases and acks.
+
+Promises: what is said comes from committed rows, read when it is said, so many changes of one device become one
+bundle; a device is never told of a wish that a crash took back. Losing a message here costs time only: hello is
+answered again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Sequence
+
+from surefoot_server import db
+from surefoot_server.db import Database
+from surefoot_server.devices.service import DeviceService
+from surefoot_server.state import Downlink
+from surefoot_shared.errors import SurefootError
+from surefoot_shared.messages import Ack
+
+log = logging.getLogger(__name__)
+
+
+class Delivery:
+    """One thread that turns changed device ids into messages. `changed` and `answer` may be called from anywhere."""
+
+    def __init__(self, database: Database, devices: DeviceService, downlink: Downlink) -> None:
+        self._db, self._devices, self._downlink = database, devices, downlink
+        self._bundles: dict[str, None] = {}
+        self._leases: dict[str, None] = {}
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Say what is waiting, then end."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def changed(self, device_ids: Iterable[str]) -> None:
+        """The wishes of these devices changed, or they said hello."""
+        with self._wake:
+            self._bundles.update(dict.fromkeys(device_ids))
+            self._wake.notify()
+
+    def answer(self, acks: Sequence[tuple[str, Ack]], waiting_for_leave: Iterable[str]) -> None:
+        """A batch of messages is stored: acknowledge it, and serve those who wait for leave to download."""
+        for device_id, ack in acks:
+            self._downlink.publish_ack(device_id, ack)
+        with self._wake:
+            self._leases.update(dict.fromkeys(waiting_for_leave))
+            self._wake.notify()
+
+    def waiting(self) -> int:
+        with self._wake:
+            return len(self._bundles) + len(self._leases)
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._bundles or self._leases or self._stopping)
+                bundles, self._bundles = self._bundles, {}
+                leases, self._leases = self._leases, {}
+            if not bundles and not leases:
+                return
+            for device_id in bundles:
+                self._say(device_id, with_bundle=True)
+            for device_id in leases.keys() - bundles.keys():
+                self._say(device_id, with_bundle=False)
+
+    def _say(self, device_id: str, with_bundle: bool) -> None:
+        now = db.utc_now()
+        try:
+            with self._db.read() as session:
+                raw = self._devices.bundle_for(session, device_id, now) if with_bundle else None
+                lease = self._devices.lease_for(session, device_id, now)
+        except SurefootError as error:
+            log.error("delivery_failed device=%s kind=%s message=%s", device_id, error.kind, error.message)
+            return
+        except Exception:  # one device's trouble must not silence the rest of the fleet
+            log.exception("delivery_failed device=%s", device_id)
+            return
+        if raw is not None:
+            self._downlink.publish_bundle(device_id, raw)
+        if lease is not None:
+            self._downlink.publish_lease(device_id, lease)

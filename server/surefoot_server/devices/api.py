@@ -1,0 +1,130 @@
+"""Devices over HTTP: list, show, why, tags, attention, revocation and typed requests."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+
+from surefoot_server import db
+from surefoot_server.access.guard import require
+from surefoot_server.access.roles import Principal, Role
+from surefoot_server.devices import repository
+from surefoot_server.devices.models import DeviceRequest
+from surefoot_server.devices.views import DeviceDetail, DeviceOut, WhyOut, detail_of, device_out, why_of
+from surefoot_server.state import state_of
+from surefoot_shared.errors import NotFound
+from surefoot_shared.messages import RequestKind
+
+router = APIRouter(prefix="/api/v1/devices", tags=["devices"])
+Viewer = Annotated[Principal, Depends(require(Role.VIEWER))]
+Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
+Admin = Annotated[Principal, Depends(require(Role.ADMIN))]
+TAG = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$"
+
+
+class TagsIn(BaseModel):
+    tags: list[Annotated[str, Field(pattern=TAG)]] = Field(max_length=50)
+
+
+class RequestIn(BaseModel):
+    kind: RequestKind
+    lines: int = Field(default=200, ge=1, le=5000)
+
+
+class RequestOut(BaseModel):
+    id: str
+    device: str
+    kind: str
+    requested_at: datetime
+    answered_at: datetime | None
+    ok: bool | None
+    text: str
+
+
+@router.get("")
+def list_devices(
+    request: Request,
+    _who: Viewer,
+    q: Annotated[str, Query(max_length=200, description="Text found in id, hardware, tag, site or release")] = "",
+    limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
+    after: Annotated[str, Query(max_length=64, description="The id after which to go on")] = "",
+) -> list[DeviceOut]:
+    with state_of(request).db.read() as session:
+        found = repository.search(session, q, limit, after)
+        return [device_out(view) for view in repository.views(session, found)]
+
+
+@router.get("/{device_id}")
+def show_device(request: Request, device_id: str, _who: Viewer) -> DeviceDetail:
+    with state_of(request).db.read() as session:
+        return detail_of(session, device_id)
+
+
+@router.get("/{device_id}/why")
+def why(request: Request, device_id: str, _who: Viewer, component: str = "") -> WhyOut:
+    """One sentence: what runs, what is wanted, what it waits for."""
+    state = state_of(request)
+    with state.db.read() as session:
+        view = repository.views(session, [repository.device(session, device_id)])[0]
+        names = [part.component for part in view.components] + [row.component for row in view.assignments]
+        name = component or (names[0] if names else "app")
+        waiting = state.rollouts.why(session, device_id)
+        return why_of(session, view, name, db.utc_now(), waiting)
+
+
+@router.put("/{device_id}/tags")
+def set_tags(request: Request, device_id: str, body: TagsIn, who: Operator) -> DeviceOut:
+    state = state_of(request)
+    with state.db.write() as session:
+        state.devices.set_tags(session, device_id, body.tags, who.name, db.utc_now())
+        return device_out(repository.views(session, [repository.device(session, device_id)])[0])
+
+
+@router.post("/{device_id}/acknowledge")
+def acknowledge(request: Request, device_id: str, who: Operator) -> DeviceOut:
+    """A person has looked at what the device needs attention for."""
+    state = state_of(request)
+    with state.db.write() as session:
+        device = state.devices.acknowledge(session, device_id, who.name, db.utc_now())
+        return device_out(repository.views(session, [device])[0])
+
+
+@router.post("/{device_id}/revoke")
+def revoke(request: Request, device_id: str, who: Admin) -> DeviceOut:
+    """Believe nothing that the device's key signs from now on, and want nothing of it."""
+    state = state_of(request)
+    with state.db.write() as session:
+        device = state.devices.revoke(session, device_id, who.name, db.utc_now())
+        shown = device_out(repository.views(session, [device])[0])
+    state.deny()
+    return shown
+
+
+@router.post("/{device_id}/requests", status_code=202)
+def ask(request: Request, device_id: str, body: RequestIn, who: Operator) -> RequestOut:
+    """Ask the device for logs or diagnostics; its answer is at the returned id once it came."""
+    state = state_of(request)
+    with state.db.write() as session:
+        wire = state.devices.request(session, device_id, body.kind, body.lines, who.name, db.utc_now())
+        row = session.get(DeviceRequest, wire.id)
+        assert row is not None
+        answer = _request_out(row)
+    state.downlink.request(device_id, wire)
+    return answer
+
+
+@router.get("/{device_id}/requests/{request_id}")
+def answer(request: Request, device_id: str, request_id: str, _who: Viewer) -> RequestOut:
+    with state_of(request).db.read() as session:
+        row = session.get(DeviceRequest, request_id)
+        if row is None or row.device_id != device_id:
+            raise NotFound("not_found", f"{device_id} was not asked {request_id!r}.")
+        return _request_out(row)
+
+
+def _request_out(row: DeviceRequest) -> RequestOut:
+    same = {name: getattr(row, name) for name in RequestOut.model_fields if hasattr(row, name)}
+    return RequestOut(**same, device=row.device_id)

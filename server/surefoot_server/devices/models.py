@@ -1,0 +1,168 @@
+"""What the server knows of devices: the device, what its components run, what is wanted of it, and what it reported.
+
+Promises: a row here is a fact a device signed or an order the server gave; the device's own journal stays the only
+authority on what runs. Event rows are append-only and unique by (device, stream, seq).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from surefoot_server.db import JSON, UtcDateTime
+
+
+class Device(SQLModel, table=True):
+    """One camera node. `attention` is a kind that a person must look at, or None."""
+
+    id: str = Field(primary_key=True, max_length=64)
+    hw: str = Field(index=True)
+    public_key: str
+    """PEM of the key behind its certificate; hello and events are signed with it."""
+    certificate_serial: str = ""
+    attributes: dict[str, str] = Field(default_factory=dict, sa_type=JSON)
+    """Own attributes for cohort expressions: site, country, channel, …"""
+    enrolled_at: datetime = Field(sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    last_seen_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """Server time of the newest message of any kind."""
+    hello_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    online: bool = False
+    agent: str = ""
+    boot_id: str = ""
+    clock_source: str = ""
+    stream: str = ""
+    instance: str = ""
+    previous_instance: str = ""
+    image_versions: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    director_versions: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    halt_epoch: int = Field(default=0, sa_type=sa.BigInteger)
+    svn_floor: int = 0
+    attention: str | None = None
+    attention_message: str = ""
+    attention_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class DeviceTag(SQLModel, table=True):
+    """A tag of a device; a table, so that `tag('x')` is the same SQL on every database."""
+
+    __tablename__ = "device_tag"
+    device_id: str = Field(primary_key=True, foreign_key="device.id", max_length=64)
+    tag: str = Field(primary_key=True, index=True, max_length=64)
+
+
+class DeviceComponent(SQLModel, table=True):
+    """What one component of a device runs, as the device last said; `release_id` is None for an unknown digest."""
+
+    __tablename__ = "device_component"
+    device_id: str = Field(primary_key=True, foreign_key="device.id", max_length=64)
+    component: str = Field(primary_key=True, max_length=32)
+    slot: str | None = None
+    release_id: str | None = Field(default=None, index=True)
+    digest: str | None = None
+    slots: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    state: str = "idle"
+    assignment_id: str | None = None
+    seq: int = Field(default=0, sa_type=sa.BigInteger)
+    previous_kept: bool = True
+    updated_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class DeviceStream(SQLModel, table=True):
+    """One journal of a device: how far its numbering is stored, and the newest hellos it signed."""
+
+    __tablename__ = "device_stream"
+    device_id: str = Field(primary_key=True, foreign_key="device.id", max_length=64)
+    stream: str = Field(primary_key=True, max_length=64)
+    hello_seq: int = Field(default=0, sa_type=sa.BigInteger)
+    hellos: list[list[Any]] = Field(default_factory=list, sa_type=JSON)
+    """[seq, nonce] of the newest hellos: one number signed twice proves two agents with one key."""
+    event_seq: int = Field(default=0, sa_type=sa.BigInteger)
+    batch: int = Field(default=0, sa_type=sa.BigInteger)
+    dropped_samples: int = Field(default=0, sa_type=sa.BigInteger)
+    resync: bool = True
+    """The device sends its whole outbox after a hello, so a hole below the next event is there for good."""
+
+
+class Assignment(SQLModel, table=True):
+    """The wish for one component of one device, and how the device's attempt at it goes.
+
+    `open` until an outcome; `wanted` while it belongs into the device's bundle: a lost device keeps its wish, so that
+    it may finish and correct the outcome when it returns. `outcome_by` is server or device; the device's word wins.
+    """
+
+    id: str = Field(primary_key=True, max_length=40)
+    device_id: str = Field(foreign_key="device.id", max_length=64)
+    component: str = Field(max_length=32)
+    release_id: str = Field(foreign_key="release.id", index=True)
+    digest: str
+    seq: int = Field(sa_type=sa.BigInteger)
+    intent: str
+    rollout_id: str | None = Field(default=None)
+    phase: int | None = None
+    state: str
+    outcome: str | None = None
+    outcome_by: str | None = None
+    reason: str | None = None
+    message: str = ""
+    report: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    proof: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    progress: float | None = None
+    previous_release_id: str | None = None
+    """What the component ran when it was offered: where a revert leads."""
+    offered_at: datetime = Field(sa_type=UtcDateTime)
+    state_at: datetime = Field(sa_type=UtcDateTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    open: bool = True
+    wanted: bool = True
+
+    __table_args__ = (
+        sa.Index("ix_assignment_device_id_component_open", "device_id", "component", "open"),
+        sa.Index("ix_assignment_rollout_id_phase", "rollout_id", "phase"),
+        sa.Index("ix_assignment_open_outcome", "open", "outcome"),
+    )
+
+
+class DeviceEvent(SQLModel, table=True):
+    """One signed event as it was received. `suspicious` says why a claim was not believed."""
+
+    __tablename__ = "device_event"
+    id: int | None = Field(default=None, primary_key=True)
+    device_id: str = Field(foreign_key="device.id", max_length=64)
+    stream: str = Field(max_length=64)
+    seq: int = Field(sa_type=sa.BigInteger)
+    at: str
+    """The device's clock, which may be wrong."""
+    received_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    boot_id: str = ""
+    kind: str
+    component: str | None = None
+    assignment_id: str | None = Field(default=None, index=True)
+    attempt: int = 0
+    state: str | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    message: str = ""
+    progress: float | None = None
+    proof: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    report: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    suspicious: str | None = None
+
+    __table_args__ = (sa.UniqueConstraint("device_id", "stream", "seq"),)
+
+
+class DeviceRequest(SQLModel, table=True):
+    """A typed request to a device and its answer; `text` is untrusted and shown as text, never as markup."""
+
+    __tablename__ = "device_request"
+    id: str = Field(primary_key=True, max_length=40)
+    device_id: str = Field(foreign_key="device.id", max_length=64, index=True)
+    kind: str
+    requested_at: datetime = Field(sa_type=UtcDateTime)
+    requested_by: str
+    answered_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    ok: bool | None = None
+    text: str = ""

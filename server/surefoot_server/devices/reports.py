@@ -1,0 +1,256 @@
+"""Apply what a device reports (hello, events) to its rows: the only code that turns a report into an assignment's end.
+
+Promises: duplicates and replays change nothing; an outcome is believed once, from the device over the server's guess;
+`committed` counts only with a proof that the assigned digest runs from a slot marked good, else the claim is stored as
+suspicious; the returned watermark never covers an event that is not stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from sqlmodel import Session
+
+from surefoot_server import db
+from surefoot_server.audit import service as audit
+from surefoot_server.devices import repository
+from surefoot_server.devices.models import Assignment, Device, DeviceComponent, DeviceEvent, DeviceStream
+from surefoot_shared import wire
+from surefoot_shared.errors import NotFound
+from surefoot_shared.messages import ComponentReport, Event, EventKind, Hello
+from surefoot_shared.status import AttemptState, Outcome
+
+HELLOS_KEPT = 16
+"""A replay is refused by its number alone; this many nonces prove which refused ones were signed twice."""
+TEXT_LIMIT = 4000
+"""Characters kept of a device's free text; an event is at most 256 kB but a list of them must stay readable."""
+
+
+class HelloVerdict(str, Enum):
+    ACCEPTED = "accepted"
+    REPLAYED = "replayed"
+    CONFLICT = "conflict"
+
+
+def take_hello(session: Session, device: Device, hello: Hello, now: datetime) -> HelloVerdict:
+    """Apply a genuine hello; the verdict says whether it was new, an old copy, or proof of two agents with one key."""
+    stream = repository.stream(session, device.id, hello.stream)
+    if hello.seq <= stream.hello_seq:
+        signed_twice = any(seq == hello.seq and nonce != hello.nonce for seq, nonce in stream.hellos)
+        if not signed_twice:
+            return HelloVerdict.REPLAYED
+        _raise_conflict(session, device, hello, now)
+        return HelloVerdict.CONFLICT
+    stream.hello_seq, stream.resync = hello.seq, True
+    stream.hellos = [*stream.hellos, [hello.seq, hello.nonce]][-HELLOS_KEPT:]
+    session.add(stream)
+    returned = hello.instance not in ("", device.instance) and hello.instance == device.previous_instance
+    if hello.instance != device.instance:
+        device.previous_instance, device.instance = device.instance, hello.instance
+    _copy_hello(device, hello, now)
+    for report in hello.components:
+        _take_component(session, device, report, now)
+    if returned:
+        _raise_conflict(session, device, hello, now)
+        return HelloVerdict.CONFLICT
+    return HelloVerdict.ACCEPTED
+
+
+def take_events(session: Session, device: Device, events: Sequence[Event], now: datetime) -> int:
+    """Store the events of one stream that are new and apply them in order; return the stream's watermark."""
+    mine = {e.seq: e for e in events if e.device == device.id}
+    if not mine:
+        return 0
+    stream = repository.stream(session, device.id, events[0].stream)
+    known = repository.stored_seqs(session, device.id, stream.stream, mine)
+    highest = repository.highest_seq(session, device.id, stream.stream)
+    rows = []
+    for seq in sorted(mine.keys() - known):
+        suspicious = _apply(session, device, mine[seq], seq > highest, now)
+        rows.append(_row(mine[seq], suspicious, now))
+    db.insert_ignoring(session, DeviceEvent, rows)
+    _advance(stream, sorted(mine))
+    session.add(stream)
+    return stream.event_seq
+
+
+def _advance(stream: DeviceStream, seqs: Sequence[int]) -> None:
+    """Move the watermark over what is stored without a hole; right after a hello a hole below the batch is for good."""
+    if stream.resync and seqs[0] > stream.event_seq + 1:
+        stream.event_seq = seqs[0] - 1
+    stream.resync = False
+    for seq in seqs:
+        if seq == stream.event_seq + 1:
+            stream.event_seq = seq
+
+
+def _apply(session: Session, device: Device, event: Event, newest: bool, now: datetime) -> str | None:
+    if event.kind is EventKind.FELL_BACK:
+        _fell_back(session, device, event, now)
+        return None
+    if event.kind is EventKind.SECURITY:
+        _attend(device, "security", event.message or f"It refused something untrusted: {event.reason}.", now)
+        return None
+    if event.assignment is None:
+        return None
+    try:
+        row = repository.assignment(session, event.assignment)
+    except NotFound:
+        return "unknown assignment"
+    if row.device_id != device.id:
+        return "assignment of another device"
+    if event.kind is EventKind.PROGRESS and newest and row.outcome_by != "device":
+        _progress(row, event, now)
+    if event.kind is EventKind.OUTCOME:
+        return _end(session, device, row, event, now)
+    session.add(row)
+    return None
+
+
+def _progress(row: Assignment, event: Event, now: datetime) -> None:
+    if event.state is not None and (event.state.value != row.state or event.progress != row.progress):
+        row.state, row.state_at = event.state.value, now  # progress renews the step's timeout
+    row.progress = event.progress
+    row.message = event.message[:TEXT_LIMIT]
+
+
+def _end(session: Session, device: Device, row: Assignment, event: Event, now: datetime) -> str | None:
+    if event.outcome is None:
+        return "outcome event without outcome"
+    if event.outcome is Outcome.COMMITTED and (doubt := _doubt(row, event)) is not None:
+        _attend(device, "suspicious_outcome", f"It claimed to have committed {row.release_id}, but {doubt}.", now)
+        detail = {"assignment": row.id, "doubt": doubt}
+        audit.record(session, f"device:{device.id}", "outcome.suspicious", f"device:{device.id}", detail, now)
+        return doubt
+    if row.outcome_by == "device":
+        return None
+    if row.outcome is not None and row.outcome != event.outcome.value:
+        detail = {"assignment": row.id, "was": row.outcome, "is": event.outcome.value}
+        audit.record(session, f"device:{device.id}", "outcome.corrected", f"device:{device.id}", detail, now)
+    row.open, row.outcome, row.outcome_by = False, event.outcome.value, "device"
+    row.state, row.state_at, row.ended_at = AttemptState.IDLE.value, now, now
+    row.reason, row.message = event.reason, event.message[:TEXT_LIMIT]
+    row.report, row.proof = _plain(event.report), _plain(event.proof)
+    if row.wanted:
+        row.wanted = False
+        db.mark_dirty(session, device.id)
+    session.add(row)
+    if event.outcome is Outcome.COMMITTED and event.proof is not None:
+        _runs(session, device, row, event.proof.slot.value, now)
+    return None
+
+
+def _doubt(row: Assignment, event: Event) -> str | None:
+    """Why a claim to have committed is not believed; promise 2 in three tests."""
+    if event.proof is None:
+        return "it gave no proof"
+    if event.proof.digest != row.digest:
+        return "what runs is not the assigned digest"
+    return None if event.proof.marked_good else "the new slot is not marked good"
+
+
+def _runs(session: Session, device: Device, row: Assignment, slot: str, now: datetime) -> None:
+    part = _component(session, device.id, row.component, now)
+    if row.seq < part.seq:
+        return  # a late report of an attempt that is history
+    part.slot, part.release_id, part.digest = slot, row.release_id, row.digest
+    part.state, part.assignment_id, part.seq, part.updated_at = AttemptState.IDLE.value, row.id, row.seq, now
+    session.add(part)
+
+
+def _fell_back(session: Session, device: Device, event: Event, now: datetime) -> None:
+    """A committed release did not hold: what runs is unknown until the proof or the next hello names it."""
+    if event.component is None:
+        return
+    part = _component(session, device.id, event.component, now)
+    part.digest = event.proof.digest if event.proof else None
+    part.slot = event.proof.slot.value if event.proof else None
+    part.release_id, part.updated_at = repository.release_by_digest(session, part.digest), now
+    session.add(part)
+    _attend(device, "fell_back", event.message or "It fell back to its previous release after a commit.", now)
+    detail = {"component": event.component, "reason": event.reason, "runs": part.release_id}
+    audit.record(session, f"device:{device.id}", "device.fell_back", f"device:{device.id}", detail, now)
+
+
+def _copy_hello(device: Device, hello: Hello, now: datetime) -> None:
+    device.last_seen_at = device.hello_at = now
+    device.online = True
+    device.hw, device.agent, device.boot_id = hello.hw, hello.agent, hello.boot_id
+    device.clock_source, device.stream = hello.clock_source, hello.stream
+    device.image_versions = _plain(hello.image) or {}
+    device.director_versions = _plain(hello.director) or {}
+    device.halt_epoch, device.svn_floor = hello.halt_epoch, hello.svn_floor
+
+
+def _take_component(session: Session, device: Device, report: ComponentReport, now: datetime) -> None:
+    part = _component(session, device.id, report.component, now)
+    part.slot, part.digest = report.slot.value if report.slot else None, report.digest
+    part.release_id = repository.release_by_digest(session, report.digest)
+    part.slots = {name: _plain(slot) or {} for name, slot in report.slots.items()}
+    part.state, part.assignment_id, part.seq = report.state.value, report.assignment, report.seq
+    part.previous_kept, part.updated_at = report.previous_kept, now
+    session.add(part)
+    row = session.get(Assignment, report.assignment) if report.assignment else None
+    working = row is not None and row.device_id == device.id and row.outcome_by != "device"
+    if row is not None and working and report.state is not AttemptState.IDLE and row.state != report.state.value:
+        row.state, row.state_at = report.state.value, now
+        session.add(row)
+
+
+def _component(session: Session, device_id: str, name: str, now: datetime) -> DeviceComponent:
+    found = repository.component(session, device_id, name)
+    if found is None:
+        found = DeviceComponent(device_id=device_id, component=name, updated_at=now)
+        session.add(found)
+        session.flush()
+    return found
+
+
+def _raise_conflict(session: Session, device: Device, hello: Hello, now: datetime) -> None:
+    known = device.attention == "identity_conflict"
+    _attend(device, "identity_conflict", "Two agents use its identity; enrol one of them under its own id.", now)
+    if known:
+        return
+    detail = {"instance": hello.instance, "other": device.previous_instance, "stream": hello.stream}
+    audit.record(session, f"device:{device.id}", "device.identity_conflict", f"device:{device.id}", detail, now)
+    session.add(device)
+
+
+def _attend(device: Device, kind: str, message: str, now: datetime) -> None:
+    """Ask for a person. Two agents with one identity stay the first concern: what either says is in doubt."""
+    if device.attention != "identity_conflict" or kind == "identity_conflict":
+        device.attention, device.attention_message, device.attention_at = kind, message[:TEXT_LIMIT], now
+
+
+def _row(event: Event, suspicious: str | None, now: datetime) -> Mapping[str, Any]:
+    return {
+        "device_id": event.device,
+        "stream": event.stream,
+        "seq": event.seq,
+        "at": event.at,
+        "received_at": now,
+        "boot_id": event.boot_id,
+        "kind": event.kind.value,
+        "component": event.component,
+        "assignment_id": event.assignment,
+        "attempt": event.attempt,
+        "state": event.state.value if event.state else None,
+        "outcome": event.outcome.value if event.outcome else None,
+        "reason": event.reason,
+        "message": event.message[:TEXT_LIMIT],
+        "progress": event.progress,
+        "proof": _plain(event.proof),
+        "report": _plain(event.report),
+        "suspicious": suspicious,
+    }
+
+
+def _plain(value: object | None) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    plain = wire.to_json(value)
+    assert isinstance(plain, dict)
+    return plain

@@ -1,0 +1,204 @@
+"""Every query about devices and their assignments; callers pass the session and so own the transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import String, bindparam, cast, func
+from sqlmodel import Session, col, select, update
+
+from surefoot_server.devices.models import (
+    Assignment,
+    Device,
+    DeviceComponent,
+    DeviceEvent,
+    DeviceStream,
+    DeviceTag,
+)
+from surefoot_server.releases.models import Release
+from surefoot_shared.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceView:
+    """A device with what belongs to it, read together."""
+
+    device: Device
+    tags: tuple[str, ...] = ()
+    components: tuple[DeviceComponent, ...] = ()
+    assignments: tuple[Assignment, ...] = ()
+    """The newest of each component, open or ended."""
+    wanted: Mapping[str, str] = field(default_factory=dict)
+    """component → release id of the wish in force."""
+
+
+def device(session: Session, device_id: str) -> Device:
+    found = session.get(Device, device_id)
+    if found is None:
+        raise NotFound("not_found", f"There is no device {device_id!r}.")
+    return found
+
+
+def search(session: Session, text: str, limit: int, after: str = "") -> list[Device]:
+    """Devices in the order of their ids whose id, hardware, tag, own attribute or running release holds the text."""
+    query = select(Device).where(Device.id > after)
+    if text:
+        query = query.where(
+            col(Device.id).icontains(text, autoescape=True)
+            | col(Device.hw).icontains(text, autoescape=True)
+            | cast(Device.attributes, String).icontains(text, autoescape=True)
+            | col(Device.id).in_(select(DeviceTag.device_id).where(col(DeviceTag.tag).icontains(text, autoescape=True)))
+            | col(Device.id).in_(
+                select(DeviceComponent.device_id).where(
+                    col(DeviceComponent.release_id).icontains(text, autoescape=True)
+                )
+            )
+        )
+    return list(session.exec(query.order_by(Device.id).limit(limit)))
+
+
+def revoked_ids(session: Session) -> set[str]:
+    return set(session.exec(select(Device.id).where(col(Device.revoked_at).is_not(None))))
+
+
+def assignment(session: Session, assignment_id: str) -> Assignment:
+    found = session.get(Assignment, assignment_id)
+    if found is None:
+        raise NotFound("not_found", f"There is no assignment {assignment_id!r}.")
+    return found
+
+
+def release(session: Session, release_id: str) -> Release:
+    found = session.get(Release, release_id)
+    if found is None:
+        raise NotFound("not_found", f"There is no release {release_id!r}.", "`surefoot release list` shows all.")
+    return found
+
+
+def release_by_digest(session: Session, digest: str | None) -> str | None:
+    if digest is None:
+        return None
+    found = session.exec(select(Release).where(Release.digest == digest).limit(1)).first()
+    return found.id if found else None
+
+
+def component(session: Session, device_id: str, name: str) -> DeviceComponent | None:
+    return session.get(DeviceComponent, (device_id, name))
+
+
+def components(session: Session, device_id: str) -> list[DeviceComponent]:
+    query = select(DeviceComponent).where(DeviceComponent.device_id == device_id).order_by(DeviceComponent.component)
+    return list(session.exec(query))
+
+
+def stream(session: Session, device_id: str, name: str) -> DeviceStream:
+    """Return the stream's row, made where it is new; the caller is in a write transaction."""
+    found = session.get(DeviceStream, (device_id, name))
+    if found is None:
+        found = DeviceStream(device_id=device_id, stream=name)
+        session.add(found)
+        session.flush()
+    return found
+
+
+def wanted(session: Session, device_id: str) -> list[Assignment]:
+    """The assignments that belong into the device's bundle, one for each component."""
+    query = (
+        select(Assignment)
+        .where(Assignment.device_id == device_id, col(Assignment.wanted).is_(True))
+        .order_by(Assignment.component, col(Assignment.seq).desc())
+    )
+    newest: dict[str, Assignment] = {}
+    for row in session.exec(query):
+        newest.setdefault(row.component, row)
+    return list(newest.values())
+
+
+def in_force(session: Session, device_id: str, component_name: str) -> list[Assignment]:
+    """Open or still wanted assignments of one component: what a new one takes the place of."""
+    query = select(Assignment).where(
+        Assignment.device_id == device_id,
+        Assignment.component == component_name,
+        col(Assignment.open).is_(True) | col(Assignment.wanted).is_(True),
+    )
+    return list(session.exec(query))
+
+
+def history(session: Session, device_id: str, limit: int = 50) -> list[Assignment]:
+    query = select(Assignment).where(Assignment.device_id == device_id).order_by(col(Assignment.seq).desc())
+    return list(session.exec(query.limit(limit)))
+
+
+def recent_outcomes(session: Session, limit: int) -> list[Assignment]:
+    query = select(Assignment).where(col(Assignment.outcome).is_not(None))
+    return list(session.exec(query.order_by(col(Assignment.ended_at).desc()).limit(limit)))
+
+
+def events(session: Session, device_id: str, limit: int = 100) -> list[DeviceEvent]:
+    query = select(DeviceEvent).where(DeviceEvent.device_id == device_id).order_by(col(DeviceEvent.id).desc())
+    return list(session.exec(query.limit(limit)))
+
+
+def stored_seqs(session: Session, device_id: str, stream_name: str, seqs: Iterable[int]) -> set[int]:
+    query = select(DeviceEvent.seq).where(
+        DeviceEvent.device_id == device_id, DeviceEvent.stream == stream_name, col(DeviceEvent.seq).in_(list(seqs))
+    )
+    return set(session.exec(query))
+
+
+def highest_seq(session: Session, device_id: str, stream_name: str) -> int:
+    query = select(func.max(DeviceEvent.seq)).where(
+        DeviceEvent.device_id == device_id, DeviceEvent.stream == stream_name
+    )
+    return session.exec(query).one() or 0
+
+
+def touch(session: Session, seen: Mapping[str, datetime]) -> None:
+    """Set last_seen_at of many devices in one executemany."""
+    statement = update(Device).where(col(Device.id) == bindparam("key")).values(last_seen_at=bindparam("at"))
+    if seen:
+        session.connection().execute(statement, [{"key": key, "at": at} for key, at in sorted(seen.items())])
+
+
+def views(session: Session, devices: Sequence[Device]) -> list[DeviceView]:
+    """Read what belongs to many devices in four queries."""
+    ids = [d.id for d in devices]
+    tags: dict[str, list[str]] = {}
+    for tag in session.exec(select(DeviceTag).where(col(DeviceTag.device_id).in_(ids)).order_by(DeviceTag.tag)):
+        tags.setdefault(tag.device_id, []).append(tag.tag)
+    parts: dict[str, list[DeviceComponent]] = {}
+    of_parts = select(DeviceComponent).where(col(DeviceComponent.device_id).in_(ids))
+    for part in session.exec(of_parts.order_by(DeviceComponent.component)):
+        parts.setdefault(part.device_id, []).append(part)
+    newest = _newest_assignments(session, ids)
+    return [
+        DeviceView(
+            device=d,
+            tags=tuple(tags.get(d.id, ())),
+            components=tuple(parts.get(d.id, ())),
+            assignments=tuple(newest.get(d.id, {}).values()),
+            wanted={c: a.release_id for c, a in newest.get(d.id, {}).items() if a.wanted},
+        )
+        for d in devices
+    ]
+
+
+def _newest_assignments(session: Session, ids: Sequence[str]) -> dict[str, dict[str, Assignment]]:
+    top = (
+        select(Assignment.device_id, Assignment.component, func.max(Assignment.seq).label("seq"))
+        .where(col(Assignment.device_id).in_(ids))
+        .group_by(Assignment.device_id, Assignment.component)
+        .subquery()
+    )
+    query = select(Assignment).join(
+        top,
+        (col(Assignment.device_id) == top.c.device_id)
+        & (col(Assignment.component) == top.c.component)
+        & (col(Assignment.seq) == top.c.seq),
+    )
+    newest: dict[str, dict[str, Assignment]] = {}
+    for row in session.exec(query.order_by(Assignment.component)):
+        newest.setdefault(row.device_id, {})[row.component] = row
+    return newest

@@ -1,0 +1,263 @@
+"""What may be done with devices: register them, hear them, want something of them, and tell them so.
+
+Promises: every method works in the caller's transaction and is idempotent, so duplicates, late and reordered messages
+are harmless; the device's own word about an attempt wins over the server's guess; `committed` counts only with its
+proof. Refuses to publish anything itself: changed devices are marked dirty and announced after the commit.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from sqlmodel import Session, col, delete
+
+from surefoot_server import db
+from surefoot_server.audit import service as audit
+from surefoot_server.devices import reports, repository
+from surefoot_server.devices.models import Assignment, Device, DeviceRequest, DeviceTag
+from surefoot_server.devices.reports import HelloVerdict
+from surefoot_server.releases.leases import LeaseTokens
+from surefoot_server.releases.models import Release
+from surefoot_shared import wire
+from surefoot_shared.errors import Conflict
+from surefoot_shared.messages import (
+    Ack,
+    AssignmentNote,
+    Event,
+    Hello,
+    Lease,
+    MetadataVersions,
+    PresenceMessage,
+    Request,
+    RequestKind,
+    Response,
+    Source,
+)
+from surefoot_shared.status import AttemptState, Intent, Outcome, Presence
+from surefoot_shared.topics import check_device_id
+from surefoot_shared.trust.director import SignedWish
+
+NEEDS_LEASE = frozenset({AttemptState.OFFERED, AttemptState.CHECKING, AttemptState.DOWNLOADING})
+RESPONSE_LIMIT = 256 * 1024
+"""Characters kept of one diagnostic answer; the wire's own limit, so nothing honest is cut."""
+
+
+class Director(Protocol):
+    """The part of the online repository that signs wishes."""
+
+    def next_seq(self) -> int: ...
+
+    def bundle(
+        self,
+        device_id: str,
+        wishes: Sequence[SignedWish],
+        have_image: MetadataVersions,
+        have_director: MetadataVersions,
+        now: datetime,
+    ) -> bytes: ...
+
+
+class DeviceService:
+    """The one place where assignments are made and ended. `blobs_url` ends with a slash and is what devices fetch
+    from.
+    """
+
+    def __init__(self, director: Director, leases: LeaseTokens, blobs_url: str) -> None:
+        self._director = director
+        self._leases = leases
+        self._blobs_url = blobs_url
+
+    def register(
+        self,
+        session: Session,
+        device_id: str,
+        hw: str,
+        public_key: str,
+        now: datetime,
+        *,
+        certificate_serial: str = "",
+        attributes: Mapping[str, str] | None = None,
+        tags: Iterable[str] | None = None,
+        actor: str = "server",
+    ) -> Device:
+        """Make the device known, or give a known one its new key: what its old key signs is refused from then on."""
+        check_device_id(device_id)
+        device = session.get(Device, device_id) or Device(id=device_id, hw=hw, public_key="", enrolled_at=now)
+        action = "device.re-enrol" if device.public_key else "device.enrol"
+        device.hw, device.public_key, device.certificate_serial = hw, public_key, certificate_serial
+        device.enrolled_at, device.revoked_at = now, None
+        device.instance = device.previous_instance = ""
+        _clear_attention(device)
+        if attributes is not None:
+            device.attributes = dict(attributes)
+        session.add(device)
+        session.flush()
+        if tags is not None:
+            self.set_tags(session, device_id, tags, actor, now)
+        db.mark_dirty(session, device_id)
+        audit.record(session, actor, action, f"device:{device_id}", {"hw": hw, "serial": certificate_serial}, now)
+        return device
+
+    def set_tags(self, session: Session, device_id: str, tags: Iterable[str], actor: str, now: datetime) -> None:
+        repository.device(session, device_id)
+        chosen = sorted(set(tags))
+        session.exec(delete(DeviceTag).where(col(DeviceTag.device_id) == device_id))
+        session.add_all(DeviceTag(device_id=device_id, tag=tag) for tag in chosen)
+        audit.record(session, actor, "device.tags", f"device:{device_id}", {"tags": chosen}, now)
+
+    def revoke(self, session: Session, device_id: str, actor: str, now: datetime) -> Device:
+        """Believe nothing that the device's key signs from now on, and want nothing of it."""
+        device = repository.device(session, device_id)
+        if device.revoked_at is None:
+            device.revoked_at = now
+            for row in repository.wanted(session, device_id):
+                self.withdraw(session, row.id, Outcome.CANCELLED, "cancelled_by_order", now)
+            audit.record(session, actor, "device.revoke", f"device:{device_id}", {}, now)
+            db.mark_dirty(session, device_id)
+        return device
+
+    def acknowledge(self, session: Session, device_id: str, actor: str, now: datetime) -> Device:
+        """A person has looked at what the device needs attention for."""
+        device = repository.device(session, device_id)
+        if device.attention is not None:
+            audit.record(session, actor, "device.acknowledge", f"device:{device_id}", {"kind": device.attention}, now)
+        _clear_attention(device)
+        return device
+
+    def hello(self, session: Session, hello: Hello, now: datetime) -> HelloVerdict:
+        """Store a genuine hello; its answer is a bundle, so the device is marked dirty. A replay changes nothing."""
+        device = repository.device(session, hello.device)
+        verdict = reports.take_hello(session, device, hello, now)
+        if verdict is not HelloVerdict.REPLAYED:
+            db.mark_dirty(session, device.id)
+        return verdict
+
+    def ack_for(self, session: Session, device_id: str, stream: str) -> Ack:
+        """What of the stream is stored for good."""
+        row = repository.stream(session, device_id, stream)
+        return Ack(stream=stream, event=row.event_seq, batch=row.batch)
+
+    def presence(self, session: Session, device_id: str, message: PresenceMessage, now: datetime) -> None:
+        """Note online or offline. An old instance's will arrives after the new one said hello: it says nothing."""
+        device = repository.device(session, device_id)
+        if message.state is Presence.OFFLINE and device.instance not in ("", message.instance):
+            return
+        device.online = message.state is Presence.ONLINE
+        if device.online:
+            device.last_seen_at = now
+
+    def record_events(self, session: Session, device_id: str, events: Sequence[Event], now: datetime) -> int:
+        """Store and apply events of one stream; return the number up to which the device may forget."""
+        device = repository.device(session, device_id)
+        device.last_seen_at = now
+        return reports.take_events(session, device, events, now)
+
+    def response(self, session: Session, device_id: str, response: Response, now: datetime) -> None:
+        """Keep the answer to a request that was made; an answer that nobody asked for is dropped."""
+        row = session.get(DeviceRequest, response.id)
+        if row is None or row.device_id != device_id or row.answered_at is not None:
+            return
+        row.ok, row.text, row.answered_at = response.ok, response.text[:RESPONSE_LIMIT], now
+
+    def request(
+        self, session: Session, device_id: str, kind: RequestKind, lines: int, actor: str, now: datetime
+    ) -> Request:
+        """Note a request for logs or diagnostics; the caller publishes it after the commit."""
+        repository.device(session, device_id)
+        request = Request(id=uuid.uuid4().hex, kind=kind, lines=lines)
+        session.add(
+            DeviceRequest(id=request.id, device_id=device_id, kind=kind.value, requested_at=now, requested_by=actor)
+        )
+        audit.record(session, actor, "device.request", f"device:{device_id}", {"kind": kind.value}, now)
+        return request
+
+    def assign(
+        self,
+        session: Session,
+        device_id: str,
+        component: str,
+        release_id: str,
+        intent: Intent,
+        rollout_id: str | None,
+        phase: int | None,
+        now: datetime,
+    ) -> Assignment:
+        """Want the release on the device's component; takes the place of whatever was wanted before."""
+        device, release = repository.device(session, device_id), repository.release(session, release_id)
+        _check_fits(device, component, release)
+        for old in repository.in_force(session, device_id, component):
+            self.withdraw(session, old.id, Outcome.SUPERSEDED, "superseded", now)
+        running = repository.component(session, device_id, component)
+        row = Assignment(
+            id=uuid.uuid4().hex,
+            device_id=device_id,
+            component=component,
+            release_id=release_id,
+            digest=release.digest,
+            seq=self._director.next_seq(),
+            intent=Intent(intent).value,
+            rollout_id=rollout_id,
+            phase=phase,
+            state=AttemptState.OFFERED.value,
+            previous_release_id=running.release_id if running else None,
+            offered_at=now,
+            state_at=now,
+        )
+        session.add(row)
+        session.flush()
+        db.mark_dirty(session, device_id)
+        return row
+
+    def withdraw(
+        self, session: Session, assignment_id: str, outcome: Outcome, reason: str | None, now: datetime
+    ) -> Assignment:
+        """End an assignment by the server's decision. A lost device keeps its wish, any other loses it."""
+        row = repository.assignment(session, assignment_id)
+        if row.open:
+            row.open, row.outcome, row.outcome_by = False, Outcome(outcome).value, "server"
+            row.reason, row.ended_at = reason, now
+        keep = outcome is Outcome.LOST and row.wanted
+        if row.wanted and not keep:
+            row.wanted = False
+            db.mark_dirty(session, row.device_id)
+        session.add(row)
+        session.flush()
+        return row
+
+    def bundle_for(self, session: Session, device_id: str, now: datetime) -> bytes:
+        """Sign what is wanted of the device, with the metadata that it does not have yet."""
+        device = repository.device(session, device_id)
+        rows = repository.wanted(session, device_id)
+        wishes = [_signed_wish(row, repository.release(session, row.release_id)) for row in rows]
+        have_image = wire.from_json(MetadataVersions, device.image_versions)
+        have_director = wire.from_json(MetadataVersions, device.director_versions)
+        return self._director.bundle(device_id, wishes, have_image, have_director, now)
+
+    def lease_for(self, session: Session, device_id: str, now: datetime) -> Lease | None:
+        """Give leave to download where an open assignment still has something to fetch."""
+        for row in repository.wanted(session, device_id):
+            if row.open and row.state in NEEDS_LEASE:
+                token = self._leases.mint(device_id, now)
+                return Lease(row.id, (Source(self._blobs_url, token),), self._leases.valid_s)
+        return None
+
+
+def _check_fits(device: Device, component: str, release: Release) -> None:
+    if release.component != component:
+        raise Conflict("conflict", f"{release.id} is a release of {release.component}, not of {component}.")
+    if device.hw not in release.hw:
+        raise Conflict("wrong_hardware", f"{release.id} is not made for {device.hw}, the hardware of {device.id}.")
+    if device.revoked_at is not None:
+        raise Conflict("conflict", f"{device.id} is revoked.")
+
+
+def _signed_wish(row: Assignment, release: Release) -> SignedWish:
+    note = AssignmentNote(row.device_id, row.id, row.component, row.seq, Intent(row.intent))
+    return SignedWish(note=note, version=release.version, digest=row.digest, manifest_size=release.manifest_size)
+
+
+def _clear_attention(device: Device) -> None:
+    device.attention, device.attention_message, device.attention_at = None, "", None

@@ -1,0 +1,1 @@
+"""How nodes become devices: enrolment tokens, certificate requests, approval by a person."""

@@ -1,0 +1,107 @@
+"""Error → HTTP status, in one table, and the problem document that every refused request gets.
+
+Promises: a problem is JSON {kind, message, hint}; 422 means malformed input and nothing else; a bug is a 500 without
+inner details. Source of the media type: RFC 9457.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from surefoot_shared.errors import (
+    ConfigError,
+    Conflict,
+    InstallFailed,
+    Invalid,
+    NotAllowed,
+    NotFound,
+    SurefootError,
+    Unreachable,
+    UntrustedRelease,
+)
+
+log = logging.getLogger(__name__)
+MEDIA_TYPE = "application/problem+json"
+
+STATUS: dict[type[SurefootError], int] = {
+    NotFound: 404,
+    NotAllowed: 403,
+    Conflict: 409,
+    Invalid: 422,
+    UntrustedRelease: 409,
+    Unreachable: 503,
+    ConfigError: 500,
+    InstallFailed: 500,
+}
+KIND_STATUS: dict[str, int] = {
+    "not_signed_in": 401,
+    "lease_expired": 401,
+    "enrolment_refused": 403,
+    "target_mismatch": 409,
+}
+"""Kinds whose status differs from their family's."""
+HTTP_KINDS = {404: "not_found", 405: "not_found", 401: "not_signed_in", 403: "not_allowed", 413: "too_large"}
+
+
+def status_of(error: SurefootError) -> int:
+    if error.kind in KIND_STATUS:
+        return KIND_STATUS[error.kind]
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
+def problem(
+    status: int, kind: str, message: str, hint: str = "", headers: dict[str, str] | None = None
+) -> JSONResponse:
+    content = {"kind": kind, "message": message, "hint": hint}
+    return JSONResponse(content, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Translate every error that leaves a route of the app."""
+    app.add_exception_handler(SurefootError, _surefoot)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _bug)
+
+
+async def _surefoot(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, SurefootError)
+    headers = {"WWW-Authenticate": "Bearer"} if status_of(error) == 401 else {}
+    if isinstance(error, Unreachable):
+        headers["Retry-After"] = str(int(error.retry_after_s or 5))
+    return problem(status_of(error), error.kind, error.message, error.hint, headers)
+
+
+async def _malformed(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    return problem(
+        422,
+        "malformed",
+        f"The request is malformed: {_first(error.errors())}.",
+        "GET /api/v1/openapi.json describes every request.",
+    )
+
+
+def _first(errors: Sequence[Any]) -> str:
+    if not errors:
+        return "it cannot be parsed"
+    where = ".".join(str(part) for part in errors[0].get("loc", ()))
+    return f"{where}: {errors[0].get('msg', 'wrong')}"
+
+
+async def _http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    kind = HTTP_KINDS.get(error.status_code, "malformed" if error.status_code < 500 else "internal")
+    return problem(error.status_code, kind, str(error.detail), headers=dict(error.headers or {}))
+
+
+async def _bug(request: Request, error: Exception) -> JSONResponse:
+    log.error("request failed", exc_info=error, extra={"path": request.url.path})
+    return problem(500, "internal", "The server failed on this request.", "Its log has the details; please report it.")

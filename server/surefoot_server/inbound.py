@@ -1,0 +1,150 @@
+"""What devices say, parsed once at the border: a topic and bytes become a frozen value, or Invalid says why not.
+
+Promises: a hello or event that comes out of here was signed with the key of the device that owns the topic, and every
+value names that device. Refuses everything else, whatever the broker let through. Pure: the key lookup is an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from surefoot_shared import topics, wire
+from surefoot_shared.errors import Invalid
+from surefoot_shared.identity import DevicePublicKey, SealKind, open_sealed
+from surefoot_shared.messages import Event, Events, Hello, PresenceMessage, Response, Sealed, TelemetryBatch
+
+EVENTS_LIMIT = 50
+"""Events in one message; the agent sends at most 20."""
+
+T = TypeVar("T")
+PublicKeyOf = Callable[[str], DevicePublicKey | None]
+
+
+class Ingest(Protocol):
+    """Where parsed messages go, within one transaction. Every method is idempotent: messages arrive twice."""
+
+    def hello(self, hello: Hello) -> None: ...
+    def events(self, device_id: str, events: Sequence[Event]) -> None: ...
+    def telemetry(self, device_id: str, batches: Sequence[TelemetryBatch]) -> None: ...
+    def presence(self, device_id: str, message: PresenceMessage) -> None: ...
+    def response(self, device_id: str, response: Response) -> None: ...
+
+
+class GatewayHandlers(Protocol):
+    """What the gateway needs of the server."""
+
+    def public_key(self, device_id: str) -> DevicePublicKey | None:
+        """The key of an enrolled device that is not revoked, else None. Called for every signed message: cache it."""
+
+    def batch(self) -> AbstractContextManager[Ingest]:
+        """Open one transaction; leaving it without an error means that all of it is stored for good.
+
+        Only then is it acknowledged to the broker. Raise Unreachable where the store is away: the batch is tried again.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Telegram:
+    """One message as it came from the broker. `session` tells connections apart: an ack belongs to its own only."""
+
+    topic: str
+    payload: bytes
+    mid: int = 0
+    qos: int = 0
+    session: int = 0
+
+
+Said = Hello | tuple[Event, ...] | TelemetryBatch | PresenceMessage | Response
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A parsed and proved message of `device`."""
+
+    device: str
+    said: Said
+
+
+def read(telegram: Telegram, public_key_of: PublicKeyOf) -> Inbound:
+    """Parse and verify one message; raises Invalid."""
+    device, what = topics.parse_up(telegram.topic)
+    match what:
+        case "hello":
+            return Inbound(device, _hello(device, telegram.payload, public_key_of))
+        case "events":
+            return Inbound(device, _events(device, telegram.payload, public_key_of))
+        case "telemetry":
+            batch = wire.decode(TelemetryBatch, telegram.payload)
+            return Inbound(device, _owned(batch, batch.device, device))
+        case "presence":
+            return Inbound(device, wire.decode(PresenceMessage, telegram.payload))
+        case _:
+            return Inbound(device, wire.decode(Response, telegram.payload))
+
+
+def hand_in(messages: Iterable[Inbound], ingest: Ingest) -> None:
+    """Hand messages in, device by device in their order; neighbours of one kind go as one call."""
+    by_device: dict[str, list[Inbound]] = {}
+    for message in messages:
+        by_device.setdefault(message.device, []).append(message)
+    for device, said in by_device.items():
+        _hand_in_device(device, [m.said for m in said], ingest)
+
+
+def _hand_in_device(device: str, said: Sequence[Said], ingest: Ingest) -> None:
+    events: list[Event] = []
+    batches: list[TelemetryBatch] = []
+
+    def flush() -> None:
+        if events:
+            ingest.events(device, tuple(events))
+        if batches:
+            ingest.telemetry(device, tuple(batches))
+        events.clear()
+        batches.clear()
+
+    for value in said:
+        match value:
+            case tuple():
+                events.extend(value)
+            case TelemetryBatch():
+                batches.append(value)
+            case Hello():
+                flush()  # events belong to the boot and instance of the hello before them
+                ingest.hello(value)
+            case PresenceMessage():
+                ingest.presence(device, value)
+            case Response():
+                ingest.response(device, value)
+    flush()
+
+
+def _hello(device: str, payload: bytes, public_key_of: PublicKeyOf) -> Hello:
+    sealed = wire.decode(Sealed, payload)
+    hello = wire.decode(Hello, open_sealed(SealKind.HELLO, sealed, _key(device, public_key_of)))
+    return _owned(hello, hello.device, device)
+
+
+def _events(device: str, payload: bytes, public_key_of: PublicKeyOf) -> tuple[Event, ...]:
+    sealed = wire.decode(Events, payload).events
+    if len(sealed) > EVENTS_LIMIT:
+        raise Invalid("malformed", f"The message holds {len(sealed)} events; {EVENTS_LIMIT} are allowed.")
+    key = _key(device, public_key_of)
+    events = [wire.decode(Event, open_sealed(SealKind.EVENT, one, key)) for one in sealed]
+    return tuple(_owned(event, event.device, device) for event in events)
+
+
+def _key(device: str, public_key_of: PublicKeyOf) -> DevicePublicKey:
+    key = public_key_of(device)
+    if key is None:
+        raise Invalid("not_enrolled", f"{device} is not enrolled here.")
+    return key
+
+
+def _owned(value: T, said: str, device: str) -> T:
+    if said != device:
+        raise Invalid("malformed", f"A message of {said[:64]!r} came on the topic of {device}.")
+    return value

@@ -1,0 +1,151 @@
+"""The server's half of trust: signs what each device shall run, keeps metadata fresh, accepts signed releases.
+
+Holds the online keys only. It cannot release anything: a release comes in as role metadata that the offline release
+keys signed, and is verified here like on a device. What it returns is on disk before. Refuses to start with keys that
+the roots do not list.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from securesystemslib.signer import Signer
+from tuf.api.metadata import Metadata, Targets
+
+from surefoot_server.keys.counter import FleetCounter
+from surefoot_server.keys.files import read_key
+from surefoot_server.keys.image import ImageRepository, newest_root, roots_after
+from surefoot_server.keys.layout import DIRECTOR_KEY, HALT_KEY, IMAGE_SNAPSHOT, IMAGE_TIMESTAMP, key_file
+from surefoot_shared.errors import ConfigError
+from surefoot_shared.messages import MetadataVersions, TrustHint
+from surefoot_shared.release import TargetNote
+from surefoot_shared.trust.bundle import Bundle, pack
+from surefoot_shared.trust.director import SignedWish, sign_assignments
+from surefoot_shared.trust.durable import write_durably
+from surefoot_shared.trust.fields import X_DIGESTS, X_HALT
+from surefoot_shared.trust.halt import LIFETIME as HALT_LIFETIME
+from surefoot_shared.trust.halt import sign_halt
+
+__all__ = ["OnlineRepository", "SignedWish"]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class OnlineRepository:
+    """Both repositories of one fleet. Methods may be called from any thread of the one process that owns `repo_dir`."""
+
+    def __init__(self, repo_dir: Path, online_keys_dir: Path, clock: Callable[[], datetime] = _utc_now) -> None:
+        """Load, check the keys against the roots, and sign again what is due; raises ConfigError."""
+        self._lock = threading.RLock()
+        self._clock = clock
+        self._counter = FleetCounter(repo_dir / "counter", lambda: int(clock().timestamp() * 1000))
+        keys = {
+            name: read_key(online_keys_dir, name) for name in (IMAGE_SNAPSHOT, IMAGE_TIMESTAMP, DIRECTOR_KEY, HALT_KEY)
+        }
+        self._image = ImageRepository(repo_dir / "image", keys[IMAGE_SNAPSHOT], keys[IMAGE_TIMESTAMP], self._counter)
+        self._director_dir = repo_dir / "director"
+        self._director_root = newest_root(self._director_dir)
+        self._director_signer, self._halt_signer = keys[DIRECTOR_KEY], keys[HALT_KEY]
+        self._refuse_unlisted_keys(keys, online_keys_dir)
+        self.refresh(clock())
+
+    def components(self) -> tuple[str, ...]:
+        """The components that can be released."""
+        return self._image.components()
+
+    def next_seq(self) -> int:
+        """A number above every one used before: for assignments; metadata versions come from the same count."""
+        return self._counter.next()
+
+    def accept_release(self, role_metadata: bytes, manifest: bytes) -> TargetNote:
+        """Take a newer role that lists this manifest, sign snapshot and timestamp, return the release's signed note.
+
+        Publishing again what the current role lists changes nothing. Raises UntrustedRelease (metadata_untrusted,
+        metadata_expired, metadata_rollback, target_mismatch, manifest_malformed), NotFound, Conflict.
+        """
+        with self._lock:
+            return self._image.accept(role_metadata, manifest, self._clock())
+
+    def refresh(self, now: datetime) -> bool:
+        """Sign again what is missing, stale or at half of its life; True when something was."""
+        with self._lock:
+            image = self._image.due(now)
+            if image:
+                self._image.sign(now)
+            halt = self._halt()
+            halt_is_due = halt is None or halt.expires - now < HALT_LIFETIME / 2
+            if halt_is_due:
+                self.halt(_digests(halt), now)
+            return image or halt_is_due
+
+    def bundle(
+        self,
+        device_id: str,
+        wishes: Sequence[SignedWish],
+        have_image: MetadataVersions,
+        have_director: MetadataVersions,
+        now: datetime,
+    ) -> bytes:
+        """Sign what this device shall run and pack it with the metadata it lacks; no wishes: nothing is wanted."""
+        with self._lock:
+            roots = roots_after(self._director_dir, have_director.root)
+            director = {name: (self._director_dir / name).read_text() for name in roots}
+            director |= sign_assignments(device_id, wishes, self._counter.next(), now, self._director_signer)
+            image = self._image.files_for(have_image, {wish.note.component for wish in wishes})
+        return pack(Bundle(device_id, director, image))
+
+    def halt(self, digests: Collection[str], now: datetime) -> bytes:
+        """Sign and store the whole set that is halted from now on, with a new epoch; an empty one lifts every halt."""
+        with self._lock:
+            raw = sign_halt(sorted(digests), self._counter.next(), now, [self._halt_signer])
+            write_durably(self._halt_path, raw, mode=0o644)
+            return raw
+
+    def halt_list(self) -> bytes:
+        """The current signed halt list; there always is one, if only an empty one."""
+        with self._lock:
+            return self._halt_path.read_bytes()
+
+    def halted(self) -> tuple[str, ...]:
+        """The digests of the current halt list."""
+        with self._lock:
+            return _digests(self._halt())
+
+    def hint(self) -> TrustHint:
+        """What the fleet topic says: numbers to compare, worth nothing as proof."""
+        with self._lock:
+            halt = self._halt()
+            epoch = halt.version if halt else 0
+            return TrustHint(self._image.timestamp_version(), self._director_root.version, epoch)
+
+    @property
+    def _halt_path(self) -> Path:
+        return self._director_dir / "halt.json"
+
+    def _halt(self) -> Targets | None:
+        if not self._halt_path.exists():
+            return None
+        return Metadata[Targets].from_bytes(self._halt_path.read_bytes()).signed
+
+    def _refuse_unlisted_keys(self, keys: Mapping[str, Signer], folder: Path) -> None:
+        """Better at start than as two thousand refusals: every online key must stand in its root."""
+        image, director = self._image.root, self._director_root
+        listed = {
+            IMAGE_SNAPSHOT: [image.roles["snapshot"].keyids],
+            IMAGE_TIMESTAMP: [image.roles["timestamp"].keyids],
+            DIRECTOR_KEY: [director.roles[role].keyids for role in ("targets", "snapshot", "timestamp")],
+            HALT_KEY: [director.unrecognized_fields.get(X_HALT, {}).get("keyids", [])],
+        }
+        for name, key in keys.items():
+            if not all(key.public_key.keyid in keyids for keyids in listed[name]):
+                hint = "Give the server the online keys that belong to its repository."
+                raise ConfigError("config_invalid", f"The root does not list the key {key_file(folder, name)}.", hint)
+
+
+def _digests(halt: Targets | None) -> tuple[str, ...]:
+    return tuple(halt.unrecognized_fields[X_DIGESTS]) if halt else ()

@@ -1,0 +1,105 @@
+"""`surefoot release build`: a folder becomes a release folder: manifest.json and blobs/<sha256>.
+
+Deterministic: the same files and the same recipe give the same manifest bytes, hence the same digest, on every machine.
+The release folder appears whole or not at all; nothing is signed here and nothing leaves the machine.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from surefoot_server.releases.recipe import Recipe
+from surefoot_server.releases.tree import Progress, read_tree
+from surefoot_shared.errors import Conflict, Invalid, UntrustedRelease
+from surefoot_shared.release import Manifest, TreeFile, digest_of, manifest_bytes, parse_manifest
+
+MANIFEST_FILE = "manifest.json"
+ROLE_FILE = "role.json"
+TARGETS_FILE = "targets.json"
+TARGETS_FILE = "targets.json"
+BLOBS = "blobs"
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseFolder:
+    """A built release on disk; `digest` is the sha256 of its manifest."""
+
+    folder: Path
+    manifest: Manifest
+    raw: bytes
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.raw)
+
+    def blob(self, sha256: str) -> Path:
+        return self.folder / BLOBS / sha256
+
+
+def build_release(
+    folder: Path, recipe: Recipe, out: Path, progress: Progress = lambda done, total: None
+) -> ReleaseFolder:
+    """Read `folder`, write the release to `out` (new). Raises Invalid naming what is wrong, or Conflict."""
+    if out.exists():
+        raise Conflict("conflict", f"{out} exists already.", "Give a new folder; a release is built once.")
+    if out.resolve().is_relative_to(folder.resolve()):
+        why = f"{out} lies inside {folder}: the release would contain itself."
+        raise Invalid("malformed", why, "Give another folder.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        (fresh / BLOBS).mkdir()
+        raw = manifest_bytes(_manifest(recipe, read_tree(folder, fresh / BLOBS, progress)))
+        (fresh / MANIFEST_FILE).write_bytes(raw)
+        fresh.chmod(0o755)  # mkdtemp makes it private, but a release is no secret
+        os.replace(fresh, out)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    return read_release(out)
+
+
+def read_release(folder: Path) -> ReleaseFolder:
+    """Load a release folder; raises Invalid where it is none or a blob is missing or altered in size."""
+    try:
+        raw = (folder / MANIFEST_FILE).read_bytes()
+        manifest = parse_manifest(raw)
+    except OSError as error:
+        raise Invalid("malformed", f"{folder} is not a release folder: it has no {MANIFEST_FILE}.") from error
+    except UntrustedRelease as error:
+        raise Invalid("malformed", error.message, "Build the release again.") from error
+    release = ReleaseFolder(folder, manifest, raw)
+    for file in manifest.files:
+        blob = release.blob(file.sha256)
+        if not blob.is_file() or blob.stat().st_size != file.size:
+            why = f"The content of {file.path} is missing in {folder} or was altered."
+            raise Invalid("malformed", why, "Build the release again.")
+    return release
+
+
+def _manifest(recipe: Recipe, files: tuple[TreeFile, ...]) -> Manifest:
+    if recipe.component is None or recipe.version is None or recipe.counter is None or not recipe.hw:
+        hint = "Give them on the command line or in release.toml."
+        raise Invalid("malformed", "A release needs a component, a version, a counter and hardware names.", hint)
+    if recipe.application and recipe.application.argv[0] not in {file.path for file in files if file.mode == 0o755}:
+        why = f"The application {recipe.application.argv[0]} is not an executable file of the folder."
+        raise Invalid("malformed", why, "Correct [application] argv, or make the file executable.")
+    try:
+        return Manifest(
+            component=recipe.component,
+            version=recipe.version,
+            counter=recipe.counter,
+            svn=recipe.svn,
+            hw=tuple(sorted(set(recipe.hw))),
+            files=files,
+            application=recipe.application,
+            checks=recipe.checks,
+            probation=recipe.probation,
+            notes=recipe.notes,
+        )
+    except ValueError as error:
+        raise Invalid("malformed", f"The release cannot be built: {error}.", "Correct the value.") from error

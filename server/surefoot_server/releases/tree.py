@@ -1,0 +1,111 @@
+"""Read a folder as the tree of a release, strictly: only what lands the same on every device; and copy its blobs.
+
+Refuses, with one sentence that names the path: symbolic links, devices, sockets and pipes, set-user-id and set-group-id
+files, names that differ only in upper and lower case, names that are no plain UTF-8 path, and an empty folder. Order
+does not depend on the file system, so the same folder gives the same release everywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import unicodedata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from surefoot_shared.errors import Invalid
+from surefoot_shared.release import TreeFile, check_tree_path
+
+CHUNK_BYTES = 1024 * 1024
+PATH_LIMIT_BYTES = 4000
+NAME_LIMIT_BYTES = 255
+"""What Linux file systems take."""
+
+Progress = Callable[[int, int], None]
+"""(bytes read, bytes in all)."""
+
+
+def read_tree(folder: Path, blobs: Path, progress: Progress) -> tuple[TreeFile, ...]:
+    """Return every regular file, sorted by path, and copy each into `blobs` under its sha256. Raises Invalid."""
+    if not folder.is_dir():
+        raise _refused(str(folder), "is not a folder")
+    found = sorted(_walk(folder, ""), key=lambda item: item[0])
+    if not found:
+        raise _refused(str(folder), "holds no file")
+    _refuse_case_twins([path for path, _ in found])
+    total, done, files = sum(status.st_size for _, status in found), 0, []
+    for path, status in found:
+        file = _copy(folder / path, path, status, blobs)
+        files.append(file)
+        done += file.size
+        progress(done, total)
+    return tuple(files)
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = f"{prefix}{entry.name}"
+            status = entry.stat(follow_symlinks=False)
+            _check_name(path, entry.name)
+            if stat.S_ISDIR(status.st_mode):
+                yield from _walk(Path(entry.path), f"{path}/")
+            else:
+                _check_kind(path, status.st_mode)
+                yield path, status
+
+
+def _check_name(path: str, name: str) -> None:
+    try:
+        length = len(name.encode())
+        check_tree_path(path)
+    except UnicodeEncodeError as error:
+        raise _refused(ascii(path), "has a name that is not UTF-8") from error
+    except ValueError as error:
+        raise _refused(repr(path), "has a name that not every device can store") from error
+    if length > NAME_LIMIT_BYTES or len(path.encode()) > PATH_LIMIT_BYTES:
+        raise _refused(path[:80] + "…", "has a name that is too long")
+    if unicodedata.normalize("NFC", path) != path:
+        raise _refused(repr(path), "has a name whose accents are written apart: the same name can look different")
+
+
+def _check_kind(path: str, mode: int) -> None:
+    if stat.S_ISLNK(mode):
+        raise _refused(path, "is a symbolic link; put the file itself there")
+    if not stat.S_ISREG(mode):
+        raise _refused(path, "is a device, socket or pipe")
+    if mode & (stat.S_ISUID | stat.S_ISGID):
+        raise _refused(path, "is set-user-id or set-group-id")
+
+
+def _refuse_case_twins(paths: list[str]) -> None:
+    seen: dict[str, str] = {}
+    for path in (part for whole in paths for part in _with_parents(whole)):
+        twin = seen.setdefault(path.casefold(), path)
+        if twin != path:
+            raise _refused(path, f"differs from {twin} only in upper and lower case")
+
+
+def _with_parents(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[: i + 1]) for i in range(len(parts))]
+
+
+def _copy(source: Path, path: str, status: os.stat_result, blobs: Path) -> TreeFile:
+    """Hash and copy in one read, so that the blob is what was hashed even while somebody writes to the file."""
+    digest, size, part = hashlib.sha256(), 0, blobs / ".part"
+    with source.open("rb") as file, part.open("wb") as copy:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+            copy.write(chunk)
+            size += len(chunk)
+    if size != status.st_size:
+        raise _refused(path, "changed while it was read")
+    part.replace(blobs / digest.hexdigest())
+    mode = 0o755 if status.st_mode & 0o111 else 0o644
+    return TreeFile(path, mode, size, digest.hexdigest())
+
+
+def _refused(path: str, why: str) -> Invalid:
+    return Invalid("malformed", f"{path} {why}.", "Mend the folder, then build the release again.")

@@ -1,0 +1,178 @@
+"""Read a YAML document field by field, so that every error can name the line and the field it is about.
+
+Promises: nothing is guessed (a duration needs its unit, a key appears once), and a key nobody asked for is an error.
+Only plain scalars, lists and mappings are read; no tag can build an object.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import Enum
+from typing import TypeVar
+
+import yaml
+
+from surefoot_server.cohorts import grammar
+from surefoot_shared.errors import Invalid
+
+LIMIT_CHARACTERS = 64 * 1024
+"""A policy has some dozens of lines; parsing more would be work for an attacker's benefit."""
+UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
+PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+YEAR_S = 365 * 86400.0
+Choice = TypeVar("Choice", bound=Enum)
+
+
+def parse(text: str) -> Field:
+    """Return the document's root; raises Invalid where it is no YAML or too large."""
+    if len(text) > LIMIT_CHARACTERS:
+        raise Invalid("malformed", f"The policy has {len(text)} characters; {LIMIT_CHARACTERS} are allowed.")
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        at = f"line {mark.line + 1}: " if mark is not None else ""
+        raise Invalid("malformed", f"The policy: {at}{getattr(error, 'problem', None) or 'it is no YAML'}.") from error
+    except RecursionError as error:
+        raise Invalid("malformed", "The policy is nested too deeply.") from error
+    return Field(node, "")
+
+
+def duration_s(text: str) -> float:
+    """Read 10s, 30m, 1h30m or 2d; raises ValueError saying so."""
+    if not DURATION.fullmatch(text):
+        raise ValueError(f"{text!r} is not a duration such as 10s, 30m, 6h or 2d")
+    return sum(float(number) * UNITS_S[unit] for number, unit in PART.findall(text))
+
+
+class Field:
+    """One place of the document: its node, or None where it was left out, and its name for errors."""
+
+    def __init__(self, node: yaml.Node | None, name: str) -> None:
+        self._node = node
+        self.name = name
+
+    @property
+    def absent(self) -> bool:
+        return self._node is None
+
+    def wrong(self, problem: str) -> Invalid:
+        """Make (not raise) the error that this field has this problem."""
+        line = f"line {self._node.start_mark.line + 1}: " if self._node is not None else ""
+        return Invalid("malformed", f"The policy: {line}{self.name or 'the document'}: {problem}.")
+
+    def required(self) -> Field:
+        if self._node is None:
+            raise self.wrong("it is missing")
+        return self
+
+    def mapping(self, *keys: str) -> dict[str, Field]:
+        """Return a field for each key, absent or not; any other key, or one given twice, is refused."""
+        found = {key: Field(None, self._join(key)) for key in keys}
+        if self._node is None:
+            return found
+        if not isinstance(self._node, yaml.MappingNode):
+            raise self.wrong(f"it must be a mapping with {', '.join(keys)}")
+        for key_node, value in self._node.value:
+            key = str(key_node.value)
+            if key not in found:
+                raise Field(key_node, self._join(key)).wrong(f"this key is not known; known are {', '.join(keys)}")
+            if not found[key].absent:
+                raise Field(key_node, self._join(key)).wrong("this key is given twice")
+            found[key] = Field(value, self._join(key))
+        return found
+
+    def items(self) -> Iterator[Field]:
+        if not isinstance(self._node, yaml.SequenceNode):
+            raise self.wrong("it must be a list")
+        for index, node in enumerate(self._node.value):
+            yield Field(node, f"{self.name}[{index}]")
+
+    def text_or_none(self) -> str | None:
+        if self._node is None:
+            return None
+        text = self._scalar()
+        if not text.strip() or len(text) > 1000:
+            raise self.wrong("it must be a text of 1 to 1000 characters")
+        return text
+
+    def expression_or_none(self) -> str | None:
+        """Return a cohort expression that parses."""
+        text = self.text_or_none()
+        if text is not None:
+            try:
+                grammar.parse(text)
+            except Invalid as error:
+                raise self.wrong(error.message.rstrip(".")) from error
+        return text
+
+    def integer(self, default: int, *, low: int, high: int) -> int:
+        if self._node is None:
+            return default
+        text = self._scalar()
+        if not re.fullmatch(r"\d{1,9}", text) or not low <= int(text) <= high:
+            raise self.wrong(f"{text!r} is not a whole number from {low} to {high}")
+        return int(text)
+
+    def boolean(self, default: bool) -> bool:
+        if self._node is None:
+            return default
+        text = self._scalar()
+        if text not in ("true", "false"):
+            raise self.wrong(f"{text!r} is not true or false")
+        return text == "true"
+
+    def choice(self, kind: type[Choice], default: Choice) -> Choice:
+        if self._node is None:
+            return default
+        text = self._scalar()
+        for member in kind:
+            if member.value == text:
+                return member
+        raise self.wrong(f"{text!r} is not one of {', '.join(str(m.value) for m in kind)}")
+
+    def duration_s(self, default: float, *, low: float = 0.0) -> float:
+        """Read 10s, 6h or 1h30m; a number without unit is refused, since 6 may be hours or seconds."""
+        if self._node is None:
+            return default
+        text = self._scalar()
+        try:
+            seconds = duration_s(text)
+        except ValueError as error:
+            raise self.wrong(str(error)) from error
+        if not low <= seconds <= YEAR_S:
+            raise self.wrong(f"{text!r} is outside {low:g}s to 365d")
+        return seconds
+
+    def ratio(self, default: float, *, low: float = 0.0, high: float = 1.0) -> float:
+        """Read 2% or 0.02."""
+        if self._node is None:
+            return default
+        text = self._scalar()
+        value = self._number(text[:-1]) / 100 if text.endswith("%") else self._number(text)
+        if not low <= value <= high:
+            raise self.wrong(f"{text!r} is not a share from {low:g} to {high:g} (2% is 0.02)")
+        return value
+
+    def percentage(self) -> float:
+        """Read 10 or 10%: percent of the cohort."""
+        text = self._scalar()
+        value = self._number(text.removesuffix("%"))
+        if not 0 < value <= 100:
+            raise self.wrong(f"{text!r} is not a percentage above 0 and up to 100")
+        return value
+
+    def _number(self, text: str) -> float:
+        if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
+            raise self.wrong(f"{text!r} is not a number")
+        return float(text)
+
+    def _scalar(self) -> str:
+        if not isinstance(self._node, yaml.ScalarNode) or self._node.tag == "tag:yaml.org,2002:null":
+            raise self.wrong("it must be a single value")
+        return str(self._node.value)
+
+    def _join(self, key: str) -> str:
+        return f"{self.name}.{key}" if self.name else key

@@ -1,0 +1,112 @@
+"""Rows of a rollout: itself, its phases, its members, its decisions, and when the engine could not watch.
+
+Promises: states, counts and reasons here are what the engine decided, with the numbers it decided on. What a device did
+is in its assignment and nowhere else; a member only points to it. Members are written once, when the rollout starts.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from surefoot_server.db import UtcDateTime
+
+
+class Rollout(SQLModel, table=True):
+    """One release to one cohort under one policy. Every change is a compare-and-set on (phase, version)."""
+
+    id: str = Field(primary_key=True, max_length=16)
+    number: int = Field(unique=True)
+    """Rises with each rollout: the younger of two claims a device that both have."""
+    release_id: str = Field(foreign_key="release.id", index=True)
+    component: str = Field(max_length=32)
+    digest: str = Field(index=True, max_length=64)
+    cohort: str
+    """The name of a saved cohort, or the expression itself where it was given directly."""
+    expression: str
+    policy: str
+    """The policy document as the operator gave it; parsed again at each use, so that nothing is lost in between."""
+    salt: str
+    state: str = Field(index=True)
+    phase: int = 0
+    """Index of the current phase; the number of phases once all passed."""
+    version: int = 1
+    reason: str = ""
+    committed_devices: str = ""
+    """keep or revert, once the rollout was stopped."""
+    halts_digest: bool = Field(default=False, index=True)
+    """True while this rollout is why the digest is on the signed halt list."""
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    created_by: str
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class RolloutPhase(SQLModel, table=True):
+    __tablename__ = "rollout_phase"
+    rollout_id: str = Field(primary_key=True, foreign_key="rollout.id", max_length=16)
+    index: int = Field(primary_key=True)
+    name: str
+    selector: str
+    """What the policy says of its members: a percentage or an expression."""
+    bake_s: float
+    members: int
+    state: str
+    waiting_since: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """Start of max_wait: when offering began, or when a person let a held phase wait again."""
+    baking_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    verdict: str | None = None
+    evidence: dict[str, Any] = Field(default_factory=dict, sa_type=sa.JSON)
+    reason: str = ""
+    acknowledged: dict[str, int] = Field(default_factory=dict, sa_type=sa.JSON)
+    """Failures by outcome that a person has seen and let pass with `resume`; only newer ones count."""
+
+
+class RolloutMember(SQLModel, table=True):
+    """A device of the cohort: in which phase it is and why, or why it is left out (`standing`)."""
+
+    __tablename__ = "rollout_member"
+    rollout_id: str = Field(primary_key=True, foreign_key="rollout.id", max_length=16)
+    device_id: str = Field(primary_key=True, foreign_key="device.id", max_length=64, index=True)
+    standing: str
+    """member, satisfied (it already ran the release when the rollout started: done, and no evidence) or excluded."""
+    phase: int | None = None
+    hw: str
+    reason: str
+    assignment_id: str | None = Field(default=None, index=True)
+    revert_assignment_id: str | None = None
+
+
+class RolloutDecision(SQLModel, table=True):
+    """One decision of the engine or act of a person, as it was applied, with its reason."""
+
+    __tablename__ = "rollout_decision"
+    id: int | None = Field(default=None, primary_key=True)
+    rollout_id: str = Field(foreign_key="rollout.id", index=True, max_length=16)
+    at: datetime = Field(sa_type=UtcDateTime)
+    actor: str
+    kind: str
+    phase: int | None = None
+    device_id: str | None = Field(default=None, index=True, max_length=64)
+    reason: str
+    detail: dict[str, Any] = Field(default_factory=dict, sa_type=sa.JSON)
+
+
+class EngineClock(SQLModel, table=True):
+    """One row: when the engine last looked. A gap means that the server was down."""
+
+    __tablename__ = "engine_clock"
+    id: int = Field(default=1, primary_key=True)
+    ticked_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class Outage(SQLModel, table=True):
+    """A time in which the server or its broker was down: timers stand still for it."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    began_at: datetime = Field(sa_type=UtcDateTime)
+    ended_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    cause: str

@@ -1,0 +1,268 @@
+"""Rollouts as the server runs them: plan, start, the operator's acts, and the tick that asks the engine.
+
+Promises: whatever the engine decides is applied in one write transaction that first wins the compare-and-set on (phase,
+version), so two engines never advance a rollout twice; the halt list follows the database within the same call, and
+after a crash at the next tick. Refuses acts that the state table does not know, with what is possible instead.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from sqlmodel import Session
+
+from surefoot_server.audit import service as audit
+from surefoot_server.cohorts import service as cohorts
+from surefoot_server.db import Database
+from surefoot_server.devices import repository as devices
+from surefoot_server.rollouts import creation, engine, planner, repository, why
+from surefoot_server.rollouts import policy as policies
+from surefoot_server.rollouts.apply import Orders, Transaction, apply, change_phase, change_rollout, note
+from surefoot_server.rollouts.creation import Order, Planned
+from surefoot_server.rollouts.facts import Watch
+from surefoot_server.rollouts.models import Rollout
+from surefoot_server.rollouts.policy import CommittedDevices
+from surefoot_server.rollouts.table import PhaseEvent, RolloutEvent
+from surefoot_shared.errors import Conflict
+from surefoot_shared.status import Outcome, PhaseState, RolloutState
+
+log = logging.getLogger(__name__)
+ROUNDS = 100
+"""More than the phases of any policy in one go; beyond it the engine would contradict itself, which is a bug."""
+
+
+class HaltList(Protocol):
+    """The part of the online repository that signs which digests nobody may switch to."""
+
+    def halt(self, digests: Collection[str], now: datetime) -> bytes: ...
+
+    def halted(self) -> Collection[str]: ...
+
+
+class Outrun(Conflict):
+    """The compare-and-set was lost: nothing was changed."""
+
+
+class RolloutService:
+    def __init__(self, db: Database, orders: Orders, halts: HaltList, publish_halt: Callable[[bytes], None]) -> None:
+        self._db = db
+        self._orders = orders
+        self._halts = halts
+        self._publish_halt = publish_halt
+        self._halted: frozenset[str] | None = None
+        self._halting = threading.Lock()
+        self._looked_at: datetime | None = None
+
+    # --- before ---------------------------------------------------------------------------------------------------
+
+    def plan(self, session: Session, order: Order) -> Planned:
+        """Say who would be in which phase and who is left out and why; changes nothing."""
+        policy = policies.parse(order.policy)
+        release_id, cohort = policies.complete(policy, order.release, order.cohort)
+        release = devices.release(session, release_id)
+        resolved = cohorts.resolve(session, cohort)
+        selected = [
+            None if phase.select is None else set(cohorts.devices(session, phase.select)) for phase in policy.phases
+        ]
+        ids = cohorts.devices(session, resolved.expression)
+        candidates = repository.candidates(session, ids, release.component, selected)
+        salt = order.salt or secrets.token_hex(8)
+        offering = planner.Offering(release.digest, frozenset(release.hw), release.counter)
+        plan = planner.plan(policy, offering, candidates, salt)
+        return Planned(order, policy, release, resolved.label, resolved.expression, salt, plan)
+
+    def start(self, order: Order, actor: str, now: datetime) -> str:
+        """Make the rollout and let the engine begin at once; returns its id. Raises Conflict where nobody is in it."""
+        with self._db.write() as session:
+            planned = self.plan(session, order)
+            self._lift_or_refuse(session, planned, actor, now)
+            creation.check_startable(planned)
+            row = creation.insert(session, planned, actor, now)
+            tx = Transaction(session, self._orders, row, planned.policy, now)
+            change_rollout(tx, RolloutEvent.START, "started")
+            detail = {"release": row.release_id, "cohort": row.cohort, "expression": row.expression}
+            detail |= {"policy": row.policy, "salt": row.salt}
+            note(
+                tx, actor, "start", f"{planned.plan.total} devices in {len(planned.plan.phases)} phases", detail=detail
+            )
+            self._rounds(session, row.id, now)
+        self.sync_halts(now)
+        return row.id
+
+    def _lift_or_refuse(self, session: Session, planned: Planned, actor: str, now: datetime) -> None:
+        digest = planned.release.digest
+        halting = repository.halting(session, digest)
+        if not halting and digest not in self._halts.halted():
+            return
+        if not planned.order.lift_halt:
+            raise Conflict(
+                "halted",
+                f"{planned.release.id} is on the halt list, put there by {_names(halting)}.",
+                "Fix it in a new release, or start with --lift-halt if it was not to blame.",
+            )
+        for row in halting:
+            row.halts_digest = False
+            row.version += 1
+            session.add(row)
+        audit.record(session, actor, "halt.lift", f"release:{planned.release.id}", {"digest": digest}, now)
+
+    # --- acts -----------------------------------------------------------------------------------------------------
+
+    def pause(self, rollout_id: str, actor: str, now: datetime, reason: str = "") -> None:
+        """Offer nothing new; what is under way goes on, and a failed verdict still counts."""
+        self._act(rollout_id, RolloutEvent.PAUSE, actor, now, reason)
+
+    def resume(self, rollout_id: str, actor: str, now: datetime, reason: str = "") -> None:
+        """Go on, acknowledging the failures seen; lifts a halt and offers again what the halt withdrew."""
+        self._act(rollout_id, RolloutEvent.RESUME, actor, now, reason)
+
+    def halt(self, rollout_id: str, committed: CommittedDevices, actor: str, now: datetime, reason: str = "") -> None:
+        """Stop every device that has not switched, fleet-wide; those that have it keep it or go back."""
+        revert = committed is CommittedDevices.REVERT
+        event = RolloutEvent.REVERT if revert else RolloutEvent.HALT
+        self._act(rollout_id, event, actor, now, reason, halt=True)
+
+    def revert(self, rollout_id: str, actor: str, now: datetime, reason: str = "") -> None:
+        """Stop, and take the release back from every device that this rollout gave it to."""
+        self._act(rollout_id, RolloutEvent.REVERT, actor, now, reason)
+
+    def cancel(self, rollout_id: str, actor: str, now: datetime, reason: str = "") -> None:
+        """Stop for good; devices that have it keep it, the release stays allowed elsewhere."""
+        self._act(rollout_id, RolloutEvent.CANCEL, actor, now, reason)
+
+    def _act(
+        self, rollout_id: str, event: RolloutEvent, actor: str, now: datetime, reason: str, *, halt: bool = False
+    ) -> None:
+        with self._db.write() as session:
+            row = repository.rollout(session, rollout_id)
+            tx = Transaction(session, self._orders, row, policies.parse(row.policy), now)
+            was = RolloutState(row.state)
+            kind = "halt" if halt else event.value
+            told = f"{kind} by {actor}" + (f": {reason}" if reason else "")
+            change_rollout(tx, event, told)
+            self._claim(session, row)
+            row.halts_digest = row.halts_digest or halt
+            if event in (RolloutEvent.HALT, RolloutEvent.REVERT):
+                row.committed_devices = "revert" if event is RolloutEvent.REVERT else "keep"
+            note(tx, actor, kind, told, row.phase, detail={"was": was.value, "committed": row.committed_devices})
+            if event is RolloutEvent.RESUME:
+                self._pick_up(tx, was)
+            self._rounds(session, rollout_id, now)
+        self.sync_halts(now)
+
+    def _pick_up(self, tx: Transaction, was: RolloutState) -> None:
+        """What was seen is acknowledged, waiting begins anew, and what a halt withdrew has its turn again."""
+        row = tx.rollout
+        if was is RolloutState.HALTED:
+            row.halts_digest = False
+            _offer_again(tx)
+        if was is RolloutState.PAUSED or row.phase >= len(tx.policy.phases):
+            return
+        phase = tx.phase(row.phase)
+        if phase.state == PhaseState.HELD.value:
+            change_phase(tx, row.phase, PhaseEvent.RESUME, "a person let it go on")
+        if phase.waiting_since is not None:
+            facts = repository.facts(tx.session, row, tx.now)
+            counts = Watch(facts, tx.now, tx.policy.timeouts.asleep_after_s).counts(row.phase)
+            metrics = [o.metric.value for o in tx.policy.gate.objectives]
+            phase.acknowledged = {m: n for m in metrics if (n := counts.of(Outcome(m)))}
+            phase.waiting_since = tx.now
+            tx.session.add(phase)
+
+    # --- the engine -----------------------------------------------------------------------------------------------
+
+    def tick(self, now: datetime, reachable: bool = True) -> int:
+        """Look at every rollout that has something to decide; returns how many changed.
+
+        While the fleet cannot be reached (the broker is away) nothing is decided, and that time does not count later.
+        """
+        if not reachable:
+            return 0
+        self._mark_look(now)
+        changed = 0
+        with self._db.read() as session:
+            ids = repository.to_look_at(session)
+        for rollout_id in ids:
+            changed += self._look(rollout_id, now)
+        self.sync_halts(now)
+        return changed
+
+    def _mark_look(self, now: datetime) -> None:
+        seen = self._looked_at
+        if seen is not None and 0 <= (now - seen).total_seconds() < repository.MARK_EVERY_S:
+            return
+        with self._db.write() as session:
+            gap_s = repository.mark_look(session, now)
+            if gap_s:
+                audit.record(session, "engine", "server.outage", "server", {"seconds": round(gap_s)}, now)
+        if gap_s:
+            log.warning("timers_stood_still seconds=%d", gap_s)
+        self._looked_at = now
+
+    def _look(self, rollout_id: str, now: datetime) -> bool:
+        """Ask the engine on a cheap read first: most looks decide nothing and need no write lock."""
+        with self._db.read() as session:
+            row = repository.rollout(session, rollout_id)
+            if not engine.decide(policies.parse(row.policy), repository.facts(session, row, now), now):
+                return False
+        try:
+            with self._db.write() as session:
+                return self._rounds(session, rollout_id, now)
+        except Outrun:
+            return False  # another engine, or a person, was first; the next look sees what they did
+
+    def _rounds(self, session: Session, rollout_id: str, now: datetime) -> bool:
+        """Decide and apply until nothing is left to decide, in the caller's transaction."""
+        for done in range(ROUNDS):
+            row = repository.rollout(session, rollout_id)
+            policy = policies.parse(row.policy)
+            decisions = engine.decide(policy, repository.facts(session, row, now), now)
+            if not decisions:
+                return done > 0
+            self._claim(session, row)
+            apply(Transaction(session, self._orders, row, policy, now), decisions)
+        raise RuntimeError(f"rollout {rollout_id}: the engine does not come to rest")
+
+    def _claim(self, session: Session, row: Rollout) -> None:
+        phase, version = row.phase, row.version
+        if not repository.claim(session, row.id, phase, version):
+            raise Outrun("conflict", f"Rollout {row.id} was changed by someone else just now.", "Look again.")
+        row.version = version + 1
+        session.add(row)
+
+    def sync_halts(self, now: datetime) -> None:
+        """Bring the signed halt list in line with the database, and tell the fleet where that changed it."""
+        with self._halting:
+            with self._db.read() as session:
+                wanted = frozenset(repository.halted_digests(session))
+            if self._halted is None:
+                self._halted = frozenset(self._halts.halted())
+            if wanted == self._halted:
+                return
+            raw = self._halts.halt(wanted, now)
+            self._halted = wanted
+        self._publish_halt(raw)
+        log.info("halt_list_changed digests=%d", len(wanted))
+
+    def why(self, session: Session, device_id: str) -> str | None:
+        """Why a rollout has not offered anything to this device; None where none has it or it was offered."""
+        return why.waiting(session, device_id)
+
+
+def _offer_again(tx: Transaction) -> None:
+    for member in repository.members(tx.session, tx.rollout.id, repository.MEMBER):
+        if member.assignment_id is None:
+            continue
+        if devices.assignment(tx.session, member.assignment_id).outcome == Outcome.CANCELLED.value:
+            member.assignment_id = None
+            tx.session.add(member)
+    tx.session.flush()
+
+
+def _names(rows: Sequence[Rollout]) -> str:
+    return " and ".join(f"rollout {row.id}" for row in rows) or "another authority"

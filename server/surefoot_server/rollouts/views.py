@@ -1,0 +1,249 @@
+"""What the API, the command line and the console show of a rollout: pydantic models, read from rows and facts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+from sqlmodel import Session
+
+from surefoot_server.devices import repository as devices
+from surefoot_server.rollouts import policy as policies
+from surefoot_server.rollouts import repository
+from surefoot_server.rollouts.creation import Planned
+from surefoot_server.rollouts.facts import Watch
+from surefoot_server.rollouts.models import Rollout, RolloutPhase
+from surefoot_server.rollouts.table import acts_in
+from surefoot_shared.status import ROLLOUT_ENDED, Outcome, RolloutState
+
+
+class PhaseOut(BaseModel):
+    """Counts are devices. `due`: offered and awake, what rates are over. `waiting`: not offered yet."""
+
+    index: int
+    name: str
+    selector: str
+    state: str
+    members: int
+    offered: int
+    due: int
+    busy: int
+    waiting: int
+    asleep: int
+    outcomes: dict[str, int]
+    bake_s: float
+    bake_left_s: float | None
+    waiting_since: datetime | None
+    baking_at: datetime | None
+    ended_at: datetime | None
+    verdict: str | None
+    reason: str
+    evidence: dict[str, Any]
+    acknowledged: dict[str, int]
+
+
+class RolloutOut(BaseModel):
+    """`outcomes` counts the members by how their attempt ended; `acts` is what may be done to it now."""
+
+    id: str
+    release: str
+    component: str
+    cohort: str
+    expression: str
+    state: str
+    ended: bool
+    reason: str
+    phase: int
+    version: int
+    members: int
+    satisfied: int
+    excluded: int
+    outcomes: dict[str, int]
+    waiting: int
+    taken_back: int
+    committed_devices: str
+    halted: bool
+    created_at: datetime
+    created_by: str
+    ended_at: datetime | None
+    acts: list[str]
+    phases: list[PhaseOut]
+
+
+class MemberOut(BaseModel):
+    device: str
+    hw: str
+    standing: str
+    phase: int | None
+    why: str
+    state: str | None
+    outcome: str | None
+    reason: str | None
+    message: str
+    assignment: str | None
+    revert_assignment: str | None
+    revert_outcome: str | None
+
+
+class DecisionOut(BaseModel):
+    at: datetime
+    actor: str
+    kind: str
+    phase: int | None
+    device: str | None
+    reason: str
+    detail: dict[str, Any]
+
+
+class PlacedOut(BaseModel):
+    device: str
+    hw: str
+    reason: str
+
+
+class ExcludedOut(PlacedOut):
+    kind: str
+
+
+class PlannedPhaseOut(BaseModel):
+    """`trips`: the count of each outcome that fails a phase of this size; null where no count can."""
+
+    name: str
+    selector: str
+    bake_s: float
+    members: list[PlacedOut]
+    trips: dict[str, int | None]
+
+
+class PlanOut(BaseModel):
+    """`salt` repeats this very membership when it is given to the start."""
+
+    release: str
+    cohort: str
+    expression: str
+    salt: str
+    intent: str
+    total: int
+    phases: list[PlannedPhaseOut]
+    satisfied: list[PlacedOut]
+    excluded: list[ExcludedOut]
+    at_least_s: float
+    max_concurrent: int
+    on_fail_halt: bool
+    on_fail_committed_devices: str
+
+
+def rollout_out(session: Session, row: Rollout, now: datetime) -> RolloutOut:
+    policy = policies.parse(row.policy)
+    facts = repository.facts(session, row, now)
+    watch = Watch(facts, now, policy.timeouts.asleep_after_s)
+    attempts = [m.attempt for m in facts.members if m.attempt is not None]
+    return RolloutOut(
+        id=row.id,
+        release=row.release_id,
+        component=row.component,
+        cohort=row.cohort,
+        expression=row.expression,
+        state=row.state,
+        ended=RolloutState(row.state) in ROLLOUT_ENDED,
+        reason=row.reason,
+        phase=row.phase,
+        version=row.version,
+        members=len(facts.members),
+        satisfied=len(repository.members(session, row.id, repository.SATISFIED)),
+        excluded=len(repository.members(session, row.id, repository.EXCLUDED)),
+        outcomes={o.value: n for o in Outcome if (n := sum(1 for a in attempts if a.outcome is o))},
+        waiting=sum(1 for m in facts.members if m.waiting),
+        taken_back=sum(1 for m in facts.members if m.revert and m.revert.outcome is Outcome.COMMITTED),
+        committed_devices=row.committed_devices,
+        halted=row.halts_digest,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        ended_at=row.ended_at,
+        acts=[act.value for act in acts_in(RolloutState(row.state))],
+        phases=[_phase_out(watch, phase) for phase in repository.phases(session, row.id)],
+    )
+
+
+def _phase_out(watch: Watch, row: RolloutPhase) -> PhaseOut:
+    mine = [m for m in watch.facts.members if m.phase == row.index]
+    tried = [(m, m.attempt) for m in mine if m.attempt is not None]
+    counts = watch.counts(row.index)
+    left_s = None
+    if row.baking_at is not None and row.ended_at is None:
+        left_s = max(0.0, row.bake_s - watch.facts.outages.elapsed_s(row.baking_at, watch.now))
+    return PhaseOut(
+        index=row.index,
+        name=row.name,
+        selector=row.selector,
+        state=row.state,
+        members=row.members,
+        offered=len(tried),
+        due=counts.due,
+        busy=sum(1 for m, a in tried if watch.busy(m, a)),
+        waiting=sum(1 for m in mine if m.waiting),
+        asleep=sum(1 for m in mine if m.waiting and not m.online) + sum(1 for m, a in tried if watch.asleep(m, a)),
+        outcomes={o.value: n for o in Outcome if (n := sum(1 for _, a in tried if a.outcome is o))},
+        bake_s=row.bake_s,
+        bake_left_s=left_s,
+        waiting_since=row.waiting_since,
+        baking_at=row.baking_at,
+        ended_at=row.ended_at,
+        verdict=row.verdict,
+        reason=row.reason,
+        evidence=row.evidence,
+        acknowledged=row.acknowledged,
+    )
+
+
+def members_out(session: Session, rollout_id: str) -> list[MemberOut]:
+    found = []
+    for row in repository.members(session, rollout_id):
+        tried = devices.assignment(session, row.assignment_id) if row.assignment_id else None
+        back = devices.assignment(session, row.revert_assignment_id) if row.revert_assignment_id else None
+        found.append(
+            MemberOut(
+                device=row.device_id,
+                hw=row.hw,
+                standing=row.standing,
+                phase=row.phase,
+                why=row.reason,
+                state=tried.state if tried else None,
+                outcome=tried.outcome if tried else None,
+                reason=tried.reason if tried else None,
+                message=tried.message if tried else "",
+                assignment=row.assignment_id,
+                revert_assignment=row.revert_assignment_id,
+                revert_outcome=back.outcome if back else None,
+            )
+        )
+    return found
+
+
+def plan_out(planned: Planned) -> PlanOut:
+    plan, policy = planned.plan, planned.policy
+    return PlanOut(
+        release=planned.release.id,
+        cohort=planned.cohort,
+        expression=planned.expression,
+        salt=planned.salt,
+        intent=policy.intent.value,
+        total=plan.total,
+        phases=[
+            PlannedPhaseOut(
+                name=p.name,
+                selector=p.selector,
+                bake_s=p.bake_s,
+                members=[PlacedOut(device=m.device, hw=m.hw, reason=m.reason) for m in p.members],
+                trips=dict(p.trips),
+            )
+            for p in plan.phases
+        ],
+        satisfied=[PlacedOut(device=m.device, hw=m.hw, reason=m.reason) for m in plan.satisfied],
+        excluded=[ExcludedOut(device=e.device, hw=e.hw, reason=e.reason, kind=e.kind.value) for e in plan.excluded],
+        at_least_s=sum(p.bake_s for p in plan.phases if p.members),
+        max_concurrent=policy.max_concurrent,
+        on_fail_halt=policy.on_fail.halt,
+        on_fail_committed_devices=policy.on_fail.committed_devices.value,
+    )

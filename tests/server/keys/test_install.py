@@ -1,0 +1,89 @@
+"""What a server is given of a keys folder, and what it never gets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from surefoot_server.keys.init import init_keys
+from surefoot_server.keys.install import install_keys
+from surefoot_server.keys.layout import OFFLINE
+from surefoot_shared.errors import ConfigError
+from tests.server.keys.fleet import NOW, PASSPHRASE, Fleet
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    init_keys(tmp_path / "keys", PASSPHRASE, NOW)
+    return tmp_path / "keys"
+
+
+def test_the_server_never_gets_an_offline_key(tmp_path: Path, keys: Path) -> None:
+    install_keys(keys, tmp_path / "data")
+
+    names = {path.stem for path in (tmp_path / "data").rglob("*")}
+    assert names.isdisjoint(OFFLINE)
+    for path in (tmp_path / "data").rglob("*.pem"):
+        assert b"ENCRYPTED" not in path.read_bytes()
+
+
+def test_the_server_needs_no_offline_folder(tmp_path: Path, keys: Path) -> None:
+    for path in (keys / "offline").iterdir():
+        path.unlink()
+    (keys / "offline").rmdir()
+
+    installed = install_keys(keys, tmp_path / "data")
+
+    assert sorted(path.name for path in installed.online_dir.glob("*.*")) == [
+        "ca.key", "ca.pem", "director.pem", "halt.pem", "image-snapshot.pem", "image-timestamp.pem",
+    ]  # fmt: skip
+    assert sorted(path.name for path in installed.bootstrap_dir.iterdir()) == [
+        "ca.pem",
+        "director.root.json",
+        "image.root.json",
+    ]
+
+
+def test_secrets_stay_readable_by_their_owner_only(tmp_path: Path, keys: Path) -> None:
+    installed = install_keys(keys, tmp_path / "data")
+
+    for path in installed.online_dir.glob("*"):
+        if path.is_file() and path.name != "ca.pem":
+            assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_installing_again_keeps_what_the_server_has_accepted(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+    wish = fleet.publish(fleet.built())
+
+    fleet.start_server()
+
+    assert fleet.decide(fleet.bundle(wish)).approved
+
+
+def test_releases_that_were_signed_but_not_published_are_not_taken_over(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+    fleet.built()
+
+    installed = install_keys(fleet.keys, tmp_path / "other")
+
+    assert [path.name for path in (installed.repo_dir / "image").glob("*.rel-app.json")] == ["1.rel-app.json"]
+
+
+def test_a_missing_online_key_is_named(tmp_path: Path, keys: Path) -> None:
+    (keys / "online" / "halt.pem").unlink()
+
+    with pytest.raises(ConfigError, match=r"halt\.pem") as caught:
+        install_keys(keys, tmp_path / "data")
+
+    assert caught.value.kind == "key_missing"
+
+
+def test_a_key_that_others_can_read_is_not_taken_over(tmp_path: Path, keys: Path) -> None:
+    (keys / "online" / "director.pem").chmod(0o644)
+
+    with pytest.raises(ConfigError) as caught:
+        install_keys(keys, tmp_path / "data")
+
+    assert caught.value.kind == "key_permissions"

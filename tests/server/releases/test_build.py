@@ -1,0 +1,128 @@
+"""Building a release: the same input gives the same digest; a failure leaves nothing behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import pytest
+
+from surefoot_server.releases.build import build_release, read_release
+from surefoot_server.releases.recipe import Recipe
+from surefoot_shared.errors import Conflict, Invalid
+from surefoot_shared.release import Application, digest_of, parse_manifest
+
+RECIPE = Recipe("app", "1.1", 101, hw=("rpi5", "jetson-orin"), application=Application(("bin/count",)))
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    return made(tmp_path / "tree", ["bin/count", "data/a", "data/b"])
+
+
+def made(folder: Path, names: list[str]) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+        (folder / name).chmod(0o755 if name.startswith("bin") else 0o644)
+    return folder
+
+
+def test_the_release_holds_the_manifest_and_every_blob_by_its_hash(tmp_path: Path, tree: Path) -> None:
+    release = build_release(tree, RECIPE, tmp_path / "out")
+
+    manifest = parse_manifest((tmp_path / "out" / "manifest.json").read_bytes())
+    assert manifest == release.manifest
+    assert release.digest == digest_of(release.raw)
+    assert {path.name for path in (tmp_path / "out" / "blobs").iterdir()} == {file.sha256 for file in manifest.files}
+    assert all(digest_of(release.blob(file.sha256).read_bytes()) == file.sha256 for file in manifest.files)
+
+
+def test_the_same_input_gives_the_same_digest_in_any_folder_order_and_time(tmp_path: Path, tree: Path) -> None:
+    other = made(tmp_path / "other", ["data/b", "data/a", "bin/count"])
+    os.utime(other / "data" / "a", (0, 0))
+    reordered = dataclasses.replace(RECIPE, hw=("jetson-orin", "rpi5", "rpi5"))
+
+    first, second = build_release(tree, RECIPE, tmp_path / "1"), build_release(other, reordered, tmp_path / "2")
+
+    assert first.raw == second.raw
+
+
+@pytest.mark.parametrize("change", [{"version": "1.2"}, {"counter": 102}, {"hw": ("rpi5",)}, {"notes": "n"}])
+def test_any_change_gives_another_digest(tmp_path: Path, tree: Path, change: dict[str, object]) -> None:
+    first = build_release(tree, RECIPE, tmp_path / "1")
+    second = build_release(tree, dataclasses.replace(RECIPE, **change), tmp_path / "2")  # type: ignore[arg-type]
+
+    assert first.digest != second.digest
+
+
+def test_files_with_equal_content_share_one_blob(tmp_path: Path, tree: Path) -> None:
+    (tree / "data" / "b").write_text("data/a")
+
+    build_release(tree, RECIPE, tmp_path / "out")
+
+    assert len(list((tmp_path / "out" / "blobs").iterdir())) == 2
+
+
+@pytest.mark.parametrize("missing", ["component", "version", "counter", "hw"])
+def test_what_neither_recipe_nor_command_line_says_is_asked_for(tmp_path: Path, tree: Path, missing: str) -> None:
+    recipe = dataclasses.replace(RECIPE, **{missing: () if missing == "hw" else None})
+
+    with pytest.raises(Invalid, match=missing.replace("hw", "hardware")):
+        build_release(tree, recipe, tmp_path / "out")
+
+
+@pytest.mark.parametrize("argv", [("bin/other",), ("data/a",)])
+def test_an_application_that_is_not_an_executable_of_the_tree_is_refused(
+    tmp_path: Path, tree: Path, argv: tuple[str, ...]
+) -> None:
+    recipe = dataclasses.replace(RECIPE, application=Application(argv))
+
+    with pytest.raises(Invalid, match=argv[0]):
+        build_release(tree, recipe, tmp_path / "out")
+
+
+@pytest.mark.parametrize("change", [{"counter": 0}, {"svn": -1}, {"version": "1 1"}, {"component": "App"}])
+def test_a_malformed_value_is_refused(tmp_path: Path, tree: Path, change: dict[str, object]) -> None:
+    with pytest.raises(Invalid, match="cannot be built"):
+        build_release(tree, dataclasses.replace(RECIPE, **change), tmp_path / "out")  # type: ignore[arg-type]
+
+
+def test_a_refused_tree_leaves_nothing_behind(tmp_path: Path, tree: Path) -> None:
+    (tree / "link").symlink_to("bin/count")
+
+    with pytest.raises(Invalid):
+        build_release(tree, RECIPE, tmp_path / "out")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["tree"]
+
+
+def test_an_existing_folder_is_not_overwritten(tmp_path: Path, tree: Path) -> None:
+    (tmp_path / "out").mkdir()
+
+    with pytest.raises(Conflict):
+        build_release(tree, RECIPE, tmp_path / "out")
+
+
+def test_a_release_cannot_be_built_into_its_own_tree(tree: Path) -> None:
+    with pytest.raises(Invalid, match="contain itself"):
+        build_release(tree, RECIPE, tree / "out")
+
+
+@pytest.mark.parametrize("damage", ["no manifest", "junk manifest", "no blob", "short blob"])
+def test_a_damaged_release_folder_is_refused(tmp_path: Path, tree: Path, damage: str) -> None:
+    release = build_release(tree, RECIPE, tmp_path / "out")
+    blob = release.blob(release.manifest.files[0].sha256)
+    match damage:
+        case "no manifest":
+            (tmp_path / "out" / "manifest.json").unlink()
+        case "junk manifest":
+            (tmp_path / "out" / "manifest.json").write_bytes(b"{}")
+        case "no blob":
+            blob.unlink()
+        case _:
+            blob.write_bytes(b"")
+
+    with pytest.raises(Invalid):
+        read_release(tmp_path / "out")

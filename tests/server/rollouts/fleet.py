@@ -1,0 +1,148 @@
+"""A fleet against the real service on a real database: devices that say hello, commit, revert and fall silent."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import col, select
+
+from surefoot_server.audit.models import AuditEntry
+from surefoot_server.devices.models import Assignment, DeviceComponent
+from surefoot_server.rollouts import repository
+from surefoot_server.rollouts.creation import Order
+from surefoot_server.rollouts.models import Rollout, RolloutDecision, RolloutMember, RolloutPhase
+from surefoot_server.rollouts.service import RolloutService
+from surefoot_shared.messages import Event, PresenceMessage
+from surefoot_shared.status import AttemptState, Outcome, Presence
+from tests.server.rig import Rig, hello, later, outcome, progress, runs
+
+POLICY = """
+phases:
+  - {name: canary, percent: 25, bake: 60s}
+  - {name: rest, percent: 100, bake: 60s}
+gate: {max_wait: 1h}
+timeouts: {lost_after: 5m, asleep_after: 1m, step: 20m}
+"""
+HW = ("jetson-orin", "rpi5", "x86-box")
+RELEASES = ("app/1.0", "app/1.1", "app/1.2")
+
+
+class Fleet:
+    """Twelve devices, four of each hardware, online and running app/1.0; `at` is the server's clock in seconds."""
+
+    def __init__(self, rig: Rig, count: int = 12) -> None:
+        self.rig = rig
+        self.at = 0.0
+        self._seqs: dict[str, int] = {}
+        self._hellos: dict[str, int] = {}
+        for release in RELEASES:
+            rig.release(release, HW)
+        self.names = [f"cam-{i:02}" for i in range(1, count + 1)]
+        for index, name in enumerate(self.names):
+            rig.device(name, HW[index % 3])
+            self.hello(name, "app/1.0")
+
+    @property
+    def service(self) -> RolloutService:
+        return self.rig.state.rollouts
+
+    @property
+    def now(self) -> datetime:
+        return later(self.at)
+
+    def start(self, release: str = "app/1.1", cohort: str = "all", policy: str = POLICY, **more: object) -> str:
+        order = Order(policy, release, cohort, **more)  # type: ignore[arg-type]
+        return self.service.start(order, "alice", self.now)
+
+    def tick(self, seconds: float = 0.0) -> int:
+        """Let time pass as a running server sees it: with a look every few seconds."""
+        changed = 0
+        while seconds > 20:
+            self.at += 20
+            seconds -= 20
+            changed += self._look()
+        self.at += seconds
+        return changed + self._look()
+
+    def _look(self) -> int:
+        for name in self.names:
+            if self.rig.device_row(name).online:
+                self._heard(name)
+        return self.service.tick(self.now)
+
+    def _heard(self, name: str) -> None:
+        with self.rig.db.write() as session:
+            self.rig.devices.presence(session, name, PresenceMessage(Presence.ONLINE, "i1"), self.now)
+
+    def hello(self, name: str, release: str | None) -> None:
+        seq = self._hellos[name] = self._hellos.get(name, 0) + 1
+        hw = self.rig.device_row(name).hw
+        message = hello(name, seq, hw=hw, components=(runs(release),))
+        with self.rig.db.write() as session:
+            self.rig.devices.hello(session, message, self.now)
+
+    def offline(self, *names: str) -> None:
+        for name in names:
+            with self.rig.db.write() as session:
+                self.rig.devices.presence(session, name, PresenceMessage(Presence.OFFLINE, "i1"), self.now)
+
+    def state(self, name: str, state: AttemptState) -> None:
+        self._say(name, progress(self.wish(name), self._seq(name), state))
+
+    def end(self, what: Outcome, *names: str) -> None:
+        for name in names:
+            self._say(name, outcome(self.wish(name), self._seq(name), what, message="frozen frames"))
+
+    def commit(self, *names: str) -> None:
+        self.end(Outcome.COMMITTED, *names)
+
+    def wish(self, name: str) -> Assignment:
+        """The newest assignment of the device."""
+        with self.rig.db.read() as session:
+            query = select(Assignment).where(Assignment.device_id == name).order_by(col(Assignment.seq).desc())
+            found = session.exec(query).first()
+        assert found is not None, f"{name} was never offered anything"
+        return found
+
+    def wished(self, release: str = "app/1.1") -> set[str]:
+        """Devices with an open assignment of the release."""
+        with self.rig.db.read() as session:
+            query = select(Assignment.device_id).where(Assignment.release_id == release, col(Assignment.open).is_(True))
+            return set(session.exec(query))
+
+    def runs(self, name: str) -> str | None:
+        with self.rig.db.read() as session:
+            part = session.get(DeviceComponent, (name, "app"))
+        return part.release_id if part else None
+
+    def rollout(self, rollout_id: str) -> Rollout:
+        with self.rig.db.read() as session:
+            return repository.rollout(session, rollout_id)
+
+    def phases(self, rollout_id: str) -> list[RolloutPhase]:
+        with self.rig.db.read() as session:
+            return repository.phases(session, rollout_id)
+
+    def members(self, rollout_id: str) -> dict[str, RolloutMember]:
+        with self.rig.db.read() as session:
+            return {m.device_id: m for m in repository.members(session, rollout_id)}
+
+    def in_phase(self, rollout_id: str, index: int) -> list[str]:
+        return sorted(name for name, m in self.members(rollout_id).items() if m.phase == index)
+
+    def decisions(self, rollout_id: str) -> list[RolloutDecision]:
+        """The oldest first."""
+        with self.rig.db.read() as session:
+            return repository.decisions(session, rollout_id, 10_000)[::-1]
+
+    def audited(self, rollout_id: str) -> list[AuditEntry]:
+        with self.rig.db.read() as session:
+            query = select(AuditEntry).where(AuditEntry.object == f"rollout:{rollout_id}")
+            return list(session.exec(query.order_by(col(AuditEntry.seq))))
+
+    def _say(self, name: str, event: Event) -> None:
+        self.rig.events(name, event, now=self.now)
+
+    def _seq(self, name: str) -> int:
+        self._seqs[name] = self._seqs.get(name, 0) + 1
+        return self._seqs[name]

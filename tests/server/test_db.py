@@ -1,0 +1,220 @@
+"""Transactions: who waits for whom, what a crash leaves, and what each database does differently."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlmodel import Session, select
+
+from surefoot_server import db
+from surefoot_server.cohorts.models import Cohort
+from surefoot_server.db import Database, UtcDateTime
+from surefoot_server.telemetry.models import TelemetryLatest
+from tests.server.rig import NOW, Rig, later
+
+WRITERS, EACH = 8, 25
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = Database.at(tmp_path / "test.db")
+    made.upgrade()
+    yield made
+    made.dispose()
+
+
+def cohort(session: Session, name: str, expression: str = "0") -> None:
+    session.add(Cohort(name=name, expression=expression, created_at=NOW, created_by="test"))
+
+
+def count_up(session: Session) -> None:
+    """Read, then write: what fails with BUSY in a deferred transaction."""
+    row = session.get(Cohort, "counter")
+    assert row is not None
+    row.expression = str(int(row.expression) + 1)
+    session.add(row)
+
+
+def test_writers_that_read_first_never_fail_and_never_lose_a_write(database: Database) -> None:
+    with database.write() as session:
+        cohort(session, "counter")
+    errors: list[Exception] = []
+
+    def work() -> None:
+        try:
+            for _ in range(EACH):
+                with database.write() as session:
+                    count_up(session)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(WRITERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    with database.read() as session:
+        row = session.get(Cohort, "counter")
+    assert errors == []
+    assert row is not None
+    assert row.expression == str(WRITERS * EACH)
+
+
+def test_a_reader_is_not_held_up_by_the_writer(database: Database) -> None:
+    with database.write() as writing:
+        cohort(writing, "half-done")
+        writing.flush()
+        with database.read() as reading:
+            assert reading.exec(select(Cohort)).all() == []
+
+
+def test_a_read_session_writes_nothing(database: Database) -> None:
+    with database.read() as session:
+        cohort(session, "stray")
+
+    with database.read() as session:
+        assert session.exec(select(Cohort)).all() == []
+
+
+def test_an_error_takes_the_whole_transaction_back(database: Database) -> None:
+    def fail() -> None:
+        with database.write() as session:
+            cohort(session, "half-done")
+            session.flush()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+
+    with database.read() as session:
+        assert session.exec(select(Cohort)).all() == []
+
+
+def test_commits_reach_the_disk_before_they_are_acknowledged(database: Database) -> None:
+    with database.read() as session:
+        connection = session.connection()
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from surefoot_server.cohorts.models import Cohort
+from surefoot_server.db import Database
+from tests.server.test_db import cohort, count_up
+
+database = Database.at(Path(sys.argv[1]))
+print("ready", flush=True)
+while True:
+    with database.write() as session:
+        count_up(session)
+        session.flush()
+        row = session.get(Cohort, "counter")
+        cohort(session, f"row-{row.expression}")
+"""
+
+
+@pytest.mark.slow
+def test_a_process_killed_while_it_writes_leaves_whole_transactions_only(database: Database, tmp_path: Path) -> None:
+    with database.write() as session:
+        cohort(session, "counter")
+    root = Path(__file__).parents[2]
+
+    for milliseconds in (30, 80, 170):
+        child = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(tmp_path / "test.db")],
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": str(root)},
+            stdout=subprocess.PIPE,
+        )
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        threading.Event().wait(milliseconds / 1000)  # the moment of death is the point of the test, not a wait for it
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+
+    with sqlite3.connect(tmp_path / "test.db") as raw:
+        assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with database.write() as session:
+        counter = session.get(Cohort, "counter")
+        assert counter is not None
+        rows = session.exec(select(Cohort)).all()
+        assert len(rows) - 1 == int(counter.expression) > 0
+        count_up(session)
+
+
+def test_devices_are_announced_once_after_the_commit(database: Database) -> None:
+    heard: list[frozenset[str]] = []
+    database.on_dirty(heard.append)
+
+    with database.write() as session:
+        db.mark_dirty(session, "cam-1")
+        db.mark_dirty(session, "cam-2")
+        db.mark_dirty(session, "cam-1")
+        assert heard == []
+
+    assert heard == [frozenset({"cam-1", "cam-2"})]
+
+
+def test_times_come_back_in_utc_whatever_zone_they_came_in(database: Database) -> None:
+    hanoi = datetime(2026, 3, 1, 19, 0, tzinfo=timezone(timedelta(hours=7)))
+    with database.write() as session:
+        session.add(Cohort(name="c", expression="", created_at=hanoi, created_by="test"))
+
+    with database.read() as session:
+        row = session.get(Cohort, "c")
+    assert row is not None
+    assert row.created_at == NOW
+    assert row.created_at.tzinfo is timezone.utc
+
+
+def test_a_time_without_zone_does_not_reach_the_database() -> None:
+    with pytest.raises(ValueError, match="zone"):
+        UtcDateTime().process_bind_param(datetime(2026, 1, 1), sa.create_engine("sqlite://").dialect)
+
+
+def test_rows_that_exist_are_left_out_and_the_new_ones_counted(rig: Rig) -> None:
+    rig.device("cam-1")
+    rows = [{"device_id": "cam-1", "name": n, "component": "", "at": NOW, "value": 1.0} for n in "ab"]
+
+    with rig.db.write() as session:
+        first = db.insert_ignoring(session, TelemetryLatest, rows[:1])
+        second = db.insert_ignoring(session, TelemetryLatest, rows)
+
+    assert (first, second) == (1, 1)
+
+
+def test_an_older_row_does_not_replace_a_newer_one(rig: Rig) -> None:
+    rig.device("cam-1")
+    row = {"device_id": "cam-1", "name": "fps", "component": "", "digest": None, "slot": None}
+
+    with rig.db.write() as session:
+        db.upsert_newer(session, TelemetryLatest, [{**row, "at": later(10), "value": 10.0}], "at")
+        db.upsert_newer(session, TelemetryLatest, [{**row, "at": later(5), "value": 5.0}], "at")
+        db.upsert_newer(session, TelemetryLatest, [{**row, "at": later(20), "value": 20.0}], "at")
+
+    with rig.db.read() as session:
+        assert session.exec(select(TelemetryLatest)).one().value == 20.0
+
+
+def test_statements_for_postgresql_are_its_own() -> None:
+    class Elsewhere(Session):
+        def get_bind(self, *_args: object, **_more: object) -> sa.Engine:  # type: ignore[override]
+            return sa.create_mock_engine("postgresql+psycopg://", lambda *_: None)  # type: ignore[return-value]
+
+    insert = db._insert(Elsewhere(), TelemetryLatest.__table__)  # type: ignore[attr-defined]
+
+    assert "ON CONFLICT DO NOTHING" in str(insert.on_conflict_do_nothing())

@@ -1,0 +1,103 @@
+"""Devices are told what is committed, once for many changes, and one device's trouble is its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from surefoot_server.delivery import Delivery
+from surefoot_shared.messages import Ack
+from surefoot_shared.status import AttemptState
+from tests.server.rig import Rig, progress
+
+
+@pytest.fixture
+def delivery(rig: Rig) -> Iterator[Delivery]:
+    made = Delivery(rig.db, rig.devices, rig.said)
+    rig.db.on_dirty(made.changed)
+    yield made
+    made.stop()
+
+
+def said_everything(delivery: Delivery) -> None:
+    delivery.start()
+    delivery.stop()
+
+
+def test_a_changed_wish_becomes_a_bundle_and_leave_to_download(rig: Rig, delivery: Delivery) -> None:
+    rig.device("cam-1")
+    row = rig.assign("cam-1", rig.release("app/1.1"))
+
+    said_everything(delivery)
+
+    assert [device for device, _ in rig.said.bundles] == ["cam-1"]
+    assert [(device, lease.assignment) for device, lease in rig.said.leases] == [("cam-1", row.id)]
+
+
+def test_many_changes_of_one_device_become_one_bundle(rig: Rig, delivery: Delivery) -> None:
+    rig.device("cam-1")
+    for n in range(5):
+        rig.assign("cam-1", rig.release(f"app/1.{n}"))
+
+    said_everything(delivery)
+
+    assert len(rig.said.bundles) == 1
+
+
+def test_acks_are_sent_at_once(rig: Rig, delivery: Delivery) -> None:
+    ack = Ack("s1", 4, 2)
+
+    delivery.answer([("cam-1", ack)], [])
+
+    assert rig.said.acks == [("cam-1", ack)]
+
+
+def test_a_device_that_waits_for_leave_gets_a_lease_and_no_bundle(rig: Rig, delivery: Delivery) -> None:
+    rig.device("cam-1")
+    row = rig.assign("cam-1", rig.release("app/1.1"))
+    rig.events("cam-1", progress(row, 1, AttemptState.DOWNLOADING))
+    said_everything(delivery)
+    rig.said.bundles.clear()
+    rig.said.leases.clear()
+
+    again = Delivery(rig.db, rig.devices, rig.said)
+    again.answer([], ["cam-1"])
+    said_everything(again)
+
+    assert (len(rig.said.bundles), len(rig.said.leases)) == (0, 1)
+
+
+def test_a_device_without_a_download_is_given_no_lease(rig: Rig, delivery: Delivery) -> None:
+    rig.device("cam-1")
+    delivery.answer([], ["cam-1"])
+
+    said_everything(delivery)
+
+    assert rig.said.leases == []
+
+
+def test_the_trouble_of_one_device_leaves_the_others_served(rig: Rig, delivery: Delivery) -> None:
+    rig.device("cam-1")
+    delivery.changed(["nobody", "cam-1"])
+
+    said_everything(delivery)
+
+    assert [device for device, _ in rig.said.bundles] == ["cam-1"]
+
+
+def test_what_changes_while_it_runs_is_said_as_well(rig: Rig, delivery: Delivery) -> None:
+    delivery.start()
+    told = threading.Event()
+    publish = rig.said.publish_bundle
+
+    def note(device: str, raw: bytes) -> None:
+        publish(device, raw)
+        told.set()
+
+    rig.said.publish_bundle = note  # type: ignore[method-assign]
+    rig.device("cam-1")
+
+    assert told.wait(10)
+    assert delivery.waiting() == 0
