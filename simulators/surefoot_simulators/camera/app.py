@@ -1,0 +1,121 @@
+"""Run the camera counting application: source → background → blobs → tracks → counts, with metrics over HTTP.
+
+The application's contract with the device: it is started in its slot with SUREFOOT_METRICS_PORT (and SUREFOOT_SLOT,
+SUREFOOT_RELEASE, SUREFOOT_DATA, which it does not need), serves `/metrics` and `/healthz` on 127.0.0.1, and stops on
+SIGTERM within a second. Two more come from the device's own configuration: SUREFOOT_HW, the hardware it runs on, and
+CAMERA_SEED, which street it looks at. `/healthz` answers 200 as soon as a first frame was processed, 503 before.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+
+from .meter import Meter
+from .scene import Frame, Street
+from .settings import Settings, read_settings
+from .source import FrameSource
+from .tracking import LineCounter
+from .vision import Background, find_blobs
+
+
+class Pipeline:
+    """One frame in, counts and measurements out."""
+
+    def __init__(self, settings: Settings, meter: Meter) -> None:
+        self._background = Background(settings.threshold, settings.learn_ratio)
+        self._counter = LineCounter(settings.line_x)
+        self._meter = meter
+        self._previous: Frame | None = None
+
+    def process(self, source: FrameSource) -> None:
+        """Read one frame, process it and note it."""
+        delivery = source.read()
+        frame, begun_s = delivery.frame, time.monotonic()
+        frozen = self._previous is not None and np.array_equal(frame.pixels, self._previous.pixels)
+        self._previous = frame
+        mask = self._background.subtract(frame.pixels)
+        if mask is not None:
+            self._counter.update(find_blobs(mask))
+            self._meter.counts(self._counter.counted_in, self._counter.counted_out)
+        done_s = time.monotonic()
+        self._meter.frame(
+            captured_at_s=delivery.captured_at_s,
+            done_at_s=done_s,
+            inference_s=done_s - begun_s,
+            dropped=delivery.dropped,
+            frozen=frozen,
+        )
+
+
+def serve_metrics(port: int, meter: Meter, ready: threading.Event) -> ThreadingHTTPServer:
+    """Answer on 127.0.0.1 from a thread of its own; raises OSError where the port is taken."""
+
+    class Page(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            if self.path == "/metrics":
+                self._answer(200, meter.text(time.monotonic()))
+            elif self.path == "/healthz":
+                self._answer(200, "ok\n") if ready.is_set() else self._answer(503, "no frame yet\n")
+            else:
+                self._answer(404, "try /metrics or /healthz\n")
+
+        def _answer(self, status: int, text: str) -> None:
+            body = text.encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing: a scrape a second is no news."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Page)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return server
+
+
+def run(tree: Path, environment: Mapping[str, str], stop: threading.Event) -> None:
+    """Run until `stop` is set; raises ValueError for a wrong setting, OSError for a taken port."""
+    settings = read_settings(tree)
+    hw = environment.get("SUREFOOT_HW", "")
+    meter, ready = Meter(settings.version, time.monotonic()), threading.Event()
+    server = serve_metrics(int(environment["SUREFOOT_METRICS_PORT"]), meter, ready)
+    print(
+        f"camera-app {settings.version} on {hw or 'unknown hardware'} counts on port {server.server_port}", flush=True
+    )
+    street = Street(int(environment.get("CAMERA_SEED", "1")), settings.line_x)
+    freeze_after_s = settings.freeze_after_s if settings.freezes_on(hw) else None
+    source = FrameSource(street, settings.fps, time.monotonic, stop.wait, freeze_after_s)
+    pipeline = Pipeline(settings, meter)
+    while not stop.is_set():
+        pipeline.process(source)
+        ready.set()
+    server.shutdown()
+    server.server_close()
+    print("camera-app stopped as asked", flush=True)
+
+
+def main(tree: Path) -> int:
+    """The process: run until SIGTERM or SIGINT; exit 2 with one line where it cannot start."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        run(tree, os.environ, stop)
+    except (KeyError, ValueError, TypeError, OSError) as error:
+        print(f"camera-app cannot start: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        return 2
+    return 0
