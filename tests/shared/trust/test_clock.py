@@ -33,8 +33,18 @@ def test_utc_times_are_read_to_the_second(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [None, 3, "", "yesterday", "2026-06-01", "2026-06-01T12:00:00", "2026-06-01T12:00:00+02:00", "2026-13-01T12:00:00Z", "2026-06-01T12:00:00Z\n"],
-)  # fmt: skip
+    [
+        None,
+        3,
+        "",
+        "yesterday",
+        "2026-06-01",
+        "2026-06-01T12:00:00",
+        "2026-06-01T12:00:00+02:00",
+        "2026-13-01T12:00:00Z",
+        "2026-06-01T12:00:00Z\n",
+    ],
+)
 def test_anything_else_is_no_time(text: object) -> None:
     assert parse_time(text) is None
 

@@ -1,4 +1,4 @@
-"""One repository brought up to date: what is written, what is durable, and that the library still has what we lean on."""
+"""One repository brought up to date: what is written, what is durable, and what we lean on in the library."""
 
 from __future__ import annotations
 

@@ -42,8 +42,18 @@ def test_after_a_bundle_the_device_holds_what_was_verified(device: DeviceSimulat
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\0" * 99, b"[]", b'{"signed": {}}', b'{"signed": {"version": true}}', b'{"signed": {"version": -1}}', b"[" * 9000, b" " * 600_000]
-)  # fmt: skip
+    "content",
+    [
+        b"",
+        b"\0" * 99,
+        b"[]",
+        b'{"signed": {}}',
+        b'{"signed": {"version": true}}',
+        b'{"signed": {"version": -1}}',
+        b"[" * 9000,
+        b" " * 600_000,
+    ],
+)
 def test_a_damaged_file_counts_as_not_held(device: DeviceSimulator, fleet: FleetSimulator, content: bytes) -> None:
     device.decide(fleet.bundle(fleet.wish()))
     for name in ("timestamp", "rel-app"):

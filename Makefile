@@ -1,0 +1,69 @@
+# Every target that needs it sets up .venv by itself, once, from requirements.lock; see .ci/venv.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+FAST := -m "not slow" -n 2
+
+# A copied or moved checkout carries a .venv that points to the old place: make it again.
+ifneq ($(shell cat .venv/.place 2>/dev/null),$(CURDIR)/.venv)
+STALE := moved
+endif
+
+.PHONY: help
+help: ## List the targets (what `make` alone does).
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+.venv/.ready: requirements.lock pyproject.toml .ci/venv $(STALE)
+	@.ci/venv .venv
+
+.PHONY: moved
+moved:
+
+.PHONY: demo
+demo: .venv/.ready ## Run the main job on this machine and check every promise (STAY=1 keeps it running).
+	@$(PY) -m surefoot_simulators.demo $(if $(STAY),--stay)
+
+.PHONY: test
+test: .venv/.ready ## Run every test this machine can run, and say what it could not run and why.
+	@mkdir -p build
+	@$(PY) -m pytest -q --junitxml=build/junit.xml $(ARGS)
+
+.PHONY: check
+check: .venv/.ready ## Check format, lint, types and imports, and run the fast tests.
+	@$(PY) -m ruff format --check --quiet . || { echo "Run make fmt: these files are not formatted:"; $(PY) -m ruff format --check .; exit 1; }
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m mypy --no-error-summary
+	@.venv/bin/lint-imports --config pyproject.toml > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	@$(PY) -m pytest -q $(FAST) $(ARGS)
+
+.PHONY: fast
+fast: .venv/.ready ## Run the fast tests alone.
+	@$(PY) -m pytest -q $(FAST) $(ARGS)
+
+.PHONY: bench
+bench: .venv/.ready ## Measure and write build/bench.json (ONLY=name for one benchmark, RECORD=1 to keep the figures).
+	@$(PY) -m surefoot_simulators.bench $(ONLY) $(if $(RECORD),--record)
+
+.PHONY: soak
+soak: .venv/.ready ## Update devices back and forth for MINUTES (default 30) and fail where memory grows.
+	@$(PY) -m surefoot_simulators.bench.soak --minutes $(or $(MINUTES),30)
+
+.PHONY: docs
+docs: .venv/.ready ## Write the pages and diagrams that are made from the code.
+	@$(PY) docs/generate.py
+
+.PHONY: fmt
+fmt: .venv/.ready ## Format the code and apply the safe fixes.
+	@$(PY) -m ruff check --fix --quiet . || true
+	@$(PY) -m ruff format .
+
+.PHONY: lock
+lock: ## Write requirements.lock anew from pyproject.toml (needs uv and a package index).
+	@command -v uv >/dev/null || { echo "surefoot: uv is needed to write the lock; install it with: pipx install uv" >&2; exit 1; }
+	@uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --all-extras --upgrade \
+	  --no-emit-index-url --no-header -o requirements.lock pyproject.toml
+
+.PHONY: clean
+clean: ## Remove build output, caches and the environments of other interpreters; .venv stays.
+	@rm -rf build dist .venv-* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find agent docs server shared simulators tests -name __pycache__ -type d -prune -exec rm -rf {} +

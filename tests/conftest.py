@@ -1,0 +1,50 @@
+"""What every test relies on: the marker `needs(program)` and a closing list of what could not run and why.
+
+Promises: a test is skipped only because a program it names is missing, and the last lines of every run say which, how
+many tests that cost, and how the program is installed. Refuses a marker that names a program without a known package.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+
+import pytest
+
+PACKAGES = {
+    "mosquitto": "mosquitto",
+    "mosquitto_pub": "mosquitto-clients",
+    "mosquitto_sub": "mosquitto-clients",
+    "mosquitto_rr": "mosquitto-clients",
+    "systemd-analyze": "systemd",
+}
+"""Program → the Debian package that brings it; `.ci/run` installs every one of them."""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    programs = [str(name) for marker in item.iter_markers("needs") for name in marker.args]
+    for program in programs:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is missing; install with: apt-get install {PACKAGES[program]}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        unknown = {str(n) for marker in item.iter_markers("needs") for n in marker.args} - PACKAGES.keys()
+        if unknown:
+            raise pytest.UsageError(f"{item.nodeid} needs {sorted(unknown)}: add the package to tests/conftest.py")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = Counter(_reason(report) for report in terminalreporter.stats.get("skipped", []))
+    if not skipped:
+        return
+    terminalreporter.section("could not run")
+    for reason, count in sorted(skipped.items()):
+        terminalreporter.write_line(f"{count} test{'s' if count > 1 else ''}: {reason}")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """The sentence a skip was given; pytest stores it as (file, line, "Skipped: sentence")."""
+    where = report.longrepr
+    return where[2].removeprefix("Skipped: ") if isinstance(where, tuple) else str(where)

@@ -1,0 +1,70 @@
+"""The documents say what the code says: pages made from it are fresh, and links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+from tests.house.tree import ROOT, documents
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)(?:#[^)]*)?\)")
+UNTOLD = re.compile(r"\b(TODO|FIXME|TBD|coming soon)\b|localhost:3000|example\.org/surefoot", re.IGNORECASE)
+
+
+def test_every_page_and_diagram_made_from_the_code_is_fresh() -> None:
+    result = subprocess.run(
+        [sys.executable, ROOT / "docs" / "generate.py", "--check"], capture_output=True, text=True, timeout=60
+    )
+
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_every_link_between_documents_leads_to_a_file() -> None:
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in documents()
+        for target in LINK.findall(page.read_text())
+        if not target.startswith(("http:", "https:", "mailto:")) and not (page.parent / target).exists()
+    ]
+
+    assert broken == []
+
+
+def test_no_document_promises_what_is_not_there_yet() -> None:
+    found = [f"{page.relative_to(ROOT)}: {m[0]}" for page in documents() if (m := UNTOLD.search(page.read_text()))]
+
+    assert found == []
+
+
+def test_every_source_root_explains_itself() -> None:
+    missing = [
+        r for r in ("agent", "server", "shared", "simulators", "packaging") if not (ROOT / r / "README.md").exists()
+    ]
+
+    assert missing == []
+
+
+def test_every_decision_is_listed_and_says_its_price_and_the_code_that_obeys() -> None:
+    listed = (ROOT / "docs/adr/README.md").read_text()
+
+    for page in sorted((ROOT / "docs" / "adr").glob("0*.md")):
+        text = page.read_text()
+        assert f"({page.name})" in listed
+        for part in ("**Context.**", "**Decision.**", "**Bad consequences.**", "**Code that obeys.**"):
+            assert part in text, f"{page.name} lacks {part}"
+
+
+def test_the_code_that_a_decision_names_exists() -> None:
+    named = [
+        (page.name, path)
+        for page in sorted((ROOT / "docs" / "adr").glob("0*.md"))
+        for path in re.findall(r"`((?:agent|server|shared|simulators|packaging|tests)/[\w./@-]+)`", page.read_text())
+    ]
+
+    assert named
+    assert [(page, path) for page, path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_changelog_has_an_unreleased_part() -> None:
+    assert "\n## [Unreleased]\n" in (ROOT / "CHANGELOG.md").read_text()

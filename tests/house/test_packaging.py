@@ -1,0 +1,83 @@
+"""The units that ship: systemd accepts them, they give the agent little, and they name what really exists."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.house.tree import ROOT
+
+UNITS = sorted((ROOT / "packaging" / "systemd").glob("*.service"))
+MOST_EXPOSED = 25
+"""systemd's exposure in tenths: 2.5 is 'OK'; an ordinary daemon without settings has 9.6."""
+
+
+def _on_this_machine(unit: Path, folder: Path) -> Path:
+    """The same unit with commands that exist here, as systemd-analyze insists on."""
+    copy = folder / unit.name.replace("@.", "@app.")
+    copy.write_text(
+        re.sub(r"^ExecStart=\S+", f"ExecStart={shutil.which('true')}", unit.read_text(), flags=re.MULTILINE)
+    )
+    return copy
+
+
+@pytest.mark.needs("systemd-analyze")
+def test_systemd_accepts_every_unit_without_a_word(tmp_path: Path) -> None:
+    units = [_on_this_machine(unit, tmp_path) for unit in UNITS]
+
+    result = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, timeout=60)
+
+    assert len(units) == 3
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.needs("systemd-analyze")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_no_unit_is_more_exposed_than_promised(unit: Path, tmp_path: Path) -> None:
+    copy = _on_this_machine(unit, tmp_path)
+    command = ["systemd-analyze", "security", "--offline=true", f"--threshold={MOST_EXPOSED}", copy]
+
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    assert result.returncode == 0, result.stdout.splitlines()[-1]
+
+
+def test_stopping_agent_or_guard_leaves_the_application_running() -> None:
+    for unit in UNITS:
+        if "server" not in unit.name:
+            assert "\nKillMode=process\n" in unit.read_text()
+
+
+def test_an_application_gets_the_same_limits_from_the_agent_and_from_the_guard() -> None:
+    own = {"ExecStart", "ExecStartPre", "RestartSec", "TimeoutStopSec"}
+    agent, guard = (
+        {k: v for k, v in _section(ROOT / "packaging/systemd" / name, "Service").items() if k not in own}
+        for name in ("surefoot-agent.service", "surefoot-guard@.service")
+    )
+
+    assert agent == guard
+
+
+def test_every_unit_runs_as_a_user_that_the_package_makes() -> None:
+    made = re.findall(r"^u\s+(\S+)", (ROOT / "packaging/sysusers.d/surefoot.conf").read_text(), re.MULTILINE)
+
+    for unit in UNITS:
+        assert _section(unit, "Service")["User"] in made
+
+
+def test_the_guard_needs_nothing_of_the_agents_environment() -> None:
+    command = _section(ROOT / "packaging/systemd/surefoot-guard@.service", "Service")["ExecStart"]
+
+    assert command.startswith("/usr/bin/python3 -I /usr/lib/surefoot/guard.py ")
+
+
+def _section(unit: Path, name: str) -> configparser.SectionProxy:
+    parser = configparser.ConfigParser(strict=False, interpolation=None, delimiters=("=",))
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # systemd's keys keep their case
+    parser.read(unit)
+    return parser[name]
