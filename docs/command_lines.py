@@ -28,7 +28,8 @@ def help_text(program: str) -> str:
 def operator_page_parts() -> Iterator[str]:
     yield "# surefoot"
     for context in _walk(_context(operator_command)):
-        yield f"## {context.command_path}" if context.parent else ""
+        if context.parent:
+            yield f"## {context.command_path}"
         yield f"```\n{_click_help(context)}\n```"
 
 
@@ -43,7 +44,9 @@ def agent_page_parts() -> Iterator[str]:
 
 
 def _context(command: click.Command, parent: click.Context | None = None, name: str = "surefoot") -> click.Context:
-    return click.Context(command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH)
+    """A context as click makes it, at a fixed width; a command's own settings (its -h) hold, below it too."""
+    settings = {**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
+    return click.Context(command, info_name=name, parent=parent, **settings)
 
 
 def _walk(context: click.Context) -> Iterator[click.Context]:

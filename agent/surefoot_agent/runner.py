@@ -85,12 +85,13 @@ class Runner:
         self.link = link(self.post)
         self._outbox = Post(self._rules.device, self._journal, self.link, desk.seal, self._rules.telemetry_keep)
         self._attempt = Attempt(
-            desk, self._bench, self._timers, rand, self.post, self._flush, self._take_next, self._raise_floors
+            desk, self._bench, self._timers, rand, self.post, self._flush, self._went_idle, self._raise_floors
         )
         self._decision: Decision | None = None
         self._decided_raw = b""
         self._noticed: set[tuple[str, str]] = set()
         self._sighting: Sighting | None = None
+        self._hello_waits = False
 
     @property
     def record(self) -> Record:
@@ -201,6 +202,7 @@ class Runner:
                 self._hello(sighting)
             case Sampled(samples):
                 self._outbox.add(samples, self._clock.monotonic())
+                self._correct_hello(samples)
             case bytes() as response:
                 self.link.publish("response", response)
             case result:
@@ -257,6 +259,11 @@ class Runner:
         hands, trust = self._hands, self._trust
         self._bench.submit("decide", Lane.TRUST, lambda: Decided(trust.decide(raw), sight.settled(hands)))
 
+    def _went_idle(self) -> None:
+        """The attempt ended: whatever it left, the application of the current slot runs, and the next wish begins."""
+        self._settle()
+        self._take_next()
+
     def _take_next(self) -> None:
         decision, hands = self._decision, self._hands
         if decision is not None:
@@ -284,11 +291,22 @@ class Runner:
     def _hello(self, seen: Sighting) -> None:
         self._sighting = seen
         if self.link.publish("hello", self._desk.hello(self.record, seen)):
+            self._hello_waits = True
             self._timers.sooner("hello", ANSWER_S * (0.5 + self._rand()))
             self._outbox.connected(self._clock.monotonic())
 
+    def _correct_hello(self, samples: tuple[Sample, ...]) -> None:
+        """What runs is not what the last hello said (the application came up, or died): say it again."""
+        said = self._sighting.proof.digest if self._sighting and self._sighting.proof else None
+        runs = next((sample.digest for sample in samples if sample.digest is not None), None)
+        if self._sighting is not None and self.record.state is AttemptState.IDLE and runs != said:
+            self._timers.sooner("hello", 0.0)
+
     def _answered(self) -> None:
-        """The server heard the hello: the next one is the heartbeat."""
+        """The server heard the hello: the next one is the heartbeat, which no later answer puts off again."""
+        if not self._hello_waits:
+            return
+        self._hello_waits = False
         self._timers.set("hello", self._rules.heartbeat_interval_s * (0.9 + 0.2 * self._rand()))
 
     def _hinted(self, hint: TrustHint) -> None:

@@ -144,4 +144,6 @@ def _no_answer() -> UntrustedRelease:
 def _crash(code: int) -> SurefootError:
     if code == -signal.SIGKILL:  # the kernel took its memory back: no fault of the bundle
         return Unreachable("busy", "The verification was killed, probably because memory was short.")
+    if code in (-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP):  # a supervisor stops the whole group with the agent
+        return Unreachable("busy", "The verification was told to stop.")
     return UntrustedRelease("bundle_malformed", f"The verification could not cope with this bundle (exit code {code}).")

@@ -115,9 +115,9 @@ def run_up(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop | N
 def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, parts: ExitStack) -> None:
     api_socket = parts.enter_context(take_port("127.0.0.1", settings.api_port, "operators' API"))
     device_socket = parts.enter_context(take_port(settings.bind, settings.device_port, "devices' HTTPS"))
-    database = _open_database(settings, parts)
     keys = install_keys(settings.keys_dir, settings.data_dir)
     ca = load_ca(keys.online_dir)
+    database = _open_database(settings, parts)
     pki = prepare_pki(settings.data_dir / "pki", ca, [settings.public_host])
     online = OnlineRepository(keys.repo_dir, keys.online_dir)
     leases = LeaseTokens(load_or_make_key(settings.secrets_dir / "lease.key"), settings.lease_valid_s)

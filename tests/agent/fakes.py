@@ -1,4 +1,4 @@
-"""A device in one process: real slots, boot link, trial file and journal; simulated clock, application, health and server.
+"""A device in one process: real slots, link, trial file and journal; simulated clock, application, health and server.
 
 `World.trip` is called at every write; `World.cut_at` makes the n-th of them the last, as a power cut or a kill would.
 """

@@ -15,6 +15,8 @@ from surefoot_shared.errors import ConfigError, InstallFailed, SurefootError, Un
 from surefoot_shared.release import note_of, parse_manifest
 from tests.shared.trust.simulator import DEVICE, HW, DeviceSimulator, FleetSimulator
 
+pytestmark = pytest.mark.slow  # every test starts at least one process
+
 
 @pytest.fixture
 def fleet() -> FleetSimulator:
@@ -103,6 +105,7 @@ def test_a_commit_raises_the_floor_for_the_next_decision(folder: Path, fleet: Fl
         ("print('[' * 3_000_000)", "bundle_malformed"),
         ('print(\'{"decision": {"wishes": 3}, "v": 1}\')', "bundle_malformed"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "busy"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", "busy"),
     ],
 )
 def test_a_child_that_crashes_or_lies_is_an_error_and_harmless(

@@ -80,6 +80,7 @@ def test_the_answer_is_one_json_document(
     assert set(wire.parse(out.getvalue())) == {"decision", "error", "halt", "v"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "greed",
     [

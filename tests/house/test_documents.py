@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+from surefoot_server.releases.recipe import read_recipe
+from surefoot_server.rollouts import policy
 from tests.house.tree import ROOT, documents
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)(?:#[^)]*)?\)")
@@ -64,6 +67,35 @@ def test_the_code_that_a_decision_names_exists() -> None:
 
     assert named
     assert [(page, path) for page, path in named if not (ROOT / path).exists()] == []
+
+
+def test_every_policy_in_the_guide_is_one_that_the_server_takes() -> None:
+    policies = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/operators-guide.md").read_text(), re.DOTALL)
+
+    assert policies
+    for text in policies:
+        assert policy.parse(text).phases
+
+
+def test_every_recipe_in_the_guide_is_one_that_builds(tmp_path: Path) -> None:
+    recipes = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/operators-guide.md").read_text(), re.DOTALL)
+
+    assert recipes
+    for text in recipes:
+        (tmp_path / "release.toml").write_text(text)
+        assert read_recipe(tmp_path / "release.toml").checks
+
+
+def test_every_command_in_the_documents_exists_with_its_options() -> None:
+    said = "\n".join(page.read_text().replace("\\\n", " ") for page in documents() if page.name != "cli.md")
+    known = (ROOT / "docs/cli.md").read_text()
+    commands = re.findall(r"\bsurefoot (?!-)([a-z-]+(?: [a-z]+)?)(?=[ `])([^\n`|&;>#]*)", said)
+
+    assert len(commands) > 20
+    unknown = [c for c, _ in commands if f"surefoot {c}\n" not in known and f"surefoot {c.split()[0]}\n" not in known]
+    assert unknown == []
+    options = {o for _, rest in commands for o in re.findall(r"(?<=\s)--[a-z-]+", rest)}
+    assert {o for o in options if f"{o} " not in known and f"{o}\n" not in known} == set()
 
 
 def test_the_changelog_has_an_unreleased_part() -> None:

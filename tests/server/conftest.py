@@ -12,12 +12,14 @@ import pytest
 from surefoot_server.keys.init import init_keys
 from tests.server.rig import Rig, make_rig
 
+PASSPHRASE = b"passphrase of the tests"
+
 
 @pytest.fixture(scope="session")
 def fleet_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One keys folder for all tests: making the passphrase's key takes most of the time."""
     folder = tmp_path_factory.mktemp("fleet") / "keys"
-    init_keys(folder, b"passphrase of the tests", datetime.now(timezone.utc))
+    init_keys(folder, PASSPHRASE, datetime.now(timezone.utc))
     return folder
 
 

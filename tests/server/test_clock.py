@@ -91,3 +91,5 @@ def test_stopping_waits_for_the_job_at_hand(clock: Clock) -> None:
 
 def test_stopping_a_clock_that_never_started_is_harmless(clock: Clock) -> None:
     clock.stop()
+
+    assert clock.took_s() == {}

@@ -5,6 +5,7 @@ acknowledgement takes over 5 s is forgotten (devices send again). It says so at 
 this module mends:
 - it takes a connection without a client certificate, and any user name beside one: here the certificate's name is both;
 - it looks up, and so takes over, a session by the client id before it knows who is there: here the id is the name;
+- it leaves the old connection of a returning client open and deaf: here it is closed, without its will;
 - it publishes a last will to any topic: here a will outside the table is dropped;
 - at CONNECT it sends the retained messages of everybody's subscriptions: here those of the client's own;
 - it takes packets of any size: here beyond PACKET_LIMIT_BYTES the connection ends;
@@ -104,6 +105,14 @@ class FleetBroker(Broker):  # type: ignore[misc]
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
     ) -> None:
         await self._client_connected(listener_name, CappedReader(reader), amqtt.broker.StreamWriterAdapter(writer))
+
+    async def _delete_session(self, client_id: str) -> None:
+        old, handler = self._sessions.get(client_id, (None, None))
+        await super()._delete_session(client_id)
+        if old is not None and handler is not None:
+            old.will_flag = False  # the client is not gone, it came back: MQTT 3.1.1 §3.1.4
+            await handler.handle_connection_closed()
+            await self._stop_handler(handler)
 
     async def _publish_retained_messages_for_subscription(
         self, subscription: tuple[str, int], session: Session

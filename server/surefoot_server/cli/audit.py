@@ -7,13 +7,13 @@ import json
 import click
 
 from surefoot_server.cli import shown
-from surefoot_server.cli.terminal import Terminal, columns, json_option, pass_terminal
+from surefoot_server.cli.terminal import Terminal, Verbs, columns, json_option, pass_terminal
 from surefoot_shared import wire
 
 VERIFICATION_FAILED = 8
 
 
-@click.group()
+@click.group(cls=Verbs)
 def audit() -> None:
     """Read who did what.
 

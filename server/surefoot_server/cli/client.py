@@ -1,7 +1,7 @@
-"""The operator API over HTTP: every refusal becomes the error family that the server meant. The CLI's only import of httpx.
+"""The operator API over HTTP: every refusal becomes the error family that the server meant. The only import of httpx.
 
-Promises: no retry and no guess; a server that cannot be reached is Unreachable with its address. The token is sent to the
-given server only, never along a redirect or through a proxy from the environment, and never shown.
+Promises: no retry and no guess; a server that cannot be reached is Unreachable with its address. The token is sent to
+the given server only, never along a redirect or through a proxy from the environment, and never shown.
 """
 
 from __future__ import annotations

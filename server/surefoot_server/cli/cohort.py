@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from surefoot_server.cli import shown
-from surefoot_server.cli.terminal import Terminal, columns, count, json_option, pass_terminal
+from surefoot_server.cli.terminal import Terminal, Verbs, columns, count, json_option, pass_terminal
 from surefoot_shared import wire
 
 
-@click.group()
+@click.group(cls=Verbs)
 def cohort() -> None:
     """Save queries over devices; who belongs is asked anew each time.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from surefoot_server.cli import shown
-from surefoot_server.cli.terminal import Terminal, columns, facts, json_option, pass_terminal
+from surefoot_server.cli.terminal import Terminal, Verbs, columns, facts, json_option, pass_terminal
 from surefoot_shared import wire
 
 
-@click.group()
+@click.group(cls=Verbs)
 def device() -> None:
     """See devices, and why one is not updating.
 
@@ -38,7 +38,9 @@ def list_devices(terminal: Terminal, query: str) -> None:
         for part in found.components or (None,):
             runs = (part.release or part.digest or "nothing known")[:30] if part else "nothing known"
             wanted = part.wanted if part and part.wanted != part.release else ""
-            rows.append((found.id, found.hw, _presence(found), runs, wanted, part.state if part else "", found.attention))
+            rows.append(
+                (found.id, found.hw, _presence(found), runs, wanted, part.state if part else "", found.attention)
+            )
     terminal.data(answer, columns(("DEVICE", "HARDWARE", "IS", "RUNS", "WANTED", "STATE", "ATTENTION"), rows))
 
 

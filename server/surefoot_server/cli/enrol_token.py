@@ -6,12 +6,12 @@ import click
 
 from surefoot_server.cli import shown
 from surefoot_server.cli.params import DURATION, PAIR
-from surefoot_server.cli.terminal import Terminal, columns, count, json_option, pass_terminal
+from surefoot_server.cli.terminal import Terminal, Verbs, columns, count, json_option, pass_terminal
 from surefoot_shared import wire
 from surefoot_shared.wire import Json
 
 
-@click.group()
+@click.group(cls=Verbs)
 def enrol_token() -> None:
     """Let new devices join the fleet.
 
@@ -27,7 +27,7 @@ def enrol_token() -> None:
 @click.option("--device", help="Only this device id.")
 @click.option("--hw", help="Only this hardware.")
 @click.option("--tag", "tags", multiple=True, help="Tag that the device gets; may be repeated.")
-@click.option("--attribute", "attributes", type=PAIR, multiple=True, help="NAME=VALUE that the device gets; repeatable.")
+@click.option("--attribute", "attributes", type=PAIR, multiple=True, help="NAME=VALUE for the device; may be repeated.")
 @click.option("--replace", is_flag=True, help="A known device may come back with a new key (administrators only).")
 @click.option("--approve-later", is_flag=True, help="Devices wait for `surefoot device approve`.")
 @json_option
@@ -63,7 +63,9 @@ def create(
         made = api.post("/enrol-tokens", wish)
     token = wire.from_json(shown.NewToken, made)
     waits = "; each waits for `surefoot device approve`" if approve_later else ""
-    terminal.say(f"Good for {count(uses, 'device')} until {shown.when(token.expires_at)}{waits}. It is not shown again.")
+    terminal.say(
+        f"Good for {count(uses, 'device')} until {shown.when(token.expires_at)}{waits}. It is not shown again."
+    )
     terminal.data(made, token.token)
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from surefoot_server.cli.terminal import Terminal, columns, count, facts, json_option, pass_terminal, passphrase
+from surefoot_server.cli.terminal import Terminal, Verbs, columns, count, facts, json_option, pass_terminal, passphrase
 from surefoot_shared import wire
 
 DIR = click.Path(path_type=Path, file_okay=False)
 
 
-@click.group()
+@click.group(cls=Verbs)
 def keys() -> None:
     """Make and show a fleet's keys.
 
@@ -63,7 +63,13 @@ def show(terminal: Terminal, folder: Path) -> None:
 
     shown = show_keys(folder)
     rows = [
-        (r.repository, r.role, f"{r.threshold} of {len(r.keyids)}", r.version, f"{r.expires:%Y-%m-%d}" if r.expires else "")
+        (
+            r.repository,
+            r.role,
+            f"{r.threshold} of {len(r.keyids)}",
+            r.version,
+            f"{r.expires:%Y-%m-%d}" if r.expires else "",
+        )
         for r in shown.roles
     ]
     block = facts(

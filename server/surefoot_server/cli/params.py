@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
+if TYPE_CHECKING:  # generic for the type checker since click 8.4, a plain class at run time before
+    _Kind = click.ParamType[Any]
+else:
+    _Kind = click.ParamType
 
-class Duration(click.ParamType):
+
+class Duration(_Kind):
     """10s, 30m, 6h, 2d → seconds."""
 
     name = "duration"
@@ -21,7 +28,7 @@ class Duration(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
-class Pair(click.ParamType):
+class Pair(_Kind):
     """site=hanoi → ("site", "hanoi")."""
 
     name = "name=value"

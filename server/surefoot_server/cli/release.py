@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from surefoot_server.cli import shown
-from surefoot_server.cli.terminal import Terminal, columns, count, facts, json_option, pass_terminal, passphrase
+from surefoot_server.cli.terminal import Terminal, Verbs, columns, count, facts, json_option, pass_terminal, passphrase
 from surefoot_shared import wire
 from surefoot_shared.errors import Invalid
 
@@ -21,7 +21,7 @@ DIR = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.group()
+@click.group(cls=Verbs)
 def release() -> None:
     """Build, sign and publish releases.
 

@@ -1,11 +1,11 @@
-"""What the commands read of the API's answers: the fields that are shown, as frozen values; other fields are ignored."""
+"""What the commands read of the API's answers: the fields that are shown, as frozen values; others are ignored."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from surefoot_shared import wire
 from surefoot_shared.errors import Invalid
@@ -181,7 +181,8 @@ class AuditEntry:
     actor: str
     action: str
     object: str
-    detail: Mapping[str, object] = field(default_factory=dict)
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    """Plain JSON whose keys depend on the action."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What every command shares: where data and talk go, how to ask, and the options that are the same everywhere.
 
-Promises: data goes to stdout and nothing else does; talk, progress and questions go to stderr; `--json` prints what the API
-said, unchanged; nothing is asked where nobody can answer. Colour is left to the terminal and to NO_COLOR.
+Promises: data goes to stdout and nothing else does; talk, progress and questions go to stderr; `--json` prints what the
+API said, unchanged; nothing is asked where nobody can answer. Colour is left to the terminal and to NO_COLOR.
 """
 
 from __future__ import annotations
@@ -71,6 +71,18 @@ class Terminal:
             raise NotAllowed("not_signed_in", message, hint) from error
 
 
+class Verbs(click.Group):
+    """A group that lists its commands in the order in which they are used, each with its whole first sentence."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, found.get_short_help_str(limit=200)) for name, found in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
 pass_terminal = click.make_pass_decorator(Terminal, ensure=True)
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
@@ -82,9 +94,7 @@ def json_option(command: Command) -> Command:
         if value:
             context.ensure_object(Terminal).json = True
 
-    option = click.option(
-        "--json", is_flag=True, expose_value=False, callback=switch, help="Print the API's own JSON."
-    )
+    option = click.option("--json", is_flag=True, expose_value=False, callback=switch, help="Print the API's own JSON.")
     return option(command)
 
 

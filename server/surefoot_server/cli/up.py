@@ -25,7 +25,7 @@ DIR = click.Path(path_type=Path, file_okay=False)
 @click.option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")
 @json_option
 @pass_terminal
-def up(terminal: Terminal, config: Path | None, **given: object) -> None:
+def up(terminal: Terminal, /, config: Path | None, **given: object) -> None:
     """Run the whole server in one process: API, broker, gateway, engine.
 
     Settings come from drop-ins in /usr/lib, /etc and /run/surefoot/server.d, then from SUREFOOT_SERVER_<KEY>,

@@ -102,6 +102,8 @@ def _apply(session: Session, device: Device, event: Event, newest: bool, now: da
         return "unknown assignment"
     if row.device_id != device.id:
         return "assignment of another device"
+    if newest and event.state is not None:
+        _component(session, device.id, row.component, now).state = event.state.value
     if event.kind is EventKind.PROGRESS and newest and row.outcome_by != "device":
         _progress(row, event, now)
     if event.kind is EventKind.OUTCOME:

@@ -65,7 +65,7 @@ def read_recipe(path: Path) -> Recipe:
     try:
         return wire.from_json(Recipe, typing.cast(wire.Json, table))  # what is not JSON (a date) fails by its type
     except Invalid as error:
-        hint = "Correct the value; docs/releases.md shows a recipe."
+        hint = "Correct the value; `surefoot release build --help` shows an example."
         raise ConfigError("config_invalid", f"{path}: {error.message}", hint) from error
 
 

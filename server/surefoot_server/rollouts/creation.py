@@ -1,7 +1,7 @@
 """Make a rollout out of a plan: the order that was given, what it resolved to, and the rows that hold it.
 
-Promises: everyone in the cohort gets a row with a reason, members, satisfied and excluded ones alike; a rollout in which
-nobody is, or everybody is left out, is refused instead of succeeding with nothing.
+Promises: everyone in the cohort gets a row with a reason, members, satisfied and excluded ones alike; a rollout in
+which nobody is, or everybody is left out, is refused instead of succeeding with nothing.
 """
 
 from __future__ import annotations

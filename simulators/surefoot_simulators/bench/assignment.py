@@ -15,7 +15,7 @@ from surefoot_shared.errors import InstallFailed
 from surefoot_simulators.bench.figures import Figure
 from surefoot_simulators.bench.site import Attempt, running_site
 
-GOAL_S = 15.0
+GOAL_S = 10.0
 """An operator who watches a canary on one device should not have time to fetch coffee."""
 VERSIONS = (("1.1", 101), ("1.2", 102), ("1.3", 103))
 SOAK_S = 2.0

@@ -69,7 +69,7 @@ def as_table(figures: Sequence[Figure]) -> Table:
         table.add_column(column, justify="right" if justify == "right" else "left")
     table.add_column("peers in the same run")
     for figure in figures:
-        table.add_row(figure.name, _number(figure), _goal(figure), _word(figure), _peers(figure), end_section=True)
+        table.add_row(figure.name, _number(figure), _goal(figure), _word(figure), _peers(figure, "\n"), end_section=True)
     return table
 
 
@@ -95,5 +95,5 @@ def _word(figure: Figure) -> str:
     return "yes" if figure.reached else "NO"
 
 
-def _peers(figure: Figure) -> str:
-    return ", ".join(f"{p.name} {p.value:.2f}" for p in figure.peers) or "none"
+def _peers(figure: Figure, between: str = ", ") -> str:
+    return between.join(f"{p.name} {p.value:.2f}" for p in figure.peers) or "none"

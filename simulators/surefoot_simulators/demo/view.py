@@ -66,7 +66,9 @@ class LineView:
         """Nothing is held open."""
 
     def _line(self, text: str) -> None:
-        self._console.print(f"{time.monotonic() - self._began_s:6.1f} s  {text}", markup=False, highlight=False)
+        self._console.print(
+            f"{time.monotonic() - self._began_s:6.1f} s  {text}", markup=False, highlight=False, soft_wrap=True
+        )
 
 
 class LiveView:

@@ -1,0 +1,121 @@
+"""A rollout in words and as a tree, for a terminal; pure: a value in, lines out.
+
+Promises: the states are the words of the API, never a colour or a symbol alone; what to do next is a command to copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from surefoot_server.cli.shown import Phase, Plan, Rollout, span
+from surefoot_server.cli.terminal import columns, count, facts
+
+SYMBOLS = {"passed": "✔", "failed": "✖", "held": "⏸", "offering": "▶", "baking": "◷", "pending": "·"}
+NEXT = {
+    "running": ("pause", "halt"),
+    "paused": ("resume", "halt"),
+    "held": ("resume", "halt", "revert"),
+    "halted": ("resume", "revert", "cancel"),
+}
+"""What an operator most likely wants next; the API's list of acts decides whether it is possible."""
+ENDED_WELL = ("committed",)
+
+
+def tree(rollout: Rollout) -> list[str]:
+    """A block of facts, then the phases under their rollout."""
+    block = facts(
+        [
+            ("Rollout", f"{rollout.id}, by {rollout.created_by}"),
+            ("Release", f"{rollout.release} → {rollout.cohort}"),
+            ("State", rollout.state + (" (the release is on the halt list)" if rollout.halted else "")),
+            ("Reason", rollout.reason),
+            ("Devices", devices(rollout)),
+            ("Next", following(rollout)),
+        ]
+    )
+    last = len(rollout.phases) - 1
+    rows = [
+        ("└─" if i == last else "├─", f"{SYMBOLS.get(p.state, '?')} {p.name}", p.state, progress(p), note(p))
+        for i, p in enumerate(rollout.phases)
+    ]
+    return [*block.splitlines(), "", f"{rollout.id} {rollout.state}", *columns(("",) * 5, rows).splitlines()[1:]]
+
+
+def sentence(rollout: Rollout) -> str:
+    """The state in one line, for logs: it changes exactly when something worth a line happened."""
+    said = f"{rollout.id} {rollout.state}: {devices(rollout)}"
+    if rollout.ended or rollout.state in ("held", "halted", "paused"):
+        return f"{said}; {rollout.reason}"
+    if rollout.phase < len(rollout.phases):
+        phase = rollout.phases[rollout.phase]
+        return f"{said}; {phase.name} {phase.state}, {progress(phase)}"
+    return said
+
+
+def devices(rollout: Rollout) -> str:
+    others = {name: n for name, n in sorted(rollout.outcomes.items()) if name not in ENDED_WELL}
+    parts = [f"{rollout.committed} of {rollout.members} committed"]
+    parts += [f"{n} {name}" for name, n in others.items()]
+    parts += [f"{n} {name}" for name, n in (("at work", rollout.busy), ("waiting", rollout.waiting)) if n]
+    parts += [f"{rollout.taken_back} taken back"] if rollout.taken_back else []
+    aside = [f"{rollout.satisfied} already ran it"] if rollout.satisfied else []
+    aside += [f"{rollout.excluded} left out"] if rollout.excluded else []
+    return ", ".join(parts) + (f" ({', '.join(aside)})" if aside else "")
+
+
+def progress(phase: Phase) -> str:
+    done = phase.outcomes.get("committed", 0)
+    bad = [f"{n} {name}" for name, n in sorted(phase.outcomes.items()) if name not in ENDED_WELL]
+    asleep = [f"{phase.asleep} asleep"] if phase.asleep else []
+    return ", ".join([f"{done} of {phase.members} committed", *bad, *asleep])
+
+
+def note(phase: Phase) -> str:
+    if phase.state == "baking" and phase.bake_left_s is not None:
+        return f"bakes for {span(phase.bake_left_s)} more"
+    if phase.state == "pending":
+        return f"{phase.selector}, bakes {span(phase.bake_s)}"
+    return f"{phase.verdict}: {phase.reason}" if phase.verdict else phase.reason
+
+
+def following(rollout: Rollout) -> str:
+    """Commands that make sense now, to be copied."""
+    wanted: Sequence[str] = NEXT.get(rollout.state, ())
+    if rollout.ended and rollout.committed > rollout.taken_back:
+        wanted = ("revert",)
+    return "   |   ".join(f"surefoot rollout {act} {rollout.id}" for act in wanted if act in rollout.acts)
+
+
+def plan_text(plan: Plan) -> str:
+    """Who, in which order, what stops it, and who is left out and why."""
+    rows = [
+        (p.name, p.selector, len(p.members), _hardware(p.members), span(p.bake_s), _trips(p.trips) if p.members else "")
+        for p in plan.phases
+    ]
+    back = "go back" if plan.on_fail_committed_devices == "revert" else "keep it"
+    halt = "it is halted everywhere, " if plan.on_fail_halt else ""
+    block = facts(
+        [
+            ("Release", f"{plan.release} → {plan.cohort}"),
+            ("Devices", f"{plan.total}, at most {plan.max_concurrent} at a time"),
+            ("Takes", f"{span(plan.at_least_s)} of baking, and what the devices need"),
+            ("If it fails", f"{halt}devices that committed {back}"),
+            ("Already there", count(len(plan.satisfied), "device") if plan.satisfied else ""),
+        ]
+    )
+    table = columns(("PHASE", "WHO", "DEVICES", "HARDWARE", "BAKES", "FAILS AT"), rows)
+    out = columns(("LEFT OUT", "HARDWARE", "WHY"), [(e.device, e.hw, e.reason) for e in plan.excluded])
+    return "\n\n".join([block, table, *([out] if plan.excluded else [])])
+
+
+def _hardware(members: Sequence[object]) -> str:
+    found: dict[str, int] = {}
+    for member in members:
+        hw = str(getattr(member, "hw", ""))
+        found[hw] = found.get(hw, 0) + 1
+    return ", ".join(f"{n} {hw}" for hw, n in sorted(found.items())) or "nobody: passed at once"
+
+
+def _trips(trips: object) -> str:
+    assert isinstance(trips, dict)
+    return ", ".join(f"{n} {metric}" for metric, n in trips.items() if n is not None) or "no count"

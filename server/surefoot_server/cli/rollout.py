@@ -1,0 +1,270 @@
+"""`surefoot rollout`: plan, start, watch and stop rollouts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from surefoot_server.cli import picture, shown
+from surefoot_server.cli.params import DURATION
+from surefoot_server.cli.terminal import Terminal, Verbs, columns, count, json_option, pass_terminal, yes_option
+from surefoot_shared import wire
+from surefoot_shared.errors import ConfigError
+from surefoot_shared.wire import Json
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+reason_option = click.option("--reason", default="", help="Goes into the audit trail.")
+
+
+@click.group(cls=Verbs)
+def rollout() -> None:
+    """Plan, start, watch and stop rollouts.
+
+    \b
+    Example:
+      surefoot rollout plan --release app/1.1 --cohort all --policy canary.yaml
+      surefoot rollout start --release app/1.1 --cohort all --policy canary.yaml
+      surefoot rollout status r1 -w
+    """
+
+
+def order_options(command: Command) -> Command:
+    """What plan and start both take."""
+    for option in (
+        click.option("--policy", type=click.Path(path_type=Path, dir_okay=False), help="YAML file; see docs."),
+        click.option("--cohort", help="Saved cohort or expression; wins over the policy's."),
+        click.option("--release", help="COMPONENT/VERSION; wins over the policy's."),
+    ):
+        command = option(command)
+    return command
+
+
+@rollout.command()
+@order_options
+@json_option
+@pass_terminal
+def plan(terminal: Terminal, release: str | None, cohort: str | None, policy: Path | None) -> None:
+    """Show who would get the release when, what stops it, who is left out and why; changes nothing.
+
+    \b
+    Example:
+      surefoot rollout plan --release app/1.1 --cohort "country == 'VN'" --policy canary.yaml
+    """
+    with terminal.api() as api:
+        answer = api.post("/rollouts/plan", _order(release, cohort, policy))
+    terminal.data(answer, picture.plan_text(wire.from_json(shown.Plan, answer)))
+
+
+@rollout.command()
+@order_options
+@click.option("--lift-halt", is_flag=True, help="The release is on the halt list and was not to blame: lift it.")
+@yes_option
+@json_option
+@pass_terminal
+def start(
+    terminal: Terminal, release: str | None, cohort: str | None, policy: Path | None, lift_halt: bool, yes: bool
+) -> None:
+    """Show the plan, ask, and start exactly that.
+
+    \b
+    Example:
+      surefoot rollout start --release app/1.1 --cohort all --policy canary.yaml
+    """
+    order = _order(release, cohort, policy)
+    with terminal.api() as api:
+        planned = wire.from_json(shown.Plan, api.post("/rollouts/plan", order))
+        terminal.say(picture.plan_text(planned))
+        terminal.confirm(f"Start it on {count(planned.total, 'device')}?", yes)
+        answer = api.post("/rollouts", {**order, "salt": planned.salt, "lift_halt": lift_halt})
+    made = wire.from_json(shown.Rollout, answer)
+    terminal.data(answer, made.id)
+    terminal.say(f"Rollout {made.id} is {made.state}. Watch it: surefoot rollout status {made.id} -w")
+
+
+@rollout.command()
+@click.argument("rollout_id", metavar="ROLLOUT")
+@click.option("-w", "--watch", "wait", is_flag=True, help="Wait for the end; the exit code is the answer.")
+@click.option("--timeout", type=DURATION, help="Stop waiting after this long and exit with 7.")
+@json_option
+@pass_terminal
+def status(terminal: Terminal, rollout_id: str, wait: bool, timeout: float | None) -> int:
+    """Show a rollout with its phases, or watch it until it ends.
+
+    With -w it waits through paused and held, saying so; exit codes: 0 succeeded, 6 failed, halted or cancelled,
+    7 at --timeout.
+
+    \b
+    Example:
+      surefoot rollout status r1 -w --timeout 2h
+    """
+    from surefoot_server.cli import watch
+
+    with terminal.api() as api:
+        last: list[Json] = [api.get(f"/rollouts/{rollout_id}")]  # a wrong id is told at once, not waited for
+
+        def fetch() -> shown.Rollout:
+            last[0] = api.get(f"/rollouts/{rollout_id}")
+            return wire.from_json(shown.Rollout, last[0])
+
+        code = watch.watch(fetch, watch.screen(), timeout) if wait else 0
+    found = wire.from_json(shown.Rollout, last[0])
+    terminal.data(last[0], picture.sentence(found) if wait else "\n".join(picture.tree(found)))
+    return code
+
+
+@rollout.command("list")
+@click.option("--limit", default=20, show_default=True, help="How many, the newest first.")
+@json_option
+@pass_terminal
+def list_rollouts(terminal: Terminal, limit: int) -> None:
+    """List rollouts, the newest first.
+
+    \b
+    Example:
+      surefoot rollout list
+    """
+    with terminal.api() as api:
+        answer = api.get("/rollouts", limit=limit)
+    rows = [
+        (r.id, r.release, r.cohort, r.state, f"{r.committed} of {r.members}", shown.when(r.created_at), r.reason)
+        for r in shown.many(shown.Rollout, answer)
+    ]
+    terminal.data(answer, columns(("ID", "RELEASE", "COHORT", "STATE", "COMMITTED", "CREATED", "REASON"), rows))
+
+
+@rollout.command()
+@click.argument("rollout_id", metavar="ROLLOUT")
+@reason_option
+@json_option
+@pass_terminal
+def pause(terminal: Terminal, rollout_id: str, reason: str) -> None:
+    """Offer nothing new; devices that are at it go on, and a failed verdict still counts.
+
+    \b
+    Example:
+      surefoot rollout pause r1 --reason "power work in Hanoi"
+    """
+    _act(terminal, rollout_id, "pause", {"reason": reason})
+
+
+@rollout.command()
+@click.argument("rollout_id", metavar="ROLLOUT")
+@reason_option
+@json_option
+@pass_terminal
+def resume(terminal: Terminal, rollout_id: str, reason: str) -> None:
+    """Go on after a pause, a hold or a halt, acknowledging the failures seen so far.
+
+    After a halt the release leaves the halt list, and what the halt withdrew is offered again.
+
+    \b
+    Example:
+      surefoot rollout resume r1 --reason "the two failures were a broken switch"
+    """
+    _act(terminal, rollout_id, "resume", {"reason": reason})
+
+
+@rollout.command()
+@click.argument("rollout_id", metavar="ROLLOUT")
+@click.option(
+    "--committed",
+    type=click.Choice(["keep", "revert"]),
+    default="keep",
+    show_default=True,
+    help="Devices that have it keep it, or go back.",
+)
+@reason_option
+@yes_option
+@json_option
+@pass_terminal
+def halt(terminal: Terminal, rollout_id: str, committed: str, reason: str, yes: bool) -> None:
+    """Stop every device that has not switched; the release goes on the fleet's halt list.
+
+    \b
+    Example:
+      surefoot rollout halt r1 --committed revert --reason "counts are wrong"
+    """
+    _ask_then_act(terminal, rollout_id, "halt", {"reason": reason, "committed": committed}, yes, _halting(committed))
+
+
+@rollout.command()
+@click.argument("rollout_id", metavar="ROLLOUT")
+@reason_option
+@yes_option
+@json_option
+@pass_terminal
+def revert(terminal: Terminal, rollout_id: str, reason: str, yes: bool) -> None:
+    """Take the release back from every device that this rollout gave it to.
+
+    \b
+    Example:
+      surefoot rollout revert r1 --reason "counts are wrong"
+    """
+    _ask_then_act(terminal, rollout_id, "revert", {"reason": reason}, yes, _taking_back)
+
+
+@rollout.command()
+@click.argument("rollout_id", metavar="ROLLOUT")
+@reason_option
+@yes_option
+@json_option
+@pass_terminal
+def cancel(terminal: Terminal, rollout_id: str, reason: str, yes: bool) -> None:
+    """Stop for good; devices that have the release keep it, and it stays allowed elsewhere.
+
+    \b
+    Example:
+      surefoot rollout cancel r1
+    """
+    _ask_then_act(terminal, rollout_id, "cancel", {"reason": reason}, yes, _stopping)
+
+
+Question = Callable[[shown.Rollout], str]
+
+
+def _halting(committed: str) -> Question:
+    def ask(found: shown.Rollout) -> str:
+        back = f" and take it back from {count(found.committed, 'device')}" if committed == "revert" else ""
+        return f"Halt {found.release} for {_unfinished(found)}{back}?"
+
+    return ask
+
+
+def _taking_back(found: shown.Rollout) -> str:
+    return f"Take {found.release} back from {count(found.committed - found.taken_back, 'device')}?"
+
+
+def _stopping(found: shown.Rollout) -> str:
+    return f"Cancel {found.release} for {_unfinished(found)}?"
+
+
+def _unfinished(found: shown.Rollout) -> str:
+    return count(found.waiting + found.busy, "device") + " that do not have it yet"
+
+
+def _ask_then_act(
+    terminal: Terminal, rollout_id: str, act: str, body: dict[str, Json], yes: bool, question: Question
+) -> None:
+    with terminal.api() as api:
+        found = wire.from_json(shown.Rollout, api.get(f"/rollouts/{rollout_id}"))
+    terminal.confirm(question(found), yes)
+    _act(terminal, rollout_id, act, body)
+
+
+def _act(terminal: Terminal, rollout_id: str, act: str, body: dict[str, Json]) -> None:
+    with terminal.api() as api:
+        answer = api.post(f"/rollouts/{rollout_id}/{act}", body)
+    terminal.data(answer, picture.sentence(wire.from_json(shown.Rollout, answer)))
+
+
+def _order(release: str | None, cohort: str | None, policy: Path | None) -> dict[str, Json]:
+    try:
+        text = policy.read_text(encoding="utf-8") if policy else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            "config_unreadable", f"The policy {policy} cannot be read: {error}.", "Name a YAML file."
+        ) from error
+    return {"release": release, "cohort": cohort, "policy": text}

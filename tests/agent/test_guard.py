@@ -1,0 +1,388 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from surefoot_agent import guard
+from tests.agent.apps import SLEEPER, gone, until
+
+SLOW = pytest.mark.slow
+
+
+@pytest.fixture
+def component(tmp_path: Path) -> Iterator[Path]:
+    """A component folder with a sleeping application in both slots; whatever runs there is ended afterwards."""
+    for slot in ("A", "B"):
+        tree = tmp_path / "slots" / slot
+        tree.mkdir(parents=True)
+        (tree / "run").write_bytes(SLEEPER)
+        (tree / "run").chmod(0o755)
+    guard.point_current(tmp_path, "A")
+    guard.set_slot_state(tmp_path, "A", "good")
+    yield tmp_path
+    guard.stop_application(tmp_path, 1.0)
+
+
+def spec(component: Path, slot: str) -> guard.AppSpec:
+    tree = component / "slots" / slot
+    env = {"PATH": os.environ["PATH"], "SUREFOOT_RELEASE": f"in {slot}", "SUREFOOT_SLOT": slot}
+    return guard.AppSpec(slot, (str(tree / "run"),), str(tree), env, str(component / "app.log"))
+
+
+def arm(component: Path, **changes: object) -> None:
+    """Store a trial of slot B as the agent does, flipped and with its application running from B."""
+    way_back = spec(component, "A")
+    trial = {
+        "v": 1,
+        "assignment": "a-1",
+        "attempt": 1,
+        "component": "app",
+        "slot": "B",
+        "previous": "A",
+        "armed_boot_id": guard.boot_id(),
+        "starts": 1,
+        "max_starts": 3,
+        "budget_s": 60.0,
+        "deadline_monotonic": time.monotonic() - 1.0,
+        "deadline_boot_id": guard.boot_id(),
+        "verdict": None,
+        "reason": None,
+        "finished": False,
+        "lock_wait_s": 1.0,
+        "fallback": {**vars(way_back), "argv": list(way_back.argv)},
+    }
+    guard.save_record(component, "trial", {**trial, **changes})
+    guard.point_current(component, "B")
+    guard.spawn_application(component, spec(component, "B"))
+
+
+def trial_of(component: Path) -> dict[str, object]:
+    found = guard.load_record(component, "trial")
+    assert found is not None
+    return found
+
+
+def run_guard(component: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", str(Path(guard.__file__)), "--component-dir", str(component), *more]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env={}, cwd="/")
+
+
+def running_slot(component: Path) -> str | None:
+    process = guard.load_application(component)
+    return process.slot if process and guard.process_alive(process) else None
+
+
+# --- records ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_record_is_read_back_and_the_newest_generation_wins(tmp_path: Path) -> None:
+    for number in range(5):
+        guard.save_record(tmp_path, "trial", {"number": number})
+
+    assert guard.load_record(tmp_path, "trial") == {"number": 4}
+    assert {p.name for p in tmp_path.iterdir()} == {"trial.0", "trial.1"}
+
+
+def test_every_torn_write_of_a_record_leaves_the_record_before(tmp_path: Path) -> None:
+    guard.save_record(tmp_path, "trial", {"number": 1})
+    guard.save_record(tmp_path, "trial", {"number": 2})
+    frame = guard.encode_frame(3, {"number": 3})
+
+    for length in range(len(frame)):
+        (tmp_path / "trial.0").write_bytes(frame[:length])
+        assert guard.load_record(tmp_path, "trial") == {"number": 2}, length
+
+
+def test_a_flipped_bit_anywhere_makes_a_generation_void(tmp_path: Path) -> None:
+    frame = guard.encode_frame(1, {"verdict": None})
+
+    for position in range(len(frame)):
+        spoiled = bytearray(frame)
+        spoiled[position] ^= 1
+        assert guard.decode_frame(bytes(spoiled)) is None, position
+
+
+def test_nothing_whole_is_no_record(tmp_path: Path) -> None:
+    (tmp_path / "trial.0").write_bytes(b"")
+    (tmp_path / "trial.1").write_bytes(b"SFR1")
+
+    assert guard.load_record(tmp_path, "trial") is None
+
+
+# --- lock -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_lock_is_one_hold_for_nested_use_and_excludes_other_threads(tmp_path: Path) -> None:
+    refused: list[bool] = []
+
+    def other() -> None:
+        try:
+            with guard.trial_lock(tmp_path, 0.05):
+                refused.append(False)
+        except guard.Locked:
+            refused.append(True)
+
+    with guard.trial_lock(tmp_path):
+        with guard.trial_lock(tmp_path):
+            pass
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+
+    assert refused == [True]
+    other()
+    assert refused == [True, False]
+
+
+# --- link and states --------------------------------------------------------------------------------------------------
+
+
+def test_a_link_that_points_elsewhere_shows_no_slot(tmp_path: Path) -> None:
+    assert guard.current_slot(tmp_path) is None
+    os.symlink("/etc", tmp_path / "current")
+    assert guard.current_slot(tmp_path) is None
+
+
+def test_a_link_half_made_by_a_power_cut_does_not_hinder_the_next_flip(tmp_path: Path) -> None:
+    guard.point_current(tmp_path, "A")
+    os.symlink("slots/B", tmp_path / "current.tmp")
+
+    guard.point_current(tmp_path, "B")
+
+    assert guard.current_slot(tmp_path) == "B"
+
+
+def test_slots_without_a_word_about_them_are_empty(tmp_path: Path) -> None:
+    guard.set_slot_state(tmp_path, "B", "bad")
+
+    assert guard.slot_states(tmp_path) == {"A": "empty", "B": "bad"}
+
+
+# --- processes --------------------------------------------------------------------------------------------------------
+
+
+def test_a_process_with_the_recorded_pid_but_another_start_time_is_not_ours(component: Path) -> None:
+    record = guard.spawn_application(component, spec(component, "A"))
+    other = guard.AppRecord(**{**vars(record), "start_ticks": record.start_ticks - 1})
+
+    assert guard.process_alive(record)
+    assert not guard.process_alive(other)
+    guard.stop_process(other, 1.0)
+    assert guard.process_alive(record)
+
+
+def test_a_dead_child_counts_as_dead_though_nobody_waited_for_it(component: Path) -> None:
+    record = guard.spawn_application(component, spec(component, "A"))
+    os.kill(record.pid, signal.SIGKILL)
+
+    until(lambda: not guard.process_alive(record), "the end of the application")
+
+
+def test_a_stopped_application_still_obeys_the_order_to_stop(component: Path) -> None:
+    record = guard.spawn_application(component, spec(component, "A"))
+    os.kill(record.pid, signal.SIGSTOP)
+
+    guard.stop_process(record, 5.0)
+
+    assert gone(record.pid)
+
+
+def test_an_orphan_whose_record_was_never_written_is_found_and_stopped(component: Path) -> None:
+    record = guard.spawn_application(component, spec(component, "A"))
+    (component / "app.json").unlink()
+    assert guard.application_pids(component) == [record.pid]
+
+    guard.stop_application(component, 1.0)
+
+    until(lambda: gone(record.pid), "the orphan's end")
+
+
+def test_a_process_record_that_cannot_be_read_is_none(component: Path) -> None:
+    (component / "app.json").write_text(json.dumps({"pid": 1}))
+
+    assert guard.load_application(component) is None
+
+
+# --- what it decides --------------------------------------------------------------------------------------------------
+
+OPEN = {"verdict": None, "starts": 1, "max_starts": 3, "deadline_monotonic": 100.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "acts"),
+    [
+        ({}, False),
+        ({"deadline_monotonic": 49.0}, True),
+        ({"starts": 4}, True),
+        ({"verdict": "healthy", "deadline_monotonic": 49.0}, False),
+        ({"verdict": "unhealthy"}, False),
+        ({"verdict": "unhealthy", "deadline_monotonic": 49.0}, True),
+        ({"verdict": "unhealthy", "deadline_monotonic": 49.0, "finished": True}, False),
+        ({"verdict": "guard"}, True),
+        ({"verdict": "guard", "finished": True}, False),
+    ],
+)
+def test_it_acts_on_a_budget_gone_without_verdict_and_on_a_way_back_not_finished(
+    changes: dict[str, object], acts: bool
+) -> None:
+    assert guard.must_act({**OPEN, **changes}, 50.0) is acts
+
+
+def test_it_leaves_a_device_without_a_trial_alone(component: Path) -> None:
+    assert not guard.look(component)
+    assert guard.current_slot(component) == "A"
+
+
+def test_the_old_release_is_back_and_runs_when_the_budget_is_gone(component: Path) -> None:
+    arm(component)
+
+    assert guard.look(component)
+
+    assert guard.current_slot(component) == "A"
+    assert guard.slot_states(component)["B"] == "bad"
+    assert running_slot(component) == "A"
+    trial = trial_of(component)
+    assert (trial["verdict"], trial["reason"], trial["finished"]) == ("guard", "no_verdict", True)
+
+
+def test_a_commit_that_came_while_it_waited_for_the_lock_is_not_undone(component: Path) -> None:
+    arm(component)
+    waiting, result = threading.Event(), []
+
+    def look() -> None:
+        waiting.set()
+        result.append(guard.look(component))
+
+    with guard.trial_lock(component):
+        thread = threading.Thread(target=look)
+        thread.start()
+        waiting.wait()
+        guard.save_record(component, "trial", {**trial_of(component), "verdict": "healthy"})
+    thread.join()
+
+    assert result == [False]
+    assert guard.current_slot(component) == "B"
+    assert running_slot(component) == "B"
+
+
+@pytest.mark.parametrize("step", ["verdict", "link", "state", "stopped"])
+def test_a_way_back_that_was_interrupted_is_walked_to_its_end(component: Path, step: str) -> None:
+    arm(component, verdict="guard", reason="no_verdict", deadline_monotonic=time.monotonic() + 1000)
+    if step in ("link", "state", "stopped"):
+        guard.point_current(component, "A")
+    if step in ("state", "stopped"):
+        guard.set_slot_state(component, "B", "bad")
+    if step == "stopped":
+        guard.stop_application(component, 1.0)
+
+    assert guard.look(component)
+
+    assert (guard.current_slot(component), running_slot(component)) == ("A", "A")
+    assert not guard.look(component)
+
+
+def test_a_restart_of_the_machine_within_a_trial_gives_a_new_budget_and_counts(component: Path) -> None:
+    arm(component, deadline_boot_id="another boot")
+
+    assert not guard.look(component)
+
+    trial = trial_of(component)
+    assert trial["starts"] == 2
+    assert trial["deadline_boot_id"] == guard.boot_id()
+    assert float(str(trial["deadline_monotonic"])) > time.monotonic() + 50
+    assert guard.current_slot(component) == "B"
+
+
+def test_one_restart_too_many_brings_the_old_release_back(component: Path) -> None:
+    arm(component, deadline_boot_id="another boot", starts=3)
+
+    assert guard.look(component)
+
+    assert trial_of(component)["reason"] == "too_many_tries"
+    assert running_slot(component) == "A"
+
+
+def test_a_torn_newest_generation_makes_it_act_on_the_one_before(component: Path) -> None:
+    arm(component)
+    frame = guard.encode_frame(99, {**trial_of(component), "verdict": "healthy"})
+    (component / "trial.1").write_bytes(frame[: len(frame) // 2])
+
+    assert guard.look(component)
+
+    assert running_slot(component) == "A"
+
+
+# --- as a process -----------------------------------------------------------------------------------------------------
+
+
+@SLOW
+def test_it_runs_isolated_from_everything_installed_and_brings_the_old_release_back(component: Path) -> None:
+    arm(component)
+
+    finished = run_guard(component, "--once")
+
+    assert finished.returncode == 0, finished.stderr
+    assert (guard.current_slot(component), running_slot(component)) == ("A", "A")
+
+
+@SLOW
+def test_it_imports_nothing_but_the_standard_library(tmp_path: Path) -> None:
+    code = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='guard'); print(*sorted(sys.modules))"
+    command = [sys.executable, "-I", "-S", "-c", code, str(Path(guard.__file__))]
+
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+    assert {name.partition(".")[0] for name in loaded} <= {*sys.stdlib_module_names, "guard", "__main__"}
+
+
+@SLOW
+def test_a_second_guard_of_one_component_leaves(component: Path) -> None:
+    command = [sys.executable, "-I", str(Path(guard.__file__)), "--component-dir", str(component), "--poll-s", "0.05"]
+    first = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: run_guard(component, "--once").returncode == 5, "the first guard to hold its lock")
+    finally:
+        first.kill()
+        first.wait()
+
+
+@SLOW
+def test_a_holder_that_froze_inside_the_lock_is_ended_and_its_trial_with_it(component: Path) -> None:
+    arm(component)
+    code = (
+        "import os, pathlib, signal, sys; from surefoot_agent import guard\n"
+        "with guard.trial_lock(pathlib.Path(sys.argv[1])): print('in', flush=True); os.kill(os.getpid(), 19)"
+    )
+    frozen = subprocess.Popen([sys.executable, "-c", code, str(component)], stdout=subprocess.PIPE)
+    assert frozen.stdout is not None
+    frozen.stdout.readline()
+
+    finished = run_guard(component, "--once")
+
+    assert finished.returncode == 0, finished.stderr
+    assert "lock_holder_ended" in finished.stderr
+    assert frozen.wait(timeout=10) == -signal.SIGKILL
+    assert (guard.current_slot(component), running_slot(component)) == ("A", "A")
+
+
+@SLOW
+def test_it_outlives_the_agent_and_waits_for_the_end_of_the_budget(component: Path) -> None:
+    arm(component, deadline_monotonic=time.monotonic() + 1.0)
+    command = [sys.executable, "-I", str(Path(guard.__file__)), "--component-dir", str(component), "--poll-s", "0.05"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: trial_of(component).get("finished"), "the guard's way back")
+    finally:
+        process.kill()
+        process.wait()
+
+    assert running_slot(component) == "A"

@@ -1,0 +1,145 @@
+"""The device's command line: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from surefoot_agent.__main__ import CONFLICT, FAILED, NOT_ALLOWED, NOT_FOUND, UNTRUSTED, USAGE, exit_code, main, parser
+from surefoot_agent.node import only_one
+from surefoot_agent.orders import OrderServer, Verb
+from surefoot_shared.errors import (
+    ConfigError,
+    Conflict,
+    InstallFailed,
+    NotAllowed,
+    NotFound,
+    SurefootError,
+    Unreachable,
+    UntrustedRelease,
+)
+
+VERBS = ("enrol", "run", "status", "check", "commit", "revert", "lock", "unlock")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "agent.toml"
+    file.write_text(f'state_dir = "{tmp_path / "state"}"\n')
+    return file
+
+
+def test_status_of_a_new_node_says_that_nothing_runs(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["status", "--json", "--config", str(config)])
+
+    shown = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert (shown["state"], shown["running_slot"], shown["committed"]) == ("idle", None, None)
+
+
+def test_check_of_a_node_that_is_not_enrolled_fails_and_says_what_to_do(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["check", "--config", str(config)])
+
+    assert code == FAILED
+    assert "Run `surefoot-agent enrol`" in capsys.readouterr().out
+
+
+def test_check_answers_in_json(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["check", "--json", "--config", str(config)])
+
+    findings = json.loads(capsys.readouterr().out)
+    assert {"identity", "slots", "guard"} <= {finding["name"] for finding in findings}
+
+
+def test_an_unknown_key_is_named_with_its_file(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text('soak_forever = "yes"\n')
+
+    code = main(["run", "--config", str(config)])
+
+    assert code == USAGE
+    said = capsys.readouterr().err
+    assert "soak_forever" in said
+    assert str(config) in said
+
+
+def test_running_before_enrolment_says_so(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["run", "--config", str(config)])
+
+    assert code == USAGE
+    assert "[not_enrolled]" in capsys.readouterr().err
+
+
+def test_a_second_agent_on_the_same_state_is_refused(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with only_one(tmp_path / "state"):
+        code = main(["run", "--config", str(config)])
+
+    assert code == CONFLICT
+    assert "[already_running]" in capsys.readouterr().err
+
+
+def test_a_missing_token_file_is_named(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["enrol", "--server", "https://localhost:1", "--bootstrap", str(tmp_path), "--token-file", "/no/token"]
+
+    code = main([*words, "--device", "cam-1", "--hw", "rpi5", "--config", str(config)])
+
+    assert code == USAGE
+    assert "/no/token" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["commit", "revert", "lock", "unlock"])
+def test_an_order_reaches_the_running_agent(
+    config: Path, tmp_path: Path, verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken: list[Verb] = []
+    (tmp_path / "state").mkdir()
+
+    server = OrderServer(tmp_path / "state" / "agent.sock", lambda order: (taken.append(order.verb), order.accept())[1])
+    server.start()
+    try:
+        code = main([verb, "--config", str(config)])
+    finally:
+        server.stop()
+
+    assert (code, taken) == (0, [Verb(verb)])
+    assert "ordered" in capsys.readouterr().out
+
+
+def test_an_order_without_a_running_agent_fails_and_says_how_to_start_it(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["commit", "--config", str(config)])
+
+    assert code == FAILED
+    assert "surefoot-agent run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigError("config_invalid", "x"), USAGE),
+        (ConfigError("already_running", "x"), CONFLICT),
+        (NotFound("not_found", "x"), NOT_FOUND),
+        (NotAllowed("not_allowed", "x"), NOT_ALLOWED),
+        (Conflict("conflict", "x"), CONFLICT),
+        (UntrustedRelease("metadata_untrusted", "x"), UNTRUSTED),
+        (InstallFailed("no_space", "x"), FAILED),
+        (Unreachable("unreachable", "x"), FAILED),
+    ],
+)
+def test_each_family_of_errors_has_its_exit_code(error: SurefootError, code: int) -> None:
+    assert exit_code(error) == code
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_command_shows_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        parser().parse_args([verb, "--help"])
+
+    assert done.value.code == 0
+    assert f"surefoot-agent {verb}" in capsys.readouterr().out.split("Example:")[1].replace("\n", " ")

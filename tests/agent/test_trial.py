@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from surefoot_agent import guard
+from surefoot_agent.trial import Fallback, Trial, TrialFile, Verdict, guard_command
+
+TRIAL = Trial(
+    assignment="a-1",
+    attempt=1,
+    component="app",
+    slot="B",
+    previous="A",
+    armed_boot_id="boot-1",
+    budget_s=60.0,
+    deadline_monotonic=100.0,
+    deadline_boot_id="boot-1",
+    max_starts=3,
+    fallback=Fallback("A", ("/a/run",), "/a", {"PATH": "/bin"}, "/log"),
+)
+
+
+@pytest.fixture
+def trials(tmp_path: Path) -> TrialFile:
+    return TrialFile(tmp_path)
+
+
+def test_what_is_armed_is_read_back_whole(trials: TrialFile) -> None:
+    trials.arm(TRIAL)
+
+    assert trials.read() == TRIAL
+    assert trials.of("a-1", 1) == TRIAL
+    assert trials.of("a-1", 2) is None
+
+
+def test_arming_the_same_attempt_again_extends_nothing(trials: TrialFile) -> None:
+    trials.arm(TRIAL)
+
+    assert trials.arm(replace(TRIAL, deadline_monotonic=500.0)) == TRIAL
+
+
+def test_arming_again_after_a_restart_of_the_machine_counts_as_one_start_more(trials: TrialFile) -> None:
+    trials.arm(TRIAL)
+
+    armed = trials.arm(replace(TRIAL, deadline_boot_id="boot-2", deadline_monotonic=5.0))
+
+    assert (armed.starts, armed.deadline_monotonic) == (2, 5.0)
+
+
+def test_another_attempt_replaces_a_trial_that_has_ended(trials: TrialFile) -> None:
+    trials.arm(TRIAL)
+    trials.decide("a-1", 1, Verdict.UNHEALTHY, "health_failed")
+
+    assert trials.arm(replace(TRIAL, attempt=2)).verdict is None
+
+
+@pytest.mark.parametrize("first", list(Verdict))
+@pytest.mark.parametrize("second", list(Verdict))
+def test_the_first_verdict_stands(trials: TrialFile, first: Verdict, second: Verdict) -> None:
+    trials.arm(TRIAL)
+    trials.decide("a-1", 1, first, "one")
+
+    decided = trials.decide("a-1", 1, second, "two")
+
+    assert decided is not None
+    assert (decided.verdict, decided.reason) == (first, "one")
+
+
+def test_a_verdict_on_a_trial_that_is_not_ours_is_not_written(trials: TrialFile) -> None:
+    trials.arm(TRIAL)
+
+    assert trials.decide("a-2", 1, Verdict.HEALTHY) is None
+    assert trials.read() == TRIAL
+
+
+def test_a_verdict_is_never_armed_over(trials: TrialFile) -> None:
+    trials.arm(TRIAL)
+    trials.decide("a-1", 1, Verdict.GUARD, "no_verdict")
+
+    assert trials.arm(TRIAL).verdict is Verdict.GUARD
+
+
+def test_what_the_agent_writes_the_guard_reads(trials: TrialFile, tmp_path: Path) -> None:
+    trials.arm(TRIAL)
+
+    stored = guard.load_record(tmp_path, "trial")
+
+    assert stored is not None
+    assert guard.must_act(stored, 101.0)
+    assert not guard.must_act(stored, 99.0)
+
+
+def test_a_finished_way_back_leaves_the_guard_nothing_to_do(trials: TrialFile, tmp_path: Path) -> None:
+    trials.arm(TRIAL)
+    trials.decide("a-1", 1, Verdict.UNHEALTHY)
+    trials.finish("a-1", 1)
+
+    stored = guard.load_record(tmp_path, "trial")
+
+    assert stored is not None
+    assert not guard.must_act(stored, 1e9)
+
+
+def test_a_record_of_a_version_to_come_is_left_to_the_guard(trials: TrialFile, tmp_path: Path) -> None:
+    trials.arm(TRIAL)
+    stored = guard.load_record(tmp_path, "trial")
+    assert stored is not None
+    guard.save_record(tmp_path, "trial", {**stored, "v": 2})
+
+    assert trials.read() is None
+
+
+@pytest.mark.slow
+def test_the_command_runs_the_guard_without_anything_installed(tmp_path: Path) -> None:
+    command = guard_command(tmp_path)
+
+    assert command[:2] == [sys.executable, "-I"]
+    assert subprocess.run([*command, "--once"], env={}, cwd="/", timeout=30).returncode == 0

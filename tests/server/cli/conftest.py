@@ -1,0 +1,95 @@
+"""An operator at a terminal, in front of a real server on a free port of the loopback."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from surefoot_server.access.roles import Role
+from surefoot_server.app import create_app
+from surefoot_server.cli.main import run
+from surefoot_shared.wire import Json
+from tests.server.rig import Rig
+from tests.server.rollouts.fleet import Fleet
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Json:
+        found: Json = json.loads(self.out)
+        return found
+
+
+class _Terminal(io.StringIO):
+    """A standard input at which somebody sits."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Operator:
+    """Runs `surefoot` in this process, with the environment of the test."""
+
+    def __init__(self, rig: Rig, url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.rig = rig
+        self.url = url
+        self._capsys, self._patch = capsys, monkeypatch
+        monkeypatch.setenv("SUREFOOT_SERVER", url)
+        self.sign_in(Role.ADMIN)
+
+    def sign_in(self, role: Role) -> None:
+        file = self.rig.state.settings.data_dir / f"{role.value}.token"
+        file.write_text(self.rig.token(role) + "\n")
+        self._patch.setenv("SUREFOOT_TOKEN_FILE", str(file))
+
+    def __call__(self, *arguments: str | Path, answer: str | None = None) -> Said:
+        """Run one command line; `answer` is what is typed where it asks, None where nobody sits there."""
+        self._patch.setattr("sys.stdin", io.StringIO() if answer is None else _Terminal(answer))
+        self._capsys.readouterr()
+        code = run([str(a) for a in arguments])
+        out, err = self._capsys.readouterr()
+        return Said(code, out, err)
+
+
+@pytest.fixture
+def server(rig: Rig) -> Iterator[str]:
+    """The operators' API of the rig, really listening; its URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    served = uvicorn.Server(uvicorn.Config(create_app(rig.state), log_config=None, lifespan="off"))
+    thread = threading.Thread(target=served.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    served.should_exit = True
+    thread.join(timeout=10)
+    listener.close()
+
+
+@pytest.fixture
+def surefoot(rig: Rig, server: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Operator:
+    return Operator(rig, server, capsys, monkeypatch)
+
+
+@pytest.fixture
+def fleet(rig: Rig) -> Fleet:
+    """Twelve devices that run app/1.0, heard of just now by the server's real clock."""
+    from surefoot_server.db import utc_now
+    from tests.server.rig import NOW
+
+    made = Fleet(rig)
+    made.at = (utc_now() - NOW).total_seconds()
+    for name in made.names:
+        made.hello(name, "app/1.0")
+    return made

@@ -1,0 +1,104 @@
+"""A blob is there whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from surefoot_server.releases.blobs import BlobStore
+from surefoot_shared.errors import Conflict, Invalid, NotFound
+from surefoot_shared.release import digest_of
+
+RAW = b"frames" * 1000
+NAME = digest_of(RAW)
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> BlobStore:
+    return BlobStore(tmp_path / "blobs", 1 << 20)
+
+
+def test_a_blob_is_found_under_its_own_hash(blobs: BlobStore) -> None:
+    writer = blobs.write(NAME, None)
+    for n in range(0, len(RAW), 700):
+        writer.feed(RAW[n : n + 700])
+
+    assert writer.finish() == len(RAW)
+    assert blobs.existing(NAME).read_bytes() == RAW
+    assert blobs.size(NAME) == len(RAW)
+
+
+def test_wrong_bytes_never_get_a_name_and_leave_nothing(blobs: BlobStore, tmp_path: Path) -> None:
+    with pytest.raises(Invalid) as refused:
+        blobs.put(NAME, RAW[:-1])
+
+    assert refused.value.kind == "artifact_corrupt"
+    assert not blobs.has(NAME)
+    assert [p for p in (tmp_path / "blobs").rglob("*") if p.is_file()] == []
+
+
+def test_an_upload_that_was_killed_is_swept_at_the_next_start(blobs: BlobStore, tmp_path: Path) -> None:
+    writer = blobs.write(NAME, None)
+    writer.feed(RAW[:100])
+
+    again = BlobStore(tmp_path / "blobs", 1 << 20)
+
+    assert not again.has(NAME)
+    assert list((tmp_path / "blobs" / "partial").iterdir()) == []
+
+
+def test_an_aborted_upload_leaves_nothing(blobs: BlobStore, tmp_path: Path) -> None:
+    writer = blobs.write(NAME, None)
+    writer.feed(RAW)
+    writer.abort()
+
+    assert list((tmp_path / "blobs" / "partial").iterdir()) == []
+
+
+def test_the_same_blob_may_come_twice_at_once(blobs: BlobStore) -> None:
+    one, two = blobs.write(NAME, None), blobs.write(NAME, None)
+    one.feed(RAW)
+    two.feed(RAW)
+
+    assert one.finish() == two.finish()
+    assert blobs.existing(NAME).read_bytes() == RAW
+
+
+@pytest.mark.parametrize("name", ["", "..", "../../etc/passwd", "a" * 63, "A" * 64, "g" * 64, "a" * 64 + "/x"])
+def test_only_a_sha256_names_a_blob(blobs: BlobStore, name: str) -> None:
+    with pytest.raises(Invalid):
+        blobs.path(name)
+
+
+def test_a_missing_blob_is_said_to_be_missing(blobs: BlobStore) -> None:
+    blobs.put(NAME, RAW)
+
+    assert blobs.missing([NAME, "b" * 64, "a" * 64, "b" * 64]) == ["a" * 64, "b" * 64]
+    with pytest.raises(NotFound):
+        blobs.existing("a" * 64)
+
+
+def test_a_blob_above_the_limit_is_refused_when_announced_and_when_it_comes(tmp_path: Path) -> None:
+    small = BlobStore(tmp_path / "blobs", 100)
+
+    with pytest.raises(Invalid, match="100"):
+        small.write(NAME, len(RAW))
+    with pytest.raises(Invalid, match="100"):
+        small.put(NAME, RAW)
+
+
+def test_a_full_disk_is_refused_before_the_first_byte(blobs: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Usage(NamedTuple):
+        total: int = 1
+        used: int = 1
+        free: int = 1
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage())
+
+    with pytest.raises(Conflict) as refused:
+        blobs.write(NAME, 10)
+
+    assert refused.value.kind == "no_space"
