@@ -30,10 +30,15 @@ test: .venv/.ready ## Run every test this machine can run, and say what it could
 
 .PHONY: check
 check: .venv/.ready ## Check format, lint, types and imports, and run the fast tests.
-	@$(PY) -m ruff format --check --quiet . || { echo "Run make fmt: these files are not formatted:"; $(PY) -m ruff format --check .; exit 1; }
+	@echo "format"
+	@$(PY) -m ruff format --check --quiet . || { echo "make fmt puts them into shape"; exit 1; }
+	@echo "lint"
 	@$(PY) -m ruff check --quiet .
+	@echo "types"
 	@$(PY) -m mypy --no-error-summary
+	@echo "imports"
 	@.venv/bin/lint-imports --config pyproject.toml > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	@echo "fast tests"
 	@$(PY) -m pytest -q $(FAST) $(ARGS)
 
 .PHONY: fast

@@ -37,7 +37,7 @@ KEEP_S = 1.0
 SETTLE_S = 60.0
 """How often an application that is not there at all is started again; `tend` has its own, faster back-off."""
 ANSWER_S = 30.0
-"""A hello without any answer is said again after about this time."""
+"""A hello that no bundle answers is said again after about this time, then after twice as long, and so on."""
 HINT_S = 5.0
 """Spread of the hellos after a hint that reached the whole fleet at once."""
 NOTICES = 64
@@ -91,6 +91,7 @@ class Runner:
         self._decided_raw = b""
         self._noticed: set[tuple[str, str]] = set()
         self._sighting: Sighting | None = None
+        self._unanswered = 0
         self._hello_waits = False
 
     @property
@@ -141,7 +142,7 @@ class Runner:
 
     def tick(self) -> float:
         """Do what is due; return the seconds until something will be."""
-        for name in self._timers.due():
+        while (name := self._timers.take_due()) is not None:
             if name in TIMERS:
                 self._attempt.due(name)
             else:
@@ -170,7 +171,6 @@ class Runner:
                 trust = self._trust
                 self._bench.submit("halt", Lane.TRUST, lambda: HaltRead(*trust.halt(raw)))
             case downlink.AckArrived(ack):
-                self._answered()
                 self._outbox.acknowledged(ack)
             case downlink.LeaseArrived(lease):
                 self._attempt.lease_arrived(lease)
@@ -292,7 +292,8 @@ class Runner:
         self._sighting = seen
         if self.link.publish("hello", self._desk.hello(self.record, seen)):
             self._hello_waits = True
-            self._timers.sooner("hello", ANSWER_S * (0.5 + self._rand()))
+            self._timers.sooner("hello", ANSWER_S * 2.0 ** min(self._unanswered, 10) * (0.5 + self._rand()))
+            self._unanswered += 1
             self._outbox.connected(self._clock.monotonic())
 
     def _correct_hello(self, samples: tuple[Sample, ...]) -> None:
@@ -307,6 +308,7 @@ class Runner:
         if not self._hello_waits:
             return
         self._hello_waits = False
+        self._unanswered = 0
         self._timers.set("hello", self._rules.heartbeat_interval_s * (0.9 + 0.2 * self._rand()))
 
     def _hinted(self, hint: TrustHint) -> None:

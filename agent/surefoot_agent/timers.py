@@ -32,13 +32,13 @@ class Timers:
     def waits(self, name: str) -> bool:
         return name in self._at
 
-    def due(self) -> tuple[str, ...]:
-        """Take and return the timers that ring, earliest first."""
-        now = self._now()
-        ringing = sorted((at, name) for name, at in self._at.items() if at <= now)
-        for _, name in ringing:
-            del self._at[name]
-        return tuple(name for _, name in ringing)
+    def take_due(self) -> str | None:
+        """Take the earliest timer that rings; one at a time, because what it starts may drop the others."""
+        at, name = min(((at, name) for name, at in self._at.items()), default=(float("inf"), ""))
+        if at > self._now():
+            return None
+        del self._at[name]
+        return name
 
     def wait_s(self) -> float:
         """Seconds until the next one rings."""

@@ -139,7 +139,7 @@ class BatchIngest:
 
     def presence(self, device_id: str, message: PresenceMessage) -> None:
         if self._known(device_id):
-            self._devices.presence(self._session, device_id, message, self._now)
+            self._devices.presence(self._session, device_id, message)
 
     def response(self, device_id: str, response: Response) -> None:
         if self._known(device_id):

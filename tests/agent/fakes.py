@@ -18,7 +18,7 @@ from surefoot_agent.downlink import AckArrived, BundleArrived, Connected, LeaseA
 from surefoot_agent.guard import AppSpec
 from surefoot_agent.health import probation
 from surefoot_agent.journal import Journal, open_journal
-from surefoot_agent.lanes import InlineLanes
+from surefoot_agent.lanes import Done, InlineLanes, Lane, Lanes, Work
 from surefoot_agent.ports import CheckResult, Decision, Progress, Refusal, Running, Wish
 from surefoot_agent.runner import Item, Runner
 from surefoot_agent.sight import Hands
@@ -58,6 +58,31 @@ KEY = identity.generate_key()
 
 class Cut(BaseException):
     """The end of the world: nothing in the code under test may catch it."""
+
+
+class HeldLanes(InlineLanes):
+    """Lanes that, once told to hold, keep the work of a slow device until it is let go."""
+
+    def __init__(self) -> None:
+        self.held: list[tuple[Lane, Work, Done]] = []
+        self.hold = False
+
+    def submit(self, lane: Lane, work: Work, done: Done) -> None:
+        if self.hold and lane is Lane.APP:
+            self.held.append((lane, work, done))
+        else:
+            super().submit(lane, work, done)
+
+    def let_go_one(self) -> None:
+        """Do the oldest work that is held."""
+        if self.held:
+            super().submit(*self.held.pop(0))
+
+    def let_go(self) -> None:
+        self.hold = False
+        for lane, work, done in self.held:
+            super().submit(lane, work, done)
+        self.held.clear()
 
 
 class World:
@@ -307,9 +332,11 @@ class Server:
 
     def _acknowledge(self) -> None:
         memory = self._memory
-        if memory.acknowledges and memory.events:
-            stream, highest = max(memory.events, key=lambda key: key[1])
-            self._post(AckArrived(Ack(stream, highest, max((b.batch for b in memory.batches), default=0))))
+        if memory.acknowledges and memory.hellos:
+            stream = memory.hellos[-1].stream
+            event = max((seq for of, seq in memory.events if of == stream), default=0)
+            batch = max((b.batch for b in memory.batches if b.stream == stream), default=0)
+            self._post(AckArrived(Ack(stream, event, batch)))
 
 
 @dataclass
@@ -410,7 +437,7 @@ class Device:
             max_starts=self.max_starts,
         )
 
-    def start_agent(self) -> Runner:
+    def start_agent(self, lanes: Lanes | None = None) -> Runner:
         """Start an agent as a process would be: nothing is left of the one before but what it wrote."""
         if self.journal is not None:
             self.journal.close()  # type: ignore[operator]
@@ -427,7 +454,7 @@ class Device:
             doctor=lambda: "all is well",
             svn_floor=lambda: 0,
         )
-        runner = Runner(desk, InlineLanes(), lambda post: Server(post, self.server), rand=lambda: 0.5)
+        runner = Runner(desk, lanes or InlineLanes(), lambda post: Server(post, self.server), rand=lambda: 0.5)
         runner.start()
         runner.post(Connected())
         return runner

@@ -32,6 +32,8 @@ from surefoot_shared.errors import ConfigError, Invalid, Unreachable
 from surefoot_shared.identity import public_to_pem
 from tests.server.rig import Rig, make_rig
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -140,14 +140,16 @@ class DeviceService:
         row = repository.stream(session, device_id, stream)
         return Ack(stream=stream, event=row.event_seq, batch=row.batch)
 
-    def presence(self, session: Session, device_id: str, message: PresenceMessage, now: datetime) -> None:
-        """Note online or offline. An old instance's will arrives after the new one said hello: it says nothing."""
+    def presence(self, session: Session, device_id: str, message: PresenceMessage) -> None:
+        """Note online or offline. An old instance's will arrives after the new one said hello: it says nothing.
+
+        It does not count as being heard: the message is retained, so the broker repeats it whenever the server
+        connects.
+        """
         device = repository.device(session, device_id)
         if message.state is Presence.OFFLINE and device.instance not in ("", message.instance):
             return
         device.online = message.state is Presence.ONLINE
-        if device.online:
-            device.last_seen_at = now
 
     def record_events(self, session: Session, device_id: str, events: Sequence[Event], now: datetime) -> int:
         """Store and apply events of one stream; return the number up to which the device may forget."""

@@ -82,7 +82,7 @@ def decisions(
     with state_of(request).db.read() as session:
         repository.rollout(session, rollout_id)
         rows = repository.decisions(session, rollout_id, limit)
-        return [DecisionOut(**{name: getattr(row, name) for name in DecisionOut.model_fields}) for row in rows]
+        return [views.decision_out(row) for row in rows]
 
 
 @router.post("/{rollout_id}/pause")

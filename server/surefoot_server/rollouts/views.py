@@ -13,7 +13,7 @@ from surefoot_server.rollouts import policy as policies
 from surefoot_server.rollouts import repository
 from surefoot_server.rollouts.creation import Planned
 from surefoot_server.rollouts.facts import Watch
-from surefoot_server.rollouts.models import Rollout, RolloutPhase
+from surefoot_server.rollouts.models import Rollout, RolloutDecision, RolloutPhase
 from surefoot_server.rollouts.table import acts_in
 from surefoot_shared.status import ROLLOUT_ENDED, Outcome, RolloutState
 
@@ -219,6 +219,11 @@ def members_out(session: Session, rollout_id: str) -> list[MemberOut]:
             )
         )
     return found
+
+
+def decision_out(row: RolloutDecision) -> DecisionOut:
+    same = {name: getattr(row, name) for name in DecisionOut.model_fields if name != "device"}
+    return DecisionOut(**same, device=row.device_id)
 
 
 def plan_out(planned: Planned) -> PlanOut:

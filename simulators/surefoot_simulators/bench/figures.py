@@ -69,7 +69,9 @@ def as_table(figures: Sequence[Figure]) -> Table:
         table.add_column(column, justify="right" if justify == "right" else "left")
     table.add_column("peers in the same run")
     for figure in figures:
-        table.add_row(figure.name, _number(figure), _goal(figure), _word(figure), _peers(figure, "\n"), end_section=True)
+        table.add_row(
+            figure.name, _number(figure), _goal(figure), _word(figure), _peers(figure, "\n"), end_section=True
+        )
     return table
 
 

@@ -16,7 +16,7 @@ from surefoot_server.pki.ca import create_ca
 from surefoot_shared.errors import Invalid
 from tests.server.broker.rig import Credentials, Fleet
 
-NEEDS = pytest.mark.needs("mosquitto", "mosquitto_pub", "mosquitto_sub")
+MARKS = (pytest.mark.needs("mosquitto", "mosquitto_pub", "mosquitto_sub"), pytest.mark.slow)
 BROKERS = (("mosquitto", 5), ("mosquitto", 4), ("embedded", 4))
 
 
@@ -28,7 +28,7 @@ def up(device: str, what: str = "events") -> str:
     return f"surefoot/v1/d/{device}/up/{what}"
 
 
-@pytest.fixture(scope="module", params=BROKERS, ids=[f"{name}-v{protocol}" for name, protocol in BROKERS])
+@pytest.fixture(scope="module", params=[pytest.param(b, id=f"{b[0]}-v{b[1]}", marks=MARKS) for b in BROKERS])
 def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     which, protocol = request.param
     running = Fleet.start(tmp_path_factory.mktemp("fleet"), which, protocol)
@@ -36,7 +36,6 @@ def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     running.stop()
 
 
-@NEEDS
 def test_a_device_hears_its_own_topics_and_the_fleets(fleet: Fleet) -> None:
     device = fleet.new()
 
@@ -49,7 +48,6 @@ def test_a_device_hears_its_own_topics_and_the_fleets(fleet: Fleet) -> None:
         assert sorted(payload for _, payload in ear.until("end")) == ["bundle", "chunk", "end", "halt"]
 
 
-@NEEDS
 def test_the_server_hears_what_a_device_says_on_its_own_topics(fleet: Fleet) -> None:
     device = fleet.new()
 
@@ -58,7 +56,6 @@ def test_the_server_hears_what_a_device_says_on_its_own_topics(fleet: Fleet) -> 
     assert fleet.server.until(f"I am {device}")[-1] == (up(device), f"I am {device}")
 
 
-@NEEDS
 @pytest.mark.parametrize(
     "wanted",
     ["#", "surefoot/#", "surefoot/v1/d/+/down/#", "{other}", "$share/g/surefoot/v1/#", "$share/g/{other}", "+/+/+/+/#"],
@@ -74,7 +71,6 @@ def test_a_device_that_subscribes_to_what_is_not_its_own_is_given_none_of_it(fle
         assert {topic for topic, _ in ear.until("end")} == {down(spy, "ack")}
 
 
-@NEEDS
 def test_a_device_cannot_write_where_others_read(fleet: Fleet) -> None:
     rogue, victim = fleet.new(), fleet.new()
     forbidden = [
@@ -100,7 +96,6 @@ def test_a_device_cannot_write_where_others_read(fleet: Fleet) -> None:
         assert ear.until("end") == [(down(victim), "end")]
 
 
-@NEEDS
 def test_a_retained_message_is_given_to_its_device_only(fleet: Fleet) -> None:
     owner, other = fleet.new(), fleet.new()
     fleet.server.say(down(owner), "retained", retain=True)
@@ -116,7 +111,6 @@ def test_a_retained_message_is_given_to_its_device_only(fleet: Fleet) -> None:
         assert ear.until("end") == [(down(other), "end")]
 
 
-@NEEDS
 def test_a_last_will_reaches_the_devices_own_topic_and_no_other(fleet: Fleet) -> None:
     rogue, victim, honest = fleet.new(), fleet.new(), fleet.new()
 
@@ -132,7 +126,6 @@ def test_a_last_will_reaches_the_devices_own_topic_and_no_other(fleet: Fleet) ->
     assert wills == [(up(honest, "presence"), f"{honest} off")]
 
 
-@NEEDS
 def test_a_user_name_in_connect_is_not_believed(fleet: Fleet) -> None:
     rogue, victim = fleet.new(), fleet.new()
 
@@ -147,7 +140,6 @@ def test_a_user_name_in_connect_is_not_believed(fleet: Fleet) -> None:
         assert ear.until("end") == [(down(victim), "end")]
 
 
-@NEEDS
 @pytest.mark.parametrize("clean", [True, False], ids=["clean", "kept session"])
 def test_a_client_id_of_another_neither_drops_it_nor_becomes_it(fleet: Fleet, clean: bool) -> None:
     rogue, victim = fleet.new(), fleet.new()
@@ -164,7 +156,6 @@ def test_a_client_id_of_another_neither_drops_it_nor_becomes_it(fleet: Fleet, cl
         assert ear.until("for the victim") == [(down(victim), "for the victim")]
 
 
-@NEEDS
 def test_what_waits_in_a_kept_session_is_not_handed_to_a_stolen_client_id(fleet: Fleet) -> None:
     rogue, victim = fleet.new(), fleet.new()
     keeps = ("-i", victim, "-c", *(("-x", "3600") if fleet.protocol == 5 else ()))
@@ -178,7 +169,6 @@ def test_what_waits_in_a_kept_session_is_not_handed_to_a_stolen_client_id(fleet:
         assert ear.until("queued") == [(down(victim), "queued")]
 
 
-@NEEDS
 def test_a_packet_beyond_the_cap_is_not_passed_on(fleet: Fleet) -> None:
     device = fleet.new()
 
@@ -190,7 +180,6 @@ def test_a_packet_beyond_the_cap_is_not_passed_on(fleet: Fleet) -> None:
     assert heard == ["y", "e"]
 
 
-@NEEDS
 def test_a_certificate_that_is_expired_foreign_missing_or_for_servers_is_refused(fleet: Fleet) -> None:
     device, long_ago = fleet.new(), dt.datetime.now(dt.timezone.utc) - dt.timedelta(days=365)
     foreign = create_ca(fleet.folder / f"foreign-{device}")
@@ -208,7 +197,6 @@ def test_a_certificate_that_is_expired_foreign_missing_or_for_servers_is_refused
     assert "forged" not in {payload for _, payload in fleet.server.until(f"end {device}")}
 
 
-@NEEDS
 def test_the_listener_answers_nothing_in_plain_text(fleet: Fleet) -> None:
     connect = bytes.fromhex("101000044d5154540402003c000464657631")
 
@@ -222,7 +210,6 @@ def test_the_listener_answers_nothing_in_plain_text(fleet: Fleet) -> None:
     assert not answer.startswith(b"\x20"), "a CONNACK came over plain TCP"
 
 
-@NEEDS
 def test_a_denied_device_is_muted_at_once_and_heard_again_when_the_denial_ends(fleet: Fleet) -> None:
     lost, other = fleet.new(), fleet.new()
 

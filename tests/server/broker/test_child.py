@@ -19,6 +19,8 @@ from surefoot_server.broker.child import Child, end_stale, free_port
 from surefoot_shared.errors import ConfigError
 from tests.server.house import until
 
+pytestmark = pytest.mark.slow
+
 LISTENS = """
 import socket, sys, signal
 signal.signal(signal.SIGHUP, lambda *_: print("reloaded", flush=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -44,6 +45,7 @@ def broker(tmp_path: Path, pki: PkiFiles) -> Iterator[RunningBroker]:
     running.stop()
 
 
+@pytest.mark.slow
 def test_it_says_how_many_devices_it_is_good_for(broker: RunningBroker) -> None:
     until(lambda: any("about 100 devices" in line for line in broker.child._tail))
 
@@ -51,19 +53,20 @@ def test_it_says_how_many_devices_it_is_good_for(broker: RunningBroker) -> None:
     assert broker.protocol == 4
 
 
+@pytest.mark.slow
 def test_it_demands_a_certificate_before_it_speaks_mqtt(broker: RunningBroker, pki: PkiFiles) -> None:
     context = ssl.create_default_context(cafile=str(pki.ca))
 
-    with (
-        socket.create_connection((broker.host, broker.port), 10) as plain,
-        pytest.raises((ssl.SSLError, ConnectionError)),
-        context.wrap_socket(plain, server_hostname="127.0.0.1") as tls,
-    ):
+    answer = b""
+    with socket.create_connection((broker.host, broker.port), 10) as plain, contextlib.suppress(OSError):
+        tls = context.wrap_socket(plain, server_hostname="127.0.0.1")
         tls.sendall(CONNECT_KEEPALIVE_1)
-        if tls.recv(4) == b"":
-            raise ConnectionError("closed without an answer")
+        answer = tls.recv(4)
+
+    assert answer == b"", "a CONNACK came without a certificate"
 
 
+@pytest.mark.slow
 def test_it_ends_when_the_server_that_started_it_is_gone(tmp_path: Path, pki: PkiFiles) -> None:
     conf, port = tmp_path / "embedded.json", free_port("127.0.0.1", 0)
     facts = {"host": "127.0.0.1", "port": port, "denied": []}
@@ -93,6 +96,7 @@ def test_it_ends_when_the_server_that_started_it_is_gone(tmp_path: Path, pki: Pk
     assert not Path(f"/proc/{pid}").exists() or not _accepts(port)
 
 
+@pytest.mark.slow
 def test_a_client_that_falls_silent_is_dropped(broker: RunningBroker, pki: PkiFiles, ca: CertificateAuthority) -> None:
     key = generate_key()
     folder = pki.ca.parent

@@ -91,6 +91,7 @@ def test_every_file_it_reads_is_its_owners_alone(pki: PkiFiles, tmp_path: Path) 
     assert "user cam-9" in files.acl.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.needs("mosquitto")
 def test_started_by_root_it_runs_as_its_own_user_and_else_as_ours(pki: PkiFiles, reachable: Path) -> None:
     broker = start_broker(reachable, "127.0.0.1", 0, pki, prefer="mosquitto")

@@ -15,6 +15,8 @@ from surefoot_server.pki.ca import create_ca, prepare_pki
 from surefoot_server.pki.files import PkiFiles
 from surefoot_shared.errors import ConfigError, Invalid
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def pki(tmp_path: Path) -> PkiFiles:

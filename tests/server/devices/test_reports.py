@@ -150,6 +150,22 @@ def test_progress_sets_the_state_of_the_attempt(rig: Rig) -> None:
     assert (after.state, after.progress, after.state_at, after.open) == ("downloading", 0.25, later(5), True)
 
 
+def test_what_a_component_is_doing_follows_its_events_and_not_only_its_hellos(rig: Rig) -> None:
+    rig.device("cam-1")
+    row = rig.assign("cam-1", rig.release("app/1.1"))
+
+    rig.events("cam-1", progress(row, 1, AttemptState.REVERTING))
+    during = component_state(rig)
+    rig.events("cam-1", outcome(row, 2, Outcome.REVERTED, state=AttemptState.IDLE, reason="no_verdict"))
+
+    assert (during, component_state(rig)) == ("reverting", "idle")
+
+
+def component_state(rig: Rig) -> str:
+    with rig.db.read() as session:
+        return session.exec(select(DeviceComponent)).one().state
+
+
 def test_late_progress_does_not_turn_the_state_back(rig: Rig) -> None:
     rig.device("cam-1")
     row = rig.assign("cam-1", rig.release("app/1.1"))

@@ -209,12 +209,23 @@ def test_the_will_of_an_old_agent_does_not_make_the_new_one_offline(rig: Rig) ->
         rig.devices.hello(session, hello("cam-1", instance="new"), NOW)
 
     with rig.db.write() as session:
-        rig.devices.presence(session, "cam-1", PresenceMessage(Presence.OFFLINE, "old"), later(1))
+        rig.devices.presence(session, "cam-1", PresenceMessage(Presence.OFFLINE, "old"))
     assert rig.device_row("cam-1").online
 
     with rig.db.write() as session:
-        rig.devices.presence(session, "cam-1", PresenceMessage(Presence.OFFLINE, "new"), later(2))
+        rig.devices.presence(session, "cam-1", PresenceMessage(Presence.OFFLINE, "new"))
     assert not rig.device_row("cam-1").online
+
+
+def test_a_retained_presence_does_not_make_a_silent_device_heard(rig: Rig) -> None:
+    rig.device("cam-1")
+    with rig.db.write() as session:
+        rig.devices.hello(session, hello("cam-1"), NOW)
+
+    with rig.db.write() as session:
+        rig.devices.presence(session, "cam-1", PresenceMessage(Presence.ONLINE, "i1"))
+
+    assert rig.device_row("cam-1").last_seen_at == NOW
 
 
 def test_an_answer_is_kept_once_and_only_where_it_was_asked_for(rig: Rig) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlmodel import col, select
 
 from surefoot_server.audit.models import AuditEntry
+from surefoot_server.devices import repository as devices
 from surefoot_server.devices.models import Assignment, DeviceComponent
 from surefoot_server.rollouts import repository
 from surefoot_server.rollouts.creation import Order
@@ -65,14 +66,10 @@ class Fleet:
         return changed + self._look()
 
     def _look(self) -> int:
-        for name in self.names:
-            if self.rig.device_row(name).online:
-                self._heard(name)
-        return self.service.tick(self.now)
-
-    def _heard(self, name: str) -> None:
+        online = [name for name in self.names if self.rig.device_row(name).online]
         with self.rig.db.write() as session:
-            self.rig.devices.presence(session, name, PresenceMessage(Presence.ONLINE, "i1"), self.now)
+            devices.touch(session, dict.fromkeys(online, self.now))
+        return self.service.tick(self.now)
 
     def hello(self, name: str, release: str | None) -> None:
         seq = self._hellos[name] = self._hellos.get(name, 0) + 1
@@ -84,7 +81,7 @@ class Fleet:
     def offline(self, *names: str) -> None:
         for name in names:
             with self.rig.db.write() as session:
-                self.rig.devices.presence(session, name, PresenceMessage(Presence.OFFLINE, "i1"), self.now)
+                self.rig.devices.presence(session, name, PresenceMessage(Presence.OFFLINE, "i1"))
 
     def state(self, name: str, state: AttemptState) -> None:
         self._say(name, progress(self.wish(name), self._seq(name), state))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,7 +60,5 @@ def test_aliases_cannot_blow_a_document_up() -> None:
 
 @given(st.text(max_size=200))
 def test_no_text_at_all_breaks_the_reader(text: str) -> None:
-    try:
-        parse(text).mapping("x")["x"].text_or_none()
-    except Invalid as error:
-        assert error.message.startswith("The policy")
+    with contextlib.suppress(Invalid):
+        assert parse(text).mapping("x")["x"].text_or_none() != ""
