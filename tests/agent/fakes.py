@@ -442,7 +442,13 @@ class Device:
         if self.journal is not None:
             self.journal.close()  # type: ignore[operator]
         self.journal = TrippedJournal(open_journal(self.folder / "journal.db", lambda: "stream-1"), self.world)
-        desk = Desk(
+        runner = Runner(self.desk(), lanes or InlineLanes(), lambda post: Server(post, self.server), rand=lambda: 0.5)
+        runner.start()
+        runner.post(Connected())
+        return runner
+
+    def desk(self) -> Desk:
+        return Desk(
             rules=Rules("cam-1", "x86-box", "app", "0.1"),
             hands=self.hands(),
             trust=self.trust,
@@ -454,10 +460,6 @@ class Device:
             doctor=lambda: "all is well",
             svn_floor=lambda: 0,
         )
-        runner = Runner(desk, lanes or InlineLanes(), lambda post: Server(post, self.server), rand=lambda: 0.5)
-        runner.start()
-        runner.post(Connected())
-        return runner
 
     def play(self, runner: Runner, seconds: float, stop: Callable[[], bool] = lambda: False) -> None:
         """Let time pass for an agent."""

@@ -163,7 +163,9 @@ def test_two_agents_with_one_identity_are_shown_as_such_and_the_device_goes_on(o
     node, before = world.node, world.look()
     twin = Node(NodeSpec("cam-01", node.spec.hw, world.folder / "twin", settings=node.spec.settings))
     world.extra.append(twin)
-    shutil.copytree(node.spec.state_dir, twin.spec.state_dir, symlinks=True, ignore=shutil.ignore_patterns("*.sock*"))
+    # A cloned card wakes up on another board: the process of its record does not exist there.
+    left_out = shutil.ignore_patterns("*.sock*", "app.json", "metrics_port")
+    shutil.copytree(node.spec.state_dir, twin.spec.state_dir, symlinks=True, ignore=left_out)
 
     twin.agent.start()
 

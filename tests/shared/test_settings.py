@@ -120,7 +120,7 @@ def test_a_near_miss_is_answered_with_what_was_meant() -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="absent.toml"):
+    with pytest.raises(ConfigError, match=r"absent\.toml"):
         TABLE.load([tmp_path / "absent.toml"], {})
 
 

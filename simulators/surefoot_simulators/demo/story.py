@@ -132,7 +132,7 @@ class Story:
         self._act(2, "1.1 goes out: a canary of each hardware, half, all; one agent is killed while it switches")
         known = ambush.known_trials(self.fleet)
         rollout = self._start("1.1", "everybody", "careful.yaml")
-        caught = ambush.wait_for(self.fleet, known, ambush.armed, Node.kill_agent_and_application, 60.0)
+        caught = ambush.wait_for(self.fleet, known, ambush.switched, Node.kill_agent_and_application, 60.0)
         killed = self._killed(caught)
         self._until_ended(rollout, 150.0)
         self._until(lambda: self._all_run("1.1"), 20.0, "every device on 1.1")
