@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import ssl
 import urllib.error
 import urllib.parse
@@ -28,6 +27,7 @@ from surefoot_shared.enrolment import Enrolled, EnrolRequest
 from surefoot_shared.errors import ConfigError, Invalid, Unreachable
 from surefoot_shared.identity import DeviceKey, generate_key, key_from_pem, key_to_pem, public_to_pem
 from surefoot_shared.topics import check_device_id
+from surefoot_shared.trust.durable import write_durably
 
 TIMEOUT_S = 30.0
 ANSWER_LIMIT_BYTES = 64 * 1024
@@ -200,17 +200,5 @@ def _check_certificate(pem: bytes, device_id: str, key: DeviceKey, ca_pem: bytes
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Appear whole, 0600, and stay: fsync, rename, fsync of the folder."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_durably(path, content)

@@ -55,7 +55,8 @@ def parse(raw: bytes, limit_bytes: int = LIMIT_BYTES) -> dict[str, Json]:
     if len(raw) > limit_bytes:
         raise Invalid("malformed", f"The message has {len(raw)} bytes; {limit_bytes} are allowed.")
     try:
-        value = json.loads(raw, parse_constant=_no_constant)
+        # Decoded here: json.loads of bytes would guess UTF-16 and take a byte order mark. RFC 8259 §8.1.
+        value = json.loads(raw.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise Invalid("malformed", f"The message is no JSON: {str(error)[:100]}.") from error
     if not isinstance(value, dict):
