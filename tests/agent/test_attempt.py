@@ -16,6 +16,8 @@ from surefoot_shared.messages import EventKind, Lease, Source
 from surefoot_shared.status import AttemptState, SlotName
 from tests.agent.fakes import Cut, Device, HeldLanes
 
+pytestmark = pytest.mark.usefixtures("unsynced")
+
 S = AttemptState
 LEASE = Lease("a-1", (Source("https://x/", "t"),), 600.0)
 

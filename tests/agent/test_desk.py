@@ -12,6 +12,8 @@ from surefoot_shared.messages import Hello, MetadataVersions, Request, RequestKi
 from surefoot_shared.status import SlotName, SlotState
 from tests.agent.fakes import KEY, Device
 
+pytestmark = pytest.mark.usefixtures("unsynced")
+
 
 @pytest.fixture
 def device(tmp_path: Path) -> Device:

@@ -25,6 +25,8 @@ from tests.agent.apps import SLEEPER, until
 from tests.agent.fakes import Device
 from tests.agent.trees import install, release
 
+pytestmark = pytest.mark.usefixtures("unsynced")
+
 A, B = SlotName.A, SlotName.B
 LEASE = Lease("a-1", (Source("https://x/", "t"),), 60.0)
 

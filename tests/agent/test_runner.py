@@ -31,6 +31,8 @@ from surefoot_shared.status import AttemptState, Outcome, SlotName, SlotState
 from tests.agent.apps import until
 from tests.agent.fakes import Device, HeldLanes
 
+pytestmark = pytest.mark.usefixtures("unsynced")
+
 S = AttemptState
 
 

@@ -11,6 +11,8 @@ from surefoot_shared.status import SlotName, SlotState
 from tests.agent.fakes import Device
 from tests.agent.trees import install
 
+pytestmark = pytest.mark.usefixtures("unsynced")
+
 A, B = SlotName.A, SlotName.B
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from surefoot_shared.status import AttemptState, SlotName
 from tests.agent.fakes import Device
 from tests.agent.test_machine import WISH
 from tests.agent.test_trial import TRIAL
+
+pytestmark = pytest.mark.usefixtures("unsynced")
 
 S = AttemptState
 A, B = SlotName.A, SlotName.B
@@ -87,23 +90,21 @@ RECORDS = {
 }
 
 
-@pytest.mark.parametrize("state", list(AttemptState))
-@pytest.mark.parametrize("current", [A, B, None])
-@pytest.mark.parametrize("running", [None, process(A, "start-1"), process(B, "start-2"), process(B, "start-9")])
-@pytest.mark.parametrize("verdict", [None, *Verdict])
-def test_whatever_is_found_what_follows_is_something_the_machine_allows(
-    state: AttemptState, current: SlotName | None, running: Running | None, verdict: Verdict | None
-) -> None:
-    found = replace(seen(current, running, verdict), committed=COMMITTED if current else None)
+PROCESSES = (None, process(A, "start-1"), process(B, "start-2"), process(B, "start-9"))
 
-    for limit in (1, 3):
+
+@pytest.mark.parametrize("state", list(AttemptState))
+def test_whatever_is_found_what_follows_is_something_the_machine_allows(state: AttemptState) -> None:
+    everything = itertools.product((A, B, None), PROCESSES, (None, *Verdict), (1, 3))
+
+    for current, running, verdict, limit in everything:
         record = RECORDS[state]
+        found = replace(seen(current, running, verdict), committed=COMMITTED if current else None)
         answer = decide(facts(record, found, True, limit)).next
         first = begin(answer, record, found, limit)
         for event in first.events:
             record, _ = step(record, event)
-        busy = state is not S.IDLE
-        assert not busy or first.events or first.effects, f"{answer} leaves {state.value} waiting for nothing"
+        assert state is S.IDLE or first.events or first.effects, f"{answer} leaves {state.value} waiting for nothing"
 
 
 def test_nothing_is_done_about_an_unreadable_journal() -> None:

@@ -10,6 +10,8 @@ from surefoot_shared import wire
 from surefoot_shared.status import AttemptState
 from tests.agent.fakes import Device
 
+pytestmark = pytest.mark.usefixtures("unsynced")
+
 
 @pytest.fixture
 def device(tmp_path: Path) -> Device:
