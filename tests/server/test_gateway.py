@@ -149,6 +149,19 @@ def test_what_devices_say_while_the_server_is_away_is_stored_when_it_returns(hou
     assert set(house.book.seqs("cam-1")) == {1, 2, 3, 4, 5}
 
 
+def test_a_server_that_restarts_again_and_again_is_heard_every_time(house: House) -> None:
+    cam = house.device("cam-1")
+
+    for seq in range(1, 7):
+        gateway = house.gateway()
+        house.acknowledges(gateway)
+        cam.report(seq)
+        cam.deliver()
+        gateway.stop()
+
+    assert set(house.book.seqs("cam-1")) == {1, 2, 3, 4, 5, 6}
+
+
 def test_mosquitto_keeps_for_the_server_what_devices_say_while_it_is_away(mosquitto: House) -> None:
     first, cam = mosquitto.gateway(), mosquitto.device("cam-1")
     first.stop()
