@@ -25,9 +25,9 @@ from surefoot_shared.identity import generate_key, key_to_pem
 from surefoot_simulators.camera.tree import Faults, write_camera_tree, write_recipe
 from surefoot_simulators.demo.disk import DeviceOnDisk
 from surefoot_simulators.demo.fleet import HARDWARE, Fleet
-from surefoot_simulators.demo.node import COMPONENT, Node
+from surefoot_simulators.demo.node import Node
 from surefoot_simulators.demo.seen import SeenAssignment, SeenRollout
-from surefoot_simulators.demo.server import Operator, Server, free_ports
+from surefoot_simulators.demo.server import Operator, Ports, Server
 from surefoot_simulators.demo.story import POLICIES
 
 SETTINGS: Mapping[str, float] = {
@@ -68,7 +68,7 @@ class World:
     def __init__(
         self, ground: Ground, folder: Path, devices: int = 1, settings: Mapping[str, float] | None = None
     ) -> None:
-        ports = free_ports()
+        ports = Ports.free()
         self.ground, self.folder = ground, folder
         folder.mkdir(parents=True, exist_ok=True)
         self.operator = Operator(ground.folder, ports.api, folder / "server" / "secrets" / "operator.token")
@@ -154,16 +154,17 @@ class World:
     def held_for(self, device: str) -> bytes:
         """Read the retained bundle of a device with the device's own certificate; its agent must not run."""
         identity = load_identity(self.fleet.nodes[device].spec.state_dir)
-        found: list[bytes] = []
+        topic, found = f"surefoot/v1/d/{device}/down/bundle", list[bytes]()
         arrived = threading.Event()
         client = _client(device, identity.mqtt_protocol, identity.ca_file, identity.cert_file, identity.key_file)
 
         def take(_client: object, _userdata: object, message: mqtt.MQTTMessage) -> None:
-            found.append(message.payload)
-            arrived.set()
+            if message.topic == topic:  # the session may hold more for the device: halt lists, leases
+                found.append(message.payload)
+                arrived.set()
 
         client.on_message = take
-        client.on_connect = lambda c, *_: c.subscribe(f"surefoot/v1/d/{device}/down/bundle", 1)
+        client.on_connect = lambda c, *_: c.subscribe(topic, 1)
         _connect(client, self.server.ports.mqtt)
         assert arrived.wait(10.0), "no bundle is retained"
         client.disconnect()
@@ -208,7 +209,3 @@ def _connect(client: mqtt.Client, port: int) -> None:
     else:
         client.connect("localhost", port)
     client.loop_start()
-
-
-def component_dir(node: Node) -> Path:
-    return node.spec.state_dir / COMPONENT
