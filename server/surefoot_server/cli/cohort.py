@@ -37,7 +37,7 @@ def create(terminal: Terminal, name: str, expression: str) -> None:
     with terminal.api() as api:
         answer = api.post("/cohorts", {"name": name, "expression": expression})
     made = wire.from_json(shown.Cohort, answer)
-    terminal.data(answer, f"Cohort {name} is saved; {count(made.devices, 'device')} belong to it now.")
+    terminal.data(answer, f"Cohort {name} is saved and has {count(made.devices, 'device')} now.")
 
 
 @cohort.command("list")

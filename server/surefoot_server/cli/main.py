@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 from surefoot_server.cli.terminal import DEFAULT_SERVER, Terminal
-from surefoot_shared.errors import Conflict, Invalid, NotAllowed, NotFound, SurefootError, UntrustedRelease
+from surefoot_shared.errors import ConfigError, Conflict, Invalid, NotAllowed, NotFound, SurefootError, UntrustedRelease
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "up": ("surefoot_server.cli.up:up", "Run the whole server in one process."),
@@ -32,12 +32,16 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 """name → (where it is, its line in the overview), so that the overview imports nothing."""
 ENTRY_POINTS = "surefoot.cli"
 EXIT_CODES: Mapping[type[SurefootError], int] = {
+    ConfigError: 2,
     Invalid: 2,
     NotFound: 3,
     NotAllowed: 4,
     Conflict: 5,
     UntrustedRelease: 8,
 }
+CONFLICTING = frozenset({"already_running", "conflict", "port_in_use"})
+"""Kinds of ConfigError that are about the state of things, not about a setting; `surefoot-agent` has the same."""
+CONFLICT = 5
 INTERRUPTED = 130
 
 
@@ -128,6 +132,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def exit_code(error: SurefootError) -> int:
+    if error.kind in CONFLICTING:
+        return CONFLICT
     return next((code for family, code in EXIT_CODES.items() if isinstance(error, family)), 1)
 
 

@@ -11,7 +11,7 @@ def test_a_cohort_is_saved_listed_and_shown(surefoot: Operator) -> None:
 
     made = surefoot("cohort", "create", "lab", "tag('lab')")
 
-    assert "1 device belong" in made.out
+    assert "has 1 device now" in made.out
     assert surefoot("cohort", "list").out.splitlines()[1].split() == ["lab", "1", "tag('lab')"]
     assert surefoot("cohort", "show", "lab").out == "cam-1\n"
 

@@ -97,7 +97,9 @@ def test_the_overview_loads_no_command() -> None:
     ("error", "code"),
     [
         (SurefootError("internal", "m"), 1),
-        (ConfigError("config_invalid", "m"), 1),
+        (ConfigError("config_invalid", "m"), 2),
+        (ConfigError("already_running", "m"), 5),
+        (ConfigError("port_in_use", "m"), 5),
         (Unreachable("unreachable", "m"), 1),
         (InstallFailed("no_space", "m"), 1),
         (Invalid("malformed", "m"), 2),

@@ -41,12 +41,12 @@ def test_a_file_is_read_and_an_unknown_key_in_it_is_named(
 ) -> None:
     (tmp_path / "server.toml").write_text("api_prot = 8090\n")
 
-    assert run(["up", "--config", str(tmp_path / "server.toml")]) == 1
+    assert run(["up", "--config", str(tmp_path / "server.toml")]) == 2
 
     assert "api_prot" in capsys.readouterr().err
     assert started == []
 
 
 def test_ports_that_collide_are_refused(started: list[Settings], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["up", "--api-port", "9000", "--mqtt-port", "9000"]) == 1
+    assert run(["up", "--api-port", "9000", "--mqtt-port", "9000"]) == 2
     assert "must differ" in capsys.readouterr().err
