@@ -17,6 +17,7 @@ PACKAGES = {
     "mosquitto_sub": "mosquitto-clients",
     "mosquitto_rr": "mosquitto-clients",
     "systemd-analyze": "systemd",
+    "faketime": "faketime",
 }
 """Program → the Debian package that brings it; `.ci/run` installs every one of them."""
 

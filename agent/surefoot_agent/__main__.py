@@ -1,4 +1,4 @@
-"""The command line of the device: enrol, run, status, check, commit, revert, lock, unlock.
+"""The command line of the device: enrol, run, status, check, commit, revert, lock, unlock, apply, trust.
 
 Promises: data on stdout, talk on stderr, `--json` on every command that answers, and the exit codes of `EXIT_CODES`.
 Imports what a command needs when it needs it: `status` must be quick on the smallest board.
@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from surefoot_agent.config import Settings, load
+from surefoot_agent.trust_cli import add_trust
 from surefoot_shared import wire
 from surefoot_shared.errors import (
     ConfigError,
@@ -83,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     _answering(verbs, "revert", revert, "go back from the release on trial to the one before", "surefoot-agent revert")
     _answering(verbs, "lock", lock, "keep the device from switching, for as long as it takes", "surefoot-agent lock")
     _answering(verbs, "unlock", unlock, "allow switching again", "surefoot-agent unlock")
+    add_trust(verbs)
     return top
 
 
