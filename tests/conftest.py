@@ -16,6 +16,7 @@ PACKAGES = {
     "mosquitto_pub": "mosquitto-clients",
     "mosquitto_sub": "mosquitto-clients",
     "mosquitto_rr": "mosquitto-clients",
+    "softhsm2-util": "softhsm2",
     "systemd-analyze": "systemd",
     "faketime": "faketime",
 }

@@ -99,6 +99,9 @@ KINDS: dict[str, Kind] = {
     # the publisher
     "metadata_expired": Kind("publisher", "Connect the device to the server, or sign fresh metadata."),
     "metadata_untrusted": Kind("publisher", "Sign with the keys that the device's root lists."),
+    "signatures_missing": Kind(
+        "publisher", "Let the others sign: `surefoot release cosign` or `surefoot keys cosign`."
+    ),
     "metadata_rollback": Kind("publisher", "Serve metadata at least as new as the device has seen."),
     "bundle_malformed": Kind("publisher", "Serve the bundle as `surefoot` made it."),
     "wrong_device": Kind("publisher", "Serve each device the bundle made for it."),
