@@ -148,5 +148,31 @@ def _shown_json(shown: KeysShown, now: datetime) -> Json:
     return wire.to_json(value)
 
 
+@keys.command()
+@click.argument("folder", type=DIR)
+@click.option("--data", "data_dir", type=DIR, required=True, help="The server's data folder, on this machine.")
+@json_option
+@pass_terminal
+def install(terminal: Terminal, folder: Path, data_dir: Path) -> None:
+    """Give the server the online keys and the metadata of FOLDER; a running server follows within a minute.
+
+    It works on the server's machine and files, since private keys never travel over the API. Nothing of offline/ is
+    read, and what does not fit together is refused by the server, which goes on with what it had.
+
+    \b
+    Example:
+      surefoot keys install ./keys --data ./data
+    """
+    from surefoot_server.keys.install import install_keys
+    from surefoot_server.keys.show import show_keys
+
+    shown = show_keys(folder)
+    install_keys(folder, data_dir)
+    roots = {r.repository: r.version for r in shown.roles if r.role == "root"}
+    said = ", ".join(f"{repository} root {version}" for repository, version in sorted(roots.items()))
+    words = f"Installed {said} in {data_dir}. A running server follows within a minute."
+    terminal.data(wire.to_json({"data": str(data_dir), "roots": roots}), words)
+
+
 for command in (rotate, revoke, renew, cosign, new):
     keys.add_command(command)

@@ -150,3 +150,21 @@ def test_without_a_passphrase_nothing_is_made(alone: Path, monkeypatch: pytest.M
     assert surefoot("keys", "rotate", "root", "--keys", alone) == 1
     assert "SUREFOOT_PASSPHRASE_FILE" in capsys.readouterr().err
     assert not (alone / "pending").exists()
+
+
+def test_a_rotation_is_given_to_the_server_with_install(alone: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert surefoot("keys", "rotate", "director", "--online", "--keys", alone) == 0
+    capsys.readouterr()
+
+    assert surefoot("keys", "install", alone, "--data", tmp_path / "data", "--json") == 0
+
+    assert json.loads(capsys.readouterr().out)["roots"] == {"director": 2, "image": 1}
+    assert (tmp_path / "data" / "keys" / "halt-retired.pem").exists()
+    assert not list((tmp_path / "data").rglob("image-root*"))
+
+
+def test_a_folder_that_is_not_whole_is_not_installed(alone: Path, tmp_path: Path) -> None:
+    (alone / "online" / "director.pem").unlink()
+
+    assert surefoot("keys", "install", alone, "--data", tmp_path / "data") == 1
+    assert not (tmp_path / "data").exists()
