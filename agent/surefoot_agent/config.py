@@ -40,6 +40,7 @@ class Settings:
     telemetry_interval_s: float = 10.0
     telemetry_keep: int = 20_000
     heartbeat_interval_s: float = 300.0
+    https_interval_s: float = 900.0
     guard_budget_s: float = 180.0
     guard_poll_s: float = 0.5
     max_starts: int = 3
@@ -82,6 +83,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("telemetry_interval_s", "s", "Time between two samples of node and application.", 0.1, 3600),
     Setting("telemetry_keep", "samples", "Samples kept while offline; the oldest go first, counted.", 100, 10_000_000),
     Setting("heartbeat_interval_s", "s", "Time between two reports of a device on which nothing happens.", 5, 86_400),
+    Setting(
+        "https_interval_s", "s", "Time between two questions over HTTPS while the broker is away; 0: never.", 0, 86_400
+    ),
     Setting(
         "guard_budget_s", "s", "Time per start of a trial after which, without a verdict, the guard goes back.", 5, 7200
     ),

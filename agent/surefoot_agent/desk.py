@@ -13,6 +13,7 @@ from surefoot_agent import report, sight
 from surefoot_agent.clock import stamp
 from surefoot_agent.journal import Journal
 from surefoot_agent.ports import Telemetry, Trust
+from surefoot_agent.pull import Puller
 from surefoot_agent.record import Record
 from surefoot_agent.sight import Hands
 from surefoot_agent.status import Status, status_of
@@ -47,6 +48,7 @@ class Rules:
     telemetry_interval_s: float = 10.0
     telemetry_keep: int = 20_000
     heartbeat_interval_s: float = 300.0
+    https_interval_s: float = 900.0
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Desk:
     instance: str
     doctor: Callable[[], str]
     svn_floor: Callable[[], int]
+    puller: Puller | None = None
+    """Where the broker cannot be reached; None: never ask over HTTPS."""
 
     def look_around(self) -> Sighting:
         """Read slots, process and metadata; runs where trust's files do not change meanwhile."""

@@ -98,6 +98,13 @@ def _parse(device_id: str, topic: str, payload: bytes) -> LinkEvent:
     raise Invalid("malformed", f"{topic[:200]!r} is not a topic of this device.")
 
 
+def check_lease(lease: Lease) -> Lease:
+    """Return the lease, or raise Invalid: a server names network sources, never files of this device."""
+    if not all(source.url.startswith(("https://", "http://")) for source in lease.sources):
+        raise Invalid("malformed", "The lease names a source that is not on the network.")
+    return lease
+
+
 def _parse_own(what: str, payload: bytes) -> LinkEvent:
     match what:
         case "bundle":
@@ -105,6 +112,6 @@ def _parse_own(what: str, payload: bytes) -> LinkEvent:
         case "ack":
             return AckArrived(wire.decode(Ack, payload))
         case "lease":
-            return LeaseArrived(wire.decode(Lease, payload))
+            return LeaseArrived(check_lease(wire.decode(Lease, payload)))
         case _:
             return RequestArrived(wire.decode(Request, payload))

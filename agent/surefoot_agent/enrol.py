@@ -8,13 +8,9 @@ Refuses to give a node that has an identity another one, and a certificate that 
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import ssl
-import urllib.error
 import urllib.parse
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,14 +19,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
+from surefoot_agent import https
 from surefoot_shared import wire
 from surefoot_shared.enrolment import Enrolled, EnrolRequest
-from surefoot_shared.errors import ConfigError, Invalid, Unreachable
+from surefoot_shared.errors import ConfigError, Invalid
 from surefoot_shared.identity import DeviceKey, generate_key, key_from_pem, key_to_pem, public_to_pem
 from surefoot_shared.topics import check_device_id
 
-TIMEOUT_S = 30.0
-ANSWER_LIMIT_BYTES = 64 * 1024
 ROOTS = ("image.root.json", "director.root.json")
 CA_FILE = "ca.pem"
 
@@ -147,42 +142,10 @@ def _request(device_id: str, key: DeviceKey) -> bytes:
 
 
 def _ask(server_url: str, ca_file: Path, body: bytes) -> Enrolled:
-    request = urllib.request.Request(  # noqa: S310 - the scheme was checked
-        server_url.rstrip("/") + "/api/v1/enrol", data=body, headers={"Content-Type": "application/json"}
-    )
-    # Neither the proxy of the environment nor the system's authorities have a say in whom this node trusts.
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}),
-        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(ca_file))),
-    )
-    try:
-        with opener.open(request, timeout=TIMEOUT_S) as answer:
-            status, raw = answer.status, answer.read(ANSWER_LIMIT_BYTES + 1)
-    except urllib.error.HTTPError as error:
-        raise _refusal(error) from error
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        if isinstance(reason, ssl.SSLCertVerificationError):
-            hint = "Use the bootstrap folder of this server's fleet, and the host name its certificate has."
-            raise ConfigError("config_invalid", f"The server at {server_url} is not the fleet's.", hint) from error
-        raise Unreachable("unreachable", f"The server at {server_url} cannot be reached: {reason}.") from error
+    status, raw = https.ask(server_url, ca_file, "/api/v1/enrol", body)
     if status == 202:
         raise ConfigError("enrolment_pending", "The server waits for an operator to approve this device.")
-    return wire.decode(Enrolled, raw, ANSWER_LIMIT_BYTES)
-
-
-def _refusal(error: urllib.error.HTTPError) -> ConfigError | Unreachable:
-    """The server's own words, where it has some."""
-    try:
-        problem = json.loads(error.read(ANSWER_LIMIT_BYTES))
-        kind, message, hint = (str(problem.get(k, "")) for k in ("kind", "message", "hint"))
-    except (ValueError, AttributeError, OSError):
-        kind, message, hint = "", "", ""
-    message = message or f"The server answered {error.code}."
-    if error.code in (429, 500, 502, 503, 504):
-        after = error.headers.get("Retry-After", "")
-        return Unreachable("busy", message, retry_after_s=float(after) if after.isdigit() else None)
-    return ConfigError(kind or "enrolment_refused", message, hint)
+    return wire.decode(Enrolled, raw, https.ANSWER_LIMIT_BYTES)
 
 
 def _check_certificate(pem: bytes, device_id: str, key: DeviceKey, ca_pem: bytes) -> None:

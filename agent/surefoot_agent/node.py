@@ -19,7 +19,7 @@ from pathlib import Path
 from surefoot_agent import __version__, guard, readiness
 from surefoot_agent.application import Application
 from surefoot_agent.boot.symlink import SymlinkBoot
-from surefoot_agent.clock import SystemClock
+from surefoot_agent.clock import SystemClock, stamp
 from surefoot_agent.config import Settings
 from surefoot_agent.desk import Desk, Rules
 from surefoot_agent.download.http import HttpDownloader
@@ -30,6 +30,7 @@ from surefoot_agent.journal import Journal, open_journal
 from surefoot_agent.lanes import ThreadLanes
 from surefoot_agent.link import Link
 from surefoot_agent.orders import APPLICATION_VERBS, OrderServer
+from surefoot_agent.pull import Puller
 from surefoot_agent.runner import Item, Runner
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.directory import DirectorySlots
@@ -100,6 +101,7 @@ def _desk(settings: Settings, identity: Identity, journal: Journal, instance: st
             telemetry_interval_s=settings.telemetry_interval_s,
             telemetry_keep=settings.telemetry_keep,
             heartbeat_interval_s=settings.heartbeat_interval_s,
+            https_interval_s=settings.https_interval_s,
         ),
         hands=hands,
         trust=trust,
@@ -109,7 +111,22 @@ def _desk(settings: Settings, identity: Identity, journal: Journal, instance: st
         new_id=lambda: uuid.uuid4().hex,
         instance=instance,
         doctor=lambda: findings_text(readiness.check(settings)),
+        puller=_puller(identity, journal) if settings.https_interval_s else None,
         svn_floor=lambda: trust.floors().svn.get(settings.component, 0),
+    )
+
+
+def _puller(identity: Identity, journal: Journal) -> Puller:
+    key, clock = identity.key(), SystemClock()
+    return Puller(
+        device=identity.device,
+        server_url=identity.server_url,
+        ca_file=identity.ca_file,
+        stream=journal.stream,
+        next_seq=journal.next_hello,
+        new_id=lambda: uuid.uuid4().hex,
+        now=lambda: stamp(clock.utc()),
+        seal=lambda kind, payload: seal(kind, payload, key),
     )
 
 

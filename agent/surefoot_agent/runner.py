@@ -13,15 +13,18 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from surefoot_agent import downlink, plan, report, sight, startup
 from surefoot_agent.attempt import TIMERS, Attempt, Fetched, about
 from surefoot_agent.bench import Bench, Done
 from surefoot_agent.desk import Desk, Sighting
+from surefoot_agent.download import local
 from surefoot_agent.lanes import Lane, Lanes
 from surefoot_agent.orders import Order, Verb
 from surefoot_agent.ports import Decision
 from surefoot_agent.post import Post, Publisher
+from surefoot_agent.pull import Pulled
 from surefoot_agent.reconcile import decide
 from surefoot_agent.record import Record
 from surefoot_agent.timers import Timers
@@ -29,6 +32,7 @@ from surefoot_shared import wire
 from surefoot_shared.errors import SurefootError, UntrustedRelease
 from surefoot_shared.messages import EventKind, RunningProof, Sample, TrustHint
 from surefoot_shared.status import AFTER_ARMED, AttemptState
+from surefoot_shared.trust.bundle import read_bundle
 
 log = logging.getLogger(__name__)
 
@@ -159,10 +163,12 @@ class Runner:
             case Order():
                 self._ordered(item)
             case downlink.Connected():
+                self._timers.drop("pull")
                 self._say_hello()
             case downlink.Disconnected(reason, message):
                 self._outbox.disconnected()
                 self._timers.drop("hello")
+                self._pull_later()
                 if reason != "unreachable":
                     self._notice(EventKind.NOTICE, reason, message)
             case downlink.BundleArrived(raw):
@@ -203,6 +209,12 @@ class Runner:
             case Sampled(samples):
                 self._outbox.add(samples, self._clock.monotonic())
                 self._correct_hello(samples)
+            case Pulled(bundle, lease):
+                self._bundle(bundle)
+                if lease is not None:
+                    self._attempt.lease_arrived(lease)
+            case bytes() as bundle if done.name == "apply":
+                self._bundle(bundle)
             case bytes() as response:
                 self.link.publish("response", response)
             case result:
@@ -217,6 +229,8 @@ class Runner:
             self._timers.sooner("hello", ANSWER_S * (0.5 + self._rand()))  # its answer brings what was missing
             security = isinstance(error, UntrustedRelease)
             self._notice(EventKind.SECURITY if security else EventKind.NOTICE, error.kind, error.message)
+        elif done.name == "apply" and isinstance(error, SurefootError):
+            self._notice(EventKind.NOTICE, error.kind, error.message)
 
     def _due(self, name: str) -> None:
         match name:
@@ -231,6 +245,8 @@ class Runner:
                 self._bench.submit("sample", Lane.LOOK, lambda: Sampled(tuple(desk.sample())))
             case "hello":
                 self._say_hello()
+            case "pull":
+                self._pull()
 
     def _keep(self) -> None:
         """Once a second: the application lives, the post goes out, a wish that waited for idle is taken."""
@@ -241,6 +257,18 @@ class Runner:
         self._outbox.tick(self._clock.monotonic())
         if plan.wanted(self.record, self._decision):
             self._take_next()
+
+    def _pull_later(self) -> None:
+        """Ask over HTTPS for as long as the broker stays away; jittered, for a broker that fails leaves them all."""
+        if self._desk.puller is not None and not self._timers.waits("pull"):
+            self._timers.set("pull", self._rules.https_interval_s * (0.5 + self._rand()))
+
+    def _pull(self) -> None:
+        puller = self._desk.puller
+        if puller is not None:
+            request = puller.request()  # numbered by the journal, which belongs to this thread
+            self._bench.submit("pull", Lane.LOOK, lambda: puller.send(request))
+        self._pull_later()
 
     def _settle(self) -> None:
         hands = self._hands
@@ -339,6 +367,9 @@ class Runner:
                     self._attempt.revert_now("A person ordered it on the device.")
                 case Verb.LOCK | Verb.UNLOCK:
                     self._journal.set_locked(order.verb is Verb.LOCK)
+                case Verb.APPLY:
+                    self._attempt.use_medium(local.source_of(Path(order.release)))
+                    self._bench.submit("apply", Lane.LOOK, lambda: read_bundle(Path(order.file)))
                 case Verb.STATUS:
                     pass
         except SurefootError as error:

@@ -18,11 +18,13 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from surefoot_server import db
+from surefoot_server.audit import service as audit
 from surefoot_server.db import Database
 from surefoot_server.devices import repository
 from surefoot_server.devices.models import Device
 from surefoot_server.devices.reports import HelloVerdict
 from surefoot_server.devices.service import NEEDS_LEASE, DeviceService
+from surefoot_server.intake import DeadLetter
 from surefoot_server.telemetry import service as telemetry
 from surefoot_shared.errors import Invalid, Unreachable
 from surefoot_shared.identity import DevicePublicKey, public_from_pem
@@ -87,6 +89,15 @@ class Ingest:
         """Count messages that were not believed; the reason is a label of /metrics."""
         with self._lock:
             self._dropped[reason] += count
+
+    def put_aside(self, letter: DeadLetter) -> None:
+        """Note in the audit trail that a device's topic brought what is not believed, such as a forged event."""
+        device_id = letter.topic.split("/")[3] if letter.topic.count("/") >= 3 else ""
+        detail = {"topic": letter.topic[:200], "sha256": letter.sha256, "why": letter.error[:200]}
+        with self._db.write() as session:
+            if session.get(Device, device_id) is not None:
+                now = self._clock()
+                audit.record_seldom(session, "gateway", "message.refused", f"device:{device_id}", detail, now)
 
     def dropped(self) -> Mapping[str, int]:
         with self._lock:

@@ -38,6 +38,8 @@ class ServerState:
     settings: Settings
     db: Database
     leases: LeaseTokens
+    tokens: LeaseTokens
+    """Tokens that devices earn by a signature, for what they fetch over HTTPS."""
     blobs: BlobStore
     online: OnlineRepository
     devices: DeviceService

@@ -48,6 +48,7 @@ from surefoot_server.state import ServerState
 from surefoot_server.telemetry import repository as telemetry
 from surefoot_shared.enrolment import MqttAddress
 from surefoot_shared.errors import ConfigError
+from surefoot_shared.tokens import TOKEN_VALID_S
 
 log = logging.getLogger(__name__)
 REFRESH_S = 60.0
@@ -123,12 +124,13 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
     pki = prepare_pki(settings.data_dir / "pki", ca, [settings.public_host])
     online = OnlineRepository(keys.repo_dir, keys.online_dir)
     leases = LeaseTokens(load_or_make_key(settings.secrets_dir / "lease.key"), settings.lease_valid_s)
+    tokens = LeaseTokens(load_or_make_key(settings.secrets_dir / "lease.key"), TOKEN_VALID_S, "device")
     blobs = BlobStore(settings.data_dir / "blobs", settings.blob_limit_bytes)
     service = DeviceService(online, leases, settings.blobs_url)
 
     broker = _start_broker(settings, database, pki, parts)
     ingest = Ingest(database, service, lambda acks, waiting: delivery.answer(acks, waiting))
-    gateway = Gateway(_gateway_config(settings, broker, pki), ingest)
+    gateway = Gateway(_gateway_config(settings, broker, pki), ingest, ingest.put_aside)
     delivery = Delivery(database, service, gateway)
     database.on_dirty(delivery.changed)
     rollouts = RolloutService(database, service, online, gateway.publish_halt)
@@ -140,6 +142,7 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
         settings=settings,
         db=database,
         leases=leases,
+        tokens=tokens,
         blobs=blobs,
         online=online,
         devices=service,

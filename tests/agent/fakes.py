@@ -246,8 +246,10 @@ class FakeDownloader:
         self.blobs: dict[str, bytes] = {}
         self.errors: list[Exception] = []
         self.fetched: list[str] = []
+        self.leases: list[Lease] = []
 
     def manifest(self, wish: Wish, lease: Lease) -> bytes:
+        self.leases.append(lease)
         if self.errors:
             raise self.errors.pop(0)
         return self.blobs[wish.digest]
@@ -388,6 +390,7 @@ class Device:
         self.journal: TrippedJournal | None = None
         self.world.points, self.world.trace = 0, []
         self._seq = 0
+        self.puller: object | None = None
 
     def publish(self, version: str) -> None:
         files = {"run": f"#!/bin/sh\n# {version}\n".encode(), "model": b"the same in all"}
@@ -453,6 +456,7 @@ class Device:
             instance="instance",
             doctor=lambda: "all is well",
             svn_floor=lambda: 0,
+            puller=self.puller,  # type: ignore[arg-type]
         )
         runner = Runner(desk, lanes or InlineLanes(), lambda post: Server(post, self.server), rand=lambda: 0.5)
         runner.start()

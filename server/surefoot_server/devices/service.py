@@ -229,13 +229,20 @@ class DeviceService:
         session.flush()
         return row
 
-    def bundle_for(self, session: Session, device_id: str, now: datetime) -> bytes:
-        """Sign what is wanted of the device, with the metadata that it does not have yet."""
+    def bundle_for(
+        self,
+        session: Session,
+        device_id: str,
+        now: datetime,
+        have_image: MetadataVersions | None = None,
+        have_director: MetadataVersions | None = None,
+    ) -> bytes:
+        """Sign what is wanted of the device, with the metadata that it does not have; by default as it last said."""
         device = repository.device(session, device_id)
         rows = repository.wanted(session, device_id)
         wishes = [_signed_wish(row, repository.release(session, row.release_id)) for row in rows]
-        have_image = wire.from_json(MetadataVersions, device.image_versions)
-        have_director = wire.from_json(MetadataVersions, device.director_versions)
+        have_image = have_image or wire.from_json(MetadataVersions, device.image_versions)
+        have_director = have_director or wire.from_json(MetadataVersions, device.director_versions)
         return self._director.bundle(device_id, wishes, have_image, have_director, now)
 
     def lease_for(self, session: Session, device_id: str, now: datetime) -> Lease | None:
