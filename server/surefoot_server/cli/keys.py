@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from surefoot_server.cli.keys_ceremony import cosign, new, renew, revoke, rotate
+from surefoot_server.cli.keys_drill import drill
 from surefoot_server.cli.terminal import Terminal, Verbs, columns, count, facts, json_option, pass_terminal, passphrase
 from surefoot_shared import wire
 from surefoot_shared.wire import Json
@@ -174,5 +175,5 @@ def install(terminal: Terminal, folder: Path, data_dir: Path) -> None:
     terminal.data(wire.to_json({"data": str(data_dir), "roots": roots}), words)
 
 
-for command in (rotate, revoke, renew, cosign, new):
+for command in (rotate, revoke, renew, cosign, new, drill):
     keys.add_command(command)
