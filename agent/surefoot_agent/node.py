@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,8 @@ from surefoot_shared.status import Presence
 log = logging.getLogger(__name__)
 SOCKET = "agent.sock"
 JOURNAL = "journal.db"
+NONCES = 8
+"""Hellos whose answer may still be on its way."""
 
 
 def run(settings: Settings) -> None:
@@ -89,7 +92,8 @@ def _linked(identity: Identity, instance: str) -> Callable[[Callable[[Item], Non
 
 def _desk(settings: Settings, identity: Identity, journal: Journal, instance: str) -> Desk:
     hands = hands_of(settings, identity)
-    trust = ChildTrust(settings.state_dir / "trust", identity.device, identity.hw)
+    nonces: deque[str] = deque(maxlen=NONCES)
+    trust = ChildTrust(settings.state_dir / "trust", identity.device, identity.hw, nonces=lambda: tuple(nonces))
     key = identity.key()
     metrics_file = Path(settings.metrics_file) if settings.metrics_file else None
     return Desk(
@@ -108,12 +112,18 @@ def _desk(settings: Settings, identity: Identity, journal: Journal, instance: st
         telemetry=NodeTelemetry(settings.state_dir, hands.application, metrics_file),
         journal=journal,
         seal=lambda kind, payload: seal(kind, payload, key),
-        new_id=lambda: uuid.uuid4().hex,
+        new_id=lambda: _remembered(nonces),
         instance=instance,
         doctor=lambda: findings_text(readiness.check(settings)),
         puller=_puller(identity, journal) if settings.https_interval_s else None,
         svn_floor=lambda: trust.floors().svn.get(settings.component, 0),
     )
+
+
+def _remembered(nonces: deque[str]) -> str:
+    """A new nonce, kept for as long as its answer may be on its way."""
+    nonces.append(uuid.uuid4().hex)
+    return nonces[-1]
 
 
 def _puller(identity: Identity, journal: Journal) -> Puller:

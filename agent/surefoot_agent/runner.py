@@ -12,7 +12,6 @@ import queue
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from surefoot_agent import downlink, plan, report, sight, startup
@@ -27,6 +26,7 @@ from surefoot_agent.post import Post, Publisher
 from surefoot_agent.pull import Pulled
 from surefoot_agent.reconcile import decide
 from surefoot_agent.record import Record
+from surefoot_agent.results import Aged, Decided, HaltRead, Sampled
 from surefoot_agent.timers import Timers
 from surefoot_shared import wire
 from surefoot_shared.errors import SurefootError, UntrustedRelease
@@ -42,6 +42,8 @@ SETTLE_S = 60.0
 """How often an application that is not there at all is started again; `tend` has its own, faster back-off."""
 ANSWER_S = 30.0
 """A hello that no bundle answers is said again after about this time, then after twice as long, and so on."""
+AGE_S = 3600.0
+"""How often it is looked whether what is trusted has grown old; days are counted."""
 HINT_S = 5.0
 """Spread of the hellos after a hint that reached the whole fleet at once."""
 NOTICES = 64
@@ -50,25 +52,6 @@ HANDS_OFF = frozenset({*AFTER_ARMED, AttemptState.COMMITTING, AttemptState.REVER
 """States in which the attempt alone starts and stops the application."""
 
 Item = downlink.LinkEvent | Order | Done | Fetched
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """What a bundle says, with what ran committed when it was read."""
-
-    decision: Decision
-    proof: RunningProof | None
-
-
-@dataclass(frozen=True, slots=True)
-class HaltRead:
-    epoch: int
-    digests: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Sampled:
-    samples: tuple[Sample, ...]
 
 
 class Runner:
@@ -110,6 +93,7 @@ class Runner:
         """Look at what happened while we were off, and go on from there."""
         self._timers.set("keep", KEEP_S)
         self._timers.set("sample", self._rules.telemetry_interval_s * self._rand())
+        self._timers.set("age", AGE_S * self._rand())
         seen, limit = startup.see(self._hands, self.record), self._hands.max_starts
         row = decide(startup.facts(self.record, seen, self._journal.readable, limit))
         log.info("started state=%s next=%s why=%s %s", self.record.state.value, row.next.value, row.why, self._about())
@@ -209,6 +193,9 @@ class Runner:
             case Sampled(samples):
                 self._outbox.add(samples, self._clock.monotonic())
                 self._correct_hello(samples)
+            case Aged(olds):
+                for old in olds:
+                    self._notice(EventKind.NOTICE, old.kind, old.message)
             case Pulled(bundle, lease):
                 self._bundle(bundle)
                 if lease is not None:
@@ -247,6 +234,10 @@ class Runner:
                 self._say_hello()
             case "pull":
                 self._pull()
+            case "age":
+                self._timers.set("age", AGE_S)
+                trust, now = self._trust, self._clock.utc()
+                self._bench.submit("age", Lane.TRUST, lambda: Aged(tuple(trust.grown_old(now))))
 
     def _keep(self) -> None:
         """Once a second: the application lives, the post goes out, a wish that waited for idle is taken."""

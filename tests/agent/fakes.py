@@ -51,6 +51,7 @@ from surefoot_shared.release import (
     note_of,
 )
 from surefoot_shared.status import AttemptState, Check, Intent, Outcome, SlotName, SlotState
+from surefoot_shared.trust.age import Old
 from tests.agent.trees import install, release
 
 KEY = identity.generate_key()
@@ -273,6 +274,7 @@ class FakeTrust:
         self.decisions: dict[bytes, Decision] = {}
         self.halts: dict[bytes, tuple[int, tuple[str, ...]]] = {}
         self.floors: list[TargetNote] = []
+        self.olds: list[Old] = []
 
     def decide(self, bundle: bytes) -> Decision:
         if bundle not in self.decisions:
@@ -287,8 +289,11 @@ class FakeTrust:
     def versions(self) -> tuple[MetadataVersions, MetadataVersions]:
         return MetadataVersions(root=1), MetadataVersions(root=1)
 
-    def committed(self, note: TargetNote) -> None:
+    def committed(self, note: TargetNote, digest: str) -> None:
         self.floors.append(note)
+
+    def grown_old(self, system_now: datetime) -> Sequence[Old]:
+        return self.olds
 
 
 class FakeTelemetry:

@@ -29,6 +29,7 @@ from surefoot_agent.trial import Verdict
 from surefoot_shared.errors import InstallFailed, Unreachable
 from surefoot_shared.messages import EventKind, Lease, Request, RequestKind, Source, TrustHint
 from surefoot_shared.status import AttemptState, Outcome, SlotName, SlotState
+from surefoot_shared.trust.age import Old
 from surefoot_shared.trust.bundle import Bundle, pack
 from tests.agent.apps import until
 from tests.agent.fakes import Device, HeldLanes
@@ -873,3 +874,12 @@ def test_a_medium_whose_bundle_cannot_be_read_is_told_and_changes_nothing(device
 
     assert "config_unreadable" in {event.reason for event in device.server.events.values()}
     assert agent.record.state is S.IDLE
+
+
+def test_metadata_that_grew_old_is_told_once(device: Device) -> None:
+    agent = device.start_agent()
+    device.trust.olds = [Old("stale_metadata", "app: nothing newer was signed.")]
+
+    device.play(agent, 3 * 3600.0)
+
+    assert [e.reason for e in device.server.events.values()].count("stale_metadata") == 1

@@ -57,6 +57,7 @@ class Director(Protocol):
         have_image: MetadataVersions,
         have_director: MetadataVersions,
         now: datetime,
+        nonce: str = "",
     ) -> bytes: ...
 
 
@@ -243,7 +244,8 @@ class DeviceService:
         wishes = [_signed_wish(row, repository.release(session, row.release_id)) for row in rows]
         have_image = have_image or wire.from_json(MetadataVersions, device.image_versions)
         have_director = have_director or wire.from_json(MetadataVersions, device.director_versions)
-        return self._director.bundle(device_id, wishes, have_image, have_director, now)
+        nonce = repository.last_nonce(session, device)
+        return self._director.bundle(device_id, wishes, have_image, have_director, now, nonce)
 
     def lease_for(self, session: Session, device_id: str, now: datetime) -> Lease | None:
         """Give leave to download where an open assignment still has something to fetch."""

@@ -105,12 +105,18 @@ class OnlineRepository:
         have_image: MetadataVersions,
         have_director: MetadataVersions,
         now: datetime,
+        nonce: str = "",
     ) -> bytes:
-        """Sign what this device shall run and pack it with the metadata it lacks; no wishes: nothing is wanted."""
+        """Sign what this device shall run and pack it with the metadata it lacks; no wishes: nothing is wanted.
+
+        `nonce` is of the hello that this answers: it proves to a device with a wrong clock that the time is now.
+        """
         with self._lock:
             roots = roots_after(self._director_dir, have_director.root)
             director = {name: (self._director_dir / name).read_text() for name in roots}
-            director |= sign_assignments(device_id, wishes, self._counter.next(), now, self._director_signer)
+            director |= sign_assignments(
+                device_id, wishes, self._counter.next(), now, self._director_signer, nonce=nonce
+            )
             image = self._image.files_for(have_image, {wish.note.component for wish in wishes})
         return pack(Bundle(device_id, director, image))
 

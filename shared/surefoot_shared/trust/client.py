@@ -76,6 +76,11 @@ class Client:
             cached = self._updater.find_cached_target(target, path)
             return Path(cached or self._updater.download_target(target, path, base_url))
 
+    def role(self, name: str) -> Targets | None:
+        """Return a delegated role that was loaded on the way to a target, or None."""
+        found = self._trusted.get(name)
+        return found if isinstance(found, Targets) else None
+
     @property
     def root(self) -> Root:
         return self._trusted.root

@@ -46,14 +46,20 @@ def read_bootstrap(trust_folder: Path, repository: str) -> bytes:
 class Refreshed:
     """One repository, verified at one moment. `time` is what expiry was checked against."""
 
-    def __init__(self, source: Source, floors: Floors, system_now: datetime) -> None:
-        """Refresh; raises UntrustedRelease, or ConfigError where the bootstrap root itself is unusable."""
+    def __init__(self, source: Source, floors: Floors, system_now: datetime, answered: datetime | None = None) -> None:
+        """Refresh; raises UntrustedRelease, or ConfigError where the bootstrap root itself is unusable.
+
+        `answered` is when the director answered this device's nonce: it is believed over a clock that is ahead of it.
+        """
         self._source = source
         fetcher = GuardedFetcher(source.files, source.repository, source.device)
         base = f"bundle://{source.repository}/"
         self._client = Client(source.repository, source.folder, base, fetcher, source.bootstrap)
         baked = parse_time(self.root.unrecognized_fields.get(X_SIGNED_AT)) or EPOCH
-        self.time: TrustedTime = trusted_time(system_now, parse_time(floors.time) or EPOCH, baked)
+        floor = parse_time(floors.time) or EPOCH
+        self.time: TrustedTime = trusted_time(system_now, floor, baked)
+        if answered is not None and answered < self.time.at:
+            self.time = TrustedTime(max(answered, floor, baked), "nonce")
         self._client.refresh(self.time.at)
         self._refuse_other_repository()
         self.seen = self._refuse_older(floors)
@@ -77,6 +83,10 @@ class Refreshed:
     def target(self, path: str) -> TargetFile | None:
         """Return the entry that the delegated release keys signed, or None; raises UntrustedRelease."""
         return self._client.target(path)
+
+    def role(self, name: str) -> Targets | None:
+        """Return a release role that was loaded by `target`, or None."""
+        return self._client.role(name)
 
     def versions(self, roles: Mapping[str, int]) -> MetadataVersions:
         return MetadataVersions(

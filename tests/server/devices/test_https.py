@@ -14,7 +14,7 @@ from surefoot_shared import wire
 from surefoot_shared.identity import DeviceKey, SealKind, generate_key, public_to_pem, seal
 from surefoot_shared.tokens import TokenRequest
 from surefoot_shared.trust.bundle import unpack
-from tests.server.rig import NOW, Rig
+from tests.server.rig import NOW, Rig, hello
 
 ASKED = TokenRequest("cam-1", "stream-1", 1, "nonce-1", "2026-03-01T12:00:00Z")
 
@@ -148,3 +148,14 @@ def test_an_operator_may_take_the_bundle_along_on_a_medium(rig: Rig, key: Device
 
     assert unpack(base64.b64decode(answer.json()["bundle"])).device == "cam-1"
     assert acts(rig)[0] == "device.bundle"
+
+
+def test_the_bundle_answers_the_newest_hello_so_that_a_wrong_clock_can_be_told(rig: Rig, key: DeviceKey) -> None:
+    headers = bearer(rig, key)
+    with rig.db.write() as session:
+        for seq in (1, 2):
+            rig.devices.hello(session, hello("cam-1", seq), NOW)
+
+    raw = rig.device_client().get("/api/v1/bundle", headers=headers).content
+
+    assert '"x-nonce":"i1-2"' in unpack(raw).director["timestamp.json"]
