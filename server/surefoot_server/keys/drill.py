@@ -159,6 +159,20 @@ def _one_release_key_stolen(fleet: Scratch) -> tuple[str, str]:
     return f"{server}; {seen}; revoked, {_force(done.in_force)}; {after}", expected
 
 
+def _two_release_keys_and_the_server_stolen(fleet: Scratch) -> tuple[str, str]:
+    evil = fleet.built("6.6")
+    thief = _bundle_with_role(fleet, evil, fleet.sign(evil, "ana", "tom"))
+    seen = fleet.sees(thief)
+    lost = KeyChange(replace=("image-release-2", "image-release-3"), planned=False)
+    rotate(fleet.keys, ("image-release",), fleet.ring("linh", "ana"), fleet.now, lost)
+    rotate(fleet.keys, ONLINE, fleet.ring("linh", "ana"), fleet.now, KeyChange(planned=False))
+    fleet.start()
+    made = fleet.released("6.7")
+    recovered, again = fleet.sees(fleet.bundle(made)), fleet.sees(thief)
+    expected = "installs app/6.6; new keys: installs app/6.7, refuses the bundle (metadata_untrusted)"
+    return f"{seen}; new keys: {recovered}, {again}", expected
+
+
 def _whole_server_stolen(fleet: Scratch) -> tuple[str, str]:
     evil = fleet.built("6.6")
     role = build_release_role(99, fleet.now + timedelta(days=300), [release_target(evil.manifest)])
@@ -234,6 +248,10 @@ SCENES: dict[str, tuple[str, Play]] = {
     "theft of snapshot, timestamp": ("an unlisted release is offered; then rotated", _snapshot_and_timestamp_stolen),
     "theft of halt": ("a good release is halted; then the key is revoked", _halt_stolen),
     "theft of a release key": ("a release is signed with one key of three; then revoked", _one_release_key_stolen),
+    "theft of two release keys": (
+        "with the server they release anything; then all are replaced",
+        _two_release_keys_and_the_server_stolen,
+    ),
     "theft of the server": ("every online key signs an unlisted release", _whole_server_stolen),
     "server off": ("the server is off for a month", _server_off),
     "release role expires": ("nobody signs for half a year", _release_role_expires),

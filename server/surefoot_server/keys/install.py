@@ -1,8 +1,9 @@
 """Give a server's data folder what it needs of a keys folder: online keys, metadata, bootstrap roots; never offline/.
 
 Installing again is harmless: newer roots and targets are added, what the server has signed or accepted since stays, and
-the role of a component is taken where the server has none, or one whose keys the newer targets no longer name. It may
-be done while the server runs, which follows within a minute: `installing` keeps the two from meeting half-way.
+the role of a component is taken where the server has none, where newer targets no longer name the keys of the server's,
+and where it is newer and lists no release that was not published: a new date, a policy, a withdrawal. It may be done
+while the server runs, which follows within a minute: `installing` keeps the two from meeting half-way.
 """
 
 from __future__ import annotations
@@ -81,11 +82,11 @@ def _install_metadata(source: Path, target: Path) -> None:
         initial = path.name.startswith("1.rel-") and not versions_of(target, role)
         if newer or initial:
             _copy(path, target / path.name)
-    _follow_new_release_keys(source, target)
+    _follow_roles(source, target)
 
 
-def _follow_new_release_keys(source: Path, target: Path) -> None:
-    """New release keys make the server's role worthless: the one that they signed takes its place."""
+def _follow_roles(source: Path, target: Path) -> None:
+    """New release keys make the server's role worthless; a role that releases nothing new needs no publishing."""
     top = latest(target, "targets")
     if top is None:
         return
@@ -93,9 +94,17 @@ def _follow_new_release_keys(source: Path, target: Path) -> None:
     for component in delegated_components(targets):
         name = role_name(component)
         own, theirs = latest(target, name), latest(source, name)
-        stale = own is not None and not _is_signed(targets, name, own)
-        if theirs is not None and stale and _is_signed(targets, name, theirs):
+        if own is None or theirs is None or not _is_signed(targets, name, theirs):
+            continue
+        if not _is_signed(targets, name, own) or _only_less(own, theirs):
             _copy(theirs, target / theirs.name)
+
+
+def _only_less(own: Path, theirs: Path) -> bool:
+    """True where the other role is newer and releases nothing that the server's own does not."""
+    before, after = (Metadata[Targets].from_bytes(path.read_bytes()).signed for path in (own, theirs))
+    released = {path: target for path, target in after.targets.items() if path.startswith("releases/")}
+    return after.version > before.version and all(before.targets.get(path) == each for path, each in released.items())
 
 
 def _is_signed(targets: Targets, name: str, path: Path) -> bool:

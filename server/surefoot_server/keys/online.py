@@ -74,7 +74,9 @@ class OnlineRepository:
         metadata_expired, metadata_rollback, target_mismatch, manifest_malformed), NotFound, Conflict.
         """
         with self._lock:
-            return self._image.accept(role_metadata, manifest, self._clock())
+            note = self._image.accept(role_metadata, manifest, self._clock())
+            self._seen = self._fingerprint()
+            return note
 
     def refresh(self, now: datetime) -> bool:
         """Follow keys that were installed; sign again what is missing, stale, at half of its life; True when it did.
@@ -166,9 +168,9 @@ class OnlineRepository:
         self._seen = seen
 
     def _fingerprint(self) -> frozenset[tuple[str, int]]:
-        """Of what others write; the server's own files are not in it."""
+        """Of what people sign; the server's own files are not in it."""
         files = [*self._keys_dir.glob("*.pem"), *self._keys_dir.glob(KEYS_FILE)]
-        for role in ("root", "targets"):
+        for role in ("root", "targets", "rel-*"):
             files += self._repo_dir.glob(f"*/*.{role}.json")
         return frozenset((str(path), path.stat().st_mtime_ns) for path in files)
 

@@ -9,9 +9,11 @@ import pytest
 from surefoot_server.keys.init import init_keys
 from surefoot_server.keys.install import install_keys
 from surefoot_server.keys.layout import OFFLINE, versions_of
-from surefoot_server.keys.rotate import rotate
+from surefoot_server.keys.rotate import renew, rotate
 from surefoot_server.keys.signers import KeyRing, read_signers, write_signers
+from surefoot_server.releases.sign import sign_policy, withdraw_release
 from surefoot_shared.errors import ConfigError
+from surefoot_shared.trust.policy import Policy
 from tests.server.keys.fleet import NOW, PASSPHRASE, Fleet
 
 
@@ -129,3 +131,26 @@ def test_a_key_that_moved_to_a_token_leaves_the_server(tmp_path: Path, keys: Pat
 
     assert not (installed.online_dir / "director.pem").exists()
     assert read_signers(installed.online_dir) == {"director": ("hsm:1?label=server",)}
+
+
+def test_a_renewed_role_a_policy_and_a_withdrawal_reach_a_running_server(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+    kept, gone = fleet.publish(fleet.built("1.1", 101)), fleet.publish(fleet.built("1.2", 102))
+    renew(fleet.keys, ("image-release",), KeyRing(fleet.keys, PASSPHRASE), NOW)
+    sign_policy(fleet.keys, Policy("app", min_svn=0, revoked=("a" * 64,)), PASSPHRASE, NOW)
+    withdraw_release(fleet.keys, "app", "1.2", PASSPHRASE, NOW)
+    assert not fleet.online.refresh(NOW)
+
+    install_keys(fleet.keys, fleet.data)
+
+    assert fleet.online.refresh(NOW)
+    assert [each.kind for each in fleet.decide(fleet.bundle(gone)).refused] == ["not_released"]
+    assert [each.note for each in fleet.decide(fleet.bundle(kept)).approved] == [kept.note]
+    assert versions_of(fleet.data / "repo" / "image", "rel-app") == [1, 2, 3, 6]
+
+
+def test_publishing_is_not_taken_for_an_installation(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+    fleet.publish(fleet.built())
+
+    assert not fleet.online.refresh(NOW)
