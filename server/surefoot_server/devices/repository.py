@@ -141,6 +141,12 @@ def events(session: Session, device_id: str, limit: int = 100) -> list[DeviceEve
     return list(session.exec(query.limit(limit)))
 
 
+def last_nonce(session: Session, device: Device) -> str:
+    """The nonce of the device's newest hello, empty before its first."""
+    row = session.get(DeviceStream, (device.id, device.stream))
+    return str(row.hellos[-1][1]) if row is not None and row.hellos else ""
+
+
 def stored_seqs(session: Session, device_id: str, stream_name: str, seqs: Iterable[int]) -> set[int]:
     query = select(DeviceEvent.seq).where(
         DeviceEvent.device_id == device_id, DeviceEvent.stream == stream_name, col(DeviceEvent.seq).in_(list(seqs))
@@ -170,12 +176,6 @@ def views(session: Session, devices: Sequence[Device]) -> list[DeviceView]:
         tags.setdefault(tag.device_id, []).append(tag.tag)
     parts: dict[str, list[DeviceComponent]] = {}
     of_parts = select(DeviceComponent).where(col(DeviceComponent.device_id).in_(ids))
-def last_nonce(session: Session, device: Device) -> str:
-    """The nonce of the device's newest hello, empty before its first."""
-    row = session.get(DeviceStream, (device.id, device.stream))
-    return str(row.hellos[-1][1]) if row is not None and row.hellos else ""
-
-
     for part in session.exec(of_parts.order_by(DeviceComponent.component)):
         parts.setdefault(part.device_id, []).append(part)
     newest = _newest_assignments(session, ids)
