@@ -15,6 +15,7 @@ from surefoot_agent.journal import Journal
 from surefoot_agent.ports import Telemetry, Trust
 from surefoot_agent.pull import Puller
 from surefoot_agent.record import Record
+from surefoot_agent.renew import Renewal
 from surefoot_agent.sight import Hands
 from surefoot_agent.status import Status, status_of
 from surefoot_shared import wire
@@ -78,6 +79,8 @@ class Desk:
     svn_floor: Callable[[], int]
     puller: Puller | None = None
     """Where the broker cannot be reached; None: never ask over HTTPS."""
+    renewal: Renewal | None = None
+    """None: the identity stays as it is."""
 
     def look_around(self) -> Sighting:
         """Read slots, process and metadata; runs where trust's files do not change meanwhile."""

@@ -6,7 +6,7 @@ bytes: only the trust module reads them. Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from surefoot_shared import topics, wire
 from surefoot_shared.errors import Invalid
@@ -15,7 +15,9 @@ from surefoot_shared.messages import Ack, Lease, Request, TrustHint
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """Subscribed; time for hello."""
+    """Subscribed; time for hello. `pair` names the key and certificate that the broker let in."""
+
+    pair: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from surefoot_agent.lanes import ThreadLanes
 from surefoot_agent.link import Link
 from surefoot_agent.orders import APPLICATION_VERBS, OrderServer
 from surefoot_agent.pull import Puller
+from surefoot_agent.renew import Renewal
 from surefoot_agent.runner import Item, Runner
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.directory import DirectorySlots
@@ -40,7 +41,6 @@ from surefoot_agent.trial import TrialFile
 from surefoot_agent.trust import ChildTrust
 from surefoot_shared import wire
 from surefoot_shared.errors import ConfigError
-from surefoot_shared.identity import seal
 from surefoot_shared.messages import PresenceMessage
 from surefoot_shared.status import Presence
 
@@ -64,9 +64,11 @@ def run(settings: Settings) -> None:
 def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
     journal = open_journal(settings.state_dir / JOURNAL)
     instance = uuid.uuid4().hex
-    runner = Runner(_desk(settings, identity, journal, instance), ThreadLanes(), _linked(identity, instance))
+    renewal = Renewal(settings.state_dir, SystemClock().utc)
+    runner = Runner(_desk(settings, renewal, journal, instance), ThreadLanes(), _linked(identity, instance))
     link = runner.link
     assert isinstance(link, Link)
+    renewal.on_change(link.use)
     component_dir = settings.state_dir / settings.component
     servers = [
         OrderServer(settings.state_dir / SOCKET, runner.post),
@@ -90,11 +92,11 @@ def _linked(identity: Identity, instance: str) -> Callable[[Callable[[Item], Non
     return lambda post: Link(identity, post, presence)
 
 
-def _desk(settings: Settings, identity: Identity, journal: Journal, instance: str) -> Desk:
+def _desk(settings: Settings, renewal: Renewal, journal: Journal, instance: str) -> Desk:
+    identity = renewal.identity
     hands = hands_of(settings, identity)
     nonces: deque[str] = deque(maxlen=NONCES)
     trust = ChildTrust(settings.state_dir / "trust", identity.device, identity.hw, nonces=lambda: tuple(nonces))
-    key = identity.key()
     metrics_file = Path(settings.metrics_file) if settings.metrics_file else None
     return Desk(
         rules=Rules(
@@ -111,11 +113,12 @@ def _desk(settings: Settings, identity: Identity, journal: Journal, instance: st
         trust=trust,
         telemetry=NodeTelemetry(settings.state_dir, hands.application, metrics_file),
         journal=journal,
-        seal=lambda kind, payload: seal(kind, payload, key),
+        seal=renewal.seal,
         new_id=lambda: _remembered(nonces),
         instance=instance,
         doctor=lambda: findings_text(readiness.check(settings)),
-        puller=_puller(identity, journal) if settings.https_interval_s else None,
+        puller=_puller(renewal, journal) if settings.https_interval_s else None,
+        renewal=renewal,
         svn_floor=lambda: trust.floors().svn.get(settings.component, 0),
     )
 
@@ -126,8 +129,8 @@ def _remembered(nonces: deque[str]) -> str:
     return nonces[-1]
 
 
-def _puller(identity: Identity, journal: Journal) -> Puller:
-    key, clock = identity.key(), SystemClock()
+def _puller(renewal: Renewal, journal: Journal) -> Puller:
+    identity, clock = renewal.identity, SystemClock()
     return Puller(
         device=identity.device,
         server_url=identity.server_url,
@@ -136,7 +139,7 @@ def _puller(identity: Identity, journal: Journal) -> Puller:
         next_seq=journal.next_hello,
         new_id=lambda: uuid.uuid4().hex,
         now=lambda: stamp(clock.utc()),
-        seal=lambda kind, payload: seal(kind, payload, key),
+        seal=renewal.seal,
     )
 
 

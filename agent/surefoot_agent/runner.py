@@ -14,11 +14,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from surefoot_agent import downlink, plan, report, sight, startup
+from surefoot_agent import downlink, handover, plan, report, sight, startup
 from surefoot_agent.attempt import TIMERS, Attempt, Fetched, about
 from surefoot_agent.bench import Bench, Done
 from surefoot_agent.desk import Desk, Sighting
 from surefoot_agent.download import local
+from surefoot_agent.handover import Handover
 from surefoot_agent.lanes import Lane, Lanes
 from surefoot_agent.orders import Order, Verb
 from surefoot_agent.ports import Decision
@@ -26,6 +27,7 @@ from surefoot_agent.post import Post, Publisher
 from surefoot_agent.pull import Pulled
 from surefoot_agent.reconcile import decide
 from surefoot_agent.record import Record
+from surefoot_agent.renew import Confirmed, Prepared
 from surefoot_agent.results import Aged, Decided, HaltRead, Sampled
 from surefoot_agent.timers import Timers
 from surefoot_shared import wire
@@ -79,6 +81,7 @@ class Runner:
         self._noticed: set[tuple[str, str]] = set()
         self._sighting: Sighting | None = None
         self._unanswered = 0
+        self._handover = Handover(desk.renewal, self._bench, self._timers, self._is_idle, rand)
         self._hello_waits = False
 
     @property
@@ -91,6 +94,7 @@ class Runner:
 
     def start(self) -> None:
         """Look at what happened while we were off, and go on from there."""
+        self._handover.start()
         self._timers.set("keep", KEEP_S)
         self._timers.set("sample", self._rules.telemetry_interval_s * self._rand())
         self._timers.set("age", AGE_S * self._rand())
@@ -146,7 +150,8 @@ class Runner:
                 self._attempt.fetched(item)
             case Order():
                 self._ordered(item)
-            case downlink.Connected():
+            case downlink.Connected(pair):
+                self._handover.connected(pair)
                 self._timers.drop("pull")
                 self._say_hello()
             case downlink.Disconnected(reason, message):
@@ -200,6 +205,8 @@ class Runner:
                 self._bundle(bundle)
                 if lease is not None:
                     self._attempt.lease_arrived(lease)
+            case Prepared() | Confirmed():
+                self._handover.done(done.result)
             case bytes() as bundle if done.name == "apply":
                 self._bundle(bundle)
             case bytes() as response:
@@ -238,6 +245,8 @@ class Runner:
                 self._timers.set("age", AGE_S)
                 trust, now = self._trust, self._clock.utc()
                 self._bench.submit("age", Lane.TRUST, lambda: Aged(tuple(trust.grown_old(now))))
+            case name if name in handover.TIMERS:
+                self._handover.due(name)
 
     def _keep(self) -> None:
         """Once a second: the application lives, the post goes out, a wish that waited for idle is taken."""
@@ -368,6 +377,9 @@ class Runner:
         else:
             status = wire.to_json(self._desk.status(self.record))
             order.accept({"status": status})
+
+    def _is_idle(self) -> bool:
+        return self.record.state is AttemptState.IDLE
 
     def _about(self) -> str:
         return about(self.record)

@@ -7,6 +7,7 @@ carries one is refused and audited. Refuses to decide what a device shall run: t
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -20,7 +21,7 @@ from surefoot_server.devices.models import Device
 from surefoot_server.state import ServerState, state_of
 from surefoot_shared import wire
 from surefoot_shared.errors import Invalid, NotAllowed, NotFound
-from surefoot_shared.identity import SealKind, open_sealed, public_from_pem
+from surefoot_shared.identity import SealKind, open_sealed
 from surefoot_shared.messages import MetadataVersions, Sealed
 from surefoot_shared.tokens import TokenRequest
 
@@ -118,8 +119,8 @@ def _judge(state: ServerState, sealed: Sealed) -> tuple[str, str]:
 
 
 def _forged(device: Device, sealed: Sealed) -> str:
-    try:
-        open_sealed(SealKind.TOKEN, sealed, public_from_pem(device.public_key.encode()))
-    except Invalid:
-        return "The request is not signed with the device's key."
-    return ""
+    for key in repository.keys_of(device):  # two during a renewal
+        with contextlib.suppress(Invalid):
+            open_sealed(SealKind.TOKEN, sealed, key)
+            return ""
+    return "The request is not signed with the device's key."

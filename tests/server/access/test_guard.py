@@ -25,6 +25,7 @@ OPEN = {
 """The whole list of operators' routes that ask for nothing; a new one is a decision."""
 OPEN_TO_DEVICES = {
     ("POST", "/api/v1/enrol"),
+    ("POST", "/api/v1/renew"),
     ("POST", "/api/v1/token"),
     ("GET", "/api/v1/bundle"),
     ("POST", "/api/v1/lease"),

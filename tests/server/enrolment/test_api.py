@@ -59,7 +59,7 @@ def test_a_refusal_is_a_problem_with_kind_message_and_hint(rig: Rig) -> None:
     "change", [{"v": 2}, {"csr": ""}, {"csr": "x" * 9000}, {"hw": "A B"}, {"device": "a/b"}, {"token": "x" * 200}]
 )
 def test_a_malformed_request_is_422(rig: Rig, change: dict[str, Any]) -> None:
-    answer = rig.device_client().post(ENROL, json=body(Node(rig), now_token(rig), **change))
+    answer = rig.device_client().post(ENROL, json=body(Node(rig), now_token(rig)) | change)
 
     assert (answer.status_code, answer.json()["kind"]) == (422, "malformed")
 
