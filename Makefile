@@ -26,7 +26,10 @@ demo: .venv/.ready ## Run the main job on this machine and check every promise (
 .PHONY: test
 test: .venv/.ready ## Run every test this machine can run, and say what it could not run and why.
 	@mkdir -p build
-	@$(PY) -m pytest -q --junitxml=build/junit.xml $(ARGS)
+	@echo "fast tests, side by side"
+	@code=0; $(PY) -m pytest -q $(FAST) --junitxml=build/junit-fast.xml $(ARGS) || [ $$? = 5 ] || code=1; \
+	 echo "slow tests, one after the other"; \
+	 $(PY) -m pytest -q -m slow --junitxml=build/junit-slow.xml $(ARGS) || [ $$? = 5 ] || code=1; exit $$code
 
 .PHONY: check
 check: .venv/.ready ## Check format, lint, types and imports, and run the fast tests.

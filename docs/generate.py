@@ -57,7 +57,7 @@ def _folders(folders: Iterable[Path]) -> str:
     return "Folders: " + ", ".join(f"`{folder}`" for folder in folders) + "."
 
 
-def _settings(table: Iterable[agent_config.Setting | server_config.Setting], prefix: str) -> str:
+def _settings(table: Iterable[agent_config.Setting], prefix: str) -> str:
     rows = [
         (f"`{s.key}`", s.unit, _value(s.default), _range(s.low, s.high), s.meaning, f"`{prefix}{s.key.upper()}`")
         for s in table

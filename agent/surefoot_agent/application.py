@@ -8,8 +8,10 @@ bounded to two files. Refuses to restart an application of a slot that the link 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import secrets
 import shutil
 import socket
 import time
@@ -27,6 +29,11 @@ log = logging.getLogger(__name__)
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TAIL_BYTES = 64 * 1024
 """Enough for the last lines of a report, whatever the application writes."""
+
+PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+LOWEST_PORT = 15_000
+"""Above what services of a device use."""
+PORT_TRIES = 100
 
 
 class Application:
@@ -197,8 +204,20 @@ def _kept_port(component_dir: Path) -> int:
     try:
         return int(kept.read_text())
     except (FileNotFoundError, ValueError):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+        port = _free_port()
         guard.write_file(kept, str(port).encode())
         return port
+
+
+def _free_port() -> int:
+    """A free port below those the kernel gives to connections: one of these would sit on a kept port some day."""
+    try:
+        highest = int(PORT_RANGE.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        highest = LOWEST_PORT
+    for _ in range(PORT_TRIES):
+        port = LOWEST_PORT + secrets.randbelow(highest - LOWEST_PORT) if highest > LOWEST_PORT + PORT_TRIES else 0
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise InstallFailed("boot_failed", "There is no free port for the application's metrics.")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from surefoot_agent.guard import AppSpec
-from surefoot_shared.messages import Lease, MetadataVersions, RunningProof, Sample
+from surefoot_shared.messages import Lease, MetadataVersions, Sample
 from surefoot_shared.release import Manifest, TargetNote
 from surefoot_shared.status import Check, Intent, SlotName, SlotState
 from surefoot_shared.trust.age import Old
@@ -197,7 +197,3 @@ class Health(Protocol):
 
 class Telemetry(Protocol):
     def sample(self, component: str, digest: str | None, slot: SlotName | None) -> Sequence[Sample]: ...
-
-
-class Proof(Protocol):
-    def __call__(self, running: Running, digest: str, soak_s: float) -> RunningProof: ...

@@ -82,7 +82,6 @@ class Runner:
         self._sighting: Sighting | None = None
         self._unanswered = 0
         self._handover = Handover(desk.renewal, self._bench, self._timers, self._is_idle, rand)
-        self._hello_waits = False
 
     @property
     def record(self) -> Record:
@@ -319,7 +318,6 @@ class Runner:
     def _hello(self, seen: Sighting) -> None:
         self._sighting = seen
         if self.link.publish("hello", self._desk.hello(self.record, seen)):
-            self._hello_waits = True
             self._timers.sooner("hello", ANSWER_S * 2.0 ** min(self._unanswered, 10) * (0.5 + self._rand()))
             self._unanswered += 1
             self._outbox.connected(self._clock.monotonic())
@@ -333,9 +331,8 @@ class Runner:
 
     def _answered(self) -> None:
         """The server heard the hello: the next one is the heartbeat, which no later answer puts off again."""
-        if not self._hello_waits:
+        if self._unanswered == 0:
             return
-        self._hello_waits = False
         self._unanswered = 0
         self._timers.set("hello", self._rules.heartbeat_interval_s * (0.9 + 0.2 * self._rand()))
 

@@ -96,6 +96,9 @@ KINDS: dict[str, Kind] = {
     "identity_conflict": Kind("operator", "Two agents use one identity: enrol one of them under its own device id."),
     "enrolment_refused": Kind("operator", "Make a new enrolment token with `surefoot enrol-token create`."),
     "enrolment_pending": Kind("operator", "Approve the device on the server, then run the same command again."),
+    "not_signed_in": Kind("operator", "Pass a valid API token."),
+    "too_large": Kind("operator", "Send less, or raise the limit in the server's settings."),
+    "internal": Kind("us", "Look at the log, and report it."),
     # the publisher
     "metadata_expired": Kind("publisher", "Connect the device to the server, or sign fresh metadata."),
     "metadata_untrusted": Kind("publisher", "Sign with the keys that the device's root lists."),

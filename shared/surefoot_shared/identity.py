@@ -11,7 +11,7 @@ import base64
 import binascii
 from enum import Enum
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -43,10 +43,10 @@ def key_from_pem(pem: bytes) -> DeviceKey:
     """Load an unencrypted P-256 key; raises ConfigError where it is anything else."""
     try:
         key = serialization.load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ConfigError("config_invalid", "The device key cannot be read.", "Enrol the device again.") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ConfigError("config_invalid", "The device key is not an EC key.", "Enrol the device again.")
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise ConfigError("config_invalid", "The device key is not a P-256 key.", "Enrol the device again.")
     return key
 
 
@@ -55,9 +55,13 @@ def public_to_pem(key: DevicePublicKey) -> bytes:
 
 
 def public_from_pem(pem: bytes) -> DevicePublicKey:
-    key = serialization.load_pem_public_key(pem)
-    if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise Invalid("malformed", "The device's public key is not an EC key.")
+    """Load a P-256 public key; raises Invalid where it is anything else."""
+    try:
+        key = serialization.load_pem_public_key(pem)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise Invalid("malformed", "The device's public key cannot be read.") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise Invalid("malformed", "The device's public key is not a P-256 key.")
     return key
 
 
@@ -69,8 +73,8 @@ def seal(kind: SealKind, payload: bytes, key: DeviceKey) -> Sealed:
 
 def open_sealed(kind: SealKind, sealed: Sealed, key: DevicePublicKey) -> bytes:
     """Return the payload of a genuine envelope, or raise Invalid."""
-    payload = sealed.payload.encode()
     try:
+        payload = sealed.payload.encode()
         signature = base64.b64decode(sealed.signature, validate=True)
         key.verify(signature, _message(kind, payload), ec.ECDSA(hashes.SHA256()))
     except (InvalidSignature, binascii.Error, ValueError) as error:

@@ -128,6 +128,9 @@ class Manifest:
         folded = [f.path.casefold() for f in self.files]
         if len(set(folded)) != len(folded):
             raise ValueError("two paths are the same where upper and lower case are not told apart")
+        clash = set(folded) & {parent for path in folded for parent in _parents(path)}
+        if clash:
+            raise ValueError(f"{min(clash)} is a file and a folder")
 
     @property
     def installed_size_bytes(self) -> int:

@@ -26,7 +26,7 @@ def check_device_id(device_id: str) -> str:
     if not DEVICE_ID.fullmatch(device_id) or device_id.startswith(SERVICE_PREFIX):
         raise Invalid(
             "malformed",
-            f"{device_id!r} is not a device id.",
+            f"{device_id[:80]!r} is not a device id.",
             "Use 1 to 64 letters, digits, dots, dashes or underscores, beginning with a letter or digit, not svc-.",
         )
     return device_id
@@ -53,7 +53,7 @@ def parse_up(topic: str) -> tuple[str, str]:
     """Split `surefoot/v1/d/ID/up/WHAT` into (ID, WHAT), or raise Invalid."""
     parts = topic.split("/")
     if len(parts) != 6 or parts[:3] != ["surefoot", "v1", "d"] or parts[4] != "up" or parts[5] not in UP:
-        raise Invalid("malformed", f"{topic!r} is not a topic that devices write.")
+        raise Invalid("malformed", f"{topic[:200]!r} is not a topic that devices write.")
     return check_device_id(parts[3]), parts[5]
 
 

@@ -1,7 +1,8 @@
 """Turn frozen dataclasses into JSON bytes and back, strictly, at the border.
 
 Promises: `decode` either returns a value whose every field has its declared type, or raises Invalid naming the field;
-unknown fields are ignored, unknown versions refused, numbers are finite, nothing larger than `limit_bytes` is parsed.
+unknown fields are ignored, unknown versions refused (before anything else of the value is looked at), numbers are
+finite and fit 64 bits, text is Unicode that every store takes, nothing larger than `limit_bytes` is parsed.
 Sources: DESIGN §4; RFC 8259.
 """
 
@@ -20,6 +21,8 @@ from typing import TypeVar
 from surefoot_shared.errors import Invalid
 
 T = TypeVar("T")
+INT_LIMIT = 1 << 63
+"""What databases can hold; JSON itself knows no end."""
 LIMIT_BYTES = 256 * 1024
 """Largest message the broker lets through; parsing more would be work for an attacker's benefit."""
 
@@ -52,7 +55,8 @@ def parse(raw: bytes, limit_bytes: int = LIMIT_BYTES) -> dict[str, Json]:
     if len(raw) > limit_bytes:
         raise Invalid("malformed", f"The message has {len(raw)} bytes; {limit_bytes} are allowed.")
     try:
-        value = json.loads(raw, parse_constant=_no_constant)
+        # Decoded here: json.loads of bytes would guess UTF-16 and take a byte order mark. RFC 8259 §8.1.
+        value = json.loads(raw.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise Invalid("malformed", f"The message is no JSON: {str(error)[:100]}.") from error
     if not isinstance(value, dict):
@@ -98,17 +102,23 @@ def _build_dataclass(cls: type, value: Json, where: str) -> object:
     if not isinstance(value, dict):
         raise Invalid("malformed", f"{where} must be an object.")
     hints, given = _hints(cls), {}
+    _check_version(cls, value, where)
     for field in dataclasses.fields(cls):
         if field.name in value:
             given[field.name] = _build(hints[field.name], value[field.name], f"{where}.{field.name}")
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise Invalid("malformed", f"{where}.{field.name} is missing.")
-        if field.name == "v" and given.get("v", field.default) != field.default:
-            raise Invalid("malformed", f"{where} has version {value['v']!r}; this side reads {field.default}.")
     try:
         return cls(**given)
     except ValueError as error:
         raise Invalid("malformed", f"{where}: {error}") from error
+
+
+def _check_version(cls: type, value: dict[str, Json], where: str) -> None:
+    reads = next((f.default for f in dataclasses.fields(cls) if f.name == "v"), None)
+    said = value.get("v", reads)
+    if said != reads or isinstance(said, bool):
+        raise Invalid("malformed", f"{where} has version {str(said)[:40]!r}; this side reads {reads}.")
 
 
 def _build_union(kind: object, value: Json, where: str) -> object:
@@ -141,7 +151,7 @@ def _build_mapping(kind: object, value: Json, where: str) -> object:
     if not isinstance(value, dict):
         raise Invalid("malformed", f"{where} must be an object.")
     _, of = typing.get_args(kind)
-    return {k: _build(of, v, f"{where}.{k}") for k, v in value.items()}
+    return {_text(k, where): _build(of, v, f"{where}.{k[:40]}") for k, v in value.items()}
 
 
 def _build_enum(kind: type[Enum], value: Json, where: str) -> Enum:
@@ -153,8 +163,12 @@ def _build_enum(kind: type[Enum], value: Json, where: str) -> Enum:
 
 
 def _build_scalar(kind: object, value: Json, where: str) -> object:
+    if isinstance(value, int) and not -INT_LIMIT <= value < INT_LIMIT:
+        raise Invalid("malformed", f"{where} does not fit 64 bits.")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if kind is str and isinstance(value, str):
+        return _text(value, where)
     if kind is bool or isinstance(value, bool):
         ok = kind is bool and isinstance(value, bool)
     else:
@@ -163,3 +177,13 @@ def _build_scalar(kind: object, value: Json, where: str) -> object:
         return value
     name = getattr(kind, "__name__", str(kind))
     raise Invalid("malformed", f"{where} must be {name}, not {type(value).__name__}.")
+
+
+def _text(value: str, where: str) -> str:
+    """Half of a surrogate pair passes through JSON escapes; nothing can encode it, and no database stores it."""
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise Invalid("malformed", f"{where} is not Unicode text.") from error
+    return value

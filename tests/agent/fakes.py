@@ -91,6 +91,7 @@ class World:
 
     def __init__(self) -> None:
         self.now, self.boot, self.points, self.cut_at = 1000.0, 1, 0, 0
+        self.shift_s = 0.0
         self.trace: list[str] = []
 
     def trip(self, name: str) -> None:
@@ -109,7 +110,7 @@ class World:
         return self.now
 
     def utc(self) -> datetime:
-        return datetime(2030, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=self.now)
+        return datetime(2030, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=self.now + self.shift_s)
 
     def boot_id(self) -> str:
         return f"boot-{self.boot}"
@@ -449,8 +450,16 @@ class Device:
         """Start an agent as a process would be: nothing is left of the one before but what it wrote."""
         if self.journal is not None:
             self.journal.close()  # type: ignore[operator]
-        self.journal = TrippedJournal(open_journal(self.folder / "journal.db", lambda: "stream-1"), self.world)
-        desk = Desk(
+        journal = open_journal(self.folder / "journal.db", lambda: "stream-1")
+        journal._db.execute("PRAGMA synchronous = OFF")  # these cuts are not of the machine the tests run on
+        self.journal = TrippedJournal(journal, self.world)
+        runner = Runner(self.desk(), lanes or InlineLanes(), lambda post: Server(post, self.server), rand=lambda: 0.5)
+        runner.start()
+        runner.post(Connected())
+        return runner
+
+    def desk(self) -> Desk:
+        return Desk(
             rules=Rules("cam-1", "x86-box", "app", "0.1"),
             hands=self.hands(),
             trust=self.trust,
@@ -463,10 +472,6 @@ class Device:
             svn_floor=lambda: 0,
             puller=self.puller,  # type: ignore[arg-type]
         )
-        runner = Runner(desk, lanes or InlineLanes(), lambda post: Server(post, self.server), rand=lambda: 0.5)
-        runner.start()
-        runner.post(Connected())
-        return runner
 
     def play(self, runner: Runner, seconds: float, stop: Callable[[], bool] = lambda: False) -> None:
         """Let time pass for an agent."""

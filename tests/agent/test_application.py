@@ -294,6 +294,14 @@ def test_a_release_without_an_application_cannot_be_started(node: Node) -> None:
         node.application.start(A, release({}))
 
 
+def test_the_picked_port_is_none_that_an_outgoing_connection_could_take_while_the_application_is_away(
+    node: Node,
+) -> None:
+    first_of_connections = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+
+    assert node.application.metrics_port < first_of_connections
+
+
 def test_the_port_is_picked_once_and_kept(node: Node) -> None:
     assert node.control().metrics_port == node.application.metrics_port > 0
     assert Application(node.folder, node.slots, metrics_port=9123).endpoint() == {"metrics_port": "9123"}

@@ -16,6 +16,8 @@ from surefoot_agent import guard
 from surefoot_shared.status import AttemptState, Outcome, SlotState
 from tests.agent.fakes import Cut, Device
 
+pytestmark = pytest.mark.usefixtures("unsynced")
+
 Scene = Callable[[Device], None]
 
 

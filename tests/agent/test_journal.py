@@ -197,7 +197,7 @@ def test_a_journal_of_a_format_to_come_is_not_touched(journal: Journal, path: Pa
 
 def test_a_field_added_by_a_later_version_does_not_hinder_this_one(journal: Journal) -> None:
     journal.save(FULL)
-    journal._db.execute("UPDATE record SET value = json_insert(CAST(value AS TEXT), '$.added_later', 1)")
+    journal._db.execute("UPDATE record SET value = CAST(json_insert(CAST(value AS TEXT), '$.added_later', 1) AS BLOB)")
 
     assert journal.record("app") == FULL
 

@@ -34,6 +34,8 @@ from surefoot_shared.trust.bundle import Bundle, pack
 from tests.agent.apps import until
 from tests.agent.fakes import Device, HeldLanes
 
+pytestmark = pytest.mark.usefixtures("unsynced")
+
 S = AttemptState
 
 
@@ -490,6 +492,20 @@ def test_hello_says_what_runs_and_claims_nothing_that_does_not(device: Device) -
     assert (second.slot, second.release, second.digest) == (None, None, None)
     assert second.slots["A"].state is SlotState.GOOD
     assert [hello.seq for hello in device.server.hellos] == [1, 2]
+
+
+def test_an_application_that_died_after_the_hello_is_told_with_the_next_sample_and_not_at_the_heartbeat(
+    device: Device,
+) -> None:
+    device.assign()
+    agent = device.start_agent()
+    device.play(agent, 1.0)
+    device.application.process = None
+    device.application.tend = lambda: None  # type: ignore[method-assign]  # it stays dead
+
+    device.play(agent, 30.0)
+
+    assert [hello.components[0].digest for hello in device.server.hellos] == [device.digest("1.0"), None]
 
 
 def test_telemetry_is_sampled_marked_numbered_and_sent(device: Device) -> None:

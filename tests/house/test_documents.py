@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from surefoot_server.releases.recipe import read_recipe
 from surefoot_server.rollouts import policy
-from tests.house.tree import ROOT, documents
+from tests.house.tree import PACKAGES, ROOT, documents
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)(?:#[^)]*)?\)")
 UNTOLD = re.compile(r"\b(TODO|FIXME|TBD|coming soon)\b|localhost:3000|example\.org/surefoot", re.IGNORECASE)
@@ -46,6 +48,20 @@ def test_every_source_root_explains_itself() -> None:
     ]
 
     assert missing == []
+
+
+@pytest.mark.parametrize("root", PACKAGES)
+def test_a_source_roots_page_names_every_part_and_no_other(root: str) -> None:
+    page, package = (ROOT / root / "README.md").read_text(), PACKAGES[root]
+    named = set(re.findall(r"`([a-z_]+(?:\.py|/))`", page))
+    there = {p.name + ("/" if p.is_dir() else "") for p in package.iterdir() if p.suffix == ".py" or _is_package(p)}
+
+    assert there - named - {"__init__.py"} == set(), "parts that the page does not mention"
+    assert {n for n in named if n.endswith(".py")} <= {p.name for p in package.rglob("*.py")} | {"guard.py"}
+
+
+def _is_package(path: Path) -> bool:
+    return (path / "__init__.py").exists()
 
 
 def test_every_decision_is_listed_and_says_its_price_and_the_code_that_obeys() -> None:

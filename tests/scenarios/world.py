@@ -25,9 +25,9 @@ from surefoot_shared.identity import generate_key, key_to_pem
 from surefoot_simulators.camera.tree import Faults, write_camera_tree, write_recipe
 from surefoot_simulators.demo.disk import DeviceOnDisk
 from surefoot_simulators.demo.fleet import HARDWARE, Fleet
-from surefoot_simulators.demo.node import COMPONENT, Node
+from surefoot_simulators.demo.node import Node
 from surefoot_simulators.demo.seen import SeenAssignment, SeenRollout
-from surefoot_simulators.demo.server import Operator, Server, free_ports
+from surefoot_simulators.demo.server import Operator, Ports, Server
 from surefoot_simulators.demo.story import POLICIES
 
 SETTINGS: Mapping[str, float] = {
@@ -68,7 +68,7 @@ class World:
     def __init__(
         self, ground: Ground, folder: Path, devices: int = 1, settings: Mapping[str, float] | None = None
     ) -> None:
-        ports = free_ports()
+        ports = Ports.free()
         self.ground, self.folder = ground, folder
         folder.mkdir(parents=True, exist_ok=True)
         self.operator = Operator(ground.folder, ports.api, folder / "server" / "secrets" / "operator.token")
@@ -154,18 +154,18 @@ class World:
     def held_for(self, device: str) -> bytes:
         """Read the retained bundle of a device with the device's own certificate; its agent must not run."""
         identity = load_identity(self.fleet.nodes[device].spec.state_dir)
-        found: list[bytes] = []
+        topic, found = f"surefoot/v1/d/{device}/down/bundle", list[bytes]()
         arrived = threading.Event()
-        client = _client(device, identity.ca_file, identity.cert_file, identity.key_file)
+        client = _client(device, identity.mqtt_protocol, identity.ca_file, identity.cert_file, identity.key_file)
 
         def take(_client: object, _userdata: object, message: mqtt.MQTTMessage) -> None:
-            found.append(message.payload)
-            arrived.set()
+            if message.topic == topic:  # the session may hold more for the device: halt lists, leases
+                found.append(message.payload)
+                arrived.set()
 
         client.on_message = take
-        client.on_connect = lambda c, *_: c.subscribe(f"surefoot/v1/d/{device}/down/bundle", 1)
-        client.connect("localhost", self.server.ports.mqtt, clean_start=False, properties=_session())
-        client.loop_start()
+        client.on_connect = lambda c, *_: c.subscribe(topic, 1)
+        _connect(client, self.server.ports.mqtt)
         assert arrived.wait(10.0), "no bundle is retained"
         client.disconnect()
         client.loop_stop()
@@ -174,20 +174,26 @@ class World:
 
 def _publish(world: World, topic: str, payload: bytes, folder: Path) -> None:
     """It takes the gateway's session over for a moment, acknowledges nothing in it, and leaves it as it was."""
-    client = _client(GATEWAY, folder / "ca", folder / "crt", folder / "key", manual_ack=True)
+    protocol = load_identity(world.node.spec.state_dir).mqtt_protocol
+    client = _client(GATEWAY, protocol, folder / "ca", folder / "crt", folder / "key", manual_ack=True)
     connected = threading.Event()
     client.on_connect = lambda *_: connected.set()
-    client.connect("localhost", world.server.ports.mqtt, clean_start=False, properties=_session())
-    client.loop_start()
+    _connect(client, world.server.ports.mqtt)
     assert connected.wait(10.0)
     client.publish(topic, payload, qos=1, retain=True).wait_for_publish(10.0)
     client.disconnect()
     client.loop_stop()
 
 
-def _client(name: str, ca: Path, cert: Path, key: Path, *, manual_ack: bool = False) -> mqtt.Client:
+def _client(name: str, protocol: int, ca: Path, cert: Path, key: Path, *, manual_ack: bool = False) -> mqtt.Client:
+    """MQTT 5 or, with the embedded broker, 3.1.1; the session of that name is kept as it is."""
+    new = protocol == mqtt.MQTTv5
     client = mqtt.Client(
-        CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5, manual_ack=manual_ack
+        CallbackAPIVersion.VERSION2,
+        client_id=name,
+        protocol=MQTTProtocolVersion(protocol),
+        clean_session=None if new else False,
+        manual_ack=manual_ack,
     )
     context = ssl.create_default_context(cafile=str(ca))
     context.load_cert_chain(str(cert), str(key))
@@ -195,11 +201,11 @@ def _client(name: str, ca: Path, cert: Path, key: Path, *, manual_ack: bool = Fa
     return client
 
 
-def _session() -> Properties:
-    properties = Properties(PacketTypes.CONNECT)
-    properties.SessionExpiryInterval = 24 * 3600
-    return properties
-
-
-def component_dir(node: Node) -> Path:
-    return node.spec.state_dir / COMPONENT
+def _connect(client: mqtt.Client, port: int) -> None:
+    if client.protocol == mqtt.MQTTv5:
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = 24 * 3600
+        client.connect("localhost", port, clean_start=False, properties=properties)
+    else:
+        client.connect("localhost", port)
+    client.loop_start()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -160,13 +162,23 @@ class Rig:
         return found
 
 
+@functools.lru_cache(maxsize=1)
+def migrated() -> bytes:
+    """A database as the first start leaves it, made once: migrating anew for every test took most of their time."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Database.at(Path(folder) / "surefoot.db")
+        made.upgrade()
+        made.dispose()
+        return (Path(folder) / "surefoot.db").read_bytes()
+
+
 @contextmanager
 def make_rig(keys_dir: Path, data_dir: Path) -> Iterator[Rig]:
     data_dir.mkdir()
     settings = Settings(data_dir=data_dir, keys_dir=keys_dir)
     settings.secrets_dir.mkdir(mode=0o700)
+    (data_dir / "surefoot.db").write_bytes(migrated())
     database, said, dirty = Database(settings.database), Said(), list[str]()
-    database.upgrade()
     database.on_dirty(dirty.extend)
     keys = install_keys(keys_dir, data_dir)
     online = OnlineRepository(keys.repo_dir, keys.online_dir)

@@ -39,7 +39,7 @@ def test_what_the_command_line_leaves_open_changes_nothing() -> None:
         ("api_port = 70000", "config_invalid", "1 to 65535"),
         ("api_port = true", "config_invalid", "api_port"),
         ("tick_s = nan", "config_invalid", "tick_s"),
-        ('log_level = "LOUD"', "config_invalid", "known are DEBUG"),
+        ('log_level = "LOUD"', "config_invalid", "one of DEBUG"),
         ('public_host = "https://cams.example"', "config_invalid", "public_host"),
         ("api_port = 8443", "config_invalid", "must differ"),
         ("= 3", "config_unreadable", "no TOML"),

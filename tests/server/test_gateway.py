@@ -138,16 +138,39 @@ def test_a_committed_event_is_not_delivered_again_to_the_next_server(mosquitto: 
     assert house.book.seqs("cam-1") == [1, 2]
 
 
-def test_what_devices_say_while_the_server_is_away_waits_for_it(house: House) -> None:
+def test_what_devices_say_while_the_server_is_away_is_stored_when_it_returns(house: House) -> None:
     first, cam = house.gateway(), house.device("cam-1")
     first.stop()
 
-    for seq in range(1, 6):
-        cam.link.publish("events", events_payload(cam.key, event("cam-1", seq)))
-    house.gateway()
+    cam.report(1, 2, 3, 4, 5)
+    house.acknowledges(house.gateway())
 
-    house.book.wait(lambda: set(house.book.seqs("cam-1")) == {1, 2, 3, 4, 5})
-    assert house.letters.empty()
+    cam.deliver()
+    assert set(house.book.seqs("cam-1")) == {1, 2, 3, 4, 5}
+
+
+def test_a_server_that_restarts_again_and_again_is_heard_every_time(house: House) -> None:
+    cam = house.device("cam-1")
+
+    for seq in range(1, 7):
+        gateway = house.gateway()
+        house.acknowledges(gateway)
+        cam.report(seq)
+        cam.deliver()
+        gateway.stop()
+
+    assert set(house.book.seqs("cam-1")) == {1, 2, 3, 4, 5, 6}
+
+
+def test_mosquitto_keeps_for_the_server_what_devices_say_while_it_is_away(mosquitto: House) -> None:
+    first, cam = mosquitto.gateway(), mosquitto.device("cam-1")
+    first.stop()
+
+    cam.report(1, 2, 3, 4, 5)
+    mosquitto.gateway()
+
+    mosquitto.book.wait(lambda: set(mosquitto.book.seqs("cam-1")) == {1, 2, 3, 4, 5})
+    assert mosquitto.letters.empty()
 
 
 def test_a_broker_that_dies_in_the_middle_loses_no_event(house: House) -> None:

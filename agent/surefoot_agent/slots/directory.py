@@ -89,7 +89,6 @@ class DirectorySlots:
 
     def begin(self, slot: SlotName, manifest: Manifest, raw: bytes) -> None:
         """Unseal; drop what the manifest does not list; keep whole files and the beginnings of others."""
-        _check_tree(manifest)
         with _disk():
             durable.remove(self._seal_file(slot))
             durable.make_folder(self.path(slot))
@@ -207,13 +206,3 @@ def _disk() -> Iterator[None]:
         raise InstallFailed(
             "slot_write_failed", f"The slot cannot be written: {error.strerror or error}{where}."
         ) from error
-
-
-def _check_tree(manifest: Manifest) -> None:
-    """Refuse a manifest in which one path is both a file and the folder of another."""
-    files = {f.path for f in manifest.files}
-    for file in manifest.files:
-        parts = file.path.split("/")
-        above = next((p for i in range(1, len(parts)) if (p := "/".join(parts[:i])) in files), None)
-        if above is not None:
-            raise UntrustedRelease("manifest_malformed", f"{above} is both a file and a folder.")

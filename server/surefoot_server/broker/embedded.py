@@ -5,7 +5,8 @@ acknowledgement takes over 5 s is forgotten (devices send again). It says so at 
 this module mends:
 - it takes a connection without a client certificate, and any user name beside one: here the certificate's name is both;
 - it looks up, and so takes over, a session by the client id before it knows who is there: here the id is the name;
-- it leaves the old connection of a returning client open and deaf: here it is closed, without its will;
+- it leaves the old connection of a returning client open and deaf, or, in a kept session, lets its end mark the new
+  connection as gone: here the old one is ended first, without its will;
 - it publishes a last will to any topic: here a will outside the table is dropped;
 - at CONNECT it sends the retained messages of everybody's subscriptions: here those of the client's own;
 - it takes packets of any size: here beyond PACKET_LIMIT_BYTES the connection ends;
@@ -45,6 +46,8 @@ log = logging.getLogger(__name__)
 
 KEEPALIVE_GRACE_S = 15
 PARENT_POLL_S = 1.0
+TAKEOVER_S = 5.0
+"""Far longer than an old connection needs to end; after it amqtt's own way is taken."""
 ACCESS = {Action.SUBSCRIBE: Access.READ, Action.RECEIVE: Access.READ, Action.PUBLISH: Access.WRITE}
 
 
@@ -105,6 +108,25 @@ class FleetBroker(Broker):  # type: ignore[misc]
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
     ) -> None:
         await self._client_connected(listener_name, CappedReader(reader), amqtt.broker.StreamWriterAdapter(writer))
+
+    async def _initialize_client_session(
+        self, reader: ReaderAdapter, writer: WriterAdapter, remote_address: str, remote_port: int
+    ) -> tuple[BrokerProtocolHandler, Session]:
+        handler, session = await super()._initialize_client_session(reader, writer, remote_address, remote_port)
+        if session.transitions.is_connected():  # a kept session: old and new connection share this one object
+            await self._end_old_connection(session)
+        return handler, session
+
+    async def _end_old_connection(self, session: Session) -> None:
+        """Wait until the old connection has left the session; its will must not speak for the new one."""
+        will, session.will_flag = session.will_flag, False
+        _, old = self._sessions[session.client_id]
+        await old.handle_connection_closed()
+        await self._stop_handler(old)
+        until = asyncio.get_running_loop().time() + TAKEOVER_S
+        while session.transitions.is_connected() and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(0.01)
+        session.will_flag = will
 
     async def _delete_session(self, client_id: str) -> None:
         old, handler = self._sessions.get(client_id, (None, None))

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from surefoot_shared import wire
 from surefoot_shared.errors import Invalid
 from surefoot_shared.wire import Json
 
 T = TypeVar("T")
+Plain = object
+"""Any JSON value; a name of its own because an audit entry has a field called `object`."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,7 @@ class AuditEntry:
     actor: str
     action: str
     object: str
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Plain] = field(default_factory=dict)
     """Plain JSON whose keys depend on the action."""
 
 

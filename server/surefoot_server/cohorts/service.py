@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from surefoot_server.audit import service as audit
 from surefoot_server.cohorts import grammar, sql
@@ -45,7 +45,8 @@ def create(session: Session, name: str, expression: str, actor: str, now: dateti
 
 
 def all_cohorts(session: Session) -> list[Cohort]:
-    return list(session.exec(select(Cohort).order_by(col(Cohort.name))))
+    """All of them, by name."""
+    return sql.saved(session)
 
 
 def get(session: Session, name: str) -> Cohort:

@@ -27,6 +27,7 @@ from surefoot_server.cohorts.grammar import (
     Tag,
     Version,
 )
+from surefoot_server.cohorts.models import Cohort
 from surefoot_server.devices.models import Device, DeviceComponent, DeviceTag
 from surefoot_server.releases.models import Release
 
@@ -56,6 +57,10 @@ def matching(session: Session, expression: Expression) -> list[str]:
     """Return the ids of the devices that belong, sorted."""
     query = select(Device.id).where(condition(session, expression)).order_by(Device.id)
     return list(session.exec(query))
+
+
+def saved(session: Session) -> list[Cohort]:
+    return list(session.exec(select(Cohort).order_by(col(Cohort.name))))
 
 
 def _comparison(session: Session, subject: Subject, operator: Operator, value: str) -> Condition:

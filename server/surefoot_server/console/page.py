@@ -150,15 +150,22 @@ def sentence(running: Mapping[str, int], total: int, rollouts: Sequence[RolloutV
 
 
 def _of_rollout(rollout: RolloutView) -> str:
-    words = (
-        f"{rollout.release} is {rollout.state}" if rollout.state != "running" else f"{rollout.release} is rolling out"
-    )
+    words = _ROLLOUT_WORDS.get(rollout.state, "{} is " + rollout.state).format(rollout.release)
     phase = next((p for p in rollout.phases if p.state not in ("passed", "pending")), None)
     if phase is None:
         return words
     if phase.bad:
         return f"{words}: {phase.bad} of {phase.members} did not keep it in {phase.name}"
     return f"{words}: {phase.done} of {phase.members} committed in {phase.name}, which is {phase.state}"
+
+
+_ROLLOUT_WORDS = {
+    "running": "{} is rolling out",
+    "succeeded": "the rollout of {} succeeded",
+    "failed": "the rollout of {} failed",
+    "cancelled": "the rollout of {} was cancelled",
+    "reverting": "{} is being taken back",
+}
 
 
 def tone(word: str) -> str:

@@ -5,9 +5,10 @@ Refuses to leave a half-written file: the new content appears under its name by 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from surefoot_shared.trust.durable import write_durably
 
 CA_KEY = "ca.key"
 CA_CERT = "ca.pem"
@@ -37,19 +38,4 @@ class PkiFiles:
 def write_private(path: Path, content: bytes) -> None:
     """Put `content` at `path` with mode 0600, atomically; its folder is made with mode 0700 where it is missing."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    write_durably(path, content)

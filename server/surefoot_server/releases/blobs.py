@@ -15,6 +15,7 @@ from pathlib import Path
 
 from surefoot_shared.errors import Conflict, Invalid, NotFound
 from surefoot_shared.release import SHA256
+from surefoot_shared.trust.durable import sync_folder
 
 CHUNK_BYTES = 1024 * 1024
 RESERVE_BYTES = 256 * 1024 * 1024
@@ -93,18 +94,10 @@ class BlobWriter:
         self._temporary.chmod(0o644)
         self._target.parent.mkdir(exist_ok=True)
         os.replace(self._temporary, self._target)
-        _sync_folder(self._target.parent)
-        _sync_folder(self._target.parent.parent)
+        sync_folder(self._target.parent)
+        sync_folder(self._target.parent.parent)
         return self._size_bytes
 
     def abort(self) -> None:
         self._file.close()
         self._temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

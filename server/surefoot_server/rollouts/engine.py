@@ -70,9 +70,10 @@ def _expire_one(
     limits = policy.timeouts
     silent_s = watch.silent_s(member, attempt)
     stuck_s = watch.facts.outages.elapsed_s(attempt.state_at, watch.now)
-    if attempt.past_the_switch and silent_s >= limits.lost_after_s:
+    settled = watch.facts.outages.settled(watch.now)
+    if attempt.past_the_switch and silent_s >= limits.lost_after_s and settled:
         yield Lose(member.device, f"silent for {_span(silent_s)} since {attempt.state.value}", order)
-    elif attempt.past_the_switch and stuck_s >= limits.step_s + limits.lost_after_s:
+    elif attempt.past_the_switch and settled and stuck_s >= limits.step_s + limits.lost_after_s:
         # The device's own guard must have ended any trial by now: connected or not, no verdict will come.
         yield Lose(member.device, f"no verdict for {_span(stuck_s)} since {attempt.state.value}", order)
     elif not attempt.past_the_switch and member.online and stuck_s >= limits.step_s:

@@ -15,6 +15,8 @@ from surefoot_shared.status import AFTER_ARMED, AttemptState, Outcome, PhaseStat
 
 PAST_THE_SWITCH = AFTER_ARMED | {AttemptState.COMMITTING, AttemptState.REVERTING, AttemptState.RESCUE}
 """The device may run the new release, or is on its way back from it: silence from here on is a failure signal."""
+RECONNECT_S = 180.0
+"""Longer than the longest wait of an agent between two tries to connect."""
 NOT_A_TRY = frozenset({Outcome.SUPERSEDED, Outcome.CANCELLED})
 """Ended by order: these say nothing of the release and are in no denominator."""
 
@@ -73,6 +75,10 @@ class Outages:
     def elapsed_s(self, since: datetime, now: datetime) -> float:
         down_s = sum(max(0.0, (min(b, now) - max(a, since)).total_seconds()) for a, b in self.spans)
         return max(0.0, (now - since).total_seconds() - down_s)
+
+    def settled(self, now: datetime) -> bool:
+        """False for a while after an outage: devices that reconnect with jitter must have had their chance."""
+        return all((now - end).total_seconds() >= RECONNECT_S for _, end in self.spans)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,10 @@ class ObjectiveMetric(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class PhasePolicy:
-    """Who: `select` (an expression) or `percent` of the cohort so far. How long it bakes once its devices committed."""
+    """Who: `select` (an expression) or `percent` of the cohort so far. How long it bakes once its devices committed.
+
+    `min_devices`: the phase is at least this large, and is judged on the reports of this many (times min_reported).
+    """
 
     name: str
     percent: float | None = None
@@ -81,7 +84,10 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """lost_after: silent after the switch. asleep_after: silent before it. step: online without any progress."""
+    """lost_after: silent after the switch. asleep_after: silent before it. step: online without any progress.
+
+    A device in probation reports nothing while all is well, so `step` must be longer than the release's probation.
+    """
 
     lost_after_s: float = 900.0
     asleep_after_s: float = 300.0

@@ -54,10 +54,16 @@ def claim(session: Session, rollout_id: str, phase: int, version: int) -> bool:
 
 
 def to_look_at(session: Session) -> list[str]:
-    """Ids of rollouts that the engine has to look at: those at work, and ended ones with something still open."""
+    """Ids of what the engine has to look at: those at work, ended ones with something open, sleepers that woke."""
     unfinished = select(Assignment.rollout_id).where(col(Assignment.open).is_(True))
-    waiting = select(RolloutMember.rollout_id).where(
-        RolloutMember.standing == MEMBER, col(RolloutMember.assignment_id).is_(None)
+    waiting = (
+        select(RolloutMember.rollout_id)
+        .join(Device, col(Device.id) == col(RolloutMember.device_id))
+        .where(
+            RolloutMember.standing == MEMBER,
+            col(RolloutMember.assignment_id).is_(None),
+            col(Device.online).is_(True),
+        )
     )
     query = select(Rollout.id).where(
         sa.or_(

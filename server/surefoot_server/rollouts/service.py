@@ -246,8 +246,8 @@ class RolloutService:
                 return
             raw = self._halts.halt(wanted, now)
             self._halted = wanted
-        self._publish_halt(raw)
-        log.info("halt_list_changed digests=%d", len(wanted))
+            self._publish_halt(raw)  # within the lock: the older of two lists must not be what the broker keeps
+            log.info("halt_list_changed digests=%d", len(wanted))
 
     def why(self, session: Session, device_id: str) -> str | None:
         """Why a rollout has not offered anything to this device; None where none has it or it was offered."""

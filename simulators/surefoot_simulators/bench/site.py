@@ -18,7 +18,7 @@ from surefoot_shared import wire
 from surefoot_shared.errors import Conflict, Unreachable
 from surefoot_simulators.camera.tree import write_camera_tree, write_recipe
 from surefoot_simulators.demo.fleet import HARDWARE, Fleet
-from surefoot_simulators.demo.server import CommandFailed, Operator, Server, free_ports
+from surefoot_simulators.demo.server import CommandFailed, Operator, Ports, Server
 
 POLICY = """\
 rollout: {strategy: canary}
@@ -74,7 +74,7 @@ class Site:
     """The running site. Devices run `app/1.0`; `publish` adds a version and `update` brings it to every device."""
 
     def __init__(self, folder: Path, devices: int, settings: Mapping[str, float], soak_s: float) -> None:
-        ports = free_ports()
+        ports = Ports.free()
         self.folder, self._soak_s = folder, soak_s
         self.operator = Operator(folder, ports.api, folder / "server" / "secrets" / "operator.token")
         self.server = Server(folder, self.operator.keys, ports)

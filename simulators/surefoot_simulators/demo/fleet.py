@@ -13,6 +13,7 @@ from pathlib import Path
 
 from surefoot_simulators.demo.disk import DeviceOnDisk
 from surefoot_simulators.demo.node import Node, NodeSpec, environment
+from surefoot_simulators.demo.ports import free_ports
 from surefoot_simulators.demo.server import CommandFailed, program
 
 HARDWARE = ("jetson-orin", "rpi5", "x86-box")
@@ -26,9 +27,10 @@ class Fleet:
 
     def __init__(self, folder: Path, count: int, settings: Mapping[str, float]) -> None:
         self.nodes: dict[str, Node] = {}
-        for number in range(1, count + 1):
+        for number, port in enumerate(free_ports(count), 1):
             name = f"cam-{number:02d}"
-            spec = NodeSpec(name, HARDWARE[(number - 1) % len(HARDWARE)], folder / name, number, settings)
+            own = {**settings, "metrics_port": port}
+            spec = NodeSpec(name, HARDWARE[(number - 1) % len(HARDWARE)], folder / name, number, own)
             self.nodes[name] = Node(spec)
 
     def __iter__(self) -> Iterator[Node]:

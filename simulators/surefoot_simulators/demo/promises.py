@@ -213,10 +213,21 @@ def _not_running(device: SeenDevice, on_disk: DeviceOnDisk | None, version: str)
     if device.version != version:
         return f"{device.id} is shown as {device.version}"
     if running is None or running.version != version:
-        return f"{device.id} does not run {version} from a whole slot"
+        return f"{device.id} does not run {version} from a whole slot: {_as_found(on_disk)}"
     if running.digest != device.digest:
         return f"{device.id} reports another digest than its disk holds"
     return None
+
+
+def _as_found(on_disk: DeviceOnDisk | None) -> str:
+    """What contradicts each other on a disk, in a few words."""
+    if on_disk is None:
+        return "its disk was not looked at"
+    slots = ", ".join(
+        f"{name} holds {slot.version or 'nothing'}{'' if slot.whole else ' not whole'}"
+        for name, slot in on_disk.slots.items()
+    )
+    return f"{on_disk.applications} processes, from {on_disk.runs_from}, the link at {on_disk.current}, {slots}"
 
 
 def _not_proved(device: str, last: SeenAssignment | None, on_disk: DeviceOnDisk | None, soak_s: float) -> str | None:

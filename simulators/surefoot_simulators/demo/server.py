@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 from surefoot_shared.wire import Json
 from surefoot_simulators.demo.api import Api
 from surefoot_simulators.demo.node import COMPONENT, environment
+from surefoot_simulators.demo.ports import free_ports
 from surefoot_simulators.demo.unit import Unit
 
 COMMAND_LIMIT_S = 60.0
@@ -34,9 +34,15 @@ class CommandFailed(Exception):
 
 @dataclass(frozen=True)
 class Ports:
+    """Where one server listens."""
+
     device: int
     api: int
     mqtt: int
+
+    @classmethod
+    def free(cls) -> Ports:
+        return cls(*free_ports(3))
 
 
 @dataclass(frozen=True)
@@ -46,14 +52,6 @@ class Answer:
     code: int
     out: str
     err: str
-
-
-def free_ports() -> Ports:
-    """Three ports that nobody listens on now, held at once so that they differ."""
-    with socket.socket() as a, socket.socket() as b, socket.socket() as c:
-        for probe in (a, b, c):
-            probe.bind(("127.0.0.1", 0))
-        return Ports(*(int(probe.getsockname()[1]) for probe in (a, b, c)))
 
 
 class Operator:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -20,7 +20,6 @@ from rich.text import Text
 
 from surefoot_simulators.demo.seen import Finding, SeenDevice, SeenRollout
 
-LINES_KEPT = 12
 QUIET_S = 5.0
 """Where there is no terminal, the fleet is summed up at least this often."""
 STYLES = {"committed": "green", "failed": "red", "reverting": "yellow", "probation": "cyan", "succeeded": "green"}
@@ -72,13 +71,12 @@ class LineView:
 
 
 class LiveView:
-    """Tables that are redrawn in place; events scroll within them."""
+    """Tables that are redrawn in place at the bottom; events scroll away above them and stay readable."""
 
     def __init__(self, console: Console) -> None:
         self._console, self._began_s = console, time.monotonic()
         self._lock = threading.Lock()
         self._title = "starting"
-        self._lines: deque[tuple[float, str]] = deque(maxlen=LINES_KEPT)
         self._devices: Mapping[str, SeenDevice] = {}
         self._rollout: SeenRollout | None = None
         self._live = Live(console=console, get_renderable=self.render, refresh_per_second=4, transient=True)
@@ -90,8 +88,8 @@ class LiveView:
         self.say(self._title)
 
     def say(self, text: str) -> None:
-        with self._lock:
-            self._lines.append((time.monotonic() - self._began_s, text))
+        at_s = time.monotonic() - self._began_s
+        self._console.print(f"{at_s:6.1f} s  {text}", markup=False, highlight=False, soft_wrap=True)
 
     def fleet(self, devices: Mapping[str, SeenDevice], rollout: SeenRollout | None) -> None:
         with self._lock:
@@ -99,8 +97,6 @@ class LiveView:
 
     def findings(self, findings: Sequence[Finding], elapsed_s: float) -> None:
         self.close()
-        for at_s, text in self._lines:
-            self._console.print(f"{at_s:6.1f} s  {text}", markup=False, highlight=False)
         print_findings(self._console, findings, elapsed_s)
 
     def close(self) -> None:
@@ -114,7 +110,6 @@ class LiveView:
             parts: list[RenderableType] = [head, _devices_table(self._devices)]
             if self._rollout is not None:
                 parts.append(_rollout_table(self._rollout))
-            parts += [Text(f"{at_s:6.1f} s  {text}", overflow="ellipsis", no_wrap=True) for at_s, text in self._lines]
         return Group(*parts)
 
 

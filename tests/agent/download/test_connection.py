@@ -41,6 +41,8 @@ def test_cutting_a_closed_socket_or_none_is_harmless() -> None:
 
     line.cut()
 
+    assert near.fileno() == -1
+
 
 def test_the_watch_cuts_only_when_it_is_over() -> None:
     line = Line()

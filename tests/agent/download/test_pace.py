@@ -22,8 +22,8 @@ def test_one_byte_a_second_is_too_slow_after_the_window() -> None:
 def test_a_pause_within_a_good_window_is_forgiven() -> None:
     pace = Pace(SLOW, 0.0)
 
-    pace.arrived(1000, 1.0)
-    pace.arrived(1, 10.0)
+    assert pace.arrived(1000, 1.0) == 0.0
+    assert pace.arrived(1, 10.0) == 0.0
 
 
 def test_a_fast_beginning_does_not_excuse_a_later_trickle() -> None:
@@ -35,7 +35,7 @@ def test_a_fast_beginning_does_not_excuse_a_later_trickle() -> None:
 
 
 def test_a_floor_of_zero_never_leaves() -> None:
-    Pace(Pacing(0, 10), 0.0).arrived(1, 1000.0)
+    assert Pace(Pacing(0, 10), 0.0).arrived(1, 1000.0) == 0.0
 
 
 def test_the_rate_says_how_long_to_wait() -> None:

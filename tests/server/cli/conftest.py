@@ -90,6 +90,5 @@ def fleet(rig: Rig) -> Fleet:
 
     made = Fleet(rig)
     made.at = (utc_now() - NOW).total_seconds()
-    for name in made.names:
-        made.hello(name, "app/1.0")
+    made.hellos("app/1.0", *made.names)
     return made

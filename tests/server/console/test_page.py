@@ -57,7 +57,7 @@ def rollout(state: str = "running", *phases: PhaseView) -> RolloutView:
             {"app/2.4.1": 12},
             12,
             [rollout("succeeded", phase(state="passed"))],
-            "12 of 12 devices run app/2.4.1; app/2.4.1 is succeeded.",
+            "12 of 12 devices run app/2.4.1; the rollout of app/2.4.1 succeeded.",
         ),
     ],
 )

@@ -41,7 +41,7 @@ class Fleet:
         self.names = [f"cam-{i:02}" for i in range(1, count + 1)]
         for index, name in enumerate(self.names):
             rig.device(name, HW[index % 3])
-            self.hello(name, "app/1.0")
+        self.hellos("app/1.0", *self.names)
 
     @property
     def service(self) -> RolloutService:
@@ -66,17 +66,20 @@ class Fleet:
         return changed + self._look()
 
     def _look(self) -> int:
-        online = [name for name in self.names if self.rig.device_row(name).online]
         with self.rig.db.write() as session:
+            online = [name for name in self.names if devices.device(session, name).online]
             devices.touch(session, dict.fromkeys(online, self.now))
         return self.service.tick(self.now)
 
     def hello(self, name: str, release: str | None) -> None:
-        seq = self._hellos[name] = self._hellos.get(name, 0) + 1
-        hw = self.rig.device_row(name).hw
-        message = hello(name, seq, hw=hw, components=(runs(release),))
+        self.hellos(release, name)
+
+    def hellos(self, release: str | None, *names: str) -> None:
         with self.rig.db.write() as session:
-            self.rig.devices.hello(session, message, self.now)
+            for name in names:
+                seq = self._hellos[name] = self._hellos.get(name, 0) + 1
+                hw = devices.device(session, name).hw
+                self.rig.devices.hello(session, hello(name, seq, hw=hw, components=(runs(release),)), self.now)
 
     def offline(self, *names: str) -> None:
         for name in names:

@@ -16,8 +16,7 @@ ORDER = {"release": "app/1.1", "cohort": "all", "policy": POLICY}
 def awake(fleet: Fleet) -> Fleet:
     """The fleet, heard of just now by the clock that routes use."""
     fleet.at = (utc_now() - NOW).total_seconds()
-    for name in fleet.names:
-        fleet.hello(name, "app/1.0")
+    fleet.hellos("app/1.0", *fleet.names)
     return fleet
 
 

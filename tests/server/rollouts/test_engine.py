@@ -394,11 +394,24 @@ def test_timers_stand_still_while_the_server_is_down() -> None:
     world.tick()
     world.state("c1", AttemptState.PROBATION)
     world.offline("c1")
-    world.tick(200)
+    world.tick(100)
 
     world.down(86_400)
 
-    assert kinds(world.tick(99)) == []
+    assert kinds(world.tick(199)) == []
+    assert kinds(world.tick(1))[:1] == ["Lose"]
+
+
+def test_after_an_outage_devices_have_time_to_connect_before_one_is_lost() -> None:
+    world = World()
+    world.tick()
+    world.state("c1", AttemptState.PROBATION)
+    world.offline("c1")
+    world.tick(299)
+
+    world.down(3600)
+
+    assert kinds(world.tick(179)) == []
     assert kinds(world.tick(1))[:1] == ["Lose"]
 
 

@@ -96,13 +96,15 @@ def test_what_has_ended_for_good_is_not_looked_at_again(fleet: Fleet) -> None:
     assert looked_at(fleet) == []
 
 
-def test_a_success_with_sleepers_is_still_looked_at(fleet: Fleet) -> None:
+def test_a_success_is_looked_at_again_when_a_sleeper_wakes(fleet: Fleet) -> None:
     fleet.offline("cam-01")
     rollout = fleet.start(policy="phases: [{percent: 100, bake: 0s}]")
     fleet.commit(*fleet.names[1:])
     fleet.tick()
 
     assert fleet.rollout(rollout).state == "succeeded"
+    assert looked_at(fleet) == []
+    fleet.hello("cam-01", "app/1.0")
     assert looked_at(fleet) == [rollout]
 
 

@@ -13,7 +13,7 @@ import pytest
 from surefoot_shared.errors import Conflict, Invalid, Unreachable
 from surefoot_simulators.demo.api import Api, by_hardware
 from surefoot_simulators.demo.seen import SeenPhase
-from surefoot_simulators.demo.server import free_ports
+from surefoot_simulators.demo.server import Ports
 
 PROOF = {
     "digest": "d1",
@@ -130,7 +130,7 @@ def test_a_refusal_carries_the_servers_own_words(api: Api) -> None:
 
 
 def test_a_server_that_is_away_is_unreachable_and_not_healthy(tmp_path: Path) -> None:
-    away = Api(f"http://127.0.0.1:{free_ports().api}", tmp_path / "token", "app")
+    away = Api(f"http://127.0.0.1:{Ports.free().api}", tmp_path / "token", "app")
 
     assert not away.healthy()
     with pytest.raises(Unreachable):

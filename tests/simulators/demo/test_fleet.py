@@ -9,15 +9,16 @@ import pytest
 
 from surefoot_agent import config
 from surefoot_simulators.demo.fleet import HARDWARE, Fleet, enrol
-from surefoot_simulators.demo.server import CommandFailed, free_ports
+from surefoot_simulators.demo.server import CommandFailed, Ports
 
 
-def test_each_hardware_has_its_share_and_each_node_its_own_folder_and_street(tmp_path: Path) -> None:
+def test_each_hardware_has_its_share_and_each_node_its_own_folder_port_and_street(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, 12, {})
 
     assert Counter(fleet.hardware.values()) == dict.fromkeys(HARDWARE, 4)
     assert len({node.spec.state_dir for node in fleet}) == 12
     assert len({node.spec.seed for node in fleet}) == 12
+    assert len({config.load(node.spec.config, env={}).metrics_port for node in fleet}) == 12
 
 
 def test_settings_reach_every_agent(tmp_path: Path) -> None:
@@ -41,6 +42,6 @@ def test_an_enrolment_without_a_server_says_so_and_leaves_no_token_on_disk(tmp_p
     bootstrap.mkdir()
 
     with pytest.raises(CommandFailed, match="cam-01 could not enrol"):
-        enrol(node, f"https://localhost:{free_ports().device}", bootstrap, "token", None)
+        enrol(node, f"https://localhost:{Ports.free().device}", bootstrap, "token", None)
 
     assert not list(node.spec.folder.glob("*.token"))

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from surefoot_simulators.demo.__main__ import main
+from surefoot_simulators.demo.node import environment
+
+AGENTS_RUN = re.compile(r"fleet: [1-9]\d* online")
 
 
 def test_a_folder_that_holds_something_is_refused_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,3 +41,51 @@ def test_an_unknown_option_is_a_usage_error() -> None:
         main(["--fast"])
 
     assert ended.value.code == 2
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Every live process that has the folder in its command line, environment or working directory."""
+    mark, found = os.fsencode(folder), []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            facts = (
+                (entry / "cmdline").read_bytes()
+                + (entry / "environ").read_bytes()
+                + os.fsencode((entry / "cwd").readlink())
+            )
+        except OSError:
+            continue
+        if mark in facts:
+            found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "twice"), [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGTERM, False)])
+def test_an_interrupt_ends_every_process_and_removes_every_file(
+    tmp_path: Path, number: signal.Signals, twice: bool
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "surefoot_simulators.demo"],
+        env=environment({"TMPDIR": str(tmp_path)}),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if AGENTS_RUN.search(line):
+            break
+
+    os.killpg(process.pid, number)
+    if twice:
+        time.sleep(0.2)  # an impatient person
+        os.killpg(process.pid, number)
+    rest, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert "every process is ended" in rest
+    assert processes_of(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import stat
 from pathlib import Path
 
 import pytest
 
-from surefoot_simulators.demo.server import CommandFailed, Operator, Ports, Server, free_ports, last_line, program
-
-
-def test_the_ports_are_free_and_differ() -> None:
-    ports = free_ports()
-
-    assert len({ports.api, ports.device, ports.mqtt}) == 3
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", ports.api))
+from surefoot_simulators.demo.server import CommandFailed, Operator, Ports, Server, last_line, program
 
 
 def test_a_program_that_is_not_installed_is_named() -> None:
@@ -39,7 +30,7 @@ def test_the_last_line_of_a_missing_log_is_said_to_be_missing(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_a_command_that_fails_raises_with_its_own_words(tmp_path: Path) -> None:
-    operator = Operator(tmp_path, free_ports().api, tmp_path / "token")
+    operator = Operator(tmp_path, Ports.free().api, tmp_path / "token")
 
     with pytest.raises(CommandFailed, match="ended with"):
         operator.run("release", "publish", str(tmp_path / "nothing"))
@@ -47,7 +38,7 @@ def test_a_command_that_fails_raises_with_its_own_words(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_server_without_keys_does_not_start_and_says_why(tmp_path: Path) -> None:
-    server = Server(tmp_path, tmp_path / "no-keys", free_ports())
+    server = Server(tmp_path, tmp_path / "no-keys", Ports.free())
 
     with pytest.raises(CommandFailed, match="key"):
         server.start()
@@ -58,10 +49,10 @@ def test_a_server_without_keys_does_not_start_and_says_why(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_a_server_starts_stops_and_starts_again_on_the_same_data(tmp_path: Path) -> None:
-    ports = free_ports()
+    ports = Ports.free()
     operator = Operator(tmp_path, ports.api, tmp_path / "server" / "secrets" / "operator.token")
     operator.run("keys", "init", str(operator.keys))
-    server = Server(tmp_path, operator.keys, Ports(ports.device, ports.api, ports.mqtt))
+    server = Server(tmp_path, operator.keys, ports)
     try:
         server.start()
         operator.cohort("everybody", "all")

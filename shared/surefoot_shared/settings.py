@@ -1,0 +1,172 @@
+"""Settings of agent and server: TOML drop-ins, environment and command line become one frozen value, or an error.
+
+Promises: every key has a default, a unit, a range and a sentence (docs/settings.md is made from the tables); later
+sources win; tables are merged key by key. Refuses unknown keys, values of the wrong type or out of range, relative
+paths outside the command line, and unreadable files, in one sentence that names key and source. Nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shlex
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from surefoot_shared.errors import ConfigError
+
+try:  # one of the two is missing on every interpreter, so mypy is told not to look
+    import tomllib  # type: ignore[import-not-found, unused-ignore]
+except ImportError:
+    import tomli as tomllib  # type: ignore[import-not-found, no-redef, unused-ignore]
+
+S = TypeVar("S")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+COMMAND_LINE = "the command line"
+ENVIRONMENT = "the environment"
+Rule = Callable[[str], "str | None"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row: what a key means, its unit and its range (both ends belong to it).
+
+    `rule` looks at a text and returns what it should be instead, or None where it is right. `default` is filled in by
+    `Table` from the settings class.
+    """
+
+    key: str
+    unit: str
+    meaning: str
+    low: float | None = None
+    high: float | None = None
+    rule: Rule | None = None
+    default: object = None
+
+
+def log_level(text: str) -> str | None:
+    return None if text in LOG_LEVELS else f"one of {', '.join(LOG_LEVELS)}"
+
+
+class Table(Generic[S]):
+    """The settings of one program: the class that holds them, a row for each field, the prefix in the environment."""
+
+    def __init__(self, settings: type[S], env_prefix: str, rows: Iterable[Setting]) -> None:
+        defaults = settings()
+        self._class, self.env_prefix = settings, env_prefix
+        self.rows = tuple(dataclasses.replace(row, default=getattr(defaults, row.key)) for row in rows)
+        self._by_key = {row.key: row for row in self.rows}
+        fields = {field.name for field in dataclasses.fields(settings)}  # type: ignore[arg-type]  # a dataclass
+        assert fields == set(self._by_key), "every setting has its row"
+
+    def load(self, files: Iterable[Path], env: Mapping[str, str], given: Mapping[str, object] | None = None) -> S:
+        """Read the files in order, then the environment, then `given`, where None says nothing. Raises ConfigError."""
+        values: dict[str, Any] = {}
+        for path in files:
+            self._merge(values, _read(path), str(path))
+        self._merge(values, self._from_env(env), ENVIRONMENT)
+        said = {key: value for key, value in (given or {}).items() if value is not None}
+        self._merge(values, said, COMMAND_LINE)
+        return self._class(**values)
+
+    def _from_env(self, env: Mapping[str, str]) -> dict[str, object]:
+        """`PREFIX_STATE_DIR` sets `state_dir`; tables are written as `A=1 B='two words'`."""
+        prefix = self.env_prefix
+        names = {name.removeprefix(prefix).lower(): text for name, text in env.items() if name.startswith(prefix)}
+        for key in names:
+            if key not in self._by_key:
+                raise self._unknown(f"{prefix}{key.upper()}", ENVIRONMENT)
+        return {key: self._parse_text(key, text) for key, text in names.items()}
+
+    def _parse_text(self, key: str, text: str) -> object:
+        default = self._by_key[key].default
+        try:
+            if isinstance(default, Mapping):
+                return dict(_pair(part) for part in shlex.split(text))
+            if isinstance(default, (int, float)):
+                return type(default)(text)
+        except ValueError as error:
+            raise ConfigError("config_invalid", f"{self.env_prefix}{key.upper()} is malformed: {error}.") from error
+        return text
+
+    def _merge(self, values: dict[str, Any], more: Mapping[str, object], source: str) -> None:
+        for key, value in more.items():
+            if key not in self._by_key:
+                raise self._unknown(key, source)
+            converted, earlier = _convert(self._by_key[key], value, source), values.get(key)
+            both = isinstance(earlier, dict) and isinstance(converted, dict)
+            values[key] = {**earlier, **converted} if both else converted  # type: ignore[dict-item]  # both are dicts
+
+    def _unknown(self, key: str, source: str) -> ConfigError:
+        start = key.lower().removeprefix(self.env_prefix.lower())[:4]
+        near = [known for known in self._by_key if known.startswith(start)]
+        hint = f"Did you mean {' or '.join(near)}?" if near else ""
+        return ConfigError("config_unknown_key", f"{source} has the unknown key {key}.", hint)
+
+
+def drop_ins(folders: Iterable[Path]) -> list[Path]:
+    """Every `*.toml` of the folders, folder by folder, by name."""
+    return [path for folder in folders for path in sorted(folder.glob("*.toml"))]
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        return dict(tomllib.loads(path.read_bytes().decode()))
+    except OSError as error:
+        raise ConfigError("config_unreadable", f"{path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError("config_unreadable", f"{path} is no TOML: {error}.") from error
+
+
+def _pair(part: str) -> tuple[str, str]:
+    name, sign, value = part.partition("=")
+    if not sign or not name:
+        raise ValueError(f"{part!r} is not NAME=VALUE")
+    return name, value
+
+
+def _convert(setting: Setting, value: object, source: str) -> object:
+    where, default = f"{setting.key} in {source}", setting.default
+    if isinstance(default, Path):
+        return _path(value, where, source)
+    if isinstance(default, Mapping):
+        return _table(value, where)
+    if isinstance(default, str):
+        return _text(setting, value, where)
+    return _number(setting, value, where)
+
+
+def _path(value: object, where: str, source: str) -> Path:
+    if not isinstance(value, (str, Path)) or not str(value):
+        raise ConfigError("config_invalid", f"{where} must be a path, not {value!r}.")
+    path = Path(value)
+    if source != COMMAND_LINE and not path.is_absolute():  # a service has no folder of its own to start from
+        raise ConfigError("config_invalid", f"{where} must be an absolute path, not {value!r}.")
+    return path.absolute()
+
+
+def _table(value: object, where: str) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+        raise ConfigError("config_invalid", f"{where} must be a table of texts.")
+    return {str(k): v for k, v in value.items()}
+
+
+def _text(setting: Setting, value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise ConfigError("config_invalid", f"{where} must be a text, not {value!r}.")
+    wanted = setting.rule(value) if setting.rule else None
+    if wanted:
+        raise ConfigError("config_invalid", f"{where} is {value!r}; it must be {wanted}.")
+    return value
+
+
+def _number(setting: Setting, value: object, where: str) -> int | float:
+    whole = isinstance(setting.default, int)
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not math.isfinite(value):
+        raise ConfigError("config_invalid", f"{where} must be a {'whole ' if whole else ''}number, not {value!r}.")
+    low, high = setting.low, setting.high
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise ConfigError("config_invalid", f"{where} is {value} {setting.unit}; allowed is {low:g} to {high:g}.")
+    return value if whole else float(value)

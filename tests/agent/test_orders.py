@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from surefoot_agent import orders
+from surefoot_agent.orders import APPLICATION_VERBS, Order, OrderServer, Verb, ask
+from surefoot_shared.errors import Conflict, Unreachable
+
+Answer = Callable[[Order], None]
+Serve = Callable[..., Path]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    servers = []
+
+    def start(answer: Answer, path: Path | None = None, verbs: frozenset[Verb] = frozenset(Verb)) -> Path:
+        path = path or tmp_path / "agent.sock"
+        server = OrderServer(path, answer, verbs)
+        servers.append(server)
+        server.start()
+        return path
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+def raw(path: Path, line: bytes) -> dict[str, object]:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(str(path))
+        connection.sendall(line)
+        answer: dict[str, object] = json.loads(connection.makefile("rb").readline())
+        return answer
+
+
+@pytest.mark.parametrize("verb", list(Verb))
+def test_each_verb_reaches_the_agent_and_its_answer_comes_back(serve: Serve, verb: Verb) -> None:
+    path = serve(lambda order: order.accept({"heard": order.verb.value}))
+
+    assert ask(path, verb) == {"ok": True, "heard": verb.value}
+
+
+def test_a_refusal_is_raised_as_the_agent_said_it(serve: Serve) -> None:
+    path = serve(lambda order: order.refuse(Conflict("conflict", "Not now.", "Later.")))
+
+    with pytest.raises(Conflict) as caught:
+        ask(path, Verb.COMMIT)
+
+    assert (caught.value.message, caught.value.hint) == ("Not now.", "Later.")
+
+
+@pytest.mark.parametrize(
+    "line", [b"no json\n", b"[]\n", b'{"verb": "format"}\n', b"{}\n", b"\n", b"x" * 10_000 + b"\n"]
+)
+def test_what_is_no_order_gets_an_error_and_never_reaches_the_agent(serve: Serve, line: bytes) -> None:
+    reached: list[Order] = []
+    path = serve(reached.append)
+
+    answer = raw(path, line)
+
+    assert (answer["ok"], answer["kind"]) == (False, "malformed")
+    assert reached == []
+
+
+def test_the_application_cannot_commit_itself(serve: Serve) -> None:
+    path = serve(lambda order: order.accept(), verbs=APPLICATION_VERBS)
+
+    assert ask(path, Verb.LOCK)["ok"] is True
+    for verb in (Verb.COMMIT, Verb.REVERT):
+        with pytest.raises(Conflict):
+            ask(path, verb)
+
+
+def test_an_agent_that_does_not_answer_holds_nobody_for_ever(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "ANSWER_S", 0.05)
+    path = serve(lambda order: None)
+
+    with pytest.raises(Conflict) as caught:
+        ask(path, Verb.STATUS)
+
+    assert caught.value.kind == "busy"
+
+
+def test_without_an_agent_it_says_how_to_start_one(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable, match="No agent answers") as caught:
+        ask(tmp_path / "agent.sock", Verb.STATUS)
+
+    assert "surefoot-agent run" in caught.value.hint
+
+
+def test_only_the_owner_may_connect(serve: Serve) -> None:
+    path = serve(lambda order: order.accept())
+
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+
+
+def test_a_socket_left_by_a_killed_agent_is_replaced(serve: Serve, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "agent.sock"))
+
+    path = serve(lambda order: order.accept())
+
+    assert ask(path, Verb.STATUS)["ok"] is True
+
+
+def test_a_state_folder_with_a_long_name_is_served_too(serve: Serve, tmp_path: Path) -> None:
+    folder = tmp_path / ("deep" * 25) / ("deeper" * 20)
+    folder.mkdir(parents=True)
+
+    path = serve(lambda order: order.accept(), folder / "agent.sock")
+
+    assert ask(path, Verb.STATUS)["ok"] is True
+
+
+def test_a_stopped_server_leaves_no_socket(tmp_path: Path) -> None:
+    server = OrderServer(tmp_path / "agent.sock", lambda order: order.accept())
+    server.start()
+
+    server.stop()
+
+    assert not (tmp_path / "agent.sock").exists()

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from surefoot_agent import events as e
+from surefoot_agent.events import Effect
+from surefoot_agent.machine import step
+from surefoot_agent.ports import Running
+from surefoot_agent.reconcile import Next, Where, decide
+from surefoot_agent.record import Committed, Record
+from surefoot_agent.startup import Seen, begin, facts, see
+from surefoot_agent.trial import Verdict
+from surefoot_shared.status import AttemptState, SlotName
+from tests.agent.fakes import Device
+from tests.agent.test_machine import WISH
+from tests.agent.test_trial import TRIAL
+
+pytestmark = pytest.mark.usefixtures("unsynced")
+
+S = AttemptState
+A, B = SlotName.A, SlotName.B
+COMMITTED = Committed("c" * 64, "1.0", A)
+TRYING = Record("app", S.PROBATION, 7, WISH, 1, B, A, starts=1, activation="start-2", committed=COMMITTED)
+
+
+def process(slot: SlotName, start_id: str) -> Running:
+    return Running(start_id, 10, slot, "/run", "/", 1.0)
+
+
+def seen(current: SlotName | None = B, running: Running | None = None, verdict: Verdict | None = None) -> Seen:
+    return Seen(current, running, replace(TRIAL, verdict=verdict), COMMITTED)
+
+
+def test_a_dead_application_in_probation_counts_as_a_new_start_to_come() -> None:
+    assert facts(TRYING, seen(), True, 3).activation_changed
+    assert not facts(TRYING, seen(running=process(B, "start-2")), True, 3).activation_changed
+    assert facts(TRYING, seen(running=process(B, "start-3")), True, 3).activation_changed
+
+
+@pytest.mark.parametrize("state", [S.ARMED, S.SWITCHING])
+def test_after_the_flip_only_a_start_from_the_new_slot_is_an_activation(state: AttemptState) -> None:
+    record = replace(TRYING, state=state, activation="start-1")
+
+    assert not facts(record, seen(running=process(A, "start-1")), True, 3).activation_changed
+    assert not facts(record, seen(), True, 3).activation_changed
+    assert facts(record, seen(running=process(B, "start-2")), True, 3).activation_changed
+
+
+def test_where_is_told_by_boot_control_and_the_slot_of_the_attempt() -> None:
+    assert facts(TRYING, seen(B), True, 3).running is Where.NEW
+    assert facts(TRYING, seen(A), True, 3).running is Where.OLD
+    assert facts(TRYING, seen(None), True, 3).running is Where.NEITHER
+
+
+def test_an_idle_device_is_new_where_it_committed_and_old_elsewhere() -> None:
+    idle = Record("app", committed=COMMITTED)
+
+    assert facts(idle, seen(A), True, 3).running is Where.NEW
+    assert facts(idle, seen(B), True, 3).running is Where.OLD
+    assert facts(Record("app"), seen(B), True, 3).running is Where.NEW
+
+
+def test_an_attempt_that_has_no_slot_yet_runs_on_the_old_release() -> None:
+    assert facts(replace(TRYING, state=S.CHECKING, slot=None, previous=None), seen(A), True, 3).running is Where.OLD
+
+
+def test_an_unreadable_journal_is_no_state() -> None:
+    assert facts(TRYING, seen(), False, 3).state is None
+
+
+def test_tries_end_with_the_starts_of_the_application_or_of_the_machine() -> None:
+    assert facts(TRYING, seen(), True, 2).tries_left
+    assert not facts(TRYING, seen(), True, 1).tries_left
+    machine = replace(seen(), trial=replace(TRIAL, starts=TRIAL.max_starts + 1))
+    assert not facts(TRYING, machine, True, 9).tries_left
+
+
+RECORDS = {
+    state: replace(
+        TRYING,
+        state=state,
+        **({"wish": None, "slot": None, "previous": None} if state is S.IDLE else {}),
+        **({"slot": None, "previous": None} if state in (S.OFFERED, S.CHECKING) else {}),
+    )
+    for state in AttemptState
+}
+
+
+PROCESSES = (None, process(A, "start-1"), process(B, "start-2"), process(B, "start-9"))
+
+
+@pytest.mark.parametrize("state", list(AttemptState))
+def test_whatever_is_found_what_follows_is_something_the_machine_allows(state: AttemptState) -> None:
+    everything = itertools.product((A, B, None), PROCESSES, (None, *Verdict), (1, 3))
+
+    for current, running, verdict, limit in everything:
+        record = RECORDS[state]
+        found = replace(seen(current, running, verdict), committed=COMMITTED if current else None)
+        answer = decide(facts(record, found, True, limit)).next
+        first = begin(answer, record, found, limit)
+        for event in first.events:
+            record, _ = step(record, event)
+        assert state is S.IDLE or first.events or first.effects, f"{answer} leaves {state.value} waiting for nothing"
+
+
+def test_nothing_is_done_about_an_unreadable_journal() -> None:
+    first = begin(Next.REPORT_ONLY, TRYING, seen(), 3)
+
+    assert (first.events, first.effects, first.settle) == ((), (), False)
+
+
+def test_going_on_in_probation_watches_and_starts_nothing() -> None:
+    first = begin(Next.GO_ON, TRYING, seen(), 3)
+
+    assert (first.events, first.effects, first.settle) == ((), (Effect.WATCH,), False)
+
+
+def test_the_guards_verdict_becomes_the_reason() -> None:
+    (event,) = begin(Next.REVERTED, TRYING, seen(verdict=Verdict.GUARD), 3).events
+
+    assert isinstance(event, e.Unhealthy)
+    assert event.reason == "no_verdict"
+
+
+def test_a_provisioned_device_is_remembered_as_committed_once() -> None:
+    assert begin(Next.SETTLED, Record("app"), seen(), 3).events == (e.Running(COMMITTED),)
+    assert begin(Next.SETTLED, Record("app", committed=COMMITTED), seen(), 3).events == ()
+
+
+def test_a_device_is_looked_at_without_being_changed(tmp_path: Path) -> None:
+    device = Device(tmp_path)
+    (device.component_dir / "current").unlink()
+    device.world.trace.clear()
+
+    found = see(device.hands(), Record("app"))
+
+    assert (found.current, found.running, found.trial, found.committed) == (None, None, None, None)
+    assert device.world.trace == []

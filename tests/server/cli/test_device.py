@@ -1,0 +1,71 @@
+"""`surefoot device`: what is shown, and the one answer to why."""
+
+from __future__ import annotations
+
+from surefoot_shared.status import Outcome
+from tests.server.cli.conftest import Operator
+from tests.server.rollouts.fleet import Fleet
+
+
+def test_the_list_shows_what_runs_and_what_is_wanted(surefoot: Operator, fleet: Fleet) -> None:
+    rollout = fleet.start()
+    canary = fleet.in_phase(rollout, 0)[0]
+
+    said = surefoot("device", "list")
+
+    line = next(row for row in said.out.splitlines() if row.startswith(canary))
+    assert line.split()[2:5] == ["online", "app/1.0", "app/1.1"]
+    assert len(said.out.splitlines()) == 13
+
+
+def test_the_list_is_narrowed_by_a_text(surefoot: Operator, fleet: Fleet) -> None:
+    said = surefoot("device", "list", "-q", "jetson")
+
+    assert len(said.out.splitlines()) == 5
+
+
+def test_a_device_without_any_report_is_listed_too(surefoot: Operator) -> None:
+    surefoot.rig.device("cam-1")
+
+    assert "nothing known" in surefoot("device", "list").out
+
+
+def test_show_tells_the_attempts_with_their_reasons(surefoot: Operator, fleet: Fleet) -> None:
+    rollout = fleet.start()
+    canary = fleet.in_phase(rollout, 0)[0]
+    fleet.end(Outcome.REVERTED, canary)
+
+    said = surefoot("device", "show", canary)
+
+    assert said.code == 0
+    assert "reverted" in said.out
+    assert "frozen frames" in said.out
+
+
+def test_why_is_one_sentence(surefoot: Operator, fleet: Fleet) -> None:
+    rollout = fleet.start()
+    late = fleet.in_phase(rollout, 1)[0]
+
+    said = surefoot("device", "why", late)
+
+    assert said.out.count("\n") == 1
+    assert f"it is in phase rest of rollout {rollout}" in said.out
+
+
+def test_a_device_that_does_not_exist_exits_with_3(surefoot: Operator) -> None:
+    for verb in ("show", "why", "tag"):
+        assert surefoot("device", verb, "ghost").code == 3
+
+
+def test_tags_replace_those_that_were_there(surefoot: Operator) -> None:
+    surefoot.rig.device("cam-1", tags=["old"])
+
+    surefoot("device", "tag", "cam-1", "lab", "roof")
+    said = surefoot("--json", "device", "show", "cam-1")
+
+    assert isinstance(said.json, dict)
+    assert said.json["tags"] == ["lab", "roof"]
+
+
+def test_approving_a_device_that_never_asked_is_refused(surefoot: Operator) -> None:
+    assert surefoot("device", "approve", "ghost").code == 3

@@ -1,0 +1,132 @@
+"""One full value of every message, for the golden files. Every field differs from its default where it has one."""
+
+from __future__ import annotations
+
+from surefoot_shared.enrolment import Enrolled, EnrolRequest, MqttAddress
+from surefoot_shared.messages import (
+    Ack,
+    AssignmentNote,
+    ComponentReport,
+    Event,
+    EventKind,
+    Events,
+    Hello,
+    Lease,
+    MetadataVersions,
+    PresenceMessage,
+    Request,
+    RequestKind,
+    Response,
+    RevertReport,
+    RunningProof,
+    Sample,
+    Sealed,
+    SlotReport,
+    Source,
+    TelemetryBatch,
+    TrustHint,
+)
+from surefoot_shared.release import (
+    Application,
+    CheckKind,
+    HealthCheck,
+    Manifest,
+    Probation,
+    SlotKind,
+    TargetNote,
+    TreeFile,
+)
+from surefoot_shared.status import AttemptState, Intent, Outcome, Presence, SlotName, SlotState
+
+ONE, TWO = "1" * 64, "2" * 64
+SEALED = Sealed('{"text":"exactly as it was signed"}', "c2lnbmF0dXJl")
+
+COMPONENT = ComponentReport(
+    component="app",
+    slot=SlotName.B,
+    release="app/1.1",
+    digest=TWO,
+    slots={"A": SlotReport(SlotState.GOOD, "app/1.0", ONE), "B": SlotReport(SlotState.BAD)},
+    state=AttemptState.PROBATION,
+    assignment="a-17",
+    seq=1764000000123,
+    previous_kept=False,
+)
+HELLO = Hello(
+    device="cam-17",
+    seq=3,
+    nonce="5f3c",
+    stream="stream-1",
+    instance="instance-1",
+    boot_id="boot-1",
+    at="2026-11-23T08:00:00Z",
+    clock_source="ntp",
+    agent="0.1.0",
+    hw="jetson-orin",
+    components=(COMPONENT,),
+    image=MetadataVersions(1, 2, 3, 4, {"rel-app": 5}),
+    director=MetadataVersions(1, 6, 7, 8),
+    halt_epoch=9,
+    svn_floor=2,
+    trials_reported=4,
+)
+EVENT = Event(
+    device="cam-17",
+    stream="stream-1",
+    seq=42,
+    at="2026-11-23T08:00:00Z",
+    boot_id="boot-1",
+    kind=EventKind.OUTCOME,
+    component="app",
+    assignment="a-17",
+    attempt=2,
+    state=AttemptState.REVERTING,
+    outcome=Outcome.REVERTED,
+    reason="health_failed",
+    message="camera: 40 frozen frames — 25 °C",
+    progress=0.5,
+    proof=RunningProof(ONE, SlotName.A, 4242, "/slots/A/bin/app", "/slots/A", True, 10.0),
+    report=RevertReport("camera", "frozen frames", "last line\n", "failed_verdict", {"frozen_ratio": 1.0}),
+)
+SAMPLE = Sample("2026-11-23T08:00:00Z", "camera_fps", 24.9, "app", TWO, SlotName.B)
+MANIFEST = Manifest(
+    component="app",
+    version="1.1",
+    counter=101,
+    svn=1,
+    hw=("jetson-orin", "rpi5"),
+    files=(TreeFile("bin/app", 0o755, 12, ONE), TreeFile("model.bin", 0o644, 34, TWO)),
+    application=Application(("bin/app", "--fps", "25"), 7.5),
+    checks=(HealthCheck("camera", CheckKind.CAMERA, False, 0.5, 1.5, 2, 3, {"min_fps": 20.0, "url": "http://x"}),),
+    probation=Probation(20.0, 4, 10.0),
+    slot=SlotKind.TREE,
+    notes="Faster counting.",
+)
+
+EXAMPLES: dict[str, object] = {
+    "sealed": SEALED,
+    "hello": HELLO,
+    "event": EVENT,
+    "event_smallest": Event("cam-17", "stream-1", 1, "2026-11-23T08:00:00Z", "boot-1", EventKind.NOTICE),
+    "events": Events((SEALED, SEALED)),
+    "telemetry": TelemetryBatch("cam-17", "stream-1", 7, 3, (SAMPLE,)),
+    "presence": PresenceMessage(Presence.OFFLINE, "instance-1"),
+    "ack": Ack("stream-1", 42, 7),
+    "lease": Lease("a-17", (Source("https://server:8443/api/v1/blobs/", "token"),), 600.0, 1_000_000),
+    "request": Request("r-1", RequestKind.DIAGNOSTICS, 500),
+    "response": Response("r-1", True, "first line\nsecond line"),
+    "trust_hint": TrustHint(12, 1, 9),
+    "assignment_note": AssignmentNote(
+        "cam-17",
+        "a-17",
+        "app",
+        1764000000123,
+        Intent.DOWNGRADE,
+        False,
+        (("2026-11-23T01:00:00Z", "2026-11-23T05:00:00Z"),),
+    ),
+    "enrol_request": EnrolRequest("cam-17", "jetson-orin", "sfe_1_2", "-----BEGIN CERTIFICATE REQUEST-----\n"),
+    "enrolled": Enrolled("cam-17", "-----BEGIN CERTIFICATE-----\n", MqttAddress("server", 8883, 5)),
+    "manifest": MANIFEST,
+    "target_note": TargetNote("app", "1.1", 101, 1, ("jetson-orin", "rpi5"), SlotKind.TREE, 46, 3),
+}

@@ -1,0 +1,129 @@
+"""Settings of any program: sources in order, and one sentence for whatever is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from surefoot_shared.errors import ConfigError
+from surefoot_shared.settings import Setting, Table, drop_ins, log_level
+
+
+@dataclass(frozen=True)
+class Sample:
+    folder: Path = Path("/var/lib/sample")
+    port: int = 80
+    wait_s: float = 1.5
+    level: str = "INFO"
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+TABLE = Table(
+    Sample,
+    "SAMPLE_",
+    (
+        Setting("folder", "path", "Where."),
+        Setting("port", "port", "Which.", 1, 65535),
+        Setting("wait_s", "s", "How long.", 0, 10),
+        Setting("level", "level", "How loud.", rule=log_level),
+        Setting("env", "table", "What else."),
+    ),
+)
+
+
+def toml(folder: Path, text: str, name: str = "a.toml") -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def test_every_row_carries_its_default() -> None:
+    assert {row.key: row.default for row in TABLE.rows}["wait_s"] == 1.5
+
+
+def test_files_yield_to_the_environment_and_that_to_the_command_line(tmp_path: Path) -> None:
+    file = toml(tmp_path, "port = 1\nwait_s = 1\n")
+
+    settings = TABLE.load([file], {"SAMPLE_PORT": "2", "SAMPLE_WAIT_S": "2"}, {"port": 3})
+
+    assert (settings.port, settings.wait_s) == (3, 2.0)
+
+
+def test_tables_are_merged_key_by_key(tmp_path: Path) -> None:
+    files = [toml(tmp_path, '[env]\nA = "1"\nB = "1"\n'), toml(tmp_path, '[env]\nB = "2"\n', "b.toml")]
+
+    assert TABLE.load(files, {"SAMPLE_ENV": "C='two words'"}).env == {"A": "1", "B": "2", "C": "two words"}
+
+
+def test_none_on_the_command_line_says_nothing() -> None:
+    assert TABLE.load([], {}, {"port": None}).port == 80
+
+
+def test_drop_ins_come_folder_by_folder_in_the_order_of_their_names(tmp_path: Path) -> None:
+    first, second = tmp_path / "1", tmp_path / "2"
+    paths = [toml(first, "", "20.toml"), toml(first, "", "10.toml"), toml(second, "", "05.toml")]
+    toml(first, "", "notes.txt")
+
+    assert drop_ins([first, second, tmp_path / "absent"]) == [paths[1], paths[0], paths[2]]
+
+
+def test_a_relative_path_is_taken_from_the_command_line_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert TABLE.load([], {}, {"folder": "data"}).folder == tmp_path / "data"
+    with pytest.raises(ConfigError, match="absolute path"):
+        TABLE.load([], {"SAMPLE_FOLDER": "data"})
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "named"),
+    [
+        ("prot = 1", "config_unknown_key", "unknown key prot"),
+        ('port = "80"', "config_invalid", "whole number"),
+        ("port = 0", "config_invalid", "1 to 65535"),
+        ("port = true", "config_invalid", "port"),
+        ("port = 1.5", "config_invalid", "whole number"),
+        ("wait_s = inf", "config_invalid", "wait_s"),
+        ('level = "LOUD"', "config_invalid", "one of DEBUG"),
+        ("level = 3", "config_invalid", "must be a text"),
+        ('env = "A=1"', "config_invalid", "table"),
+        ("env = {A = 1}", "config_invalid", "table of texts"),
+        ("folder = 1", "config_invalid", "path"),
+        ("port = ", "config_unreadable", "no TOML"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named_with_the_file(tmp_path: Path, text: str, kind: str, named: str) -> None:
+    file = toml(tmp_path, text)
+
+    with pytest.raises(ConfigError) as refused:
+        TABLE.load([file], {})
+
+    assert refused.value.kind == kind
+    assert named in refused.value.message
+    assert str(file) in refused.value.message
+
+
+@pytest.mark.parametrize(("name", "text"), [("SAMPLE_PORT", "eighty"), ("SAMPLE_ENV", "A"), ("SAMPLE_POORT", "1")])
+def test_what_is_wrong_in_the_environment_is_named(name: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        TABLE.load([], {name: text})
+
+
+def test_a_near_miss_is_answered_with_what_was_meant() -> None:
+    with pytest.raises(ConfigError) as refused:
+        TABLE.load([], {"SAMPLE_PORTS": "1"})
+
+    assert "Did you mean port?" in refused.value.hint
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent\.toml"):
+        TABLE.load([tmp_path / "absent.toml"], {})
+
+
+def test_a_field_without_its_row_is_a_bug() -> None:
+    with pytest.raises(AssertionError, match="its row"):
+        Table(Sample, "SAMPLE_", (Setting("port", "port", "Which."),))
