@@ -38,9 +38,18 @@ def agent_page_parts() -> Iterator[str]:
     yield "# surefoot-agent"
     yield f"{top.description}\n\n{top.epilog}"
     for name, verb in _verbs(top).items():
-        yield f"## surefoot-agent {name}"
-        yield f"{verb.description}\n\n{verb.epilog}"
-        yield "\n".join(_option(action) for action in verb._actions if not isinstance(action, argparse._HelpAction))
+        yield from _verb_parts(f"surefoot-agent {name}", verb)
+
+
+def _verb_parts(path: str, verb: argparse.ArgumentParser) -> Iterator[str]:
+    """A verb and the verbs below it."""
+    yield f"## {path}"
+    yield "\n\n".join(text for text in (verb.description, verb.epilog) if text)
+    below = (argparse._HelpAction, argparse._SubParsersAction)
+    if options := [_option(action) for action in verb._actions if not isinstance(action, below)]:
+        yield "\n".join(options)
+    for name, deeper in _verbs(verb).items():
+        yield from _verb_parts(f"{path} {name}", deeper)
 
 
 def _context(command: click.Command, parent: click.Context | None = None, name: str = "surefoot") -> click.Context:
@@ -65,8 +74,8 @@ def _click_help(context: click.Context) -> str:
 
 
 def _verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    (verbs,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-    return dict(verbs.choices)
+    verbs = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return {name: verb for each in verbs for name, verb in each.choices.items()}
 
 
 def _option(action: argparse.Action) -> str:

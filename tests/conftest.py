@@ -16,7 +16,9 @@ PACKAGES = {
     "mosquitto_pub": "mosquitto-clients",
     "mosquitto_sub": "mosquitto-clients",
     "mosquitto_rr": "mosquitto-clients",
+    "softhsm2-util": "softhsm2",
     "systemd-analyze": "systemd",
+    "faketime": "faketime",
 }
 """Program → the Debian package that brings it; `.ci/run` installs every one of them."""
 

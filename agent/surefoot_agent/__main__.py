@@ -1,4 +1,4 @@
-"""The command line of the device: enrol, run, status, check, commit, revert, lock, unlock.
+"""The command line of the device: enrol, run, status, check, commit, revert, lock, unlock, apply, trust.
 
 Promises: data on stdout, talk on stderr, `--json` on every command that answers, and the exit codes of `EXIT_CODES`.
 Imports what a command needs when it needs it: `status` must be quick on the smallest board.
@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from surefoot_agent.config import Settings, load
+from surefoot_agent.trust_cli import add_trust
 from surefoot_shared import wire
 from surefoot_shared.errors import (
     ConfigError,
@@ -83,7 +84,19 @@ def parser() -> argparse.ArgumentParser:
     _answering(verbs, "revert", revert, "go back from the release on trial to the one before", "surefoot-agent revert")
     _answering(verbs, "lock", lock, "keep the device from switching, for as long as it takes", "surefoot-agent lock")
     _answering(verbs, "unlock", unlock, "allow switching again", "surefoot-agent unlock")
+    _apply(verbs)
+    add_trust(verbs)
     return top
+
+
+def _apply(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    example = "surefoot-agent apply /media/stick/cam-17.bundle --release /media/stick/camera-1.1"
+    verb = _verb(verbs, "apply", apply, "give the running agent a bundle from a file or a USB stick", example)
+    verb.add_argument("file", type=Path, metavar="FILE", help="the bundle, as `surefoot device bundle` wrote it")
+    verb.add_argument(
+        "--release", type=Path, metavar="DIR", help="folder with blobs/ to install from (default: the file's folder)"
+    )
+    verb.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
 
 def _enrol(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -211,6 +224,19 @@ def lock(arguments: argparse.Namespace) -> int:
 
 def unlock(arguments: argparse.Namespace) -> int:
     return _order(arguments, "unlock")
+
+
+def apply(arguments: argparse.Namespace) -> int:
+    from surefoot_agent.orders import Verb, ask
+    from surefoot_shared.trust.bundle import read_bundle
+
+    file: Path = arguments.file.resolve()
+    read_bundle(file)  # what cannot be read is told here and now; what it says is verified by the agent
+    release: Path = (arguments.release or file.parent).resolve()
+    settings = load(arguments.config)
+    answer = ask(settings.state_dir / "agent.sock", Verb.APPLY, file=str(file), release=str(release))
+    print(wire.encode(answer).decode() if arguments.json else "apply: ordered; watch it with `surefoot-agent status`")
+    return OK
 
 
 def _order(arguments: argparse.Namespace, verb: str) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from surefoot_agent import effects, plan, report
 from surefoot_agent import events as e
@@ -27,7 +27,7 @@ from surefoot_agent.record import Record
 from surefoot_agent.timers import Timers, full_jitter
 from surefoot_agent.watch import Watch
 from surefoot_shared.errors import Conflict, SurefootError, Unreachable, UntrustedRelease
-from surefoot_shared.messages import Lease
+from surefoot_shared.messages import Lease, Source
 from surefoot_shared.release import Manifest
 from surefoot_shared.status import AFTER_ARMED, AttemptState, Outcome
 
@@ -38,6 +38,8 @@ WATCH_S = 0.25
 LOOK_S = 1.0
 """How often the verdict and the process on trial are looked at."""
 TURN_S = 1.0
+MEDIUM_S = 3600.0
+"""A medium needs no server's leave; it is looked at anew once an hour."""
 LEASE_ASK_S = 30.0
 """Between two reminders that a lease is awaited; the server answers the first at once where it may."""
 PROGRESS_S = 15.0
@@ -80,6 +82,7 @@ class Attempt:
         self._post, self._stored, self._next_wish, self._raise_floors = post, stored, next_wish, raise_floors
         self.record = self._journal.record(desk.rules.component)
         self._lease: HeldLease | None = None
+        self._medium: Source | None = None
         self._stop = threading.Event()
         self._told = (0.0, 0.0)
         self._watch: Watch | None = None
@@ -223,7 +226,13 @@ class Attempt:
             raise Conflict("conflict", "No release is on trial; a committed one goes back by an assignment.")
         self.play(e.OrderedBack(message))
 
+    def use_medium(self, medium: Source | None) -> None:
+        """Fetch from this folder first; None: from the network alone."""
+        self._medium, self._lease = medium, None
+
     def lease_arrived(self, lease: Lease) -> None:
+        if self._medium is not None:
+            lease = replace(lease, sources=(self._medium, *lease.sources))
         self._lease = HeldLease(lease, self._clock.monotonic())
         waiting = not self._bench.busy(Effect.DOWNLOAD.value) and not self._timers.waits("retry")
         if self.record.state is AttemptState.DOWNLOADING and waiting:
@@ -238,6 +247,8 @@ class Attempt:
     def _ask_lease(self) -> None:
         """Go on with the lease that holds, else wait for one: the report of the state was the request."""
         wish, now = self.record.wish, self._clock.monotonic()
+        if wish is not None and self._medium is not None and self._lease is None:
+            self._lease = HeldLease(Lease(wish.assignment, (self._medium,), MEDIUM_S), now)
         if wish is not None and self._lease is not None and self._lease.serves(wish.assignment, now):
             self.play(e.LeaseGiven())
             return

@@ -32,6 +32,7 @@ class Settings:
     telemetry_interval_s: float = 10.0
     telemetry_keep: int = 20_000
     heartbeat_interval_s: float = 300.0
+    https_interval_s: float = 900.0
     guard_budget_s: float = 180.0
     guard_poll_s: float = 0.5
     max_starts: int = 3
@@ -69,6 +70,13 @@ TABLE = Table(
         ),
         Setting(
             "heartbeat_interval_s", "s", "Time between two reports of a device on which nothing happens.", 5, 86_400
+        ),
+        Setting(
+            "https_interval_s",
+            "s",
+            "Time between two questions over HTTPS while the broker is away; 0: never.",
+            0,
+            86_400,
         ),
         Setting(
             "guard_budget_s",

@@ -13,7 +13,9 @@ from surefoot_agent import report, sight
 from surefoot_agent.clock import stamp
 from surefoot_agent.journal import Journal
 from surefoot_agent.ports import Telemetry, Trust
+from surefoot_agent.pull import Puller
 from surefoot_agent.record import Record
+from surefoot_agent.renew import Renewal
 from surefoot_agent.sight import Hands
 from surefoot_agent.status import Status, status_of
 from surefoot_shared import wire
@@ -47,6 +49,7 @@ class Rules:
     telemetry_interval_s: float = 10.0
     telemetry_keep: int = 20_000
     heartbeat_interval_s: float = 300.0
+    https_interval_s: float = 900.0
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,10 @@ class Desk:
     instance: str
     doctor: Callable[[], str]
     svn_floor: Callable[[], int]
+    puller: Puller | None = None
+    """Where the broker cannot be reached; None: never ask over HTTPS."""
+    renewal: Renewal | None = None
+    """None: the identity stays as it is."""
 
     def look_around(self) -> Sighting:
         """Read slots, process and metadata; runs where trust's files do not change meanwhile."""

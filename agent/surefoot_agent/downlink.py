@@ -6,7 +6,7 @@ bytes: only the trust module reads them. Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from surefoot_shared import topics, wire
 from surefoot_shared.errors import Invalid
@@ -15,7 +15,9 @@ from surefoot_shared.messages import Ack, Lease, Request, TrustHint
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """Subscribed; time for hello."""
+    """Subscribed; time for hello. `pair` names the key and certificate that the broker let in."""
+
+    pair: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,13 @@ def _parse(device_id: str, topic: str, payload: bytes) -> LinkEvent:
     raise Invalid("malformed", f"{topic[:200]!r} is not a topic of this device.")
 
 
+def check_lease(lease: Lease) -> Lease:
+    """Return the lease, or raise Invalid: a server names network sources, never files of this device."""
+    if not all(source.url.startswith(("https://", "http://")) for source in lease.sources):
+        raise Invalid("malformed", "The lease names a source that is not on the network.")
+    return lease
+
+
 def _parse_own(what: str, payload: bytes) -> LinkEvent:
     match what:
         case "bundle":
@@ -105,6 +114,6 @@ def _parse_own(what: str, payload: bytes) -> LinkEvent:
         case "ack":
             return AckArrived(wire.decode(Ack, payload))
         case "lease":
-            return LeaseArrived(wire.decode(Lease, payload))
+            return LeaseArrived(check_lease(wire.decode(Lease, payload)))
         case _:
             return RequestArrived(wire.decode(Request, payload))

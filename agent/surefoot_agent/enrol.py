@@ -8,12 +8,9 @@ Refuses to give a node that has an identity another one, and a certificate that 
 
 from __future__ import annotations
 
-import http.client
+import contextlib
 import json
-import ssl
-import urllib.error
 import urllib.parse
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,17 +19,19 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
+from surefoot_agent import https
 from surefoot_shared import wire
 from surefoot_shared.enrolment import Enrolled, EnrolRequest
-from surefoot_shared.errors import ConfigError, Invalid, Unreachable
+from surefoot_shared.errors import ConfigError, Invalid
 from surefoot_shared.identity import DeviceKey, generate_key, key_from_pem, key_to_pem, public_to_pem
 from surefoot_shared.topics import check_device_id
 from surefoot_shared.trust.durable import write_durably
 
-TIMEOUT_S = 30.0
-ANSWER_LIMIT_BYTES = 64 * 1024
 ROOTS = ("image.root.json", "director.root.json")
 CA_FILE = "ca.pem"
+DEVICE_FACTS = "device.json"
+PAIR = "device"
+"""Name of the files of key and certificate; a renewal changes between this and another one."""
 
 
 @dataclass(frozen=True)
@@ -56,21 +55,23 @@ class Identity:
 def enrol(server_url: str, bootstrap_dir: Path, token: str, device_id: str, hw: str, state_dir: Path) -> Identity:
     """Enrol, or return the identity that is already there; raises ConfigError, Unreachable or Invalid."""
     check_device_id(device_id)
-    if (state_dir / "identity" / "device.json").exists():
+    if (state_dir / "identity" / DEVICE_FACTS).exists():
         return _same(load_identity(state_dir), device_id, server_url)
     _check_url(server_url)
     folder = state_dir / "identity"
     _copy_roots(bootstrap_dir, state_dir)
     _write(folder / CA_FILE, _read(bootstrap_dir / CA_FILE))
-    key = _own_key(folder / "device.key")
-    request = EnrolRequest(device=device_id, hw=hw, token=token, csr=_request(device_id, key).decode())
+    key = _own_key(folder / f"{PAIR}.key")
+    request = EnrolRequest(device=device_id, hw=hw, token=token, csr=certificate_request(device_id, key).decode())
     answer = _ask(server_url, folder / CA_FILE, wire.encode(request))
-    _check_certificate(answer.certificate.encode(), device_id, key, (folder / CA_FILE).read_bytes())
-    _write(folder / "device.crt", answer.certificate.encode())
+    trusted = answer.ca.encode() or (folder / CA_FILE).read_bytes()
+    check_certificate(answer.certificate.encode(), device_id, key, trusted)
+    _write(folder / CA_FILE, trusted)
+    _write(folder / f"{PAIR}.crt", answer.certificate.encode())
     host = answer.mqtt.host or urllib.parse.urlsplit(server_url).hostname or ""
     mqtt = {"host": host, "port": answer.mqtt.port, "protocol": answer.mqtt.protocol}
     facts = {"device": device_id, "hw": hw, "server_url": server_url, "mqtt": mqtt, "v": 1}
-    _write(folder / "device.json", json.dumps(facts, indent=1, sort_keys=True).encode())
+    _write(folder / DEVICE_FACTS, json.dumps(facts, indent=1, sort_keys=True).encode())
     return load_identity(state_dir)
 
 
@@ -78,14 +79,15 @@ def load_identity(state_dir: Path) -> Identity:
     """Read the stored identity; raises ConfigError (not_enrolled, config_unreadable, key_permissions)."""
     folder = state_dir / "identity"
     try:
-        facts = json.loads((folder / "device.json").read_bytes())
-        mode = (folder / "device.key").stat().st_mode
+        facts = json.loads((folder / DEVICE_FACTS).read_bytes())
+        pair = pair_of(facts)
+        mode = (folder / f"{pair}.key").stat().st_mode
     except FileNotFoundError as error:
         raise ConfigError("not_enrolled", f"{state_dir} holds no identity.") from error
     except (OSError, ValueError) as error:
         raise ConfigError("config_unreadable", f"The identity in {folder} cannot be read: {error}.") from error
     if mode & 0o077:
-        raise ConfigError("key_permissions", f"{folder / 'device.key'} can be read by others.")
+        raise ConfigError("key_permissions", f"{folder / pair}.key can be read by others.")
     try:
         return Identity(
             device=check_device_id(str(facts["device"])),
@@ -94,12 +96,20 @@ def load_identity(state_dir: Path) -> Identity:
             mqtt_host=str(facts["mqtt"]["host"]),
             mqtt_port=int(facts["mqtt"]["port"]),
             mqtt_protocol=int(facts["mqtt"]["protocol"]),
-            key_file=folder / "device.key",
-            cert_file=folder / "device.crt",
+            key_file=folder / f"{pair}.key",
+            cert_file=folder / f"{pair}.crt",
             ca_file=folder / CA_FILE,
         )
     except (KeyError, TypeError, ValueError, Invalid) as error:
-        raise ConfigError("config_unreadable", f"{folder / 'device.json'} is incomplete: {error}.") from error
+        raise ConfigError("config_unreadable", f"{folder / DEVICE_FACTS} is incomplete: {error}.") from error
+
+
+def pair_of(facts: object) -> str:
+    """The name of the key pair that counts, of what `device.json` says; raises ValueError."""
+    pair = facts.get("pair", PAIR) if isinstance(facts, dict) else PAIR
+    if not isinstance(pair, str) or not pair.replace("-", "").isalnum():
+        raise ValueError("the name of the key pair is none")
+    return pair
 
 
 def _same(identity: Identity, device_id: str, server_url: str) -> Identity:
@@ -140,55 +150,25 @@ def _own_key(path: Path) -> DeviceKey:
     return key
 
 
-def _request(device_id: str, key: DeviceKey) -> bytes:
+def certificate_request(device_id: str, key: DeviceKey) -> bytes:
+    """A PEM request for this name, signed with the key."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, device_id)])
     request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
     return request.public_bytes(serialization.Encoding.PEM)
 
 
 def _ask(server_url: str, ca_file: Path, body: bytes) -> Enrolled:
-    request = urllib.request.Request(  # noqa: S310 - the scheme was checked
-        server_url.rstrip("/") + "/api/v1/enrol", data=body, headers={"Content-Type": "application/json"}
-    )
-    # Neither the proxy of the environment nor the system's authorities have a say in whom this node trusts.
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}),
-        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(ca_file))),
-    )
-    try:
-        with opener.open(request, timeout=TIMEOUT_S) as answer:
-            status, raw = answer.status, answer.read(ANSWER_LIMIT_BYTES + 1)
-    except urllib.error.HTTPError as error:
-        raise _refusal(error) from error
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        if isinstance(reason, ssl.SSLCertVerificationError):
-            hint = "Use the bootstrap folder of this server's fleet, and the host name its certificate has."
-            raise ConfigError("config_invalid", f"The server at {server_url} is not the fleet's.", hint) from error
-        raise Unreachable("unreachable", f"The server at {server_url} cannot be reached: {reason}.") from error
+    status, raw = https.ask(server_url, ca_file, "/api/v1/enrol", body)
     if status == 202:
         raise ConfigError("enrolment_pending", "The server waits for an operator to approve this device.")
-    return wire.decode(Enrolled, raw, ANSWER_LIMIT_BYTES)
+    return wire.decode(Enrolled, raw, https.ANSWER_LIMIT_BYTES)
 
 
-def _refusal(error: urllib.error.HTTPError) -> ConfigError | Unreachable:
-    """The server's own words, where it has some."""
-    try:
-        problem = json.loads(error.read(ANSWER_LIMIT_BYTES))
-        kind, message, hint = (str(problem.get(k, "")) for k in ("kind", "message", "hint"))
-    except (ValueError, AttributeError, OSError):
-        kind, message, hint = "", "", ""
-    message = message or f"The server answered {error.code}."
-    if error.code in (429, 500, 502, 503, 504):
-        after = error.headers.get("Retry-After", "")
-        return Unreachable("busy", message, retry_after_s=float(after) if after.isdigit() else None)
-    return ConfigError(kind or "enrolment_refused", message, hint)
-
-
-def _check_certificate(pem: bytes, device_id: str, key: DeviceKey, ca_pem: bytes) -> None:
+def check_certificate(pem: bytes, device_id: str, key: DeviceKey, ca_pem: bytes) -> None:
+    """Raise Invalid unless the certificate is for this key and name, by one of the authorities in `ca_pem`."""
     try:
         certificate = x509.load_pem_x509_certificate(pem)
-        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(ca_pem))
+        _check_issuer(certificate, x509.load_pem_x509_certificates(ca_pem))
         ours = certificate.public_key().public_bytes(  # one shape for both sides of the comparison
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         ) == public_to_pem(key.public_key())
@@ -197,6 +177,14 @@ def _check_certificate(pem: bytes, device_id: str, key: DeviceKey, ca_pem: bytes
         raise Invalid("malformed", "The server answered with a certificate that is not the fleet's.") from error
     if not ours or names != [device_id]:
         raise Invalid("malformed", f"The server answered with a certificate that is not {device_id}'s.")
+
+
+def _check_issuer(certificate: x509.Certificate, authorities: list[x509.Certificate]) -> None:
+    for authority in authorities[:-1]:
+        with contextlib.suppress(ValueError, TypeError, InvalidSignature):
+            certificate.verify_directly_issued_by(authority)
+            return
+    certificate.verify_directly_issued_by(authorities[-1])
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -73,6 +73,7 @@ class Link:
         self._online = wire.encode(dataclasses.replace(online, state=Presence.ONLINE))
         self._offline = wire.encode(dataclasses.replace(online, state=Presence.OFFLINE))
         self._client: mqtt.Client | None = None
+        self._pair = identity.cert_file.stem
         self._connected = False
         self._stopping, self._down = threading.Event(), threading.Event()
         self._drop = Disconnected("unreachable", "Not connected yet.")
@@ -93,6 +94,11 @@ class Link:
         self._down.set()
         if self._thread.is_alive():
             self._thread.join(timeout=15)
+
+    def use(self, identity: Identity) -> None:
+        """Connect anew, with this identity; it is the same device with another certificate."""
+        self._identity = identity
+        self._down.set()
 
     def publish(self, what: str, payload: bytes) -> bool:
         """Hand a message over at QoS 1; False where it could not be taken: keep it and try after `Connected`."""
@@ -125,13 +131,14 @@ class Link:
     def _connect_once(self) -> bool:
         """Connect and stay until the connection ends; True where it had come up. A new client each time: it carries
         no half-sent messages over, and a renewed certificate is read."""
+        identity = self._identity
         try:
-            client = self._client = self._make_client()
-            client.connect(self._identity.mqtt_host, self._identity.mqtt_port, KEEPALIVE_S)
+            client = self._client = self._make_client(identity)
+            client.connect(identity.mqtt_host, identity.mqtt_port, KEEPALIVE_S)
         except (OSError, ValueError) as error:
             self._drop = Disconnected("unreachable", f"The broker cannot be reached: {error}.")
             return False
-        self._drop = Disconnected("unreachable", "The connection broke off.")
+        self._drop, self._pair = Disconnected("unreachable", "The connection broke off."), identity.cert_file.stem
         client.loop_start()
         self._down.wait()
         was_up, self._connected = self._connected, False
@@ -139,17 +146,17 @@ class Link:
         client.loop_stop()
         return was_up
 
-    def _make_client(self) -> mqtt.Client:
-        five = self._identity.mqtt_protocol == 5
+    def _make_client(self, identity: Identity) -> mqtt.Client:
+        five = identity.mqtt_protocol == 5
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=self._identity.device,
+            client_id=identity.device,
             protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
             clean_session=None if five else True,  # nothing may wait at the broker: hello asks for what is true now
             reconnect_on_failure=False,
         )
         client.max_queued_messages_set(OUT_LIMIT)
-        client.tls_set_context(_tls(self._identity))
+        client.tls_set_context(_tls(identity))
         client.will_set(self._topic("presence"), self._offline, qos=1, retain=True)
         client.on_connect, client.on_subscribe = self._on_connect, self._on_subscribe
         client.on_disconnect, client.on_message = self._on_disconnect, self._on_message
@@ -184,7 +191,7 @@ class Link:
         client.publish(self._topic("presence"), self._online, qos=1, retain=True)
         self._connected = True
         log.info("link_up host=%s port=%d", self._identity.mqtt_host, self._identity.mqtt_port)
-        self._on_event(Connected())
+        self._on_event(Connected(self._pair))
 
     def _on_disconnect(
         self,

@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from pathlib import Path
 from surefoot_agent import __version__, guard, readiness
 from surefoot_agent.application import Application
 from surefoot_agent.boot.symlink import SymlinkBoot
-from surefoot_agent.clock import SystemClock
+from surefoot_agent.clock import SystemClock, stamp
 from surefoot_agent.config import Settings
 from surefoot_agent.desk import Desk, Rules
 from surefoot_agent.download.http import HttpDownloader
@@ -30,6 +31,8 @@ from surefoot_agent.journal import Journal, open_journal
 from surefoot_agent.lanes import ThreadLanes
 from surefoot_agent.link import Link
 from surefoot_agent.orders import APPLICATION_VERBS, OrderServer
+from surefoot_agent.pull import Puller
+from surefoot_agent.renew import Renewal
 from surefoot_agent.runner import Item, Runner
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.directory import DirectorySlots
@@ -38,13 +41,14 @@ from surefoot_agent.trial import TrialFile
 from surefoot_agent.trust import ChildTrust
 from surefoot_shared import wire
 from surefoot_shared.errors import ConfigError
-from surefoot_shared.identity import seal
 from surefoot_shared.messages import PresenceMessage
 from surefoot_shared.status import Presence
 
 log = logging.getLogger(__name__)
 SOCKET = "agent.sock"
 JOURNAL = "journal.db"
+NONCES = 8
+"""Hellos whose answer may still be on its way."""
 
 
 def run(settings: Settings) -> None:
@@ -60,9 +64,11 @@ def run(settings: Settings) -> None:
 def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
     journal = open_journal(settings.state_dir / JOURNAL)
     instance = uuid.uuid4().hex
-    runner = Runner(_desk(settings, identity, journal, instance), ThreadLanes(), _linked(identity, instance))
+    renewal = Renewal(settings.state_dir, SystemClock().utc)
+    runner = Runner(_desk(settings, renewal, journal, instance), ThreadLanes(), _linked(identity, instance))
     link = runner.link
     assert isinstance(link, Link)
+    renewal.on_change(link.use)
     component_dir = settings.state_dir / settings.component
     servers = [
         OrderServer(settings.state_dir / SOCKET, runner.post),
@@ -86,10 +92,11 @@ def _linked(identity: Identity, instance: str) -> Callable[[Callable[[Item], Non
     return lambda post: Link(identity, post, presence)
 
 
-def _desk(settings: Settings, identity: Identity, journal: Journal, instance: str) -> Desk:
+def _desk(settings: Settings, renewal: Renewal, journal: Journal, instance: str) -> Desk:
+    identity = renewal.identity
     hands = hands_of(settings, identity)
-    trust = ChildTrust(settings.state_dir / "trust", identity.device, identity.hw)
-    key = identity.key()
+    nonces: deque[str] = deque(maxlen=NONCES)
+    trust = ChildTrust(settings.state_dir / "trust", identity.device, identity.hw, nonces=lambda: tuple(nonces))
     metrics_file = Path(settings.metrics_file) if settings.metrics_file else None
     return Desk(
         rules=Rules(
@@ -100,16 +107,39 @@ def _desk(settings: Settings, identity: Identity, journal: Journal, instance: st
             telemetry_interval_s=settings.telemetry_interval_s,
             telemetry_keep=settings.telemetry_keep,
             heartbeat_interval_s=settings.heartbeat_interval_s,
+            https_interval_s=settings.https_interval_s,
         ),
         hands=hands,
         trust=trust,
         telemetry=NodeTelemetry(settings.state_dir, hands.application, metrics_file),
         journal=journal,
-        seal=lambda kind, payload: seal(kind, payload, key),
-        new_id=lambda: uuid.uuid4().hex,
+        seal=renewal.seal,
+        new_id=lambda: _remembered(nonces),
         instance=instance,
         doctor=lambda: findings_text(readiness.check(settings)),
+        puller=_puller(renewal, journal) if settings.https_interval_s else None,
+        renewal=renewal,
         svn_floor=lambda: trust.floors().svn.get(settings.component, 0),
+    )
+
+
+def _remembered(nonces: deque[str]) -> str:
+    """A new nonce, kept for as long as its answer may be on its way."""
+    nonces.append(uuid.uuid4().hex)
+    return nonces[-1]
+
+
+def _puller(renewal: Renewal, journal: Journal) -> Puller:
+    identity, clock = renewal.identity, SystemClock()
+    return Puller(
+        device=identity.device,
+        server_url=identity.server_url,
+        ca_file=identity.ca_file,
+        stream=journal.stream,
+        next_seq=journal.next_hello,
+        new_id=lambda: uuid.uuid4().hex,
+        now=lambda: stamp(clock.utc()),
+        seal=renewal.seal,
     )
 
 

@@ -1,4 +1,4 @@
-"""The agent's local socket: one JSON line in, one JSON line out; commit, revert, status, lock, unlock.
+"""The agent's local socket: one JSON line in, one JSON line out; commit, revert, status, lock, unlock, apply.
 
 Promises: owner-only (0600); a request waits for the runner's answer at most ANSWER_S and never holds the loop; what is
 no request gets an error line. One socket serves
@@ -32,6 +32,7 @@ class Verb(str, Enum):
     STATUS = "status"
     LOCK = "lock"
     UNLOCK = "unlock"
+    APPLY = "apply"
 
 
 APPLICATION_VERBS = frozenset({Verb.STATUS, Verb.LOCK, Verb.UNLOCK})
@@ -40,9 +41,11 @@ APPLICATION_VERBS = frozenset({Verb.STATUS, Verb.LOCK, Verb.UNLOCK})
 
 @dataclass(frozen=True)
 class Order:
-    """One request; `reply` may be called once, from any thread."""
+    """One request, answered once, from any thread. `file` and `release` are what is applied, and from where."""
 
     verb: Verb
+    file: str = ""
+    release: str = ""
     answers: queue.Queue[dict[str, Json]] = field(default_factory=lambda: queue.Queue(1))
 
     def accept(self, facts: dict[str, Json] | None = None) -> None:
@@ -89,7 +92,9 @@ class OrderServer:
         with connection, contextlib.suppress(OSError):
             connection.settimeout(ANSWER_S)
             try:
-                order = Order(Verb(str(wire.parse(_line(connection), LINE_BYTES).get("verb"))))
+                asked = wire.parse(_line(connection), LINE_BYTES)
+                file, release = str(asked.get("file", "")), str(asked.get("release", ""))
+                order = Order(Verb(str(asked.get("verb"))), file, release)
                 if order.verb not in self._verbs:
                     raise Invalid("malformed", f"{order.verb.value} is not taken here.")
                 self._post(order)
@@ -101,13 +106,13 @@ class OrderServer:
             connection.sendall(wire.encode(answer) + b"\n")
 
 
-def ask(path: Path, verb: Verb, timeout_s: float = ANSWER_S + 2) -> dict[str, Json]:
+def ask(path: Path, verb: Verb, timeout_s: float = ANSWER_S + 2, **more: str) -> dict[str, Json]:
     """Send an order to a running agent and return its answer. Raises Unreachable, or Conflict as the agent said."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, _short(path) as address:
         connection.settimeout(timeout_s)
         try:
             connection.connect(address)
-            connection.sendall(wire.encode({"verb": verb.value}) + b"\n")
+            connection.sendall(wire.encode({"verb": verb.value, **more}) + b"\n")
             answer = wire.parse(_line(connection, wire.LIMIT_BYTES), wire.LIMIT_BYTES)
         except OSError as error:
             message = f"No agent answers at {path}."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from surefoot_agent.guard import AppSpec
 from surefoot_shared.messages import Lease, MetadataVersions, Sample
 from surefoot_shared.release import Manifest, TargetNote
 from surefoot_shared.status import Check, Intent, SlotName, SlotState
+from surefoot_shared.trust.age import Old
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,11 @@ class Trust(Protocol):
     def decide(self, bundle: bytes) -> Decision: ...
     def halt(self, metadata: bytes) -> tuple[int, tuple[str, ...]]: ...
     def versions(self) -> tuple[MetadataVersions, MetadataVersions]: ...
-    def committed(self, note: TargetNote) -> None:
+    def committed(self, note: TargetNote, digest: str) -> None:
         """Raise the floors: called once a release has proved itself healthy and is committed."""
+
+    def grown_old(self, system_now: datetime) -> Sequence[Old]:
+        """What a person should know of, because nothing newer was signed for too long."""
 
 
 class BootControl(Protocol):

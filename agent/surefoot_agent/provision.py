@@ -34,7 +34,7 @@ def provision(
         raise ConfigError("conflict", "This device already has a release.", "Update it through a rollout.")
     if not held:
         _fill(slots, release, manifest, raw)
-    FloorStore(trust_folder).committed(note)
+    FloorStore(trust_folder).committed(note, digest_of(raw))
     boot.set_state(FIRST, SlotState.GOOD)
     boot.set_primary(FIRST)
     return manifest

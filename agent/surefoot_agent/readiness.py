@@ -6,6 +6,7 @@ reported, not only the first. Refuses to repair: `surefoot-agent check` is safe 
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import stat
@@ -18,11 +19,12 @@ from pathlib import Path
 
 from surefoot_agent import guard, processes
 from surefoot_agent.config import Settings
+from surefoot_agent.enrol import CA_FILE, DEVICE_FACTS, PAIR, pair_of
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_shared.errors import SurefootError
 from surefoot_shared.status import SlotName, SlotState
 
-IDENTITY_FILES = ("device.key", "device.crt", "ca.pem", "device.json")
+IDENTITY_FILES = (f"{PAIR}.key", f"{PAIR}.crt", CA_FILE, DEVICE_FACTS)
 GUARD_TIMEOUT_S = 10.0
 CLOCK_SLACK_S = 60.0
 """NTP may step back a little between the last signed time and now."""
@@ -126,7 +128,7 @@ def observe(settings: Settings, clock_floor_s: float = 0.0) -> Facts:
     """Read everything once."""
     folder = settings.state_dir / settings.component
     return Facts(
-        identity={name: _mode(settings.state_dir / "identity" / name) for name in IDENTITY_FILES},
+        identity=_identity_modes(settings.state_dir / "identity"),
         state_problem=_problem(lambda: _probe_write(settings.state_dir)),
         current=guard.current_slot(folder),
         states=guard.slot_states(folder),
@@ -147,6 +149,16 @@ def _problem(probe: Callable[[], None]) -> str | None:
     except (OSError, subprocess.SubprocessError) as error:
         return f"{error}."
     return None
+
+
+def _identity_modes(folder: Path) -> Mapping[str, int | None]:
+    """The modes of the files of the identity; those of the pair in use under the names of the first pair."""
+    try:
+        pair = pair_of(json.loads((folder / DEVICE_FACTS).read_bytes()))
+    except (OSError, ValueError):
+        pair = PAIR
+    own = {f"{PAIR}.key": f"{pair}.key", f"{PAIR}.crt": f"{pair}.crt"}
+    return {name: _mode(folder / own.get(name, name)) for name in IDENTITY_FILES}
 
 
 def _mode(path: Path) -> int | None:

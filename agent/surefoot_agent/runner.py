@@ -12,23 +12,29 @@ import queue
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 
-from surefoot_agent import downlink, plan, report, sight, startup
+from surefoot_agent import downlink, handover, plan, report, sight, startup
 from surefoot_agent.attempt import TIMERS, Attempt, Fetched, about
 from surefoot_agent.bench import Bench, Done
 from surefoot_agent.desk import Desk, Sighting
+from surefoot_agent.download import local
+from surefoot_agent.handover import Handover
 from surefoot_agent.lanes import Lane, Lanes
 from surefoot_agent.orders import Order, Verb
 from surefoot_agent.ports import Decision
 from surefoot_agent.post import Post, Publisher
+from surefoot_agent.pull import Pulled
 from surefoot_agent.reconcile import decide
 from surefoot_agent.record import Record
+from surefoot_agent.renew import Confirmed, Prepared
+from surefoot_agent.results import Aged, Decided, HaltRead, Sampled
 from surefoot_agent.timers import Timers
 from surefoot_shared import wire
 from surefoot_shared.errors import SurefootError, UntrustedRelease
 from surefoot_shared.messages import EventKind, RunningProof, Sample, TrustHint
 from surefoot_shared.status import AFTER_ARMED, AttemptState
+from surefoot_shared.trust.bundle import read_bundle
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +44,8 @@ SETTLE_S = 60.0
 """How often an application that is not there at all is started again; `tend` has its own, faster back-off."""
 ANSWER_S = 30.0
 """A hello that no bundle answers is said again after about this time, then after twice as long, and so on."""
+AGE_S = 3600.0
+"""How often it is looked whether what is trusted has grown old; days are counted."""
 HINT_S = 5.0
 """Spread of the hellos after a hint that reached the whole fleet at once."""
 NOTICES = 64
@@ -46,25 +54,6 @@ HANDS_OFF = frozenset({*AFTER_ARMED, AttemptState.COMMITTING, AttemptState.REVER
 """States in which the attempt alone starts and stops the application."""
 
 Item = downlink.LinkEvent | Order | Done | Fetched
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """What a bundle says, with what ran committed when it was read."""
-
-    decision: Decision
-    proof: RunningProof | None
-
-
-@dataclass(frozen=True, slots=True)
-class HaltRead:
-    epoch: int
-    digests: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Sampled:
-    samples: tuple[Sample, ...]
 
 
 class Runner:
@@ -92,6 +81,7 @@ class Runner:
         self._noticed: set[tuple[str, str]] = set()
         self._sighting: Sighting | None = None
         self._unanswered = 0
+        self._handover = Handover(desk.renewal, self._bench, self._timers, self._is_idle, rand)
 
     @property
     def record(self) -> Record:
@@ -103,8 +93,10 @@ class Runner:
 
     def start(self) -> None:
         """Look at what happened while we were off, and go on from there."""
+        self._handover.start()
         self._timers.set("keep", KEEP_S)
         self._timers.set("sample", self._rules.telemetry_interval_s * self._rand())
+        self._timers.set("age", AGE_S * self._rand())
         seen, limit = startup.see(self._hands, self.record), self._hands.max_starts
         row = decide(startup.facts(self.record, seen, self._journal.readable, limit))
         log.info("started state=%s next=%s why=%s %s", self.record.state.value, row.next.value, row.why, self._about())
@@ -157,11 +149,14 @@ class Runner:
                 self._attempt.fetched(item)
             case Order():
                 self._ordered(item)
-            case downlink.Connected():
+            case downlink.Connected(pair):
+                self._handover.connected(pair)
+                self._timers.drop("pull")
                 self._say_hello()
             case downlink.Disconnected(reason, message):
                 self._outbox.disconnected()
                 self._timers.drop("hello")
+                self._pull_later()
                 if reason != "unreachable":
                     self._notice(EventKind.NOTICE, reason, message)
             case downlink.BundleArrived(raw):
@@ -202,6 +197,17 @@ class Runner:
             case Sampled(samples):
                 self._outbox.add(samples, self._clock.monotonic())
                 self._correct_hello(samples)
+            case Aged(olds):
+                for old in olds:
+                    self._notice(EventKind.NOTICE, old.kind, old.message)
+            case Pulled(bundle, lease):
+                self._bundle(bundle)
+                if lease is not None:
+                    self._attempt.lease_arrived(lease)
+            case Prepared() | Confirmed():
+                self._handover.done(done.result)
+            case bytes() as bundle if done.name == "apply":
+                self._bundle(bundle)
             case bytes() as response:
                 self.link.publish("response", response)
             case result:
@@ -216,6 +222,8 @@ class Runner:
             self._timers.sooner("hello", ANSWER_S * (0.5 + self._rand()))  # its answer brings what was missing
             security = isinstance(error, UntrustedRelease)
             self._notice(EventKind.SECURITY if security else EventKind.NOTICE, error.kind, error.message)
+        elif done.name == "apply" and isinstance(error, SurefootError):
+            self._notice(EventKind.NOTICE, error.kind, error.message)
 
     def _due(self, name: str) -> None:
         match name:
@@ -230,6 +238,14 @@ class Runner:
                 self._bench.submit("sample", Lane.LOOK, lambda: Sampled(tuple(desk.sample())))
             case "hello":
                 self._say_hello()
+            case "pull":
+                self._pull()
+            case "age":
+                self._timers.set("age", AGE_S)
+                trust, now = self._trust, self._clock.utc()
+                self._bench.submit("age", Lane.TRUST, lambda: Aged(tuple(trust.grown_old(now))))
+            case name if name in handover.TIMERS:
+                self._handover.due(name)
 
     def _keep(self) -> None:
         """Once a second: the application lives, the post goes out, a wish that waited for idle is taken."""
@@ -240,6 +256,18 @@ class Runner:
         self._outbox.tick(self._clock.monotonic())
         if plan.wanted(self.record, self._decision):
             self._take_next()
+
+    def _pull_later(self) -> None:
+        """Ask over HTTPS for as long as the broker stays away; jittered, for a broker that fails leaves them all."""
+        if self._desk.puller is not None and not self._timers.waits("pull"):
+            self._timers.set("pull", self._rules.https_interval_s * (0.5 + self._rand()))
+
+    def _pull(self) -> None:
+        puller = self._desk.puller
+        if puller is not None:
+            request = puller.request()  # numbered by the journal, which belongs to this thread
+            self._bench.submit("pull", Lane.LOOK, lambda: puller.send(request))
+        self._pull_later()
 
     def _settle(self) -> None:
         hands = self._hands
@@ -336,6 +364,9 @@ class Runner:
                     self._attempt.revert_now("A person ordered it on the device.")
                 case Verb.LOCK | Verb.UNLOCK:
                     self._journal.set_locked(order.verb is Verb.LOCK)
+                case Verb.APPLY:
+                    self._attempt.use_medium(local.source_of(Path(order.release)))
+                    self._bench.submit("apply", Lane.LOOK, lambda: read_bundle(Path(order.file)))
                 case Verb.STATUS:
                     pass
         except SurefootError as error:
@@ -343,6 +374,9 @@ class Runner:
         else:
             status = wire.to_json(self._desk.status(self.record))
             order.accept({"status": status})
+
+    def _is_idle(self) -> bool:
+        return self.record.state is AttemptState.IDLE
 
     def _about(self) -> str:
         return about(self.record)

@@ -87,7 +87,7 @@ def raise_floors(hands: Hands, trust: Trust) -> None:
     known, current = committed(hands), hands.boot.current()
     manifest = hands.slots.installed(current)
     if known is not None and manifest is not None:
-        trust.committed(note_of(manifest))
+        trust.committed(note_of(manifest), known.digest)
 
 
 def proof_of(running: Running, digest: str, soak_s: float, marked_good: bool = True) -> RunningProof:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from surefoot_shared.errors import (
 )
 from surefoot_shared.messages import MetadataVersions
 from surefoot_shared.release import TargetNote
+from surefoot_shared.trust.age import Old, grown_old
 from surefoot_shared.trust.clock import EPOCH, TrustedTime, parse_time, trusted_time
 from surefoot_shared.trust.floors import Floors, FloorStore
 from surefoot_shared.trust.versions import metadata_versions
@@ -55,9 +57,10 @@ class ChildTrust:
         hw: str,
         timeout_s: float = TIMEOUT_S,
         argv: tuple[str, ...] = (sys.executable, "-I", "-m", "surefoot_agent.trust_child"),
+        nonces: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._folder, self._device, self._hw = trust_folder, device, hw
-        self._timeout_s, self._argv = timeout_s, argv
+        self._timeout_s, self._argv, self._nonces = timeout_s, argv, nonces
         self._one_at_a_time = threading.Lock()
         self._lacks_files = False
 
@@ -88,8 +91,13 @@ class ChildTrust:
             return MetadataVersions(root=image.root), MetadataVersions(root=director.root)
         return image, director
 
-    def committed(self, note: TargetNote) -> None:
-        FloorStore(self._folder).committed(note)
+    def committed(self, note: TargetNote, digest: str) -> None:
+        FloorStore(self._folder).committed(note, digest)
+
+    def grown_old(self, system_now: datetime) -> Sequence[Old]:
+        """What a person should look at because nothing newer was signed for too long."""
+        floors = self.floors()
+        return tuple(grown_old(floors, trusted_time(system_now, parse_time(floors.time) or EPOCH).at))
 
     def floors(self) -> Floors:
         """What this device will not go below; raises InstallFailed(journal_unreadable)."""
@@ -100,7 +108,8 @@ class ChildTrust:
         return trusted_time(system_now, parse_time(self.floors().time) or EPOCH)
 
     def _ask(self, verb: str, data: bytes) -> Answer:
-        question = Question(verb, str(self._folder), self._device, self._hw, base64.b64encode(data).decode())
+        text, nonces = base64.b64encode(data).decode(), tuple(self._nonces())
+        question = Question(verb, str(self._folder), self._device, self._hw, text, nonces)
         with self._one_at_a_time:
             raw = self._run(wire.encode(question))
         try:

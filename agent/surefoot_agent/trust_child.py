@@ -55,7 +55,7 @@ def answer(question: Question, now: datetime) -> Answer:
     try:
         if question.verb == "halt":
             return Answer(halt=HaltAnswer(*accept_halt(folder, data, now)))
-        return Answer(decision=decision_of(decide(folder, question.device, question.hw, data, now)))
+        return Answer(decision=decision_of(decide(folder, question.device, question.hw, data, now, question.nonces)))
     except OSError as error:
         failed = InstallFailed("no_space", f"The trust folder cannot be written: {error.strerror}.")
         return Answer(error=_failure(failed))

@@ -16,6 +16,8 @@ class Question:
     device: str
     hw: str
     data: str
+    nonces: tuple[str, ...] = ()
+    """Of the newest hellos of this agent's process: a bundle that answers one of them tells the time."""
     v: int = 1
 
 

@@ -21,9 +21,11 @@ from surefoot_server.audit import api as audit
 from surefoot_server.cohorts import api as cohorts
 from surefoot_server.console import api as console
 from surefoot_server.devices import api as devices
+from surefoot_server.devices import https
 from surefoot_server.enrolment import api as enrolment
 from surefoot_server.releases import api as releases
 from surefoot_server.rollouts import api as rollouts
+from surefoot_server.spoofs import RefuseCertificateHeaders
 from surefoot_server.state import ServerState
 from surefoot_server.telemetry import api as telemetry
 
@@ -39,7 +41,7 @@ OPERATOR_ROUTERS: tuple[APIRouter, ...] = (
     metrics.router,
     console.router,
 )
-DEVICE_ROUTERS: tuple[APIRouter, ...] = (enrolment.device_router, releases.device_router)
+DEVICE_ROUTERS: tuple[APIRouter, ...] = (enrolment.device_router, https.device_router, releases.device_router)
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -80,6 +82,7 @@ def create_app(state: ServerState) -> FastAPI:
 def create_device_app(state: ServerState) -> FastAPI:
     """The devices' application; serve it over TLS."""
     app = FastAPI(title="Surefoot devices", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(RefuseCertificateHeaders, state=state)
     return _finish(app, state, DEVICE_ROUTERS)
 
 

@@ -16,7 +16,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 log = logging.getLogger(__name__)
 logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it tells of every late run; /metrics has each job's duration
 
-Job = Callable[[], None]
+Job = Callable[[], object]
 
 
 class Clock:

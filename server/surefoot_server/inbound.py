@@ -6,9 +6,10 @@ value names that device. Refuses everything else, whatever the broker let throug
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from surefoot_shared import topics, wire
@@ -20,12 +21,13 @@ EVENTS_LIMIT = 50
 """Events in one message; the agent sends at most 20."""
 
 T = TypeVar("T")
-PublicKeyOf = Callable[[str], DevicePublicKey | None]
+PublicKeysOf = Callable[[str], Sequence[DevicePublicKey]]
 
 
 class Ingest(Protocol):
     """Where parsed messages go, within one transaction. Every method is idempotent: messages arrive twice."""
 
+    def signed(self, device_id: str, key: DevicePublicKey) -> None: ...
     def hello(self, hello: Hello) -> None: ...
     def events(self, device_id: str, events: Sequence[Event]) -> None: ...
     def telemetry(self, device_id: str, batches: Sequence[TelemetryBatch]) -> None: ...
@@ -36,8 +38,11 @@ class Ingest(Protocol):
 class GatewayHandlers(Protocol):
     """What the gateway needs of the server."""
 
-    def public_key(self, device_id: str) -> DevicePublicKey | None:
-        """The key of an enrolled device that is not revoked, else None. Called for every signed message: cache it."""
+    def public_keys(self, device_id: str) -> Sequence[DevicePublicKey]:
+        """The keys of an enrolled device that is not revoked: one, or during a renewal two; else none.
+
+        Called for every signed message: cache it.
+        """
 
     def batch(self) -> AbstractContextManager[Ingest]:
         """Open one transaction; leaving it without an error means that all of it is stored for good.
@@ -66,16 +71,18 @@ class Inbound:
 
     device: str
     said: Said
+    signed_by: DevicePublicKey | None = field(default=None, compare=False)
+    """The key of a hello."""
 
 
-def read(telegram: Telegram, public_key_of: PublicKeyOf) -> Inbound:
+def read(telegram: Telegram, public_keys_of: PublicKeysOf) -> Inbound:
     """Parse and verify one message; raises Invalid."""
     device, what = topics.parse_up(telegram.topic)
     match what:
         case "hello":
-            return Inbound(device, _hello(device, telegram.payload, public_key_of))
+            return Inbound(device, *_hello(device, telegram.payload, public_keys_of))
         case "events":
-            return Inbound(device, _events(device, telegram.payload, public_key_of))
+            return Inbound(device, _events(device, telegram.payload, public_keys_of))
         case "telemetry":
             batch = wire.decode(TelemetryBatch, telegram.payload)
             return Inbound(device, _owned(batch, batch.device, device))
@@ -91,10 +98,10 @@ def hand_in(messages: Iterable[Inbound], ingest: Ingest) -> None:
     for message in messages:
         by_device.setdefault(message.device, []).append(message)
     for device, said in by_device.items():
-        _hand_in_device(device, [m.said for m in said], ingest)
+        _hand_in_device(device, said, ingest)
 
 
-def _hand_in_device(device: str, said: Sequence[Said], ingest: Ingest) -> None:
+def _hand_in_device(device: str, messages: Sequence[Inbound], ingest: Ingest) -> None:
     events: list[Event] = []
     batches: list[TelemetryBatch] = []
 
@@ -106,14 +113,16 @@ def _hand_in_device(device: str, said: Sequence[Said], ingest: Ingest) -> None:
         events.clear()
         batches.clear()
 
-    for value in said:
-        match value:
+    for message in messages:
+        match value := message.said:
             case tuple():
                 events.extend(value)
             case TelemetryBatch():
                 batches.append(value)
             case Hello():
                 flush()  # events belong to the boot and instance of the hello before them
+                if message.signed_by is not None:
+                    ingest.signed(device, message.signed_by)
                 ingest.hello(value)
             case PresenceMessage():
                 ingest.presence(device, value)
@@ -122,26 +131,34 @@ def _hand_in_device(device: str, said: Sequence[Said], ingest: Ingest) -> None:
     flush()
 
 
-def _hello(device: str, payload: bytes, public_key_of: PublicKeyOf) -> Hello:
-    sealed = wire.decode(Sealed, payload)
-    hello = wire.decode(Hello, open_sealed(SealKind.HELLO, sealed, _key(device, public_key_of)))
-    return _owned(hello, hello.device, device)
+def _hello(device: str, payload: bytes, public_keys_of: PublicKeysOf) -> tuple[Hello, DevicePublicKey]:
+    raw, key = _open(SealKind.HELLO, wire.decode(Sealed, payload), _keys(device, public_keys_of))
+    hello = wire.decode(Hello, raw)
+    return _owned(hello, hello.device, device), key
 
 
-def _events(device: str, payload: bytes, public_key_of: PublicKeyOf) -> tuple[Event, ...]:
+def _events(device: str, payload: bytes, public_keys_of: PublicKeysOf) -> tuple[Event, ...]:
     sealed = wire.decode(Events, payload).events
     if len(sealed) > EVENTS_LIMIT:
         raise Invalid("malformed", f"The message holds {len(sealed)} events; {EVENTS_LIMIT} are allowed.")
-    key = _key(device, public_key_of)
-    events = [wire.decode(Event, open_sealed(SealKind.EVENT, one, key)) for one in sealed]
+    keys = _keys(device, public_keys_of)
+    events = [wire.decode(Event, _open(SealKind.EVENT, one, keys)[0]) for one in sealed]
     return tuple(_owned(event, event.device, device) for event in events)
 
 
-def _key(device: str, public_key_of: PublicKeyOf) -> DevicePublicKey:
-    key = public_key_of(device)
-    if key is None:
+def _keys(device: str, public_keys_of: PublicKeysOf) -> Sequence[DevicePublicKey]:
+    keys = public_keys_of(device)
+    if not keys:
         raise Invalid("not_enrolled", f"{device} is not enrolled here.")
-    return key
+    return keys
+
+
+def _open(kind: SealKind, sealed: Sealed, keys: Sequence[DevicePublicKey]) -> tuple[bytes, DevicePublicKey]:
+    """The payload and the key that it is signed with; during a renewal both keys speak for the device."""
+    for key in keys[:-1]:
+        with contextlib.suppress(Invalid):
+            return open_sealed(kind, sealed, key), key
+    return open_sealed(kind, sealed, keys[-1]), keys[-1]
 
 
 def _owned(value: T, said: str, device: str) -> T:

@@ -18,14 +18,16 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from surefoot_server import db
+from surefoot_server.audit import service as audit
 from surefoot_server.db import Database
 from surefoot_server.devices import repository
 from surefoot_server.devices.models import Device
 from surefoot_server.devices.reports import HelloVerdict
 from surefoot_server.devices.service import NEEDS_LEASE, DeviceService
+from surefoot_server.intake import DeadLetter
 from surefoot_server.telemetry import service as telemetry
 from surefoot_shared.errors import Invalid, Unreachable
-from surefoot_shared.identity import DevicePublicKey, public_from_pem
+from surefoot_shared.identity import DevicePublicKey, public_to_pem
 from surefoot_shared.messages import Ack, Event, EventKind, Hello, PresenceMessage, Response, TelemetryBatch
 
 log = logging.getLogger(__name__)
@@ -42,13 +44,13 @@ class Ingest:
         self, database: Database, devices: DeviceService, answer: Answer, clock: Callable[[], datetime] = db.utc_now
     ) -> None:
         self._db, self._devices, self._answer, self._clock = database, devices, answer, clock
-        self._keys: dict[str, DevicePublicKey] = {}
+        self._keys: dict[str, tuple[DevicePublicKey, ...]] = {}
         self._lock = threading.Lock()
         self._dropped: Counter[str] = Counter()
         database.on_dirty(self.forget_keys)
 
-    def public_key(self, device_id: str) -> DevicePublicKey | None:
-        """The key of an enrolled device that is not revoked; read once until its row changes."""
+    def public_keys(self, device_id: str) -> tuple[DevicePublicKey, ...]:
+        """The keys of an enrolled device that is not revoked; read once until its row changes."""
         with self._lock:
             if device_id in self._keys:
                 return self._keys[device_id]
@@ -56,12 +58,12 @@ class Ingest:
             device = session.get(Device, device_id)
         if device is None or device.revoked_at is not None:
             self.drop("unknown_device" if device is None else "revoked")
-            return None
-        key = _parse_key(device)
-        if key is not None:
+            return ()
+        keys = _parse_keys(device)
+        if keys:
             with self._lock:
-                self._keys[device_id] = key
-        return key
+                self._keys[device_id] = keys
+        return keys
 
     def forget_keys(self, device_ids: Iterable[str]) -> None:
         """Devices were enrolled again or revoked: read their keys anew."""
@@ -88,6 +90,15 @@ class Ingest:
         with self._lock:
             self._dropped[reason] += count
 
+    def put_aside(self, letter: DeadLetter) -> None:
+        """Note in the audit trail that a device's topic brought what is not believed, such as a forged event."""
+        device_id = letter.topic.split("/")[3] if letter.topic.count("/") >= 3 else ""
+        detail = {"topic": letter.topic[:200], "sha256": letter.sha256, "why": letter.error[:200]}
+        with self._db.write() as session:
+            if session.get(Device, device_id) is not None:
+                now = self._clock()
+                audit.record_seldom(session, "gateway", "message.refused", f"device:{device_id}", detail, now)
+
     def dropped(self) -> Mapping[str, int]:
         with self._lock:
             return dict(self._dropped)
@@ -103,6 +114,11 @@ class BatchIngest:
         self.acks: list[tuple[str, Ack]] = []
         self.leases: dict[str, None] = {}
         self.dropped: Counter[str] = Counter()
+
+    def signed(self, device_id: str, key: DevicePublicKey) -> None:
+        """A hello came with this key: where it is the renewed one, the old one has done its duty."""
+        if self._known(device_id):
+            self._devices.take_key(self._session, device_id, public_to_pem(key).decode(), self._now)
 
     def hello(self, hello: Hello) -> None:
         if not self._known(hello.device):
@@ -159,9 +175,9 @@ class BatchIngest:
         return True
 
 
-def _parse_key(device: Device) -> DevicePublicKey | None:
+def _parse_keys(device: Device) -> tuple[DevicePublicKey, ...]:
     try:
-        return public_from_pem(device.public_key.encode())
+        return repository.keys_of(device)
     except (Invalid, ValueError):
         log.error("device_key_unreadable device=%s", device.id)
-        return None
+        return ()

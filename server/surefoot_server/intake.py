@@ -150,7 +150,7 @@ class Intake:
             return None
         while True:
             try:
-                return read(telegram, self._handlers.public_key)
+                return read(telegram, self._handlers.public_keys)
             except Invalid as error:
                 self._put_aside(telegram, error.message)
                 return None

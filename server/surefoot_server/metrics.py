@@ -32,6 +32,8 @@ Open = Annotated[None, Depends(open_route("counts only, on the operators' listen
 class HealthOut(BaseModel):
     ok: bool
     problems: list[str]
+    warnings: list[str] = []
+    """What needs a person in time and stops nothing yet; signatures that expire."""
 
 
 class FleetCollector(Collector):
@@ -58,9 +60,10 @@ def metrics(request: Request, _open: Open) -> Response:
 @router.get("/healthz", responses={503: {"model": HealthOut}})
 def healthz(request: Request, response: Response, _open: Open) -> HealthOut:
     """200 while the server can do its work, else 503 with what is wrong."""
-    problems = problems_of(state_of(request))
+    state = state_of(request)
+    problems = problems_of(state)
     response.status_code = 503 if problems else 200
-    return HealthOut(ok=not problems, problems=problems)
+    return HealthOut(ok=not problems, problems=problems, warnings=[each for each in state.warnings() if each])
 
 
 def problems_of(state: ServerState) -> list[str]:
@@ -122,13 +125,14 @@ def _of_server(counters: Mapping[str, float | Mapping[str, float]]) -> Iterator[
         yield made
 
 
-LABELS = {"dropped_messages_total": "reason", "job_duration_s": "job"}
+LABELS = {"dropped_messages_total": "reason", "job_duration_s": "job", "metadata_days_left": "file"}
 MEANINGS = {
     "broker_connected": "1 while the gateway is connected to the broker.",
     "delivery_waiting": "Devices that something is about to be said to.",
     "dropped_messages_total": "Messages of devices that were not taken, by reason.",
     "ingest_queue": "Messages of devices that wait for the writer.",
     "job_duration_s": "Seconds that the last run of a job took.",
+    "metadata_days_left": "Days until what only offline keys can sign again expires.",
     "messages_handled_total": "Messages of devices that are stored.",
     "messages_received_total": "Messages of devices that came in.",
 }

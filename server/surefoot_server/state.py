@@ -38,6 +38,8 @@ class ServerState:
     settings: Settings
     db: Database
     leases: LeaseTokens
+    tokens: LeaseTokens
+    """Tokens that devices earn by a signature, for what they fetch over HTTPS."""
     blobs: BlobStore
     online: OnlineRepository
     devices: DeviceService
@@ -49,6 +51,8 @@ class ServerState:
     """The set of revoked devices changed: mute them at the broker."""
     problems: Callable[[], Sequence[str]] = tuple
     """One sentence for each part of the server that does not do its work."""
+    warnings: Callable[[], Sequence[str]] = tuple
+    """One sentence for each thing that will stop it if nobody acts: signatures that expire."""
     counters: Callable[[], Mapping[str, float | Mapping[str, float]]] = dict
     """The server's own figures for /metrics; a mapping carries one label."""
 

@@ -34,6 +34,7 @@ from surefoot_server.enrolment.service import EnrolmentService
 from surefoot_server.gateway import Gateway, GatewayConfig
 from surefoot_server.ingest import Ingest
 from surefoot_server.intake import IntakeLimits
+from surefoot_server.keys.alarms import KeyAlarms
 from surefoot_server.keys.install import install_keys
 from surefoot_server.keys.online import OnlineRepository
 from surefoot_server.listeners import Listener, Listeners, take_port
@@ -47,10 +48,12 @@ from surefoot_server.state import ServerState
 from surefoot_server.telemetry import repository as telemetry
 from surefoot_shared.enrolment import MqttAddress
 from surefoot_shared.errors import ConfigError
+from surefoot_shared.tokens import TOKEN_VALID_S
 
 log = logging.getLogger(__name__)
 REFRESH_S = 60.0
 RETENTION_S = 600.0
+ALARMS_S = 3600.0
 BROKER_WAIT_S = 15.0
 
 
@@ -121,20 +124,25 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
     pki = prepare_pki(settings.data_dir / "pki", ca, [settings.public_host])
     online = OnlineRepository(keys.repo_dir, keys.online_dir)
     leases = LeaseTokens(load_or_make_key(settings.secrets_dir / "lease.key"), settings.lease_valid_s)
+    tokens = LeaseTokens(load_or_make_key(settings.secrets_dir / "lease.key"), TOKEN_VALID_S, "device")
     blobs = BlobStore(settings.data_dir / "blobs", settings.blob_limit_bytes)
     service = DeviceService(online, leases, settings.blobs_url)
 
     broker = _start_broker(settings, database, pki, parts)
     ingest = Ingest(database, service, lambda acks, waiting: delivery.answer(acks, waiting))
-    gateway = Gateway(_gateway_config(settings, broker, pki), ingest)
+    gateway = Gateway(_gateway_config(settings, broker, pki), ingest, ingest.put_aside)
     delivery = Delivery(database, service, gateway)
     database.on_dirty(delivery.changed)
     rollouts = RolloutService(database, service, online, gateway.publish_halt)
     clock = _make_clock(settings, database, online, gateway, rollouts)
+    alarms = KeyAlarms(database, online.expiring)
+    alarms.check(db.utc_now())
+    clock.every(ALARMS_S, "alarms", lambda: alarms.check(db.utc_now()))
     state = ServerState(
         settings=settings,
         db=database,
         leases=leases,
+        tokens=tokens,
         blobs=blobs,
         online=online,
         devices=service,
@@ -143,8 +151,12 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
         enrolment=EnrolmentService(ca, service, MqttAddress(settings.public_host, broker.port, broker.protocol)),
         downlink=gateway,
         deny=lambda: _deny(broker, database),
-        problems=lambda: _problems(gateway, broker, clock),
-        counters=lambda: _counters(gateway, ingest, delivery, clock),
+        problems=lambda: [*_problems(gateway, broker, clock), *alarms.problems(db.utc_now())],
+        warnings=lambda: alarms.warnings(db.utc_now()),
+        counters=lambda: {
+            **_counters(gateway, ingest, delivery, clock),
+            "metadata_days_left": alarms.days_left(db.utc_now()),
+        },
     )
     for start, end in (
         (delivery.start, delivery.stop),

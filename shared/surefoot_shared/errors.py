@@ -102,6 +102,9 @@ KINDS: dict[str, Kind] = {
     # the publisher
     "metadata_expired": Kind("publisher", "Connect the device to the server, or sign fresh metadata."),
     "metadata_untrusted": Kind("publisher", "Sign with the keys that the device's root lists."),
+    "signatures_missing": Kind(
+        "publisher", "Let the others sign: `surefoot release cosign` or `surefoot keys cosign`."
+    ),
     "metadata_rollback": Kind("publisher", "Serve metadata at least as new as the device has seen."),
     "bundle_malformed": Kind("publisher", "Serve the bundle as `surefoot` made it."),
     "wrong_device": Kind("publisher", "Serve each device the bundle made for it."),
@@ -110,6 +113,8 @@ KINDS: dict[str, Kind] = {
     "not_released": Kind("publisher", "Sign and publish the release before assigning it."),
     "target_mismatch": Kind("publisher", "Assign the digest that the release keys signed."),
     "below_svn_floor": Kind("publisher", "Sign a release with the required security version, or a permit."),
+    "stale_metadata": Kind("operator", "Look whether the device reaches the server, and whether the server signs."),
+    "old_release_role": Kind("publisher", "Sign the component's release role anew: `surefoot release sign`."),
     "below_counter": Kind("publisher", "Assign it as a downgrade, which is audited."),
     "duplicate_assignment": Kind("publisher", "Assign one release to a component."),
     "manifest_malformed": Kind("publisher", "Build the release again."),

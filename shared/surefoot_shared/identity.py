@@ -26,6 +26,7 @@ class SealKind(str, Enum):
     HELLO = "hello"
     EVENT = "event"
     TOKEN = "token"
+    RENEW = "renew"
 
 
 def generate_key() -> DeviceKey:

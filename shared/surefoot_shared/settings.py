@@ -24,6 +24,9 @@ except ImportError:
 
 S = TypeVar("S")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+FILE_BYTES = 256 * 1024
+LINE_CHARACTERS = 4096
+"""A key of 8,000 parts takes the reader 250 MB; nobody writes a longer line by hand."""
 COMMAND_LINE = "the command line"
 ENVIRONMENT = "the environment"
 Rule = Callable[[str], "str | None"]
@@ -113,11 +116,15 @@ def drop_ins(folders: Iterable[Path]) -> list[Path]:
 
 def _read(path: Path) -> dict[str, object]:
     try:
-        return dict(tomllib.loads(path.read_bytes().decode()))
+        with path.open("rb") as file:
+            text = file.read(FILE_BYTES + 1).decode()
+        if len(text) > FILE_BYTES or any(len(line) > LINE_CHARACTERS for line in text.splitlines()):
+            raise ConfigError("config_unreadable", f"{path} is too large, or has a line that is.")
+        return dict(tomllib.loads(text))
     except OSError as error:
         raise ConfigError("config_unreadable", f"{path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError("config_unreadable", f"{path} is no TOML: {error}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError("config_unreadable", f"{path} is no TOML: {str(error)[:200]}.") from error
 
 
 def _pair(part: str) -> tuple[str, str]:

@@ -51,6 +51,7 @@ from surefoot_shared.release import (
     note_of,
 )
 from surefoot_shared.status import AttemptState, Check, Intent, Outcome, SlotName, SlotState
+from surefoot_shared.trust.age import Old
 from tests.agent.trees import install, release
 
 KEY = identity.generate_key()
@@ -90,6 +91,7 @@ class World:
 
     def __init__(self) -> None:
         self.now, self.boot, self.points, self.cut_at = 1000.0, 1, 0, 0
+        self.shift_s = 0.0
         self.trace: list[str] = []
 
     def trip(self, name: str) -> None:
@@ -108,7 +110,7 @@ class World:
         return self.now
 
     def utc(self) -> datetime:
-        return datetime(2030, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=self.now)
+        return datetime(2030, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=self.now + self.shift_s)
 
     def boot_id(self) -> str:
         return f"boot-{self.boot}"
@@ -246,8 +248,10 @@ class FakeDownloader:
         self.blobs: dict[str, bytes] = {}
         self.errors: list[Exception] = []
         self.fetched: list[str] = []
+        self.leases: list[Lease] = []
 
     def manifest(self, wish: Wish, lease: Lease) -> bytes:
+        self.leases.append(lease)
         if self.errors:
             raise self.errors.pop(0)
         return self.blobs[wish.digest]
@@ -271,6 +275,7 @@ class FakeTrust:
         self.decisions: dict[bytes, Decision] = {}
         self.halts: dict[bytes, tuple[int, tuple[str, ...]]] = {}
         self.floors: list[TargetNote] = []
+        self.olds: list[Old] = []
 
     def decide(self, bundle: bytes) -> Decision:
         if bundle not in self.decisions:
@@ -285,8 +290,11 @@ class FakeTrust:
     def versions(self) -> tuple[MetadataVersions, MetadataVersions]:
         return MetadataVersions(root=1), MetadataVersions(root=1)
 
-    def committed(self, note: TargetNote) -> None:
+    def committed(self, note: TargetNote, digest: str) -> None:
         self.floors.append(note)
+
+    def grown_old(self, system_now: datetime) -> Sequence[Old]:
+        return self.olds
 
 
 class FakeTelemetry:
@@ -388,6 +396,7 @@ class Device:
         self.journal: TrippedJournal | None = None
         self.world.points, self.world.trace = 0, []
         self._seq = 0
+        self.puller: object | None = None
 
     def publish(self, version: str) -> None:
         files = {"run": f"#!/bin/sh\n# {version}\n".encode(), "model": b"the same in all"}
@@ -461,6 +470,7 @@ class Device:
             instance="instance",
             doctor=lambda: "all is well",
             svn_floor=lambda: 0,
+            puller=self.puller,  # type: ignore[arg-type]
         )
 
     def play(self, runner: Runner, seconds: float, stop: Callable[[], bool] = lambda: False) -> None:

@@ -15,7 +15,7 @@ from surefoot_agent.downlink import (
     TrustHintArrived,
     parse_down,
 )
-from surefoot_shared import wire
+from surefoot_shared import topics, wire
 from surefoot_shared.messages import Ack, Lease, Request, RequestKind, Source, TrustHint
 
 DOWN = "surefoot/v1/d/cam-1/down/"
@@ -75,3 +75,10 @@ def test_fields_that_this_version_does_not_know_are_ignored() -> None:
     payload = b'{"batch":4,"event":3,"stream":"stream-1","v":1,"invented_later":true}'
 
     assert parse_down("cam-1", DOWN + "ack", payload) == AckArrived(ACK)
+
+
+@pytest.mark.parametrize("url", ["file:///etc/", "ftp://x/", "/etc/"])
+def test_a_lease_that_names_a_file_of_this_device_is_refused(url: str) -> None:
+    raw = wire.encode(Lease("a-1", (Source("https://x/", "t"), Source(url, "")), 60.0))
+
+    assert isinstance(parse_down("cam-1", topics.down("cam-1", "lease"), raw), MessageRefused)

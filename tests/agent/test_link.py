@@ -229,3 +229,14 @@ def test_two_thousand_links_that_lost_their_broker_do_not_return_together() -> N
 
 def test_twins_wait_longer_than_anybody() -> None:
     assert Backoff().delay_s(0, conflict=True, rand=1.0) > Backoff().delay_s(100, conflict=False, rand=1.0)
+
+
+def test_another_certificate_of_the_same_device_is_used_at_once_and_named(house: House) -> None:
+    cam = house.device("cam-1")
+    _, renewed = house.identity("cam-1")
+    certificate = dataclasses.replace(renewed, cert_file=renewed.cert_file.rename(renewed.cert_file.with_name("2.crt")))
+
+    cam.link.use(certificate)
+
+    cam.wait(Connected, count=2)
+    assert [event.pair for event in cam.of(Connected) if isinstance(event, Connected)] == ["crt", "2"]

@@ -21,7 +21,7 @@ from surefoot_shared.errors import (
     UntrustedRelease,
 )
 
-VERBS = ("enrol", "run", "status", "check", "commit", "revert", "lock", "unlock")
+VERBS = ("enrol", "run", "status", "check", "commit", "revert", "lock", "unlock", "apply", "trust")
 
 
 @pytest.fixture

@@ -23,11 +23,14 @@ from surefoot_agent.downlink import (
 from surefoot_agent.lanes import ThreadLanes
 from surefoot_agent.orders import Order, Verb
 from surefoot_agent.ports import Refusal
+from surefoot_agent.pull import Pulled
 from surefoot_agent.runner import Runner
 from surefoot_agent.trial import Verdict
 from surefoot_shared.errors import InstallFailed, Unreachable
 from surefoot_shared.messages import EventKind, Lease, Request, RequestKind, Source, TrustHint
 from surefoot_shared.status import AttemptState, Outcome, SlotName, SlotState
+from surefoot_shared.trust.age import Old
+from surefoot_shared.trust.bundle import Bundle, pack
 from tests.agent.apps import until
 from tests.agent.fakes import Device, HeldLanes
 
@@ -789,3 +792,110 @@ def test_the_loop_runs_in_real_time_with_workers_and_ends_when_told(device: Devi
 
     assert not loop.is_alive()
     assert outcome(device) == ("a-1", Outcome.COMMITTED, None)
+
+
+# --- without a broker -------------------------------------------------------------------------------------------------
+
+
+class Desert:
+    """A server that is reached over HTTPS alone; asked so often."""
+
+    def __init__(self, bundle: bytes, lease: Lease | None) -> None:
+        self.bundle, self.lease, self.asked = bundle, lease, 0
+
+    def request(self) -> bytes:
+        self.asked += 1
+        return b"sealed"
+
+    def send(self, request: bytes) -> Pulled:
+        return Pulled(self.bundle, self.lease)
+
+
+def test_while_the_broker_is_away_bundle_and_lease_come_over_https(device: Device) -> None:
+    device.server.online = device.server.leases = False
+    bundle = device.assign(device.wish("1.1", "a-1"))
+    desert = Desert(bundle, Lease("a-1", (Source("https://x/", "t"),), 600.0))
+    device.puller = desert
+    agent = device.start_agent()
+    agent.post(Disconnected("unreachable", "gone"))
+
+    device.play(agent, 2000.0, lambda: agent.record.ended is not None)
+
+    assert device.running_version() == "1.1"
+    asked = desert.asked
+    agent.post(Connected())
+    device.play(agent, 4000.0)
+    assert desert.asked == asked
+
+
+def test_a_server_that_cannot_be_reached_over_https_either_is_asked_again_later(device: Device) -> None:
+    class Nowhere(Desert):
+        def send(self, request: bytes) -> Pulled:
+            raise Unreachable("unreachable", "gone")
+
+    device.server.online = False
+    device.puller = nowhere = Nowhere(b"", None)
+    agent = device.start_agent()
+    agent.post(Disconnected("unreachable", "gone"))
+
+    device.play(agent, 3700.0)
+
+    assert nowhere.asked == 4
+
+
+def test_a_bundle_from_a_medium_is_verified_and_installed_from_it_without_any_server(
+    device: Device, tmp_path: Path
+) -> None:
+    device.server.online = device.server.leases = False
+    raw = pack(Bundle("cam-1"))
+    device.trust.decisions[raw] = device.trust.decisions[device.assign(device.wish("1.1", "a-1"))]
+    stick = tmp_path / "stick"
+    (stick / "blobs").mkdir(parents=True)
+    (stick / "cam-1.bundle").write_bytes(raw)
+    agent = device.start_agent()
+    agent.post(Disconnected("unreachable", "gone"))
+
+    order = Order(Verb.APPLY, str(stick / "cam-1.bundle"), str(stick))
+    agent.post(order)
+    device.play(agent, 200.0, lambda: agent.record.ended is not None)
+
+    assert order.answers.get_nowait()["ok"] is True
+    assert device.running_version() == "1.1"
+    assert device.downloader.leases[-1].sources == (Source(stick.as_uri(), ""),)
+
+
+def test_a_medium_joins_the_servers_sources_and_is_asked_first(device: Device, tmp_path: Path) -> None:
+    (tmp_path / "stick" / "blobs").mkdir(parents=True)
+    device.server.leases = False
+    agent = reach(device, S.DOWNLOADING)
+    raw = pack(Bundle("cam-1"))
+    (tmp_path / "stick" / "b").write_bytes(raw)
+    device.trust.decisions[raw] = device.trust.decisions[device.server.bundle or b""]
+    agent.post(Order(Verb.APPLY, str(tmp_path / "stick" / "b"), str(tmp_path / "stick")))
+    agent.post(LeaseArrived(Lease("a-1", (Source("https://x/", "t"),), 600.0)))
+
+    device.run_until_idle(agent)
+
+    assert device.downloader.leases[-1].sources == (
+        Source((tmp_path / "stick").as_uri(), ""),
+        Source("https://x/", "t"),
+    )
+
+
+def test_a_medium_whose_bundle_cannot_be_read_is_told_and_changes_nothing(device: Device, tmp_path: Path) -> None:
+    agent = device.start_agent()
+
+    agent.post(Order(Verb.APPLY, str(tmp_path / "absent"), str(tmp_path)))
+    device.play(agent, 5.0)
+
+    assert "config_unreadable" in {event.reason for event in device.server.events.values()}
+    assert agent.record.state is S.IDLE
+
+
+def test_metadata_that_grew_old_is_told_once(device: Device) -> None:
+    agent = device.start_agent()
+    device.trust.olds = [Old("stale_metadata", "app: nothing newer was signed.")]
+
+    device.play(agent, 3 * 3600.0)
+
+    assert [e.reason for e in device.server.events.values()].count("stale_metadata") == 1

@@ -84,7 +84,7 @@ def test_a_forged_halt_list_is_refused(folder: Path, fleet: FleetSimulator) -> N
 
 def test_a_commit_raises_the_floor_for_the_next_decision(folder: Path, fleet: FleetSimulator) -> None:
     trust = ChildTrust(folder, DEVICE, HW)
-    trust.committed(note_of(parse_manifest(fleet.release_version("1.2", 102))))
+    trust.committed(note_of(parse_manifest(fleet.release_version("1.2", 102))), "d" * 64)
 
     decision = trust.decide(fleet.bundle(fleet.wish("1.1")))
 

@@ -60,6 +60,9 @@ class Recorder:
     """Keeps what was committed, in the order of commits. Implements `inbound.GatewayHandlers`."""
 
     keys: dict[str, DevicePublicKey] = field(default_factory=dict)
+    next_keys: dict[str, DevicePublicKey] = field(default_factory=dict)
+    """Of devices that are renewing."""
+    signed: list[tuple[str, DevicePublicKey]] = field(default_factory=list)
     committed: list[object] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
     away: bool = False
@@ -76,8 +79,8 @@ class Recorder:
         self.keys[device] = key.public_key()
         return key
 
-    def public_key(self, device_id: str) -> DevicePublicKey | None:
-        return self.keys.get(device_id)
+    def public_keys(self, device_id: str) -> tuple[DevicePublicKey, ...]:
+        return tuple(key for key in (self.keys.get(device_id), self.next_keys.get(device_id)) if key is not None)
 
     @contextmanager
     def batch(self) -> Iterator[Taken]:
@@ -106,6 +109,9 @@ class Recorder:
 class Taken:
     book: Recorder
     values: list[object] = field(default_factory=list)
+
+    def signed(self, device_id: str, key: DevicePublicKey) -> None:
+        self.book.signed.append((device_id, key))
 
     def hello(self, hello: Hello) -> None:
         self._take(hello)

@@ -189,6 +189,7 @@ def make_rig(keys_dir: Path, data_dir: Path) -> Iterator[Rig]:
         settings=settings,
         db=database,
         leases=leases,
+        tokens=LeaseTokens(b"k" * 32, 3600.0, "device"),
         blobs=blobs,
         online=online,
         devices=devices,

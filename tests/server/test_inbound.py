@@ -30,7 +30,7 @@ def book() -> Recorder:
 def test_a_genuine_hello_is_read(book: Recorder) -> None:
     key, said = book.enrol("cam-1"), hello("cam-1")
 
-    message = read(Telegram(topic("cam-1", "hello"), hello_payload(key, said)), book.public_key)
+    message = read(Telegram(topic("cam-1", "hello"), hello_payload(key, said)), book.public_keys)
 
     assert message == Inbound("cam-1", said)
 
@@ -39,7 +39,7 @@ def test_genuine_events_are_read_in_their_order(book: Recorder) -> None:
     key = book.enrol("cam-1")
     payload = events_payload(key, event("cam-1", 1), event("cam-1", 2))
 
-    message = read(Telegram(topic("cam-1", "events"), payload), book.public_key)
+    message = read(Telegram(topic("cam-1", "events"), payload), book.public_keys)
 
     assert message.said == (event("cam-1", 1), event("cam-1", 2))
 
@@ -49,7 +49,7 @@ def test_telemetry_presence_and_responses_are_read_without_a_seal(book: Recorder
     response = Response("r1", True, "text")
 
     for what, value in (("telemetry", batch), ("presence", presence), ("response", response)):
-        assert read(Telegram(topic("cam-1", what), wire.encode(value)), book.public_key).said == value
+        assert read(Telegram(topic("cam-1", what), wire.encode(value)), book.public_keys).said == value
 
 
 def test_an_event_signed_with_another_key_is_refused(book: Recorder) -> None:
@@ -57,7 +57,7 @@ def test_an_event_signed_with_another_key_is_refused(book: Recorder) -> None:
     forged = events_payload(generate_key(), event("cam-1", 1))
 
     with pytest.raises(Invalid, match="not signed with this device's key"):
-        read(Telegram(topic("cam-1", "events"), forged), book.public_key)
+        read(Telegram(topic("cam-1", "events"), forged), book.public_keys)
 
 
 def test_one_forged_event_among_genuine_ones_refuses_them_all(book: Recorder) -> None:
@@ -67,7 +67,7 @@ def test_one_forged_event_among_genuine_ones_refuses_them_all(book: Recorder) ->
     mixed = wire.encode({"events": [*good["events"], *bad["events"]], "v": 1})  # type: ignore[misc]
 
     with pytest.raises(Invalid, match="not signed"):
-        read(Telegram(topic("cam-1", "events"), mixed), book.public_key)
+        read(Telegram(topic("cam-1", "events"), mixed), book.public_keys)
 
 
 def test_a_signature_made_for_an_event_does_not_pass_as_a_hello(book: Recorder) -> None:
@@ -75,7 +75,7 @@ def test_a_signature_made_for_an_event_does_not_pass_as_a_hello(book: Recorder) 
     payload = hello_payload(key, hello("cam-1"), kind=SealKind.EVENT)
 
     with pytest.raises(Invalid, match="hello is not signed"):
-        read(Telegram(topic("cam-1", "hello"), payload), book.public_key)
+        read(Telegram(topic("cam-1", "hello"), payload), book.public_keys)
 
 
 @pytest.mark.parametrize("what", ["hello", "events"])
@@ -85,17 +85,17 @@ def test_what_a_device_signed_for_itself_is_refused_on_anothers_topic(book: Reco
     payload = {"hello": hello_payload(key, hello("cam-1")), "events": events_payload(key, event("cam-1", 1))}[what]
 
     with pytest.raises(Invalid, match="on the topic of cam-2"):
-        read(Telegram(topic("cam-2", what), payload), book.public_key)
+        read(Telegram(topic("cam-2", what), payload), book.public_keys)
 
 
 def test_telemetry_of_another_device_is_refused(book: Recorder) -> None:
     with pytest.raises(Invalid, match="on the topic of cam-2"):
-        read(Telegram(topic("cam-2", "telemetry"), wire.encode(batch_of("cam-1"))), book.public_key)
+        read(Telegram(topic("cam-2", "telemetry"), wire.encode(batch_of("cam-1"))), book.public_keys)
 
 
 def test_an_unknown_device_is_refused_as_not_enrolled(book: Recorder) -> None:
     with pytest.raises(Invalid) as caught:
-        read(Telegram(topic("ghost", "hello"), hello_payload(generate_key(), hello("ghost"))), book.public_key)
+        read(Telegram(topic("ghost", "hello"), hello_payload(generate_key(), hello("ghost"))), book.public_keys)
 
     assert caught.value.kind == "not_enrolled"
 
@@ -122,7 +122,7 @@ def test_more_events_than_a_message_may_hold_are_refused_before_any_signature_is
 )
 def test_a_topic_that_no_device_writes_is_refused(book: Recorder, bad: str) -> None:
     with pytest.raises(Invalid):
-        read(Telegram(bad, b"{}"), book.public_key)
+        read(Telegram(bad, b"{}"), book.public_keys)
 
 
 @pytest.mark.parametrize("payload", [b"", b"\xff\xfe", b"[]", b"{", b"null", b'{"v":1}', b"[" * 100_000, b'{"v":2}'])
@@ -131,7 +131,7 @@ def test_bytes_that_are_no_message_are_refused_and_nothing_worse(book: Recorder,
     book.enrol("cam-1")
 
     with pytest.raises(Invalid):
-        read(Telegram(topic("cam-1", what), payload), book.public_key)
+        read(Telegram(topic("cam-1", what), payload), book.public_keys)
 
 
 def test_neighbours_of_one_device_go_in_as_one_call_and_hello_stays_before_its_events(book: Recorder) -> None:
@@ -175,3 +175,13 @@ def test_neighbours_of_one_device_go_in_as_one_call_and_hello_stays_before_its_e
         ("response of b", "r"),
         ("events of b", [7]),
     ]
+
+
+def test_during_a_renewal_either_key_speaks_and_a_hello_tells_which(book: Recorder) -> None:
+    old, new = book.enrol("cam-1"), generate_key()
+    book.next_keys["cam-1"] = new.public_key()
+
+    for key in (old, new):
+        message = read(Telegram(topic("cam-1", "hello"), hello_payload(key, hello("cam-1"))), book.public_keys)
+        assert message.signed_by == key.public_key()
+        assert read(Telegram(topic("cam-1", "events"), events_payload(key, event("cam-1", 1))), book.public_keys)

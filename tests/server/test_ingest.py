@@ -141,7 +141,7 @@ def test_what_a_revoked_device_says_is_dropped(rig: Rig, ingest: Ingest) -> None
     with ingest.batch() as taken:
         taken.hello(hello("cam-1"))
 
-    assert ingest.public_key("cam-1") is None
+    assert ingest.public_keys("cam-1") == ()
     assert ingest.dropped() == {"revoked": 2}
 
 
@@ -157,20 +157,18 @@ def test_a_device_that_has_yet_to_download_is_given_leave(rig: Rig, ingest: Inge
 
 
 def test_keys_are_read_once_and_anew_after_enrolment(rig: Rig, ingest: Ingest) -> None:
-    first = ingest.public_key("cam-1")
-    assert first is not None
-    assert ingest.public_key("cam-1") is first
+    (first,) = ingest.public_keys("cam-1")
+    assert ingest.public_keys("cam-1")[0] is first
 
     rig.device("cam-1")
 
-    second = ingest.public_key("cam-1")
-    assert second is not None
+    (second,) = ingest.public_keys("cam-1")
     assert public_to_pem(second).decode() == rig.device_row("cam-1").public_key
     assert public_to_pem(first) != public_to_pem(second)
 
 
-def test_the_key_of_an_unknown_device_is_none(ingest: Ingest) -> None:
-    assert ingest.public_key("ghost") is None
+def test_an_unknown_device_has_no_key(ingest: Ingest) -> None:
+    assert ingest.public_keys("ghost") == ()
     assert ingest.dropped() == {"unknown_device": 1}
 
 
@@ -178,4 +176,4 @@ def test_a_key_that_cannot_be_read_is_no_key(rig: Rig, ingest: Ingest) -> None:
     with rig.db.write() as session:
         rig.devices.register(session, "cam-2", "rpi5", "rubbish", NOW)
 
-    assert ingest.public_key("cam-2") is None
+    assert ingest.public_keys("cam-2") == ()

@@ -194,10 +194,10 @@ def test_a_key_lookup_that_is_away_is_waited_for_and_one_that_fails_stops_nobody
     class Moody(Recorder):
         moods: list[Exception]
 
-        def public_key(self, device_id: str) -> DevicePublicKey | None:
+        def public_keys(self, device_id: str) -> tuple[DevicePublicKey, ...]:
             if self.moods:
                 raise self.moods.pop(0)
-            return super().public_key(device_id)
+            return super().public_keys(device_id)
 
     harness = Harness()
     moody = Moody(keys=harness.book.keys)

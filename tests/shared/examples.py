@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from surefoot_shared.enrolment import Enrolled, EnrolRequest, MqttAddress
+from surefoot_shared.enrolment import Enrolled, EnrolRequest, MqttAddress, Renewed, RenewRequest
 from surefoot_shared.messages import (
     Ack,
     AssignmentNote,
@@ -37,6 +37,7 @@ from surefoot_shared.release import (
     TreeFile,
 )
 from surefoot_shared.status import AttemptState, Intent, Outcome, Presence, SlotName, SlotState
+from surefoot_shared.tokens import DeviceToken, TokenRequest
 
 ONE, TWO = "1" * 64, "2" * 64
 SEALED = Sealed('{"text":"exactly as it was signed"}', "c2lnbmF0dXJl")
@@ -103,6 +104,7 @@ MANIFEST = Manifest(
     notes="Faster counting.",
 )
 
+CSR, CERTIFICATE = "-----BEGIN CERTIFICATE REQUEST-----\n", "-----BEGIN CERTIFICATE-----\n"
 EXAMPLES: dict[str, object] = {
     "sealed": SEALED,
     "hello": HELLO,
@@ -125,8 +127,12 @@ EXAMPLES: dict[str, object] = {
         False,
         (("2026-11-23T01:00:00Z", "2026-11-23T05:00:00Z"),),
     ),
-    "enrol_request": EnrolRequest("cam-17", "jetson-orin", "sfe_1_2", "-----BEGIN CERTIFICATE REQUEST-----\n"),
-    "enrolled": Enrolled("cam-17", "-----BEGIN CERTIFICATE-----\n", MqttAddress("server", 8883, 5)),
+    "enrol_request": EnrolRequest("cam-17", "jetson-orin", "sfe_1_2", CSR, chain=CERTIFICATE),
+    "enrolled": Enrolled("cam-17", CERTIFICATE, MqttAddress("server", 8883, 5), ca=CERTIFICATE),
+    "renew_request": RenewRequest("cam-17", CSR),
+    "renewed": Renewed("cam-17", CERTIFICATE, ca=CERTIFICATE),
+    "token_request": TokenRequest("cam-17", "stream-1", 7, "nonce-7", "2026-11-23T08:00:00Z"),
+    "device_token": DeviceToken("token", 3600.0),
     "manifest": MANIFEST,
     "target_note": TargetNote("app", "1.1", 101, 1, ("jetson-orin", "rpi5"), SlotKind.TREE, 46, 3),
 }

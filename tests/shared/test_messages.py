@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from surefoot_shared import enrolment, messages, wire
+from surefoot_shared import enrolment, messages, tokens, wire
 from surefoot_shared.errors import Invalid
 from surefoot_shared.messages import Ack, Event, Events, Hello, Lease, TelemetryBatch
 from tests.shared.examples import EXAMPLES, HELLO
@@ -42,7 +42,7 @@ def test_a_golden_file_is_read_back_as_the_value_it_was_made_of(name: str) -> No
 def test_every_message_with_a_version_has_a_golden_file_and_every_file_its_example() -> None:
     versioned = {
         cls.__name__
-        for module in (messages, enrolment)
+        for module in (messages, enrolment, tokens)
         for _, cls in inspect.getmembers(module, inspect.isclass)
         if cls.__module__ == module.__name__ and dataclasses.is_dataclass(cls) and _has_version(cls)
     }

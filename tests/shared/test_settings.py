@@ -127,3 +127,15 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_field_without_its_row_is_a_bug() -> None:
     with pytest.raises(AssertionError, match="its row"):
         Table(Sample, "SAMPLE_", (Setting("port", "port", "Which."),))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a = " + "[" * 3000, ".".join("a" * 5000) + " = 1", "# comment\n" * 30_000],
+    ids=["nested without end", "a key of 5,000 parts", "huge"],
+)
+def test_a_file_that_would_take_the_readers_memory_or_stack_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        TABLE.load([toml(tmp_path, text)], {})
+
+    assert caught.value.kind == "config_unreadable"

@@ -18,6 +18,7 @@ from typing import TypeVar
 import urllib3
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from surefoot_agent.download import local
 from surefoot_agent.download.connection import Line, make_pool, watched
 from surefoot_agent.download.meter import Meter
 from surefoot_agent.download.pace import Pace, Pacing
@@ -110,6 +111,9 @@ class HttpDownloader:
 
     def _chunks(self, source: Source, lease: Lease, sha256: str, offset: int, size: int, stop: Stop) -> Iterator[bytes]:
         """Yield the blob's bytes from `offset` to `size`, or raise; never more."""
+        if local.is_local(source):
+            yield from local.chunks(source, sha256, offset, size, stop)
+            return
         head_until: list[float] = [time.monotonic() + self._head_timeout_s]
 
         def over() -> bool:

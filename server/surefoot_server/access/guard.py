@@ -15,6 +15,7 @@ from fastapi import Request
 from surefoot_server import db
 from surefoot_server.access import service
 from surefoot_server.access.roles import Principal, Role
+from surefoot_server.devices.models import Device
 from surefoot_server.state import state_of
 from surefoot_shared.errors import NotAllowed
 
@@ -84,6 +85,23 @@ def require_lease(request: Request) -> str:
 
 
 require_lease.permission = Permission(None, "the lease token is the permission")  # type: ignore[attr-defined]
+
+
+def require_device(request: Request) -> str:
+    """Dependency of what a device fetches for itself: the id of the device that earned the token."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise NotAllowed("not_signed_in", "A device's token is needed.")
+    state = state_of(request)
+    device_id = state.tokens.check(token.strip(), db.utc_now())
+    with state.db.read() as session:
+        device = session.get(Device, device_id)
+    if device is None or device.revoked_at is not None:
+        raise NotAllowed("not_allowed", f"{device_id} is no device of this fleet any more.")
+    return device_id
+
+
+require_device.permission = Permission(None, "the device's token is the permission")  # type: ignore[attr-defined]
 
 
 def _judged(principal: Principal, role: Role) -> Principal:

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -21,6 +21,8 @@ from surefoot_server.audit.models import AuditEntry
 
 GENESIS = "0" * 64
 DOMAIN = b"surefoot-audit-v1\x00"
+SELDOM = timedelta(hours=1)
+"""One row an hour for each device tells a person all that a thousand would."""
 LOCK = 0x5F00_0001
 """Any constant of ours: the advisory lock that keeps the chain single-file on PostgreSQL."""
 
@@ -60,6 +62,22 @@ def record(
     session.add(entry)
     session.flush()
     return entry
+
+
+def record_seldom(
+    session: Session, actor: str, action: str, object: str, detail: Mapping[str, Any], now: datetime
+) -> AuditEntry | None:
+    """Append a row unless the same action on the object is noted within SELDOM: for what an attacker can repeat."""
+    newest = (
+        select(AuditEntry)
+        .where(AuditEntry.object == object, AuditEntry.action == action)
+        .order_by(col(AuditEntry.seq).desc())
+        .limit(1)
+    )
+    last = session.exec(newest).first()
+    if last is not None and now - last.at < SELDOM:
+        return None
+    return record(session, actor, action, object, detail, now)
 
 
 def hash_of(entry: AuditEntry) -> str:

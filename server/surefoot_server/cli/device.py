@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
+
 import click
 
 from surefoot_server.cli import shown
@@ -130,6 +133,25 @@ def approve(terminal: Terminal, device_id: str) -> None:
     with terminal.api() as api:
         answer = api.post(f"/enrolments/{device_id}/approve")
     terminal.data(answer, f"{device_id} may join.")
+
+
+@device.command()
+@click.argument("device_id", metavar="DEVICE")
+@click.option("--out", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path), help="File to write.")
+@json_option
+@pass_terminal
+def bundle(terminal: Terminal, device_id: str, out: Path) -> None:
+    """Write a device's bundle to a file, to be applied there with `surefoot-agent apply`.
+
+    \b
+    Example:
+      surefoot device bundle cam-17 -o /media/stick/cam-17.bundle
+    """
+    with terminal.api() as api:
+        answer = api.get(f"/devices/{device_id}/bundle")
+    raw = base64.b64decode(wire.from_json(shown.Bundle, answer).bundle)
+    out.write_bytes(raw)
+    terminal.data({"device": device_id, "file": str(out), "bytes": len(raw)}, f"{out}: {len(raw)} bytes")
 
 
 def _presence(found: shown.Device) -> str:

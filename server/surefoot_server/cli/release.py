@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from surefoot_server.cli import shown
+from surefoot_server.cli.signing import signing_options
 from surefoot_server.cli.terminal import Terminal, Verbs, columns, count, facts, json_option, pass_terminal, passphrase
 from surefoot_shared import wire
-from surefoot_shared.errors import Invalid
 
 if TYPE_CHECKING:
     from surefoot_server.cli.client import Api
     from surefoot_server.releases.build import ReleaseFolder
+    from surefoot_server.releases.sign import SignedRelease
 
 DIR = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -88,28 +89,75 @@ def build(
 
 @release.command()
 @click.argument("out", type=DIR)
-@click.option("--keys", "keys_dir", type=DIR, required=True, help="Folder of the fleet's keys, with offline/.")
+@signing_options
 @json_option
 @pass_terminal
-def sign(terminal: Terminal, out: Path, keys_dir: Path) -> None:
-    """Sign the release in OUT with the release key.
+def sign(terminal: Terminal, out: Path, keys_dir: Path, offline: tuple[Path, ...], key: str | None) -> None:
+    """Sign the release in OUT with the release keys at hand; where more are needed, others cosign it.
 
     \b
     Example:
       surefoot release sign ./out --keys ./keys
+      surefoot release sign ./out --keys ./keys --offline /media/linh
     """
     from surefoot_server.db import utc_now
     from surefoot_server.releases.sign import sign_release
 
-    signed = sign_release(out, keys_dir, passphrase(new=False), utc_now())
+    signed = sign_release(out, keys_dir, lambda: passphrase(new=False), utc_now(), offline=offline, key=key)
+    _tell_signed(terminal, signed)
+
+
+@release.command()
+@click.argument("out", type=DIR)
+@signing_options
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@pass_terminal
+def cosign(
+    terminal: Terminal, out: Path, keys_dir: Path, offline: tuple[Path, ...], key: str | None, yes: bool
+) -> None:
+    """Add your signature to a release that somebody else signed first; works on files, without a server.
+
+    It shows what the signature would say and asks. The keys folder needs offline/ (or --offline) and repository/ only.
+
+    \b
+    Example:
+      surefoot release cosign ./out --keys ./keys --key image-release-2
+    """
+    from surefoot_server.db import utc_now
+    from surefoot_server.releases.cosign import cosign_release, review
+
+    seen = review(out, keys_dir, utc_now())
+    terminal.say(f"{seen.component}/{seen.version}, digest {seen.digest}, role version {seen.role_version}")
+    terminal.say(f"  known here      role version {seen.known_version}")
+    for word, paths in (("adds", seen.added), ("takes away", seen.removed)):
+        terminal.say(f"  {word.ljust(14)}  {', '.join(paths) or 'nothing'}")
+    terminal.say(f"  signed by       {', '.join(seen.signed) or 'nobody'}")
+    terminal.confirm("Sign this?", yes)
+    signed = cosign_release(out, keys_dir, lambda: passphrase(new=False), utc_now(), offline=offline, key=key)
+    _tell_signed(terminal, signed)
+
+
+def _tell_signed(terminal: Terminal, signed: SignedRelease) -> None:
+    need = signed.standing.needs[0]
     value = {
         "component": signed.component,
         "version": signed.version,
         "digest": signed.digest,
         "role_version": signed.role_version,
         "listed": list(signed.listed),
+        "threshold": need.threshold,
+        "signed": list(need.signed),
+        "missing": need.missing,
+        "may_sign": list(signed.standing.may_sign),
     }
     words = f"{signed.component}/{signed.version} is signed; the role lists {', '.join(signed.listed)}."
+    if need.missing:
+        words = (
+            f"{signed.component}/{signed.version} has {len(need.signed)} of {need.threshold} signatures; it cannot be "
+            f"published yet.\n  {count(need.missing, 'signature')} missing, of: {', '.join(signed.standing.may_sign)}."
+            f"\n  Hand {signed.role_file.parent} on: surefoot release cosign {signed.role_file.parent} --keys DIR"
+        )
     terminal.data(wire.to_json(value), words)
 
 
@@ -124,14 +172,12 @@ def publish(terminal: Terminal, out: Path) -> None:
     Example:
       surefoot release publish ./out
     """
-    from surefoot_server.releases.build import ROLE_FILE, read_release
+    from surefoot_server.releases.build import read_release
+    from surefoot_server.releases.sign import read_role, refuse_unfinished
 
     folder = read_release(out)
-    try:
-        role = (out / ROLE_FILE).read_bytes()
-    except OSError as error:
-        hint = "Run `surefoot release sign` on it first."
-        raise Invalid("malformed", f"The release in {out} is not signed.", hint) from error
+    refuse_unfinished(folder)
+    role = read_role(folder)
     with terminal.api() as api:
         _upload(terminal, api, folder)
         answer = api.post_files("/releases", {"manifest": folder.raw, "role": role})

@@ -71,6 +71,11 @@ class Device:
 
 
 @dataclass(frozen=True)
+class Bundle:
+    bundle: str
+
+
+@dataclass(frozen=True)
 class Why:
     sentence: str
     kind: str

@@ -47,9 +47,10 @@ def fleet(
     q: Annotated[str, Query(max_length=200)] = "",
     live: bool = True,
 ) -> HTMLResponse:
-    with state_of(request).db.read() as session:
+    state = state_of(request)
+    with state.db.read() as session:
         seen = page.read(session, q, db.utc_now())
-    return _html("fleet.html", page=seen, q=q, live=live, refresh_s=REFRESH_S, who=who)
+    return _html("fleet.html", page=seen, q=q, live=live, refresh_s=REFRESH_S, who=who, warnings=state.warnings())
 
 
 @router.get("/sign-in")

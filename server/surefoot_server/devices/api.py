@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import datetime
 from typing import Annotated
 
@@ -11,12 +12,13 @@ from pydantic import BaseModel, Field
 from surefoot_server import db
 from surefoot_server.access.guard import require
 from surefoot_server.access.roles import Principal, Role
+from surefoot_server.audit import service as audit
 from surefoot_server.devices import repository
 from surefoot_server.devices.models import DeviceRequest
 from surefoot_server.devices.views import DeviceDetail, DeviceOut, WhyOut, detail_of, device_out, why_of
 from surefoot_server.state import state_of
 from surefoot_shared.errors import NotFound
-from surefoot_shared.messages import RequestKind
+from surefoot_shared.messages import MetadataVersions, RequestKind
 
 router = APIRouter(prefix="/api/v1/devices", tags=["devices"])
 Viewer = Annotated[Principal, Depends(require(Role.VIEWER))]
@@ -27,6 +29,11 @@ TAG = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$"
 
 class TagsIn(BaseModel):
     tags: list[Annotated[str, Field(pattern=TAG)]] = Field(max_length=50)
+
+
+class BundleOut(BaseModel):
+    device: str
+    bundle: str = Field(description="The bundle's bytes in base64")
 
 
 class RequestIn(BaseModel):
@@ -101,6 +108,16 @@ def revoke(request: Request, device_id: str, who: Admin) -> DeviceOut:
         shown = device_out(repository.views(session, [device])[0])
     state.deny()
     return shown
+
+
+@router.get("/{device_id}/bundle")
+def bundle(request: Request, device_id: str, who: Operator) -> BundleOut:
+    """The device's bundle, whole, to be carried to it on a medium; it serves this device only."""
+    state = state_of(request)
+    with state.db.write() as session:
+        raw = state.devices.bundle_for(session, device_id, db.utc_now(), MetadataVersions(), MetadataVersions())
+        audit.record(session, who.name, "device.bundle", f"device:{device_id}", {"bytes": len(raw)}, db.utc_now())
+    return BundleOut(device=device_id, bundle=base64.b64encode(raw).decode())
 
 
 @router.post("/{device_id}/requests", status_code=202)

@@ -23,6 +23,11 @@ class Device(SQLModel, table=True):
     public_key: str
     """PEM of the key behind its certificate; hello and events are signed with it."""
     certificate_serial: str = ""
+    certificate_expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    next_public_key: str = ""
+    """The key that a renewal certified; it takes the first one's place when a hello is signed with it."""
+    next_certificate_serial: str = ""
+    next_certificate_expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     attributes: dict[str, str] = Field(default_factory=dict, sa_type=JSON)
     """Own attributes for cohort expressions: site, country, channel, …"""
     enrolled_at: datetime = Field(sa_type=UtcDateTime)
@@ -166,3 +171,35 @@ class DeviceRequest(SQLModel, table=True):
     answered_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     ok: bool | None = None
     text: str = ""
+
+
+class RevokedCertificate(SQLModel, table=True):
+    """A certificate that must not open a connection any more; it is on the revocation list until it expires."""
+
+    __tablename__ = "revoked_certificate"
+    serial: str = Field(primary_key=True, max_length=40)
+    """Lower-case hexadecimal."""
+    device_id: str = Field(index=True, max_length=64)
+    reason: str
+    """revoked, replaced or superseded."""
+    revoked_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class DeadLetter(SQLModel, table=True):
+    """A message that was put aside, for a person to look at; the same bytes on the same topic are counted."""
+
+    __tablename__ = "dead_letter"
+    id: int | None = Field(default=None, primary_key=True)
+    device_id: str = Field(index=True, max_length=64)
+    """Of the topic; the device itself may be unknown here."""
+    topic: str = Field(max_length=200)
+    sha256: str = Field(max_length=64)
+    excerpt: bytes
+    """The first 2 kB, untrusted."""
+    error: str
+    count: int = 1
+    first_at: datetime = Field(sa_type=UtcDateTime)
+    last_at: datetime = Field(sa_type=UtcDateTime)
+
+    __table_args__ = (sa.UniqueConstraint("topic", "sha256"),)

@@ -41,6 +41,9 @@ def take_hello(session: Session, device: Device, hello: Hello, now: datetime) ->
     if hello.seq <= stream.hello_seq:
         signed_twice = any(seq == hello.seq and nonce != hello.nonce for seq, nonce in stream.hellos)
         if not signed_twice:
+            if hello.seq < stream.hello_seq:  # the newest one comes twice honestly: delivery is at least once
+                detail = {"seq": hello.seq, "newest": stream.hello_seq}
+                audit.record_seldom(session, "gateway", "hello.replayed", f"device:{device.id}", detail, now)
             return HelloVerdict.REPLAYED
         _raise_conflict(session, device, hello, now)
         return HelloVerdict.CONFLICT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import String, bindparam, cast, func
 from sqlmodel import Session, col, select, update
@@ -16,9 +16,14 @@ from surefoot_server.devices.models import (
     DeviceEvent,
     DeviceStream,
     DeviceTag,
+    RevokedCertificate,
 )
 from surefoot_server.releases.models import Release
 from surefoot_shared.errors import NotFound
+from surefoot_shared.identity import DevicePublicKey, public_from_pem
+
+UNKNOWN_LIFE = timedelta(days=90)
+"""Certificates of before their end was noted lived so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,30 @@ def device(session: Session, device_id: str) -> Device:
     if found is None:
         raise NotFound("not_found", f"There is no device {device_id!r}.")
     return found
+
+
+def keys_of(device: Device) -> tuple[DevicePublicKey, ...]:
+    """The keys that speak for a device: its own, and during a renewal the next; raises Invalid or ValueError."""
+    return tuple(public_from_pem(pem.encode()) for pem in (device.public_key, device.next_public_key) if pem)
+
+
+def revoke_certificates(session: Session, device: Device, reason: str, now: datetime, *, both: bool) -> None:
+    """Put a device's certificate, or also the one that a renewal gave, on the revocation list."""
+    held = [(device.certificate_serial, device.certificate_expires_at)]
+    if both:
+        held.append((device.next_certificate_serial, device.next_certificate_expires_at))
+    for serial, expires_at in held:
+        if serial and session.get(RevokedCertificate, serial) is None:
+            ends = expires_at or now + UNKNOWN_LIFE
+            session.add(
+                RevokedCertificate(serial=serial, device_id=device.id, reason=reason, revoked_at=now, expires_at=ends)
+            )
+
+
+def revoked_certificates(session: Session, now: datetime) -> list[RevokedCertificate]:
+    """Those that would still be valid by their dates."""
+    query = select(RevokedCertificate).where(RevokedCertificate.expires_at > now)
+    return list(session.exec(query.order_by(col(RevokedCertificate.revoked_at))))
 
 
 def search(session: Session, text: str, limit: int, after: str = "") -> list[Device]:
@@ -139,6 +168,12 @@ def recent_outcomes(session: Session, limit: int) -> list[Assignment]:
 def events(session: Session, device_id: str, limit: int = 100) -> list[DeviceEvent]:
     query = select(DeviceEvent).where(DeviceEvent.device_id == device_id).order_by(col(DeviceEvent.id).desc())
     return list(session.exec(query.limit(limit)))
+
+
+def last_nonce(session: Session, device: Device) -> str:
+    """The nonce of the device's newest hello, empty before its first."""
+    row = session.get(DeviceStream, (device.id, device.stream))
+    return str(row.hellos[-1][1]) if row is not None and row.hellos else ""
 
 
 def stored_seqs(session: Session, device_id: str, stream_name: str, seqs: Iterable[int]) -> set[int]:

@@ -57,6 +57,7 @@ class Director(Protocol):
         have_image: MetadataVersions,
         have_director: MetadataVersions,
         now: datetime,
+        nonce: str = "",
     ) -> bytes: ...
 
 
@@ -79,6 +80,7 @@ class DeviceService:
         now: datetime,
         *,
         certificate_serial: str = "",
+        certificate_expires_at: datetime | None = None,
         attributes: Mapping[str, str] | None = None,
         tags: Iterable[str] | None = None,
         actor: str = "server",
@@ -87,7 +89,10 @@ class DeviceService:
         check_device_id(device_id)
         device = session.get(Device, device_id) or Device(id=device_id, hw=hw, public_key="", enrolled_at=now)
         action = "device.re-enrol" if device.public_key else "device.enrol"
+        repository.revoke_certificates(session, device, "replaced", now, both=True)
         device.hw, device.public_key, device.certificate_serial = hw, public_key, certificate_serial
+        device.certificate_expires_at = certificate_expires_at
+        _clear_next(device)
         device.enrolled_at, device.revoked_at = now, None
         device.instance = device.previous_instance = ""
         _clear_attention(device)
@@ -101,6 +106,32 @@ class DeviceService:
         audit.record(session, actor, action, f"device:{device_id}", {"hw": hw, "serial": certificate_serial}, now)
         return device
 
+    def offer_key(
+        self, session: Session, device: Device, public_key: str, serial: str, expires_at: datetime, now: datetime
+    ) -> None:
+        """Let a renewed key speak for the device beside its own, until a hello is signed with it."""
+        device.next_public_key, device.next_certificate_serial = public_key, serial
+        device.next_certificate_expires_at = expires_at
+        session.add(device)
+        db.mark_dirty(session, device.id)
+        audit.record(
+            session, f"device:{device.id}", "device.certificate", f"device:{device.id}", {"serial": serial}, now
+        )
+
+    def take_key(self, session: Session, device_id: str, public_key: str, now: datetime) -> None:
+        """Let the renewed key take the place of the old one, whose certificate ends with that."""
+        device = repository.device(session, device_id)
+        if not device.next_public_key or device.next_public_key != public_key:
+            return
+        repository.revoke_certificates(session, device, "superseded", now, both=False)
+        device.public_key, device.certificate_serial = device.next_public_key, device.next_certificate_serial
+        device.certificate_expires_at = device.next_certificate_expires_at
+        _clear_next(device)
+        session.add(device)
+        db.mark_dirty(session, device_id)
+        detail = {"serial": device.certificate_serial}
+        audit.record(session, f"device:{device_id}", "device.renewed", f"device:{device_id}", detail, now)
+
     def set_tags(self, session: Session, device_id: str, tags: Iterable[str], actor: str, now: datetime) -> None:
         repository.device(session, device_id)
         chosen = sorted(set(tags))
@@ -113,6 +144,7 @@ class DeviceService:
         device = repository.device(session, device_id)
         if device.revoked_at is None:
             device.revoked_at = now
+            repository.revoke_certificates(session, device, "revoked", now, both=True)
             for row in repository.wanted(session, device_id):
                 self.withdraw(session, row.id, Outcome.CANCELLED, "cancelled_by_order", now)
             audit.record(session, actor, "device.revoke", f"device:{device_id}", {}, now)
@@ -229,14 +261,22 @@ class DeviceService:
         session.flush()
         return row
 
-    def bundle_for(self, session: Session, device_id: str, now: datetime) -> bytes:
-        """Sign what is wanted of the device, with the metadata that it does not have yet."""
+    def bundle_for(
+        self,
+        session: Session,
+        device_id: str,
+        now: datetime,
+        have_image: MetadataVersions | None = None,
+        have_director: MetadataVersions | None = None,
+    ) -> bytes:
+        """Sign what is wanted of the device, with the metadata that it does not have; by default as it last said."""
         device = repository.device(session, device_id)
         rows = repository.wanted(session, device_id)
         wishes = [_signed_wish(row, repository.release(session, row.release_id)) for row in rows]
-        have_image = wire.from_json(MetadataVersions, device.image_versions)
-        have_director = wire.from_json(MetadataVersions, device.director_versions)
-        return self._director.bundle(device_id, wishes, have_image, have_director, now)
+        have_image = have_image or wire.from_json(MetadataVersions, device.image_versions)
+        have_director = have_director or wire.from_json(MetadataVersions, device.director_versions)
+        nonce = repository.last_nonce(session, device)
+        return self._director.bundle(device_id, wishes, have_image, have_director, now, nonce)
 
     def lease_for(self, session: Session, device_id: str, now: datetime) -> Lease | None:
         """Give leave to download where an open assignment still has something to fetch."""
@@ -263,3 +303,7 @@ def _signed_wish(row: Assignment, release: Release) -> SignedWish:
 
 def _clear_attention(device: Device) -> None:
     device.attention, device.attention_message, device.attention_at = None, "", None
+
+
+def _clear_next(device: Device) -> None:
+    device.next_public_key, device.next_certificate_serial, device.next_certificate_expires_at = "", "", None

@@ -19,10 +19,12 @@ from surefoot_server.access.roles import Principal, Role
 from surefoot_server.enrolment import repository
 from surefoot_server.enrolment.models import Enrolment, EnrolToken
 from surefoot_server.enrolment.service import TokenWish
+from surefoot_server.pki.chain import CHAIN_BYTES
 from surefoot_server.rates import Rate, TokenBuckets
 from surefoot_server.state import state_of
 from surefoot_shared.enrolment import EnrolRequest
 from surefoot_shared.errors import NotAllowed, Unreachable
+from surefoot_shared.messages import Sealed
 
 device_router = APIRouter(prefix="/api/v1", tags=["enrolment"])
 router = APIRouter(prefix="/api/v1", tags=["enrolment"])
@@ -37,8 +39,22 @@ _buckets, _lock = TokenBuckets(ENROL_RATE), threading.Lock()
 class EnrolIn(BaseModel):
     device: str = Field(max_length=64)
     hw: str = Field(max_length=64)
-    token: str = Field(max_length=128)
+    token: str = Field(default="", max_length=128)
     csr: str = Field(max_length=8192)
+    chain: str = Field(default="", max_length=CHAIN_BYTES)
+    v: Literal[1] = 1
+
+
+class SealedIn(BaseModel):
+    payload: str = Field(max_length=16_384)
+    signature: str = Field(max_length=256)
+    v: Literal[1] = 1
+
+
+class RenewOut(BaseModel):
+    device: str
+    certificate: str
+    ca: str
     v: Literal[1] = 1
 
 
@@ -53,6 +69,7 @@ class EnrolOut(BaseModel):
     certificate: str
     mqtt: MqttOut
     v: Literal[1] = 1
+    ca: str = ""
 
 
 class PendingOut(BaseModel):
@@ -95,6 +112,7 @@ class NewToken(TokenOut):
 class EnrolmentOut(BaseModel):
     device: str
     hw: str
+    way: str
     fingerprint: str
     state: str
     requested_at: datetime
@@ -105,19 +123,44 @@ class EnrolmentOut(BaseModel):
 @device_router.post(
     "/enrol",
     status_code=201,
-    dependencies=[Depends(open_route("the enrolment token in the body is the permission"))],
+    dependencies=[
+        Depends(open_route("the token, registered key or factory certificate in the body is the permission"))
+    ],
     responses={202: {"model": PendingOut}},
 )
 def enrol(request: Request, body: EnrolIn, response: Response) -> EnrolOut | PendingOut:
     _limit(request)
-    state, asked = state_of(request), EnrolRequest(body.device, body.hw, body.token, body.csr)
+    asked = EnrolRequest(body.device, body.hw, body.token, body.csr, chain=body.chain)
+    state = state_of(request)
     with state.db.write() as session:
         enrolled = state.enrolment.enrol(session, asked, db.utc_now())
     if enrolled is None:
         response.status_code = 202
         return PendingOut(device=body.device)
     mqtt = MqttOut(host=enrolled.mqtt.host, port=enrolled.mqtt.port, protocol=enrolled.mqtt.protocol)
-    return EnrolOut(device=enrolled.device, certificate=enrolled.certificate, mqtt=mqtt)
+    return EnrolOut(device=enrolled.device, certificate=enrolled.certificate, mqtt=mqtt, ca=enrolled.ca)
+
+
+@device_router.post(
+    "/renew",
+    status_code=201,
+    dependencies=[Depends(open_route("the signature of the device's key in the body is the permission"))],
+    responses={202: {"model": PendingOut}},
+)
+def renew(request: Request, body: SealedIn, response: Response) -> RenewOut | PendingOut:
+    """A certificate for a device's next key, or 202 where it was away so long that a person has to approve."""
+    _limit(request)
+    state = state_of(request)
+    with state.db.write() as session:
+        answer = state.enrolment.renew(session, Sealed(body.payload, body.signature), db.utc_now())
+    if answer.refused:
+        raise NotAllowed(
+            "enrolment_refused", answer.refused, "An administrator can let it in: `surefoot device replace`."
+        )
+    if answer.renewed is None:
+        response.status_code = 202
+        return PendingOut(device=answer.device)
+    return RenewOut(device=answer.device, certificate=answer.renewed.certificate, ca=answer.renewed.ca)
 
 
 @router.post("/enrol-tokens", status_code=201)

@@ -38,7 +38,9 @@ class Enrolment(SQLModel, table=True):
     """The newest request for one device id. `state`: pending, approved, refused or enrolled."""
 
     device_id: str = Field(primary_key=True, max_length=64)
-    token_id: str = Field(foreign_key="enrol_token.id", index=True)
+    token_id: str | None = Field(default=None, foreign_key="enrol_token.id", index=True)
+    way: str = "token"
+    """How it proved itself: token, preauthorised, factory or renewal."""
     hw: str
     public_key: str
     """PEM; a node is recognised by it when it asks again."""
@@ -48,3 +50,35 @@ class Enrolment(SQLModel, table=True):
     requested_at: datetime = Field(sa_type=UtcDateTime)
     decided_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     decided_by: str = ""
+
+
+class PreauthorisedKey(SQLModel, table=True):
+    """Leave for one key, known before the node ever called, to become one device id."""
+
+    __tablename__ = "preauthorised_key"
+    device_id: str = Field(primary_key=True, max_length=64)
+    key_sha256: str = Field(max_length=64)
+    """Of the public key in PEM, as `openssl pkey -pubout | sha256sum` says it."""
+    hw: str | None = None
+    attributes: dict[str, str] = Field(default_factory=dict, sa_type=sa.JSON)
+    tags: list[str] = Field(default_factory=list, sa_type=sa.JSON)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    created_by: str
+    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class FactoryCa(SQLModel, table=True):
+    """An authority of a manufacturer: what it certified may enrol under the name in its certificate."""
+
+    __tablename__ = "factory_ca"
+    id: str = Field(primary_key=True, max_length=16)
+    """The beginning of the certificate's sha256."""
+    name: str
+    pem: str
+    auto_approve: bool = False
+    hw: str | None = None
+    attributes: dict[str, str] = Field(default_factory=dict, sa_type=sa.JSON)
+    tags: list[str] = Field(default_factory=list, sa_type=sa.JSON)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    created_by: str
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

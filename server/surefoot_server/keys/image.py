@@ -17,8 +17,8 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from surefoot_server.keys.counter import FleetCounter
-from surefoot_server.keys.init import delegated_components
 from surefoot_server.keys.layout import latest, versions_of
+from surefoot_server.keys.offline import delegated_components
 from surefoot_shared.errors import ConfigError, Conflict, NotFound, UntrustedRelease
 from surefoot_shared.messages import MetadataVersions
 from surefoot_shared.release import TargetNote, note_of, parse_manifest, role_name
@@ -71,6 +71,8 @@ class ImageRepository:
         snapshot, timestamp = self._snapshot(), self._timestamp()
         if snapshot is None or timestamp is None or timestamp.snapshot_meta.version != snapshot.version:
             return True
+        if not self._signed_by_the_roots_keys():
+            return True  # the root has other online keys since
         behind = {name: meta.version for name, meta in snapshot.meta.items()} != self._snapshot_files()
         return behind or min(snapshot.expires, timestamp.expires) - now < LIFETIME / 2
 
@@ -117,6 +119,10 @@ class ImageRepository:
             raise NotFound("not_found", f"This fleet has no component {component!r}.", hint)
         try:
             metadata = Metadata[Targets].from_bytes(raw)
+            found = self._targets.get_verification_result(name, metadata.signed_bytes, metadata.signatures)
+            if found.signed and not found.verified:
+                message = f"The role {name} has {len(found.signed)} of {found.threshold} signatures."
+                raise UntrustedRelease("signatures_missing", message)
             self._targets.verify_delegate(name, metadata.signed_bytes, metadata.signatures)
         except RepositoryError as error:
             raise UntrustedRelease("metadata_untrusted", f"The role {name} is not trusted: {error}") from error
@@ -144,6 +150,21 @@ class ImageRepository:
                 self._targets.verify_delegate(role_name(component), metadata.signed_bytes, metadata.signatures)
             roles[component] = metadata.signed
         return roles
+
+    def expiring(self) -> dict[str, datetime]:
+        """Until when each file that only offline keys can sign again is valid, by a name for people."""
+        roles = {role_name(component): role for component, role in self._roles.items()}
+        signed: dict[str, Root | Targets] = {"root": self.root, "targets": self._targets, **roles}
+        return {f"image {name} {each.version}": each.expires for name, each in signed.items()}
+
+    def _signed_by_the_roots_keys(self) -> bool:
+        path = latest(self._folder, "snapshot")
+        for role, file in (("snapshot", path), ("timestamp", self._folder / "timestamp.json")):
+            assert file is not None  # the caller has read both
+            metadata = Metadata[Snapshot].from_bytes(file.read_bytes())
+            if not self.root.get_verification_result(role, metadata.signed_bytes, metadata.signatures):
+                return False
+        return True
 
     def _snapshot_files(self) -> dict[str, int]:
         roles = {f"{role_name(component)}.json": role.version for component, role in self._roles.items()}

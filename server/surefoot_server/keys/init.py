@@ -1,7 +1,8 @@
-"""`surefoot keys init`: make the keys, roots and certificate authority of a fleet, or add a component to them.
+"""`surefoot keys init`: make the keys, roots and certificate authority of a fleet.
 
-A new folder appears whole or not at all. Existing keys are never overwritten. Every role is 1-of-1 here, and the banner
-says so loudly: thresholds are data in the roots, so a larger threshold later is a root rotation and no new code.
+A new folder appears whole or not at all. Existing keys are never overwritten. How many keys a role has and how many
+must sign is data (`quorum`); what is not said is 1-of-1, and the banner says so loudly. Keys can be dealt out to the
+folders of several people, or lie on tokens that a signer URI names.
 """
 
 from __future__ import annotations
@@ -9,16 +10,18 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
-from securesystemslib.signer import CryptoSigner
-from tuf.api.metadata import DelegatedRole, Metadata, Targets
+from securesystemslib.signer import Signer
+from tuf.api.metadata import Root, Targets
 
-from surefoot_server.keys.files import read_key, write_key
+from surefoot_server.keys.component import add_components
+from surefoot_server.keys.files import read_pin, write_key
 from surefoot_server.keys.layout import (
     DIRECTOR_KEY,
     DIRECTOR_ROOT,
@@ -31,20 +34,19 @@ from surefoot_server.keys.layout import (
     OFFLINE,
     ONLINE,
     KeyFolder,
-    latest,
+    key_names,
 )
+from surefoot_server.keys.offline import OFFLINE_LIFETIME, RELEASE_ROLE_LIFETIME
+from surefoot_server.keys.quorum import Quorum, Signers
+from surefoot_server.keys.signers import KeyRing, named, new_key_file, open_signer, write_signers
 from surefoot_server.pki.ca import create_ca
-from surefoot_shared.errors import ConfigError, Conflict, Invalid
+from surefoot_shared.errors import Conflict, Invalid
 from surefoot_shared.release import NAME, role_name
 from surefoot_shared.topics import check_device_id
 from surefoot_shared.trust.durable import write_durably
 from surefoot_shared.trust.fields import DIRECTOR, IMAGE
 from surefoot_shared.trust.repository import build_release_role, build_root, build_targets
 from surefoot_shared.trust.signing import RoleKeys, new_signer, sign
-
-OFFLINE_LIFETIME = timedelta(days=365)
-RELEASE_ROLE_LIFETIME = timedelta(days=180)
-"""What bounds a freeze by a stolen server: it cannot keep a release role alive for longer."""
 
 BANNER = """\
 *************************************************************************
@@ -58,118 +60,135 @@ BANNER = """\
 
 @dataclass(frozen=True, slots=True)
 class KeysMade:
-    """What a run of `keys init` did: files written, relative to the folder, and what the operator must be told."""
+    """What a run of `keys init` did: files written, and what the operator must be told."""
 
     folder: Path
     files: tuple[str, ...]
+    """Relative to the folder where they lie in it."""
     components: tuple[str, ...]
     banner: str = BANNER
 
 
+@dataclass(frozen=True, slots=True)
+class KeyPlan:
+    """Which keys to make. Roles that are not named get one key; `offline` are the folders that keys are dealt to."""
+
+    quorums: Mapping[str, Quorum] = field(default_factory=dict)
+    offline: tuple[Path, ...] = ()
+    signers: Signers = field(default_factory=dict)
+
+
+Offline = TypeVar("Offline", Root, Targets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Role:
+    signers: tuple[Signer, ...]
+    keys: RoleKeys
+
+
 def init_keys(
-    folder: Path, passphrase: bytes, now: datetime, fleet: str = "fleet", components: Sequence[str] = ("app",)
+    folder: Path,
+    passphrase: bytes,
+    now: datetime,
+    fleet: str = "fleet",
+    components: Sequence[str] = ("app",),
+    plan: KeyPlan | None = None,
 ) -> KeysMade:
     """Make a fleet's keys, or add components to those in `folder`. Raises Invalid, ConfigError or Conflict."""
+    plan = plan or KeyPlan()
     _check_names(fleet, components)
     if (folder / "repository").is_dir():
-        return _add_components(KeyFolder(folder), passphrase, now, components)
-    with _appearing(folder) as fresh:
+        ring = KeyRing(folder, passphrase, offline=plan.offline)
+        files, added = add_components(folder, ring, now, components)
+        return KeysMade(folder, files, added, "")
+    with _appearing(folder) as fresh, _undone() as outside:
         keys = KeyFolder(fresh)
-        signers = {name: new_signer() for name in (*OFFLINE, *ONLINE)}
-        for name in OFFLINE:
-            write_key(keys.offline, name, signers[name], passphrase)
-        for name in ONLINE:
-            write_key(keys.online, name, signers[name], None)
-        authority = create_ca(keys.online, fleet, now)
-        roots = _roots(signers, fleet, now)
-        for repository, raw in roots.items():
-            write_durably(fresh / "repository" / repository / "1.root.json", raw, mode=0o644)
-            write_durably(keys.bootstrap / f"{repository}.root.json", raw, mode=0o644)
-        write_durably(keys.bootstrap / "ca.pem", authority.pem, mode=0o644)
-        _write_targets(keys, 1, signers, now, components)
+        roles = {role: _offline_role(keys, role, passphrase, plan, outside) for role in OFFLINE}
+        roles |= {role: _online_role(keys, role, plan) for role in ONLINE}
+        if plan.signers:
+            write_signers(fresh, plan.signers)
+        _write_metadata(keys, roles, fleet, now, components)
         files = tuple(sorted(str(p.relative_to(fresh)) for p in fresh.rglob("*") if p.is_file()))
-    return KeysMade(folder, files, tuple(components))
+    return KeysMade(folder, (*files, *map(str, outside)), tuple(components), banner_of(plan))
 
 
-def read_targets(keys: KeyFolder) -> Targets:
-    """Return the newest signed top level of the image repository; raises ConfigError(key_missing)."""
-    return Metadata[Targets].from_bytes(targets_bytes(keys)).signed
+def banner_of(plan: KeyPlan) -> str:
+    """Loud where one person can do everything, one line where one person can do something, else nothing."""
+    alone = [role for role in OFFLINE if plan.quorums.get(role, Quorum()).threshold == 1]
+    if len(alone) == len(OFFLINE):
+        return BANNER
+    return f"ONE SIGNATURE is enough for {', '.join(alone)}; more is safer." if alone else ""
 
 
-def targets_bytes(keys: KeyFolder) -> bytes:
-    """Return that top level as it was signed; raises ConfigError(key_missing)."""
-    path = latest(keys.image, "targets")
-    if path is None:
-        raise ConfigError("key_missing", f"{keys.root} holds no signed image repository.")
-    return path.read_bytes()
+def _offline_role(keys: KeyFolder, role: str, passphrase: bytes, plan: KeyPlan, outside: list[Path]) -> _Role:
+    """Open the signers that the plan names, make key files for the rest, each in the next person's folder."""
+    uris = plan.signers.get(role, ())
+    quorum = plan.quorums.get(role, Quorum(1, max(1, len(uris))))
+    if len(uris) > quorum.keys:
+        raise Invalid("malformed", f"{role} has {quorum.keys} keys and {len(uris)} signers are named for it.")
+    signers: list[Signer] = [open_signer(uri, keys.root, lambda: passphrase, _pin) for uri in uris]
+    names = key_names(role, quorum.keys)
+    for number, name in enumerate(names[len(uris) :]):
+        folder = plan.offline[number % len(plan.offline)] if plan.offline else keys.offline
+        signer = new_signer()
+        path = write_key(new_key_file(folder, name).parent, name, signer, passphrase)
+        if plan.offline:
+            outside.append(path)
+        signers.append(signer)
+    members = tuple(named(signer.public_key, name) for signer, name in zip(signers, names, strict=True))
+    return _Role(tuple(signers), RoleKeys(members, quorum.threshold))
 
 
-def delegated_components(targets: Targets) -> dict[str, RoleKeys]:
-    """Return the components that the top level delegates, with who may sign their releases."""
-    found: dict[str, RoleKeys] = {}
-    delegations = targets.delegations
-    if delegations is None or delegations.roles is None:
-        return found
-    for name, role in delegations.roles.items():
-        assert isinstance(role, DelegatedRole)
-        members = tuple(delegations.keys[keyid] for keyid in role.keyids)
-        found[name.removeprefix("rel-")] = RoleKeys(members, role.threshold)
-    return found
+def _online_role(keys: KeyFolder, role: str, plan: KeyPlan) -> _Role:
+    if uris := plan.signers.get(role, ()):
+        signer: Signer = open_signer(uris[0], keys.root, None, _pin)
+    else:
+        made = new_signer()
+        write_key(keys.online, role, made, None)
+        signer = made
+    return _Role((signer,), RoleKeys((named(signer.public_key, role),)))
 
 
-def _add_components(keys: KeyFolder, passphrase: bytes, now: datetime, components: Sequence[str]) -> KeysMade:
-    targets = read_targets(keys)
-    known = delegated_components(targets)
-    added = tuple(component for component in components if component not in known)
-    if not added:
-        hint = "Nothing was changed. Give another folder, or --component with a new name."
-        raise Conflict("conflict", f"{keys.root} holds keys for {', '.join(components)} already.", hint)
-    signers = {name: read_key(keys.offline, name, passphrase) for name in (IMAGE_TARGETS, IMAGE_RELEASE)}
-    files = _write_targets(keys, targets.version + 1, signers, now, added, known)
-    return KeysMade(keys.root, files, added)
-
-
-def _write_targets(
-    keys: KeyFolder,
-    version: int,
-    signers: dict[str, CryptoSigner],
-    now: datetime,
-    components: Sequence[str],
-    known: dict[str, RoleKeys] | None = None,
-) -> tuple[str, ...]:
-    release = RoleKeys((signers[IMAGE_RELEASE].public_key,))
-    delegated = {**(known or {}), **dict.fromkeys(components, release)}
-    top = sign(build_targets(version, now + OFFLINE_LIFETIME, delegated), [signers[IMAGE_TARGETS]])
+def _write_metadata(
+    keys: KeyFolder, roles: Mapping[str, _Role], fleet: str, now: datetime, components: Sequence[str]
+) -> None:
+    authority = create_ca(keys.online, fleet, now)
+    for repository, raw in _roots(roles, fleet, now).items():
+        write_durably(keys.repository / repository / "1.root.json", raw, mode=0o644)
+        write_durably(keys.bootstrap / f"{repository}.root.json", raw, mode=0o644)
+    write_durably(keys.bootstrap / "ca.pem", authority.pem, mode=0o644)
+    release = roles[IMAGE_RELEASE]
+    top = build_targets(1, now + OFFLINE_LIFETIME, dict.fromkeys(components, release.keys))
     # The empty roles first: a top level that delegates to a role nobody signed could not be served.
-    written = {f"1.{role_name(component)}.json": _empty_role(signers, now) for component in components}
-    written[f"{version}.targets.json"] = top
-    for name, raw in written.items():
-        write_durably(keys.image / name, raw, mode=0o644)
-    return tuple(f"repository/image/{name}" for name in written)
+    for component in components:
+        empty = build_release_role(1, now + RELEASE_ROLE_LIFETIME, ())
+        write_durably(keys.image / f"1.{role_name(component)}.json", _signed(empty, release), mode=0o644)
+    write_durably(keys.image / "1.targets.json", _signed(top, roles[IMAGE_TARGETS]), mode=0o644)
 
 
-def _empty_role(signers: dict[str, CryptoSigner], now: datetime) -> bytes:
-    return sign(build_release_role(1, now + RELEASE_ROLE_LIFETIME, ()), [signers[IMAGE_RELEASE]])
-
-
-def _roots(signers: dict[str, CryptoSigner], fleet: str, now: datetime) -> dict[str, bytes]:
+def _roots(roles: Mapping[str, _Role], fleet: str, now: datetime) -> dict[str, bytes]:
     """Different root keys for the two repositories: with shared ones, one root could pass for the other's successor."""
-
-    def only(name: str) -> RoleKeys:
-        return RoleKeys((signers[name].public_key,))
-
     expires = now + OFFLINE_LIFETIME
     image_roles = {
-        "root": only(IMAGE_ROOT),
-        "targets": only(IMAGE_TARGETS),
-        "snapshot": only(IMAGE_SNAPSHOT),
-        "timestamp": only(IMAGE_TIMESTAMP),
+        "root": roles[IMAGE_ROOT].keys,
+        "targets": roles[IMAGE_TARGETS].keys,
+        "snapshot": roles[IMAGE_SNAPSHOT].keys,
+        "timestamp": roles[IMAGE_TIMESTAMP].keys,
     }
-    director_roles = dict.fromkeys(("targets", "snapshot", "timestamp"), only(DIRECTOR_KEY))
-    director_roles["root"] = only(DIRECTOR_ROOT)
+    director_roles = dict.fromkeys(("targets", "snapshot", "timestamp"), roles[DIRECTOR_KEY].keys)
+    director_roles["root"] = roles[DIRECTOR_ROOT].keys
     image = build_root(IMAGE, fleet, 1, now, expires, image_roles)
-    director = build_root(DIRECTOR, fleet, 1, now, expires, director_roles, halt=only(HALT_KEY))
-    return {IMAGE: sign(image, [signers[IMAGE_ROOT]]), DIRECTOR: sign(director, [signers[DIRECTOR_ROOT]])}
+    director = build_root(DIRECTOR, fleet, 1, now, expires, director_roles, halt=roles[HALT_KEY].keys)
+    return {IMAGE: _signed(image, roles[IMAGE_ROOT]), DIRECTOR: _signed(director, roles[DIRECTOR_ROOT])}
+
+
+def _signed(signed: Offline, role: _Role) -> bytes:
+    return sign(signed, role.signers[: role.keys.threshold])
+
+
+def _pin(_name: str) -> str:
+    return read_pin(os.environ)
 
 
 def _check_names(fleet: str, components: Sequence[str]) -> None:
@@ -196,4 +215,16 @@ def _appearing(folder: Path) -> Iterator[Path]:
         os.replace(fresh, folder)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def _undone() -> Iterator[list[Path]]:
+    """Collect files written elsewhere, and remove them again where the whole did not succeed."""
+    written: list[Path] = []
+    try:
+        yield written
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
         raise

@@ -1,17 +1,26 @@
 """Give a server's data folder what it needs of a keys folder: online keys, metadata, bootstrap roots; never offline/.
 
 Installing again is harmless: newer roots and targets are added, what the server has signed or accepted since stays, and
-the initial empty role of a component is taken only where the server has none.
+the role of a component is taken where the server has none, where newer targets no longer name the keys of the server's,
+and where it is newer and lists no release that was not published: a new date, a policy, a withdrawal. It may be done
+while the server runs, which follows within a minute: `installing` keeps the two from meeting half-way.
 """
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from surefoot_server.keys.layout import ONLINE, KeyFolder, key_file, versions_of
+from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import Metadata, Targets
+
+from surefoot_server.keys.layout import ONLINE, RETIRED_HALT, KeyFolder, key_file, latest, versions_of
+from surefoot_server.keys.offline import delegated_components
+from surefoot_server.keys.signers import KEYS_FILE, read_signers
 from surefoot_shared.errors import ConfigError
-from surefoot_shared.trust.durable import write_durably
+from surefoot_shared.release import role_name
+from surefoot_shared.trust.durable import locked, write_durably
 
 CA_FILES = ("ca.key", "ca.pem")
 
@@ -29,13 +38,41 @@ def install_keys(keys_folder: Path, data_dir: Path) -> InstalledKeys:
     """Copy what the server needs; raises ConfigError(key_missing, key_permissions)."""
     keys = KeyFolder(keys_folder)
     installed = InstalledKeys(data_dir / "repo", data_dir / "keys", data_dir / "keys" / "bootstrap")
-    for path in (*(key_file(keys.online, name) for name in ONLINE), *(keys.online / name for name in CA_FILES)):
-        _copy(path, installed.online_dir / path.name, secret=path.name != "ca.pem")
-    for path in sorted(keys.bootstrap.glob("*")):
-        _copy(path, installed.bootstrap_dir / path.name)
-    for repository in (keys.image, keys.director):
-        _install_metadata(repository, installed.repo_dir / repository.name)
+    _refuse_incomplete(keys)
+    with installing(installed.repo_dir):
+        _install_online(keys, installed.online_dir)
+        for path in sorted(keys.bootstrap.glob("*")):
+            _copy(path, installed.bootstrap_dir / path.name)
+        for repository in (keys.image, keys.director):
+            _install_metadata(repository, installed.repo_dir / repository.name)
     return installed
+
+
+def installing(repo_dir: Path) -> AbstractContextManager[None]:
+    """Held while keys and metadata are copied, and while a running server reads them again."""
+    return locked(repo_dir)
+
+
+def _refuse_incomplete(keys: KeyFolder) -> None:
+    """Nothing is copied from a folder that lacks something: half of it would stop the server."""
+    listed = read_signers(keys.root)
+    for path in (*(key_file(keys.online, name) for name in ONLINE if name not in listed), keys.online / "ca.key"):
+        if not path.exists():
+            raise ConfigError("key_missing", f"{path} cannot be read: it does not exist.")
+
+
+def _install_online(keys: KeyFolder, online_dir: Path) -> None:
+    listed = read_signers(keys.root)
+    if (keys.root / KEYS_FILE).exists():
+        _copy(keys.root / KEYS_FILE, online_dir / KEYS_FILE)
+    for name in (*ONLINE, RETIRED_HALT):
+        source, target = key_file(keys.online, name), key_file(online_dir, name)
+        if name in listed or (name == RETIRED_HALT and not source.exists()):
+            target.unlink(missing_ok=True)
+        else:
+            _copy(source, target, secret=True)
+    for name in CA_FILES:
+        _copy(keys.online / name, online_dir / name, secret=name != "ca.pem")
 
 
 def _install_metadata(source: Path, target: Path) -> None:
@@ -45,6 +82,37 @@ def _install_metadata(source: Path, target: Path) -> None:
         initial = path.name.startswith("1.rel-") and not versions_of(target, role)
         if newer or initial:
             _copy(path, target / path.name)
+    _follow_roles(source, target)
+
+
+def _follow_roles(source: Path, target: Path) -> None:
+    """New release keys make the server's role worthless; a role that releases nothing new needs no publishing."""
+    top = latest(target, "targets")
+    if top is None:
+        return
+    targets = Metadata[Targets].from_bytes(top.read_bytes()).signed
+    for component in delegated_components(targets):
+        name = role_name(component)
+        own, theirs = latest(target, name), latest(source, name)
+        if own is None or theirs is None or not _is_signed(targets, name, theirs):
+            continue
+        if not _is_signed(targets, name, own) or _only_less(own, theirs):
+            _copy(theirs, target / theirs.name)
+
+
+def _only_less(own: Path, theirs: Path) -> bool:
+    """True where the other role is newer and releases nothing that the server's own does not."""
+    before, after = (Metadata[Targets].from_bytes(path.read_bytes()).signed for path in (own, theirs))
+    released = {path: target for path, target in after.targets.items() if path.startswith("releases/")}
+    return after.version > before.version and all(before.targets.get(path) == each for path, each in released.items())
+
+
+def _is_signed(targets: Targets, name: str, path: Path) -> bool:
+    try:
+        metadata = Metadata[Targets].from_bytes(path.read_bytes())
+        return bool(targets.get_verification_result(name, metadata.signed_bytes, metadata.signatures))
+    except RepositoryError:
+        return False
 
 
 def _copy(source: Path, target: Path, *, secret: bool = False) -> None:

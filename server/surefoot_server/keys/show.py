@@ -12,9 +12,13 @@ from pathlib import Path
 
 from tuf.api.metadata import Metadata, Root, Targets
 
+from surefoot_server.keys.ceremony import Delegator, Standing, standing
+from surefoot_server.keys.cosign import load
 from surefoot_server.keys.image import newest_root
-from surefoot_server.keys.init import delegated_components, read_targets
-from surefoot_server.keys.layout import OFFLINE, ONLINE, KeyFolder, key_file, latest
+from surefoot_server.keys.layout import OFFLINE, ONLINE, KeyFolder, key_file, latest, number_of
+from surefoot_server.keys.offline import delegated_components, read_targets
+from surefoot_server.keys.rotation import read_current, role_keys, standings
+from surefoot_server.keys.signers import name_of, read_signers
 from surefoot_shared.release import role_name
 from surefoot_shared.trust.fields import DIRECTOR, IMAGE, X_FLEET, X_HALT
 
@@ -29,6 +33,13 @@ class RoleShown:
     keyids: tuple[str, ...]
     version: int | None
     expires: datetime | None
+    names: tuple[str, ...] = ()
+    missing: int = 0
+    """Signatures that the newest file lacks."""
+
+    def days_left(self, now: datetime) -> int | None:
+        """Whole days until it expires; negative afterwards."""
+        return None if self.expires is None else (self.expires - now).days
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,11 @@ class KeysShown:
     """Names of the offline keys that lie in this folder; none once they are in a safe."""
     online: tuple[str, ...]
     one_of_one: bool
+    signers: tuple[str, ...] = ()
+    """Signers that are no files: what keys.toml says."""
+    pending: tuple[tuple[str, Standing], ...] = ()
+    """A rotation that lacks signatures: its files and how far they have come."""
+    why: str = ""
 
 
 def show_keys(folder: Path) -> KeysShown:
@@ -52,38 +68,72 @@ def show_keys(folder: Path) -> KeysShown:
         *_release_roles(keys, targets),
         *_root_roles(DIRECTOR, director, None),
     )
+    pending = _pending(keys)
     return KeysShown(
         fleet=str(image.unrecognized_fields.get(X_FLEET, "")),
         components=tuple(sorted(delegated_components(targets))),
         roles=roles,
-        offline=tuple(name for name in OFFLINE if key_file(keys.offline, name).exists()),
+        offline=_offline_here(keys),
         online=tuple(name for name in ONLINE if key_file(keys.online, name).exists()),
         one_of_one=all(role.threshold == 1 for role in roles),
+        signers=tuple(f"{role}: {uri}" for role, uris in sorted(read_signers(folder).items()) for uri in uris),
+        pending=tuple(sorted(pending.items())),
+        why=load(keys.rotation).why if pending else "",
     )
+
+
+def _offline_here(keys: KeyFolder) -> tuple[str, ...]:
+    """Files of offline/ whose keys are in force; a retired key's file is no longer of interest."""
+    current = read_current(keys)
+    here = sorted(path.stem for path in keys.offline.glob("*.pem"))
+    found = []
+    for role in OFFLINE:
+        listed = {name_of(key) for key in role_keys(current, role).keys}
+        found += [name for name in here if name in listed or (name == role and not _has_names(listed, role))]
+    return tuple(found)
+
+
+def _has_names(listed: set[str], role: str) -> bool:
+    return any(number_of(name, role) for name in listed)
+
+
+def _pending(keys: KeyFolder) -> dict[str, Standing]:
+    if not keys.rotation.exists():
+        return {}
+    files = {name: text.encode() for name, text in load(keys.rotation).files.items()}
+    return standings(read_current(keys), files)
 
 
 def _root_roles(repository: str, root: Root, targets: Targets | None) -> Iterator[RoleShown]:
     signed: dict[str, Root | Targets | None] = {"root": root, "targets": targets}
     for name, role in sorted(root.roles.items()):
         file = signed.get(name)
-        keyids = tuple(role.keyids)
         yield RoleShown(
-            repository, name, role.threshold, keyids, file.version if file else None, file.expires if file else None
+            repository,
+            name,
+            role.threshold,
+            tuple(role.keyids),
+            file.version if file else None,
+            file.expires if file else None,
+            tuple(name_of(root.keys[keyid]) for keyid in role.keyids),
         )
     if halt := root.unrecognized_fields.get(X_HALT):
-        yield RoleShown(repository, "halt", halt["threshold"], tuple(halt["keyids"]), None, None)
+        names = tuple(str(halt["keys"][keyid].get("x-name", keyid[:12])) for keyid in halt["keyids"])
+        yield RoleShown(repository, "halt", halt["threshold"], tuple(halt["keyids"]), None, None, names)
 
 
 def _release_roles(keys: KeyFolder, targets: Targets) -> Iterator[RoleShown]:
     for component, allowed in sorted(delegated_components(targets).items()):
         path = latest(keys.image, role_name(component))
-        role = Metadata[Targets].from_bytes(path.read_bytes()).signed if path else None
-        keyids = tuple(key.keyid for key in allowed.keys)
+        raw = path.read_bytes() if path else b""
+        role = Metadata[Targets].from_bytes(raw).signed if path else None
         yield RoleShown(
             IMAGE,
             role_name(component),
             allowed.threshold,
-            keyids,
+            tuple(key.keyid for key in allowed.keys),
             role.version if role else None,
             role.expires if role else None,
+            tuple(name_of(key) for key in allowed.keys),
+            standing(raw, (Delegator(targets, role_name(component)),)).missing if path else 0,
         )

@@ -20,7 +20,6 @@ from surefoot_shared.release import Manifest, TreeFile, digest_of, manifest_byte
 MANIFEST_FILE = "manifest.json"
 ROLE_FILE = "role.json"
 TARGETS_FILE = "targets.json"
-TARGETS_FILE = "targets.json"
 BLOBS = "blobs"
 
 

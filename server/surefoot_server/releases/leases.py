@@ -26,10 +26,11 @@ DEFAULT_VALID_S = 3600.0
 class LeaseTokens:
     """Mint and check tokens with one key."""
 
-    def __init__(self, key: bytes, valid_s: float = DEFAULT_VALID_S) -> None:
+    def __init__(self, key: bytes, valid_s: float = DEFAULT_VALID_S, purpose: str = "lease") -> None:
+        """`purpose` keeps a token that was made for one thing from serving for another."""
         if len(key) < KEY_BYTES:
             raise ConfigError("config_invalid", "The lease key is too short.", "Remove the file; it is made anew.")
-        self._key = key
+        self._key, self._domain = key, b"surefoot-" + purpose.encode() + b"-v1\x00"
         self.valid_s = valid_s
 
     def mint(self, device_id: str, now: datetime) -> str:
@@ -52,7 +53,7 @@ class LeaseTokens:
         return device_id
 
     def _mac(self, payload: str) -> bytes:
-        return hmac.new(self._key, b"surefoot-lease-v1\x00" + payload.encode(), hashlib.sha256).digest()
+        return hmac.new(self._key, self._domain + payload.encode(), hashlib.sha256).digest()
 
 
 def load_or_make_key(path: Path) -> bytes:

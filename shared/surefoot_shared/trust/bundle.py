@@ -11,9 +11,10 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from surefoot_shared import wire
-from surefoot_shared.errors import Invalid, UntrustedRelease
+from surefoot_shared.errors import ConfigError, Invalid, UntrustedRelease
 
 RAW_LIMIT_BYTES = 1024 * 1024
 """The compressed form; a role of 1,000 releases with their notes takes 233 kB."""
@@ -48,6 +49,17 @@ def unpack(raw: bytes) -> Bundle:
     if len(names) > FILES_LIMIT or not all(FILE_NAME.fullmatch(name) for name in names):
         raise _malformed("it holds too many files, or names that no repository has.")
     return bundle
+
+
+def read_bundle(path: Path) -> bytes:
+    """Return a bundle's bytes from a file that may be anything; raises ConfigError or UntrustedRelease."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(RAW_LIMIT_BYTES + 1)
+    except OSError as error:
+        raise ConfigError("config_unreadable", f"The bundle {path} cannot be read: {error.strerror}.") from error
+    unpack(raw)
+    return raw
 
 
 def _decompress(raw: bytes) -> bytes:

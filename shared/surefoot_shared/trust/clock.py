@@ -1,8 +1,8 @@
 """What time it is for the purpose of expiry, on a device that may have no battery behind its clock.
 
 Signed time raises a floor and never lowers it; a clock behind the floor is not believed. Refuses to look at the clock
-itself: the caller gives its reading. A clock far *ahead* is not mended here: everything then looks expired, the device
-keeps running what runs, and the operator sees `metadata_expired`.
+itself: the caller gives its reading. A clock far *ahead* makes everything look expired; the device keeps running what
+runs, and believes the director's time where that answers the nonce of its own hello (see verify).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _FORM = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,6})?(?:Z|\+00:00)
 
 @dataclass(frozen=True, slots=True)
 class TrustedTime:
-    """`source` is `system` where the clock was believed and `floor` where the floor was later."""
+    """`source`: `system` where the clock was believed, `floor` where that was later, `nonce` where the director was."""
 
     at: datetime
     source: str

@@ -18,7 +18,7 @@ from surefoot_shared.errors import Conflict
 from surefoot_shared.messages import AssignmentNote
 from surefoot_shared.release import target_path
 from surefoot_shared.trust.clock import format_time
-from surefoot_shared.trust.fields import X_DEVICE, X_SIGNED_AT
+from surefoot_shared.trust.fields import X_DEVICE, X_NONCE, X_SIGNED_AT
 from surefoot_shared.trust.signing import sign, whole_seconds
 
 LIFETIME = timedelta(days=7)
@@ -42,8 +42,12 @@ def sign_assignments(
     now: datetime,
     signer: Signer,
     lifetime: timedelta = LIFETIME,
+    nonce: str = "",
 ) -> dict[str, str]:
-    """Return {file name: text}. Raises Conflict(duplicate_assignment) where two wishes are for one component."""
+    """Return {file name: text}; `nonce` is of the hello that this answers.
+
+    Raises Conflict(duplicate_assignment) where two wishes are for one component.
+    """
     components = [wish.note.component for wish in wishes]
     if len(set(components)) != len(components):
         raise Conflict("duplicate_assignment", f"{device} would get two releases of one component.")
@@ -52,7 +56,7 @@ def sign_assignments(
     snapshot = Snapshot(
         version, expires=expires, meta={"targets.json": MetaFile(version)}, unrecognized_fields=dict(owner)
     )
-    stamped = {**owner, X_SIGNED_AT: format_time(now)}
+    stamped = {**owner, X_SIGNED_AT: format_time(now), **({X_NONCE: nonce} if nonce else {})}
     timestamp = Timestamp(version, expires=expires, snapshot_meta=MetaFile(version), unrecognized_fields=stamped)
     return {
         f"{version}.targets.json": sign(targets, [signer]).decode(),

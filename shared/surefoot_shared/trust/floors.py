@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from surefoot_shared import wire
@@ -17,6 +18,7 @@ from surefoot_shared.errors import InstallFailed, Invalid
 from surefoot_shared.release import TargetNote
 from surefoot_shared.trust.clock import format_time, parse_time
 from surefoot_shared.trust.durable import locked, write_durably
+from surefoot_shared.trust.policy import Policy
 
 _LIMIT_BYTES = 1024 * 1024
 
@@ -42,19 +44,36 @@ class Floors:
     seen: Mapping[str, Seen] = field(default_factory=dict)
     halt_epoch: int = 0
     halted: tuple[str, ...] = ()
+    committed_digest: Mapping[str, str] = field(default_factory=dict)
+    used_permits: Mapping[str, str] = field(default_factory=dict)
+    """Permit → the assignment that used it."""
+    offline_days: Mapping[str, int] = field(default_factory=dict)
+    """The newest policy's max_offline_days, where it has one."""
+    role_expires: Mapping[str, str] = field(default_factory=dict)
     v: int = 1
 
-    def after_commit(self, note: TargetNote) -> Floors:
+    def after_commit(self, note: TargetNote, digest: str = "") -> Floors:
         """The counter follows what is committed, downwards too; the svn floor never falls."""
         committed = replace(
             self,
             counter={**self.counter, note.component: note.counter},
             committed_svn={**self.committed_svn, note.component: note.svn},
+            committed_digest={**self.committed_digest, note.component: digest},
         )
         return committed._settled(note.component)
 
-    def with_policy(self, component: str, min_svn: int) -> Floors:
-        return replace(self, minimum_svn={**self.minimum_svn, component: min_svn})._settled(component)
+    def with_policy(self, policy: Policy) -> Floors:
+        component, days = policy.component, policy.max_offline_days
+        others = {name: each for name, each in self.offline_days.items() if name != component}
+        kept = {**others, component: days} if days else others
+        minimum = {**self.minimum_svn, component: policy.min_svn}
+        return replace(self, minimum_svn=minimum, offline_days=kept)._settled(component)
+
+    def with_permit(self, permit_id: str, assignment: str) -> Floors:
+        return replace(self, used_permits={**self.used_permits, permit_id: assignment})
+
+    def with_role(self, component: str, expires: datetime) -> Floors:
+        return replace(self, role_expires={**self.role_expires, component: format_time(expires)})
 
     def with_time(self, at: object) -> Floors:
         """Raise the time floor; an earlier or unreadable time changes nothing."""
@@ -91,10 +110,10 @@ class FloorStore:
             newest_is_first = self._generation(self._paths[0]) == generation
             self._write(self._paths[1] if newest_is_first else self._paths[0], generation + 1, floors)
 
-    def committed(self, note: TargetNote) -> None:
+    def committed(self, note: TargetNote, digest: str = "") -> None:
         """Raise the floors for a release that has proved itself healthy and is committed."""
         with locked(self._folder):
-            self.save(self.load().after_commit(note))
+            self.save(self.load().after_commit(note, digest))
 
     def _newest(self) -> tuple[int, Floors]:
         read = [found for path in self._paths if (found := _read(path)) is not None]

@@ -15,6 +15,7 @@ from surefoot_shared import wire
 from surefoot_shared.release import digest_of, note_of, parse_manifest, role_name, target_path
 from surefoot_shared.trust.clock import format_time
 from surefoot_shared.trust.fields import X_FLEET, X_HALT, X_REPO, X_SIGNED_AT
+from surefoot_shared.trust.permit import Permit, permit_bytes, permit_path
 from surefoot_shared.trust.policy import Policy, policy_bytes, policy_path
 from surefoot_shared.trust.signing import RoleKeys, whole_seconds
 
@@ -68,6 +69,11 @@ def policy_target(policy: Policy) -> TargetFile:
     return _target(policy_path(policy.component), policy_bytes(policy), wire.to_json(policy))
 
 
+def permit_target(permit: Permit) -> TargetFile:
+    path = permit_path(permit.component, permit.id)
+    return _target(path, permit_bytes(permit), wire.to_json(permit))
+
+
 def build_snapshot(version: int, expires: datetime, files: Mapping[str, int]) -> Snapshot:
     """`files` maps role names (`targets`, `rel-app`) to their versions."""
     meta = {f"{role}.json": MetaFile(number) for role, number in files.items()}
@@ -80,7 +86,7 @@ def build_timestamp(version: int, expires: datetime, snapshot_version: int) -> T
 
 def _delegated(component: str, keys: RoleKeys) -> DelegatedRole:
     # A pattern of TUF matches part by part: "releases/app/*" would not match the manifest below the version.
-    paths = [f"releases/{component}/*/manifest.json", policy_path(component)]
+    paths = [f"releases/{component}/*/manifest.json", policy_path(component), permit_path(component, "*")]
     return DelegatedRole(role_name(component), [key.keyid for key in keys.keys], keys.threshold, True, paths)
 
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from securesystemslib.signer import CryptoSigner, Key, Signer
+from tuf.api.exceptions import UnsignedMetadataError
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 from tuf.api.serialization.json import JSONSerializer
 
@@ -32,11 +33,21 @@ class RoleKeys:
 
 
 def sign(signed: T, signers: Sequence[Signer]) -> bytes:
-    """Sign with every signer and return the file's bytes."""
+    """Sign with every signer and return the file's bytes; raises ConfigError where a signer refuses."""
     metadata = Metadata(signed)
     for signer in signers:
-        metadata.sign(signer, append=True)
+        try:
+            metadata.sign(signer, append=True)
+        except UnsignedMetadataError as error:
+            raise refused(error) from error
     return metadata.to_bytes(_COMPACT)
+
+
+def refused(error: UnsignedMetadataError) -> ConfigError:
+    """What to say where a key file, token or service would not sign."""
+    cause = error.__cause__
+    why = str(cause) or type(cause).__name__ if cause else str(error)
+    return ConfigError("key_missing", f"A signer refused to sign: {why}.", "Check its token or service, and the PIN.")
 
 
 def whole_seconds(at: datetime, lifetime: timedelta = timedelta(0)) -> datetime:

@@ -1,39 +1,27 @@
-"""Bring one repository up to date from a bundle, with python-tuf, the guard, the time floor and the version floors.
+"""Bring one repository up to date from a bundle: the client, the guard, the time floor and the version floors.
 
-The only module that touches python-tuf's private parts (the trusted set and its reference time, for which the library
-has no argument). Persistence is python-tuf's, file by file as each is verified, then fsynced here, also when the
-refresh failed half-way: what was verified stays known. Every failure leaves as UntrustedRelease with a stable kind.
+What the client (python-tuf) forgets where a file was torn, the floors remember; what is validly signed but belongs to
+another repository or device is dropped before it is seen. Every failure leaves as UntrustedRelease with a stable kind.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from tuf.api import exceptions as tuf_errors
 from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
-from tuf.api.serialization import DeserializationError
-from tuf.ngclient import Updater, UpdaterConfig
 
 from surefoot_shared.errors import ConfigError, UntrustedRelease
 from surefoot_shared.messages import MetadataVersions
+from surefoot_shared.trust.client import Client, translated
 from surefoot_shared.trust.clock import EPOCH, TrustedTime, parse_time, trusted_time
-from surefoot_shared.trust.durable import sync_tree
-from surefoot_shared.trust.fetcher import ForeignFile, GuardedFetcher
+from surefoot_shared.trust.fetcher import GuardedFetcher
 from surefoot_shared.trust.fields import X_REPO, X_SIGNED_AT
 from surefoot_shared.trust.floors import Floors, Seen
-
-LIMITS = UpdaterConfig(
-    max_delegations=4,  # top level, one role per component, and room for one more level
-    root_max_length=64_000,
-    timestamp_max_length=16_384,
-    snapshot_max_length=64_000,
-    targets_max_length=400_000,  # a role of 1,000 releases
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,39 +46,47 @@ def read_bootstrap(trust_folder: Path, repository: str) -> bytes:
 class Refreshed:
     """One repository, verified at one moment. `time` is what expiry was checked against."""
 
-    def __init__(self, source: Source, floors: Floors, system_now: datetime) -> None:
-        """Refresh; raises UntrustedRelease, or ConfigError where the bootstrap root itself is unusable."""
+    def __init__(self, source: Source, floors: Floors, system_now: datetime, answered: datetime | None = None) -> None:
+        """Refresh; raises UntrustedRelease, or ConfigError where the bootstrap root itself is unusable.
+
+        `answered` is when the director answered this device's nonce: it is believed over a clock that is ahead of it.
+        """
         self._source = source
-        with _durable(source.folder), _translated(source.repository):
-            self._updater = _updater(source)
-            self._trusted = self._updater._trusted_set
-            baked = parse_time(self._trusted.root.unrecognized_fields.get(X_SIGNED_AT)) or EPOCH
-            self.time: TrustedTime = trusted_time(system_now, parse_time(floors.time) or EPOCH, baked)
-            self._trusted.reference_time = self.time.at
-            self._updater.refresh()
+        fetcher = GuardedFetcher(source.files, source.repository, source.device)
+        base = f"bundle://{source.repository}/"
+        self._client = Client(source.repository, source.folder, base, fetcher, source.bootstrap)
+        baked = parse_time(self.root.unrecognized_fields.get(X_SIGNED_AT)) or EPOCH
+        floor = parse_time(floors.time) or EPOCH
+        self.time: TrustedTime = trusted_time(system_now, floor, baked)
+        if answered is not None and answered < self.time.at:
+            self.time = TrustedTime(max(answered, floor, baked), "nonce")
+        self._client.refresh(self.time.at)
         self._refuse_other_repository()
         self.seen = self._refuse_older(floors)
 
     @property
     def root(self) -> Root:
-        return self._trusted.root
+        return self._client.root
 
     @property
     def timestamp(self) -> Timestamp:
-        return self._trusted.timestamp
+        return self._client.timestamp
 
     @property
     def snapshot(self) -> Snapshot:
-        return self._trusted.snapshot
+        return self._client.snapshot
 
     @property
     def targets(self) -> Targets:
-        return self._trusted.targets
+        return self._client.targets
 
     def target(self, path: str) -> TargetFile | None:
         """Return the entry that the delegated release keys signed, or None; raises UntrustedRelease."""
-        with _durable(self._source.folder), _translated(self._source.repository):
-            return self._updater.get_targetinfo(path)
+        return self._client.target(path)
+
+    def role(self, name: str) -> Targets | None:
+        """Return a release role that was loaded by `target`, or None."""
+        return self._client.role(name)
 
     def versions(self, roles: Mapping[str, int]) -> MetadataVersions:
         return MetadataVersions(
@@ -132,7 +128,7 @@ def trusted_root(trust_folder: Path, repository: str) -> Root:
     Expiry of the root is not checked: it serves to check the halt list, and an expired trust can at most halt.
     """
 
-    with _translated(repository):
+    with translated(repository):
         current = Metadata[Root].from_bytes(read_bootstrap(trust_folder, repository))
         current.signed.verify_delegate(Root.type, current.signed_bytes, current.signatures)
         while True:
@@ -146,43 +142,6 @@ def trusted_root(trust_folder: Path, repository: str) -> Root:
             current = newer
 
 
-def _updater(source: Source) -> Updater:
-    source.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fetcher = GuardedFetcher(source.files, source.repository, source.device)
-    base = f"bundle://{source.repository}/"
-    try:
-        return Updater(str(source.folder), base, fetcher=fetcher, config=LIMITS, bootstrap=source.bootstrap)
-    except tuf_errors.RepositoryError as error:
-        message = f"The {source.repository} root that this device was given cannot be used: {error}"
-        raise ConfigError("config_invalid", message, "Enrol the device again.") from error
-
-
 def _fingerprint(root: Root, role: str) -> str:
     keyids = ",".join(sorted(root.roles[role].keyids))
     return hashlib.sha256(keyids.encode()).hexdigest()[:16]
-
-
-@contextmanager
-def _durable(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        sync_tree(folder)
-
-
-@contextmanager
-def _translated(repository: str) -> Iterator[None]:
-    """Turn python-tuf's errors into ours."""
-    try:
-        yield
-    except ForeignFile as error:
-        raise UntrustedRelease(error.kind, str(error)) from error
-    except tuf_errors.ExpiredMetadataError as error:
-        raise UntrustedRelease("metadata_expired", f"The {repository} metadata has expired: {error}") from error
-    except tuf_errors.BadVersionNumberError as error:
-        raise UntrustedRelease("metadata_rollback", f"The {repository} metadata does not move on: {error}") from error
-    except (tuf_errors.DownloadError, DeserializationError) as error:
-        message = f"A file of the {repository} metadata is missing, too large or unreadable: {error}"
-        raise UntrustedRelease("bundle_malformed", message) from error
-    except tuf_errors.RepositoryError as error:
-        raise UntrustedRelease("metadata_untrusted", f"The {repository} metadata is not trusted: {error}") from error

@@ -8,7 +8,8 @@ never checked again after this decision. Source: Uptane 2.1, full verification; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,15 +25,18 @@ from surefoot_shared.status import Intent
 from surefoot_shared.trust.bundle import Bundle, unpack
 from surefoot_shared.trust.clock import EPOCH, TrustedTime, parse_time, trusted_time
 from surefoot_shared.trust.durable import locked
-from surefoot_shared.trust.fields import DIRECTOR, IMAGE, X_DEVICE, X_SIGNED_AT
+from surefoot_shared.trust.fields import DIRECTOR, IMAGE, X_DEVICE, X_NONCE, X_SIGNED_AT
 from surefoot_shared.trust.floors import Floors, FloorStore
 from surefoot_shared.trust.halt import verify_halt
+from surefoot_shared.trust.permit import Permit, may_use, permit_folder, permit_path
 from surefoot_shared.trust.policy import Policy, policy_path
 from surefoot_shared.trust.updater import Refreshed, Source, read_bootstrap, trusted_root
 from surefoot_shared.trust.versions import metadata_versions
 
 MAY_GO_BACK = frozenset({Intent.DOWNGRADE, Intent.REVERT})
-"""Intents that allow a counter below the committed one; nothing allows an svn below the floor."""
+"""Intents that allow a counter below the committed one; an svn below the floor takes a permit."""
+PERMITS_LIMIT = 200
+"""Permits of one component that a device looks at; they are pruned like releases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +73,20 @@ class Verified:
     clock_source: str
 
 
-def decide(trust_folder: Path, device: str, hw: str, raw: bytes, system_now: datetime) -> Verified:
+def decide(
+    trust_folder: Path, device: str, hw: str, raw: bytes, system_now: datetime, nonces: Collection[str] = ()
+) -> Verified:
     """Verify a bundle against this device's trust folder and return what the device may do.
 
-    `trust_folder` holds bootstrap/, image/, director/ and the floors. Raises UntrustedRelease,
-    ConfigError(not_enrolled), InstallFailed(journal_unreadable) or OSError.
+    `trust_folder` holds bootstrap/, image/, director/ and the floors; `nonces` are those of this process's hellos: a
+    director's timestamp that answers one was signed after it, so its time is believed over a clock that is ahead.
+    Raises UntrustedRelease, ConfigError(not_enrolled), InstallFailed(journal_unreadable) or OSError.
     """
     with locked(trust_folder):
         bundle = unpack(raw)
         if bundle.device != device:
             raise UntrustedRelease("wrong_device", f"The bundle was made for {bundle.device[:70]!r}.")
-        return _Decision(trust_folder, device, hw, bundle, system_now).verified()
+        return _Decision(trust_folder, device, hw, bundle, system_now, nonces).verified()
 
 
 def accept_halt(trust_folder: Path, raw: bytes, system_now: datetime) -> tuple[int, tuple[str, ...]]:
@@ -102,14 +109,24 @@ def accept_halt(trust_folder: Path, raw: bytes, system_now: datetime) -> tuple[i
 class _Decision:
     """One verification, from bundle to values."""
 
-    def __init__(self, trust_folder: Path, device: str, hw: str, bundle: Bundle, system_now: datetime) -> None:
-        self._folder, self._device, self._hw = trust_folder, device, hw
+    def __init__(
+        self,
+        trust_folder: Path,
+        device: str,
+        hw: str,
+        bundle: Bundle,
+        system_now: datetime,
+        nonces: Collection[str],
+    ) -> None:
+        self._folder, self._device, self._hw, self._nonces = trust_folder, device, hw, nonces
+        self._answered = _answered(bundle, nonces)
         self._bundle, self._system_now = bundle, system_now
         self._store = FloorStore(trust_folder)
         self._floors = self._store.load()
 
     def verified(self) -> Verified:
         director = self._refresh(DIRECTOR, self._bundle.director, self._device)
+        self._refuse_false_answer(director)
         notes = director_notes(director.targets, self._device)
         self._refuse_foreign(director)
         signed_at = self._raise_time(director)
@@ -134,7 +151,7 @@ class _Decision:
     def _refresh(self, repository: str, files: Mapping[str, str], device: str | None) -> Refreshed:
         bootstrap = read_bootstrap(self._folder, repository)
         source = Source(repository, self._folder / repository, files, device, bootstrap)
-        refreshed = Refreshed(source, self._floors, self._system_now)
+        refreshed = Refreshed(source, self._floors, self._system_now, self._answered)
         self._floors = self._floors.with_seen(refreshed.seen)
         self._store.save(self._floors)
         return refreshed
@@ -144,6 +161,13 @@ class _Decision:
         for signed in (director.targets, director.snapshot, director.timestamp):
             if signed.unrecognized_fields.get(X_DEVICE) != self._device:
                 raise UntrustedRelease("wrong_device", f"The director's {signed.type} is not for this device.")
+
+    def _refuse_false_answer(self, director: Refreshed) -> None:
+        """What was read before the signature must be what was signed; an equal, older timestamp may stand instead."""
+        fields = director.timestamp.unrecognized_fields
+        same = fields.get(X_NONCE) in self._nonces and parse_time(fields.get(X_SIGNED_AT)) == self._answered
+        if director.time.source == "nonce" and not same:
+            raise UntrustedRelease("metadata_expired", "The director's answer is not to this device's question.")
 
     def _raise_time(self, director: Refreshed) -> str:
         signed_at = director.timestamp.unrecognized_fields.get(X_SIGNED_AT)
@@ -179,14 +203,34 @@ class _Decision:
             raise UntrustedRelease(
                 "not_released", f"The release keys have revoked {target.component} {target.version}."
             )
-        check_target(target, note.intent, self._hw, self._floors)
+        permitted = self._permitted(image, target, note, digest)
+        check_target(target, note.intent, self._hw, self._floors, permitted)
         return Approved(note, digest, listed.length, target)
+
+    def _permitted(self, image: Refreshed, target: TargetNote, note: AssignmentNote, digest: str) -> bool:
+        """Use up a permit where one is needed and covers this; looked for only below the floor."""
+        component = note.component
+        role = image.role(role_name(component))
+        if role is None or target.svn >= self._floors.svn.get(component, 0) or self._hw not in target.hw:
+            return False
+        folder, runs = permit_folder(component), self._floors.committed_digest.get(component)
+        for path in sorted(path for path in role.targets if path.startswith(folder))[:PERMITS_LIMIT]:
+            permit = _read_permit(image.target(path))
+            if permit is None or permit.component != component or path != permit_path(component, permit.id):
+                continue
+            usable = may_use(self._floors.used_permits, permit.id, note.assignment)
+            if usable and permit.covers(self._device, runs, digest, image.time.at):
+                self._floors = self._floors.with_permit(permit.id, note.assignment)
+                return True
+        return False
 
     def _follow_policy(self, image: Refreshed, component: str) -> Policy:
         """Read the component's signed policy, where there is one, and let the floors know its minimum."""
         listed = image.target(policy_path(component))
         policy = Policy(component) if listed is None else _read_policy(listed, component)
-        self._floors = self._floors.with_policy(component, policy.min_svn)
+        self._floors = self._floors.with_policy(policy)
+        if role := image.role(role_name(component)):
+            self._floors = self._floors.with_role(component, role.expires)
         return policy
 
     def _follow_idle_policies(self, image: Refreshed, assigned: set[str]) -> None:
@@ -210,11 +254,16 @@ def director_notes(targets: Targets, device: str) -> Sequence[tuple[TargetFile, 
     return notes
 
 
-def check_target(target: TargetNote, intent: Intent, hw: str, floors: Floors) -> None:
-    """The match rules that need no metadata: hardware, svn floor, counter. Raises UntrustedRelease."""
+def check_target(target: TargetNote, intent: Intent, hw: str, floors: Floors, permitted: bool = False) -> None:
+    """The match rules that need no metadata: hardware, svn floor, counter. Raises UntrustedRelease.
+
+    `permitted`: the release keys let this device go below its floor this once.
+    """
     component, name = target.component, f"{target.component} {target.version}"
     if hw not in target.hw:
         raise UntrustedRelease("wrong_hardware", f"{name} is for {', '.join(target.hw)[:200]}; this device is {hw}.")
+    if permitted:
+        return
     floor = floors.svn.get(component, 0)
     if target.svn < floor:
         raise UntrustedRelease("below_svn_floor", f"{name} has security version {target.svn}; the floor is {floor}.")
@@ -243,6 +292,23 @@ def _read_policy(listed: TargetFile, component: str) -> Policy:
     if policy.component != component:
         raise UntrustedRelease("metadata_untrusted", f"The policy of {component} is for {policy.component}.")
     return policy
+
+
+def _read_permit(listed: TargetFile | None) -> Permit | None:
+    """A permit that cannot be read permits nothing."""
+    try:
+        return wire.from_json(Permit, listed.custom) if listed else None
+    except Invalid:
+        return None
+
+
+def _answered(bundle: Bundle, nonces: Collection[str]) -> datetime | None:
+    """When the director says it answered one of these nonces; not verified yet, see _refuse_false_answer."""
+    try:
+        signed = json.loads(bundle.director.get("timestamp.json", ""))["signed"]
+        return parse_time(signed[X_SIGNED_AT]) if signed[X_NONCE] in nonces else None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _target_note(listed: TargetFile, note: AssignmentNote) -> TargetNote:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from surefoot_simulators.bench import assignment, idle
+from surefoot_simulators.bench import assignment, idle, trust
 from surefoot_simulators.bench.figures import Figure
 
 Say = Callable[[str], None]
@@ -23,4 +23,5 @@ class Benchmark:
 BENCHMARKS: dict[str, Benchmark] = {
     "assignment": Benchmark("seconds from an assignment to its commit, one real device", assignment.measure),
     "idle": Benchmark("memory and CPU of an idle agent beside its peers", idle.measure),
+    "trust": Benchmark("bytes, milliseconds and memory of verification and signing", trust.measure),
 }

@@ -23,7 +23,15 @@ OPEN = {
     ("GET", "/favicon.ico"),
 }
 """The whole list of operators' routes that ask for nothing; a new one is a decision."""
-OPEN_TO_DEVICES = {("POST", "/api/v1/enrol"), ("GET", "/api/v1/blobs/{sha256}"), ("HEAD", "/api/v1/blobs/{sha256}")}
+OPEN_TO_DEVICES = {
+    ("POST", "/api/v1/enrol"),
+    ("POST", "/api/v1/renew"),
+    ("POST", "/api/v1/token"),
+    ("GET", "/api/v1/bundle"),
+    ("POST", "/api/v1/lease"),
+    ("GET", "/api/v1/blobs/{sha256}"),
+    ("HEAD", "/api/v1/blobs/{sha256}"),
+}
 
 
 def routes(app: FastAPI) -> Iterator[tuple[str, str, Permission | None]]:

@@ -121,3 +121,13 @@ def _entries(rig: Rig, **more: object) -> list[audit.AuditEntry]:
 def test_a_detail_that_is_no_json_is_a_bug_at_once(rig: Rig) -> None:
     with rig.db.write() as session, pytest.raises(TypeError):
         audit.record(session, "a", "b", "c", {"x": object()}, later(0))
+
+
+def test_what_can_be_repeated_is_noted_once_an_hour_for_each_object(rig: Rig) -> None:
+    with rig.db.write() as session:
+        for seconds in (0, 10, 3599, 3601):
+            audit.record_seldom(session, "gateway", "token.refused", "device:cam-1", {}, later(seconds))
+        audit.record_seldom(session, "gateway", "token.refused", "device:cam-2", {}, later(10))
+        audit.record_seldom(session, "gateway", "hello.replayed", "device:cam-1", {}, later(10))
+
+        assert len(audit.entries(session)) == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from surefoot_server.keys.init import init_keys
+from surefoot_server.keys.init import KeyPlan, init_keys
 from surefoot_server.keys.install import InstalledKeys, install_keys
 from surefoot_server.keys.online import OnlineRepository
 from surefoot_server.releases.build import build_release
@@ -25,15 +25,21 @@ DEVICE, HW = "cam-17", "rpi5"
 class Fleet:
     """Keys, one server and one device. The clock stands at `now`."""
 
-    def __init__(self, folder: Path, components: tuple[str, ...] = ("app",)) -> None:
+    def __init__(self, folder: Path, components: tuple[str, ...] = ("app",), plan: KeyPlan | None = None) -> None:
         self.folder, self.keys, self.data = folder, folder / "keys", folder / "data"
         self.trust, self.now = folder / "trust", NOW
-        init_keys(self.keys, PASSPHRASE, NOW, components=components)
+        init_keys(self.keys, PASSPHRASE, NOW, components=components, plan=plan)
         self.start_server()
         for repository in ("image", "director"):
             (self.trust / "bootstrap").mkdir(parents=True, exist_ok=True)
             root = (self.keys / "bootstrap" / f"{repository}.root.json").read_bytes()
             (self.trust / "bootstrap" / f"{repository}.root.json").write_bytes(root)
+
+    @staticmethod
+    def serving(keys: Path, data: Path) -> OnlineRepository:
+        """A server made from a keys folder; it refuses to start where something is not signed as it must be."""
+        installed = install_keys(keys, data)
+        return OnlineRepository(installed.repo_dir, installed.online_dir, lambda: NOW)
 
     def start_server(self) -> OnlineRepository:
         self.installed: InstalledKeys = install_keys(self.keys, self.data)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from surefoot_server.keys.files import read_key, read_passphrase, write_key
-from surefoot_shared.errors import ConfigError
+from surefoot_server.keys.files import new_personal_key, read_key, read_passphrase, read_pin, read_public, write_key
+from surefoot_shared.errors import ConfigError, Invalid
 from surefoot_shared.trust.signing import new_signer
 
 PASSPHRASE = b"correct horse"
@@ -102,3 +102,58 @@ def test_a_passphrase_file_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_a_short_passphrase_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="too short"):
         read_passphrase({}, lambda: text)
+
+
+def test_a_personal_key_comes_with_a_public_half_to_hand_out(tmp_path: Path) -> None:
+    private, public = new_personal_key(tmp_path, "linh", b"a long passphrase")
+
+    assert read_public(public).keyid == read_key(tmp_path, "linh", b"a long passphrase").public_key.keyid
+    assert private.stat().st_mode & 0o077 == 0
+    assert b"PRIVATE" not in public.read_bytes()
+
+
+def test_a_personal_key_is_never_overwritten(tmp_path: Path) -> None:
+    new_personal_key(tmp_path, "linh", b"a long passphrase")
+
+    with pytest.raises(ConfigError):
+        new_personal_key(tmp_path, "linh", b"a long passphrase")
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "x" * 65])
+def test_a_key_cannot_be_called_like_that(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Invalid):
+        new_personal_key(tmp_path, name, b"a long passphrase")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not a key", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"]
+)
+def test_what_is_no_public_key_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.pub").write_bytes(content)
+
+    with pytest.raises(ConfigError, match=r"x\.pub"):
+        read_public(tmp_path / "x.pub")
+
+
+def test_a_public_key_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gone\.pub"):
+        read_public(tmp_path / "gone.pub")
+
+
+def test_a_pin_comes_from_a_file_that_only_its_owner_reads(tmp_path: Path) -> None:
+    file = tmp_path / "pin"
+    file.touch(0o600)
+    file.write_text("1234\n")
+
+    assert read_pin({"SUREFOOT_PIN_FILE": str(file)}) == "1234"
+    file.chmod(0o644)
+    with pytest.raises(ConfigError) as caught:
+        read_pin({"SUREFOOT_PIN_FILE": str(file)})
+    assert caught.value.kind == "key_permissions"
+
+
+def test_without_a_pin_nobody_is_asked(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_pin({})
+
+    assert "SUREFOOT_PIN_FILE" in caught.value.hint

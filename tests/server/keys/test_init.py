@@ -10,12 +10,15 @@ from tuf.api.metadata import Metadata, Root
 
 from surefoot_server.keys import init
 from surefoot_server.keys.files import read_key
-from surefoot_server.keys.init import delegated_components, init_keys, read_targets
+from surefoot_server.keys.init import KeyPlan, banner_of, init_keys
 from surefoot_server.keys.layout import OFFLINE, ONLINE, KeyFolder
+from surefoot_server.keys.offline import delegated_components, read_targets
+from surefoot_server.keys.quorum import parse_quorums
 from surefoot_server.pki.ca import load_ca
 from surefoot_shared.errors import ConfigError, Conflict, Invalid, SurefootError
 from surefoot_shared.trust.fields import X_FLEET, X_HALT, X_REPO
-from tests.server.keys.fleet import NOW, PASSPHRASE
+from tests.server.keys.fleet import NOW, PASSPHRASE, Fleet
+from tests.server.keys.people import gathered
 
 
 def root(folder: Path, repository: str) -> Root:
@@ -122,15 +125,55 @@ def test_a_component_can_be_added_later_and_the_earlier_ones_stay(tmp_path: Path
     assert read_targets(keys).version == 2
 
 
-def test_adding_a_component_needs_the_passphrase_and_the_offline_keys(tmp_path: Path) -> None:
+def test_adding_a_component_needs_the_passphrase(tmp_path: Path) -> None:
     init_keys(tmp_path / "keys", PASSPHRASE, NOW)
+
     with pytest.raises(ConfigError):
         init_keys(tmp_path / "keys", b"wrong passphrase", NOW, components=("model",))
-    (tmp_path / "keys" / "offline" / "image-targets.pem").unlink()
-    with pytest.raises(ConfigError):
-        init_keys(tmp_path / "keys", PASSPHRASE, NOW, components=("model",))
 
     assert read_targets(KeyFolder(tmp_path / "keys")).version == 1
+    assert not (tmp_path / "keys" / "pending").exists()
+
+
+def test_several_keys_are_made_for_a_role_and_dealt_to_peoples_folders(tmp_path: Path) -> None:
+    people = gathered(tmp_path, "root=3/5", "release=2/3")
+
+    assert {path.stem for path in people.stick("linh").iterdir()} == {
+        *("image-root-1", "image-root-4", "director-root-1", "director-root-4", "image-release-1", "image-targets"),
+    }
+    assert not (people.main / "offline").exists()
+    found = root(people.main, "image")
+    assert (found.roles["root"].threshold, len(found.roles["root"].keyids)) == (3, 5)
+    assert [found.keys[keyid].unrecognized_fields["x-name"] for keyid in found.roles["root"].keyids] == [
+        f"image-root-{number}" for number in range(1, 6)
+    ]
+    allowed = delegated_components(read_targets(KeyFolder(people.main)))["app"]
+    assert (allowed.threshold, len(allowed.keys)) == (2, 3)
+
+
+def test_everything_is_signed_to_its_threshold_from_the_beginning(tmp_path: Path) -> None:
+    people = gathered(tmp_path, "root=3/5", "targets=2/3", "release=2/3")
+
+    assert Fleet.serving(people.main, tmp_path / "data").components() == ("app",)
+
+
+def test_the_banner_is_as_loud_as_the_thresholds_are_low(tmp_path: Path) -> None:
+    assert "ONE KEY, ONE PERSON" in banner_of(KeyPlan())
+    assert "image-targets" in banner_of(KeyPlan(parse_quorums(["root=2/3", "release=2/3"])))
+    assert banner_of(KeyPlan(parse_quorums(["root=2/3", "release=2/3", "targets=2/2"]))) == ""
+
+
+def test_a_key_in_a_persons_folder_is_never_overwritten_and_nothing_stays_half_made(tmp_path: Path) -> None:
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    (stick / "image-release.pem").write_text("mine")
+
+    with pytest.raises(ConfigError):
+        init_keys(tmp_path / "keys", PASSPHRASE, NOW, plan=KeyPlan(offline=(stick,)))
+
+    assert [path.name for path in stick.iterdir()] == ["image-release.pem"]
+    assert (stick / "image-release.pem").read_text() == "mine"
+    assert not (tmp_path / "keys").exists()
 
 
 @pytest.mark.parametrize("components", [("App",), ("a/b",), ("../x",), ("",), (), ("a" * 40,)])

@@ -8,8 +8,12 @@ import pytest
 
 from surefoot_server.keys.init import init_keys
 from surefoot_server.keys.install import install_keys
-from surefoot_server.keys.layout import OFFLINE
+from surefoot_server.keys.layout import OFFLINE, versions_of
+from surefoot_server.keys.rotate import renew, rotate
+from surefoot_server.keys.signers import KeyRing, read_signers, write_signers
+from surefoot_server.releases.sign import sign_policy, withdraw_release
 from surefoot_shared.errors import ConfigError
+from surefoot_shared.trust.policy import Policy
 from tests.server.keys.fleet import NOW, PASSPHRASE, Fleet
 
 
@@ -87,3 +91,66 @@ def test_a_key_that_others_can_read_is_not_taken_over(tmp_path: Path, keys: Path
         install_keys(keys, tmp_path / "data")
 
     assert caught.value.kind == "key_permissions"
+
+
+def test_nothing_is_copied_from_a_folder_that_lacks_a_key(tmp_path: Path, keys: Path) -> None:
+    (keys / "online" / "halt.pem").unlink()
+
+    with pytest.raises(ConfigError):
+        install_keys(keys, tmp_path / "data")
+
+    assert not (tmp_path / "data").exists()
+
+
+def test_new_release_keys_bring_the_role_that_they_signed(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+    old = fleet.publish(fleet.built("1.1", 101))
+    rotate(fleet.keys, ("image-release",), KeyRing(fleet.keys, PASSPHRASE), NOW)
+
+    fleet.start_server()
+
+    assert [each.note for each in fleet.decide(fleet.bundle(old)).approved] == [old.note]
+
+
+def test_a_role_that_is_still_good_is_not_replaced_by_one_that_was_not_published(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+    fleet.publish(fleet.built("1.1", 101))
+    fleet.built("1.2", 102)
+
+    install_keys(fleet.keys, fleet.data)
+
+    assert versions_of(fleet.data / "repo" / "image", "rel-app") == [1, 2]
+
+
+def test_a_key_that_moved_to_a_token_leaves_the_server(tmp_path: Path, keys: Path) -> None:
+    installed = install_keys(keys, tmp_path / "data")
+    write_signers(keys, {"director": ("hsm:1?label=server",)})
+    (keys / "online" / "director.pem").unlink()
+
+    install_keys(keys, tmp_path / "data")
+
+    assert not (installed.online_dir / "director.pem").exists()
+    assert read_signers(installed.online_dir) == {"director": ("hsm:1?label=server",)}
+
+
+def test_a_renewed_role_a_policy_and_a_withdrawal_reach_a_running_server(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+    kept, gone = fleet.publish(fleet.built("1.1", 101)), fleet.publish(fleet.built("1.2", 102))
+    renew(fleet.keys, ("image-release",), KeyRing(fleet.keys, PASSPHRASE), NOW)
+    sign_policy(fleet.keys, Policy("app", min_svn=0, revoked=("a" * 64,)), PASSPHRASE, NOW)
+    withdraw_release(fleet.keys, "app", "1.2", PASSPHRASE, NOW)
+    assert not fleet.online.refresh(NOW)
+
+    install_keys(fleet.keys, fleet.data)
+
+    assert fleet.online.refresh(NOW)
+    assert [each.kind for each in fleet.decide(fleet.bundle(gone)).refused] == ["not_released"]
+    assert [each.note for each in fleet.decide(fleet.bundle(kept)).approved] == [kept.note]
+    assert versions_of(fleet.data / "repo" / "image", "rel-app") == [1, 2, 3, 6]
+
+
+def test_publishing_is_not_taken_for_an_installation(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+    fleet.publish(fleet.built())
+
+    assert not fleet.online.refresh(NOW)

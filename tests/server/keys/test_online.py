@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from surefoot_server.keys.install import install_keys
 from surefoot_server.keys.layout import key_file
 from surefoot_server.keys.online import OnlineRepository
+from surefoot_server.keys.rotate import rotate
+from surefoot_server.keys.signers import KeyRing
 from surefoot_shared.errors import ConfigError, Conflict
 from surefoot_shared.messages import MetadataVersions
 from surefoot_shared.release import digest_of
 from surefoot_shared.trust.bundle import unpack
 from surefoot_shared.trust.signing import new_signer, signer_to_pem
 from surefoot_shared.trust.versions import metadata_versions
-from tests.server.keys.fleet import DEVICE, NOW, Fleet
+from tests.server.keys.fleet import DEVICE, NOW, PASSPHRASE, Fleet
 
 
 @pytest.fixture
@@ -70,7 +73,6 @@ def test_a_newer_release_reaches_a_device_that_holds_the_older_metadata(fleet: F
 
 def test_a_component_that_was_added_later_reaches_running_devices(fleet: Fleet) -> None:
     from surefoot_server.keys.init import init_keys
-    from tests.server.keys.fleet import PASSPHRASE
 
     fleet.decide(fleet.bundle(fleet.publish(fleet.built())))
     init_keys(fleet.keys, PASSPHRASE, NOW, components=("model",))
@@ -232,7 +234,6 @@ def test_the_bundle_of_a_device_serves_no_other(fleet: Fleet) -> None:
 
 def test_a_release_that_was_withdrawn_can_no_longer_be_installed(fleet: Fleet) -> None:
     from surefoot_server.releases.sign import withdraw_release
-    from tests.server.keys.fleet import PASSPHRASE
 
     old = fleet.publish(fleet.built("1.1", 101))
     withdraw_release(fleet.keys, "app", "1.1", PASSPHRASE, fleet.now)
@@ -242,3 +243,61 @@ def test_a_release_that_was_withdrawn_can_no_longer_be_installed(fleet: Fleet) -
 
     assert [each.kind for each in verified.refused] == ["not_released"]
     assert old.digest == digest_of((fleet.folder / "release-app-1.1-count" / "manifest.json").read_bytes())
+
+
+# Following new keys while it runs
+
+
+def rotated(fleet: Fleet, *roles: str) -> None:
+    assert rotate(fleet.keys, roles, KeyRing(fleet.keys, PASSPHRASE), fleet.now).in_force
+
+
+def test_a_running_server_follows_keys_that_are_installed(fleet: Fleet) -> None:
+    wish = fleet.publish(fleet.built())
+    fleet.decide(fleet.bundle(wish))
+    before = fleet.online.hint()
+    rotated(fleet, "director", "halt", "image-snapshot", "image-timestamp")
+    assert not fleet.online.refresh(fleet.now)
+
+    install_keys(fleet.keys, fleet.data)
+
+    assert fleet.online.refresh(fleet.now)
+    assert fleet.online.hint().director_root == before.director_root + 1
+    assert fleet.decide(fleet.bundle(wish, have=metadata_versions(fleet.trust))).approved
+    assert not fleet.online.refresh(fleet.now)
+
+
+def test_a_server_that_was_given_a_root_and_not_its_keys_goes_on_as_before_and_says_so(fleet: Fleet) -> None:
+    wish = fleet.publish(fleet.built())
+    rotated(fleet, "director", "halt")
+    root = fleet.keys / "repository" / "director" / "2.root.json"
+    (fleet.data / "repo" / "director" / "2.root.json").write_bytes(root.read_bytes())
+
+    for _ in range(2):
+        with pytest.raises(ConfigError) as caught:
+            fleet.online.refresh(fleet.now)
+
+    assert "surefoot keys install" in caught.value.hint
+    assert fleet.online.hint().director_root == 1
+    fleet.online.halt(["a" * 64], fleet.now)
+    assert wish.digest
+
+
+def test_a_root_that_the_old_keys_did_not_sign_is_not_followed(fleet: Fleet, tmp_path: Path) -> None:
+    thief = Fleet(tmp_path / "thief")
+    rotated(thief, "director-root")
+    root = thief.keys / "repository" / "director" / "2.root.json"
+    (fleet.data / "repo" / "director" / "2.root.json").write_bytes(root.read_bytes())
+
+    with pytest.raises(ConfigError) as caught:
+        fleet.online.refresh(fleet.now)
+
+    assert "2.root.json" in caught.value.message
+    assert fleet.online.hint().director_root == 1
+
+
+def test_what_only_offline_keys_can_sign_again_is_listed_with_its_end(fleet: Fleet) -> None:
+    found = fleet.online.expiring()
+
+    assert set(found) == {"image root 1", "image targets 1", "image rel-app 1", "director root 1"}
+    assert found["image rel-app 1"] == NOW + timedelta(days=180)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from tuf.api.metadata import Metadata, Targets
 
-from surefoot_server.keys.init import RELEASE_ROLE_LIFETIME, init_keys
+from surefoot_server.keys.init import init_keys
 from surefoot_server.keys.layout import KeyFolder, versions_of
+from surefoot_server.keys.offline import RELEASE_ROLE_LIFETIME
 from surefoot_server.releases.build import build_release
 from surefoot_server.releases.recipe import Recipe
 from surefoot_server.releases.sign import sign_policy, sign_release, withdraw_release

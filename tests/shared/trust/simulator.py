@@ -24,6 +24,7 @@ from surefoot_shared.trust.director import SignedWish, sign_assignments
 from surefoot_shared.trust.fields import DIRECTOR, IMAGE
 from surefoot_shared.trust.floors import Floors, FloorStore
 from surefoot_shared.trust.halt import sign_halt
+from surefoot_shared.trust.permit import Permit
 from surefoot_shared.trust.policy import Policy
 from surefoot_shared.trust.repository import (
     build_release_role,
@@ -31,6 +32,7 @@ from surefoot_shared.trust.repository import (
     build_snapshot,
     build_targets,
     build_timestamp,
+    permit_target,
     policy_target,
     release_target,
 )
@@ -160,6 +162,12 @@ class FleetSimulator:
         self.sign_role(policy.component)
         self.publish()
 
+    def permit(self, permit: Permit, signers: Sequence[CryptoSigner] | None = None) -> None:
+        target = permit_target(permit)
+        self.listed[target.path] = target
+        self.sign_role(permit.component, signers)
+        self.publish()
+
     # The director
 
     def sign_director_root(self, also: Sequence[CryptoSigner] = (), halt: bool = True) -> str:
@@ -202,8 +210,8 @@ class FleetSimulator:
             "timestamp.json": sign(timestamp, key).decode(),
         }
 
-    def bundle(self, *wishes: SignedWish, device: str = DEVICE) -> bytes:
-        return pack(Bundle(device, self.assign(*wishes, device=device), self.image))
+    def bundle(self, *wishes: SignedWish, device: str = DEVICE, **changed: Any) -> bytes:
+        return pack(Bundle(device, self.assign(*wishes, device=device, **changed), self.image))
 
     def halt_list(
         self, *digests: str, epoch: int = 1, signers: Sequence[CryptoSigner] | None = None, **life: Any
@@ -242,8 +250,8 @@ class DeviceSimulator:
         (folder / "bootstrap" / "image.root.json").write_text(fleet.image["1.root.json"])
         (folder / "bootstrap" / "director.root.json").write_text(fleet.director_roots["1.root.json"])
 
-    def decide(self, raw: bytes, now: datetime = NOW) -> Verified:
-        return decide(self.folder, self.device, self.hw, raw, now)
+    def decide(self, raw: bytes, now: datetime = NOW, nonces: Sequence[str] = ()) -> Verified:
+        return decide(self.folder, self.device, self.hw, raw, now, nonces)
 
     def take(
         self, director: Mapping[str, str], image: Mapping[str, str] | None = None, now: datetime = NOW
@@ -256,7 +264,7 @@ class DeviceSimulator:
     def commit(self, raw_manifest: bytes) -> None:
         from surefoot_shared.release import parse_manifest
 
-        FloorStore(self.folder).committed(note_of(parse_manifest(raw_manifest)))
+        FloorStore(self.folder).committed(note_of(parse_manifest(raw_manifest)), digest_of(raw_manifest))
 
     @property
     def floors(self) -> Floors:

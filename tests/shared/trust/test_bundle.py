@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import tracemalloc
 import zlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surefoot_shared.errors import UntrustedRelease
-from surefoot_shared.trust.bundle import FILES_LIMIT, LIMIT_BYTES, RAW_LIMIT_BYTES, Bundle, pack, unpack
+from surefoot_shared.errors import ConfigError, UntrustedRelease
+from surefoot_shared.trust.bundle import FILES_LIMIT, LIMIT_BYTES, RAW_LIMIT_BYTES, Bundle, pack, read_bundle, unpack
 
 NAMES = st.sampled_from(["1.root.json", "2.root.json", "timestamp.json", "77.snapshot.json", "3.rel-app.json"])
 FILES = st.dictionaries(NAMES, st.text(max_size=200), max_size=5)
@@ -90,3 +91,26 @@ def test_too_many_files_are_refused() -> None:
 )
 def test_another_form_is_refused(value: object) -> None:
     refused(zlib.compress(json.dumps(value).encode()))
+
+
+def test_a_bundle_is_read_from_a_file_as_it_is(tmp_path: Path) -> None:
+    raw = pack(Bundle("cam-1", {"timestamp.json": "{}"}))
+    (tmp_path / "b").write_bytes(raw)
+
+    assert read_bundle(tmp_path / "b") == raw
+
+
+def test_a_file_that_is_no_bundle_or_not_there_says_so(tmp_path: Path) -> None:
+    (tmp_path / "junk").write_bytes(b"junk")
+
+    with pytest.raises(UntrustedRelease):
+        read_bundle(tmp_path / "junk")
+    with pytest.raises(ConfigError):
+        read_bundle(tmp_path / "absent")
+    with pytest.raises(ConfigError):
+        read_bundle(tmp_path)
+
+
+def test_a_file_without_end_is_not_read_to_its_end() -> None:
+    with pytest.raises(UntrustedRelease):
+        read_bundle(Path("/dev/zero"))

@@ -16,4 +16,7 @@ def test_the_names_that_devices_look_for_never_change() -> None:
         "X_HALT": "x-halt",
         "X_DIGESTS": "x-digests",
         "X_SIGNED_AT": "x-signed-at",
+        "X_NONCE": "x-nonce",
+        "X_NAME": "x-name",
+        "X_MISSING": "x-missing",
     }

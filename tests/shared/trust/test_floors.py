@@ -10,6 +10,7 @@ import pytest
 from surefoot_shared.errors import InstallFailed
 from surefoot_shared.release import SlotKind, TargetNote
 from surefoot_shared.trust.floors import Floors, FloorStore, Seen
+from surefoot_shared.trust.policy import Policy
 
 
 def note(counter: int = 101, svn: int = 0, component: str = "app") -> TargetNote:
@@ -126,17 +127,17 @@ def test_components_have_floors_of_their_own(store: FloorStore) -> None:
 def test_the_svn_floor_is_the_policys_minimum_once_something_at_least_as_high_is_committed(
     committed: int, minimum: int, floor: int
 ) -> None:
-    policy_first = Floors().with_policy("app", minimum).after_commit(note(svn=committed))
-    commit_first = Floors().after_commit(note(svn=committed)).with_policy("app", minimum)
+    policy_first = Floors().with_policy(Policy("app", minimum)).after_commit(note(svn=committed))
+    commit_first = Floors().after_commit(note(svn=committed)).with_policy(Policy("app", minimum))
 
     assert policy_first == commit_first
     assert policy_first.svn.get("app", 0) == floor
 
 
 def test_the_svn_floor_never_falls() -> None:
-    raised = Floors().with_policy("app", 3).after_commit(note(svn=3))
+    raised = Floors().with_policy(Policy("app", 3)).after_commit(note(svn=3))
 
-    assert raised.with_policy("app", 0).after_commit(note(svn=0)).svn == {"app": 3}
+    assert raised.with_policy(Policy("app", 0)).after_commit(note(svn=0)).svn == {"app": 3}
 
 
 @pytest.mark.parametrize("text", ["2026-05-31T00:00:00Z", "junk", None, "2026-06-01T12:00:00Z"])

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tuf.ngclient import Updater
 
 from surefoot_shared.errors import ConfigError, UntrustedRelease
-from surefoot_shared.trust import updater
+from surefoot_shared.trust import client
 from surefoot_shared.trust.floors import Floors, Seen
-from surefoot_shared.trust.updater import LIMITS, Refreshed, Source, read_bootstrap, trusted_root
+from surefoot_shared.trust.updater import Refreshed, Source, read_bootstrap, trusted_root
 from tests.shared.trust.simulator import NOW, DeviceSimulator, FleetSimulator, Keys
 
 
@@ -30,18 +29,6 @@ def source(device: DeviceSimulator, fleet: FleetSimulator) -> Source:
     return Source("image", device.folder / "image", fleet.image, None, read_bootstrap(device.folder, "image"))
 
 
-def test_python_tuf_still_has_the_private_parts_that_this_module_uses(tmp_path: Path, fleet: FleetSimulator) -> None:
-    made = Updater(str(tmp_path), "bundle://image/", bootstrap=fleet.image["1.root.json"].encode())
-
-    assert hasattr(made._trusted_set, "reference_time")
-    assert made._trusted_set.root.version == 1
-
-
-def test_the_limits_are_those_of_a_small_device() -> None:
-    assert (LIMITS.max_delegations, LIMITS.root_max_length, LIMITS.targets_max_length) == (4, 64_000, 400_000)
-    assert LIMITS.timestamp_max_length == 16_384
-
-
 def test_a_refresh_makes_what_it_wrote_durable(
     device: DeviceSimulator, fleet: FleetSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -50,7 +37,7 @@ def test_a_refresh_makes_what_it_wrote_durable(
     def note(folder: Path) -> None:
         synced.append((folder, {path.name for path in folder.glob("*.json")}))
 
-    monkeypatch.setattr(updater, "sync_tree", note)
+    monkeypatch.setattr(client, "sync_tree", note)
     refreshed = Refreshed(source(device, fleet), Floors(), NOW)
     refreshed.target("releases/app/1.1/manifest.json")
 
@@ -62,7 +49,7 @@ def test_what_was_verified_before_a_failure_is_made_durable_too(
     device: DeviceSimulator, fleet: FleetSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[Path] = []
-    monkeypatch.setattr(updater, "sync_tree", synced.append)
+    monkeypatch.setattr(client, "sync_tree", synced.append)
     del fleet.image["1.targets.json"]
 
     with pytest.raises(UntrustedRelease):

@@ -8,7 +8,7 @@ from surefoot_simulators.bench.registry import BENCHMARKS
 
 
 def test_the_first_figures_are_offered() -> None:
-    assert {"assignment", "idle"} <= set(BENCHMARKS)
+    assert {"assignment", "idle", "trust"} <= set(BENCHMARKS)
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

@@ -1,0 +1,33 @@
+"""What the work of the runner's own lanes comes back as: frozen values and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from surefoot_agent.ports import Decision
+from surefoot_shared.messages import RunningProof, Sample
+from surefoot_shared.trust.age import Old
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a bundle says, with what ran committed when it was read."""
+
+    decision: Decision
+    proof: RunningProof | None
+
+
+@dataclass(frozen=True, slots=True)
+class HaltRead:
+    epoch: int
+    digests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Aged:
+    olds: tuple[Old, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    samples: tuple[Sample, ...]

@@ -1,0 +1,60 @@
+"""The options of every command that signs with offline keys, and words for how far a rotation has come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from surefoot_server.cli.terminal import Terminal, columns, count
+from surefoot_shared import wire
+
+if TYPE_CHECKING:
+    from surefoot_server.keys.cosign import Proposed
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+DIR = click.Path(path_type=Path, file_okay=False)
+
+
+def signing_options(command: Command) -> Command:
+    """--keys, --offline and --key."""
+    for option in (
+        click.option("--key", help="Sign with this key only: a key's name, or a signer of keys.toml."),
+        click.option("--offline", multiple=True, type=DIR, help="Your own key folder, not offline/; repeats."),
+        click.option("--keys", "keys_dir", type=DIR, required=True, help="Folder of the fleet's keys."),
+    ):
+        command = option(command)
+    return command
+
+
+def tell_proposed(terminal: Terminal, done: Proposed) -> None:
+    """Say what a rotation is, who has signed which of its files, and what comes next."""
+    rows = []
+    for name, each in sorted(done.standings.items()):
+        wanted = " + ".join(f"{len(need.signed)} of {need.threshold}" for need in each.needs)
+        rows.append((name, wanted, each.missing, ", ".join(each.may_sign)))
+    files = {
+        name: {
+            "version": each.version,
+            "signed": list(each.signed),
+            "missing": each.missing,
+            "may_sign": list(each.may_sign),
+        }
+        for name, each in done.standings.items()
+    }
+    value = {
+        "why": done.why,
+        "path": str(done.path),
+        "in_force": done.in_force,
+        "missing": done.missing,
+        "signed_now": list(done.signed_now),
+        "files": files,
+    }
+    head = f"{done.why}\n\n{columns(('FILE', 'SIGNATURES', 'MISSING', 'WHO CAN SIGN'), rows)}" if rows else done.why
+    after = "It is in force in this folder. Give it to the server: surefoot keys install DIR --data DATA"
+    if not done.in_force:
+        what = count(done.missing, "signature")
+        after = f"At least {what} missing. Hand {done.path} on: surefoot keys cosign FILE --keys DIR"
+    terminal.data(wire.to_json(value), f"{head}\n\n{after}")
