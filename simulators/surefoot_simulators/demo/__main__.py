@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", type=Path, metavar="DIR", help="work in DIR, which must be empty, and keep it")
     given = parser.parse_args(arguments)
     # SIGTERM, and a terminal that goes away, end it the way Ctrl-C does: by way of every `finally`.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # SIGINT too: a shell's background job ignores it
         signal.signal(number, signal.default_int_handler)
     console = Console()
     try:

@@ -177,7 +177,8 @@ class Story:
     def _publish_unsigned(self) -> Finding:
         """Publish a release that no release key signed, with the signature of another one beside it."""
         self._build(UNSIGNED)
-        shutil.copy(self._release(RELEASES[0]) / "role.json", self._release(UNSIGNED) / "role.json")
+        for name in ("role.json", "targets.json"):
+            shutil.copy(self._release(RELEASES[0]) / name, self._release(UNSIGNED) / name)
         answer = self.operator.attempt("release", "publish", str(self._release(UNSIGNED)))
         return promises.unsigned_refused(answer.code, self.server.api.versions(), UNSIGNED.version)
 
