@@ -8,7 +8,9 @@ anywhere else.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -19,11 +21,19 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect, Engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, SQLModel, create_engine
 
+from surefoot_server.space import HINT, is_full
+from surefoot_shared.errors import ConfigError
+
 BUSY_TIMEOUT_S = 10.0
 """Longer than any write transaction of ours: waiting for the one writer is normal, failing is not."""
+FULL_FOR_S = 60.0
+"""How long /healthz repeats that a write found no room: longer than the interval at which it is commonly asked."""
+NOT_OURS = ("file is not a database", "disk image is malformed", "unsupported file format")
+"""What SQLite says of garbage and of a damaged file."""
 DIRTY = "dirty_devices"
 WRITE = "surefoot_write"
 JSON = sa.JSON(none_as_null=True)
@@ -70,6 +80,7 @@ class Database:
         self.engine = _create_engine(url)
         self._writer = self.engine.execution_options(**{WRITE: True})
         self._listeners: list[DirtyListener] = []
+        self._full_at: float | None = None
 
     @classmethod
     def at(cls, path: Path) -> Database:
@@ -83,6 +94,14 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """Yield a session in a write transaction; commit at the end, roll back on any error."""
+        try:
+            yield from self._write()
+        except (DBAPIError, OSError) as error:
+            if is_full(error):
+                self._full_at = time.monotonic()
+            raise
+
+    def _write(self) -> Iterator[Session]:
         with Session(self._writer, expire_on_commit=False) as session:
             session.connection()  # BEGIN IMMEDIATE now, so that what is read is what will be written over
             yield session
@@ -92,15 +111,43 @@ class Database:
             for listener in self._listeners:
                 listener(dirty)
 
+    def failed_for_space(self) -> bool:
+        """Whether a write found the disk full a moment ago; told by time, since an empty commit always succeeds."""
+        return self._full_at is not None and time.monotonic() - self._full_at < FULL_FOR_S
+
     def on_dirty(self, listener: DirtyListener) -> None:
         """Call the listener with the ids of devices whose wishes a committed transaction changed."""
         self._listeners.append(listener)
 
     def upgrade(self) -> None:
         """Bring the schema to the newest migration; safe to call at every start."""
+        logging.getLogger("alembic").setLevel(logging.WARNING)  # its plugins introduce themselves when imported
         from surefoot_server.migrations import upgrade  # the models import this module
 
-        upgrade(self.engine)
+        try:
+            upgrade(self.engine)
+        except (DBAPIError, sqlite3.DatabaseError) as error:
+            refusal = self._unusable(error)
+            if refusal is None:
+                raise
+            raise refusal from error
+
+    def _unusable(self, error: Exception) -> ConfigError | None:
+        """What an operator must do about a database that cannot be used at all; None for any other error."""
+        where, said = self.engine.url.database or "The database", str(error)
+        if is_full(error):
+            return ConfigError("no_space", f"The disk below {where} is full, so the server cannot start.", HINT)
+        if "unable to open database" in said:
+            return ConfigError(
+                "config_unreadable", f"{where} cannot be opened.", "It must be a file that the server may write."
+            )
+        if any(words in said for words in NOT_OURS):
+            return ConfigError(
+                "config_unreadable",
+                f"{where} is not a database of Surefoot; restore it from a backup.",
+                "Nothing was changed. Stop what wrote to it, and put the backup in its place.",
+            )
+        return None
 
     def dispose(self) -> None:
         self.engine.dispose()

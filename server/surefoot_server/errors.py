@@ -13,8 +13,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
+from surefoot_server.space import HINT, is_full
 from surefoot_shared.errors import (
     ConfigError,
     Conflict,
@@ -45,6 +47,7 @@ KIND_STATUS: dict[str, int] = {
     "lease_expired": 401,
     "enrolment_refused": 403,
     "target_mismatch": 409,
+    "no_space": 507,
 }
 """Kinds whose status differs from their family's."""
 HTTP_KINDS = {404: "not_found", 405: "not_found", 401: "not_signed_in", 403: "not_allowed", 413: "too_large"}
@@ -68,6 +71,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(SurefootError, _surefoot)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DBAPIError, _store)
+    app.add_exception_handler(OSError, _store)
     app.add_exception_handler(Exception, _bug)
 
 
@@ -100,6 +105,14 @@ async def _http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     kind = HTTP_KINDS.get(error.status_code, "malformed" if error.status_code < 500 else "internal")
     return problem(error.status_code, kind, str(error.detail), headers=dict(error.headers or {}))
+
+
+async def _store(_request: Request, error: Exception) -> JSONResponse:
+    """A full disk is no bug; everything else that a store raises is."""
+    if not is_full(error):
+        raise error
+    log.error("no_space error=%s", type(error).__name__)
+    return problem(507, "no_space", "The server's disk is full, so nothing was changed.", HINT)
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:

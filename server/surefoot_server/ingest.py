@@ -20,7 +20,7 @@ from sqlmodel import Session
 from surefoot_server import db
 from surefoot_server.audit import service as audit
 from surefoot_server.db import Database
-from surefoot_server.devices import repository
+from surefoot_server.devices import attention, repository
 from surefoot_server.devices.models import Device
 from surefoot_server.devices.reports import HelloVerdict
 from surefoot_server.devices.service import NEEDS_LEASE, DeviceService
@@ -165,6 +165,8 @@ class BatchIngest:
         """What is done once for the whole batch, inside its transaction."""
         self._session.flush()
         repository.touch(self._session, self._seen)
+        if self._seen:
+            attention.one_voice(self._session, self._seen, self._now)
         self.acks = [(d, self._devices.ack_for(self._session, d, stream)) for d, stream in self._streams]
 
     def _known(self, device_id: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from fastapi import FastAPI
 from surefoot_server.pki.files import PkiFiles
 from surefoot_shared.errors import ConfigError
 
+logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # it tells of its start and end, once for each listener
 GRACE_S = 3
 """A download in flight resumes by Range, so nobody is worth waiting longer for."""
 BACKLOG = 1024

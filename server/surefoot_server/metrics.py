@@ -19,6 +19,7 @@ from sqlalchemy import func, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
+from surefoot_server import space
 from surefoot_server.access.guard import open_route
 from surefoot_server.devices.models import Assignment, Device, DeviceComponent
 from surefoot_server.rollouts.models import Rollout
@@ -73,7 +74,8 @@ def problems_of(state: ServerState) -> list[str]:
             session.connection().execute(text("SELECT 1"))
     except SQLAlchemyError as error:
         found.append(f"The database does not answer: {type(error).__name__}.")
-    return found
+    room = space.problem(state.settings.data_dir, state.db.failed_for_space())
+    return [*found, room] if room else found
 
 
 def _of_fleet(session: Session) -> Iterator[Metric]:

@@ -175,5 +175,6 @@ def _number(setting: Setting, value: object, where: str) -> int | float:
         raise ConfigError("config_invalid", f"{where} must be a {'whole ' if whole else ''}number, not {value!r}.")
     low, high = setting.low, setting.high
     if (low is not None and value < low) or (high is not None and value > high):
-        raise ConfigError("config_invalid", f"{where} is {value} {setting.unit}; allowed is {low:g} to {high:g}.")
+        said = f": port is {value}" if setting.unit == "port" else f" is {value} {setting.unit}"
+        raise ConfigError("config_invalid", f"{where}{said}; allowed is {low:g} to {high:g}.")
     return value if whole else float(value)

@@ -20,6 +20,7 @@ from surefoot_server import db
 from surefoot_server.cohorts.models import Cohort
 from surefoot_server.db import Database, UtcDateTime
 from surefoot_server.telemetry.models import TelemetryLatest
+from surefoot_shared.errors import ConfigError
 from tests.server.rig import NOW, Rig, later
 
 WRITERS, EACH = 8, 25
@@ -218,3 +219,80 @@ def test_statements_for_postgresql_are_its_own() -> None:
     insert = db._insert(Elsewhere(), TelemetryLatest.__table__)  # type: ignore[attr-defined]
 
     assert "ON CONFLICT DO NOTHING" in str(insert.on_conflict_do_nothing())
+
+
+def overfill(database: Database) -> None:
+    """Leave SQLite no page to grow into: what a full disk is to it."""
+    with database.write() as session:
+        session.connection().exec_driver_sql("PRAGMA max_page_count = 1")
+        for n in range(500):
+            cohort(session, f"c{n}", "x" * 4000)
+        session.flush()
+
+
+def test_a_write_that_finds_the_disk_full_is_remembered_for_a_while(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not database.failed_for_space()
+    with pytest.raises(sa.exc.OperationalError, match="full"):
+        overfill(database)
+
+    assert database.failed_for_space()
+    with database.write():
+        pass  # commits nothing, so it proves nothing
+    assert database.failed_for_space()
+    monkeypatch.setattr(db, "FULL_FOR_S", 0.0)
+    assert not database.failed_for_space()
+
+
+def test_a_failure_of_another_kind_does_not_claim_a_full_disk(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), database.write():
+        raise ZeroDivisionError
+
+    assert not database.failed_for_space()
+
+
+@pytest.mark.parametrize("garbage", [b"garbage" * 1000, b"SQLite format 3\0" + b"x" * 5000], ids=["text", "header"])
+def test_a_file_that_is_no_database_is_refused_with_one_sentence(tmp_path: Path, garbage: bytes) -> None:
+    path = tmp_path / "surefoot.db"
+    path.write_bytes(garbage)
+
+    with pytest.raises(ConfigError) as refused:
+        Database.at(path).upgrade()
+
+    assert refused.value.kind == "config_unreadable"
+    assert refused.value.message == f"{path} is not a database of Surefoot; restore it from a backup."
+    assert path.read_bytes() == garbage
+
+
+def test_a_folder_in_the_place_of_the_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "surefoot.db"
+    path.mkdir()
+
+    with pytest.raises(ConfigError, match="cannot be opened"):
+        Database.at(path).upgrade()
+
+
+def test_a_disk_without_room_for_the_upgrade_is_said_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_engine: sa.Engine) -> None:
+        raise sa.exc.OperationalError("CREATE", {}, sqlite3.OperationalError("database or disk is full"))
+
+    monkeypatch.setattr("surefoot_server.migrations.upgrade", full)
+
+    with pytest.raises(ConfigError) as refused:
+        Database.at(tmp_path / "surefoot.db").upgrade()
+
+    assert refused.value.kind == "no_space"
+
+
+def test_an_upgrade_is_quiet_at_the_default_level(tmp_path: Path) -> None:
+    program = (
+        "import logging, sys; from pathlib import Path; logging.basicConfig(level='INFO');"
+        "from surefoot_server.db import Database; Database.at(Path(sys.argv[1])).upgrade()"
+    )
+
+    said = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "new.db")], capture_output=True, text=True, check=True
+    )
+
+    assert said.stdout + said.stderr == ""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
+
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from sqlalchemy.exc import OperationalError
 
 from surefoot_server import errors
 from surefoot_shared.errors import (
@@ -29,6 +33,11 @@ CASES: list[tuple[Exception, int, str]] = [
     (UntrustedRelease("metadata_untrusted", "Wrong signature."), 409, "metadata_untrusted"),
     (Unreachable("busy", "Later.", retry_after_s=7.2), 503, "busy"),
     (ConfigError("config_invalid", "Wrong file."), 500, "config_invalid"),
+    (Conflict("no_space", "No room."), 507, "no_space"),
+    (OSError(errno.ENOSPC, "No space left on device"), 507, "no_space"),
+    (OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full")), 507, "no_space"),
+    (OSError(errno.EIO, "Input/output error"), 500, "internal"),
+    (OperationalError("INSERT", {}, sqlite3.OperationalError("database is locked")), 500, "internal"),
     (ZeroDivisionError("secret detail"), 500, "internal"),
 ]
 

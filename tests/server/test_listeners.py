@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 import threading
@@ -80,6 +81,15 @@ def test_both_listeners_serve_their_own_application(pki: PkiFiles) -> None:
 
         assert (one.json(), two.json()) == ("surefoot", "surefoot")
         assert "server" not in one.headers
+
+
+def test_listeners_start_and_end_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    with take_port("127.0.0.1", 0, "plain") as plain, serving(Listener(app(), plain)):
+        pass
+
+    assert [r.message for r in caplog.records if r.name.startswith("uvicorn")] == []
 
 
 def test_a_client_that_does_not_trust_the_ca_gets_no_answer(pki: PkiFiles) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from surefoot_server.metrics import LABELS, MEANINGS
@@ -86,3 +87,12 @@ def test_a_database_that_is_gone_is_unhealthy(rig: Rig) -> None:
 
     assert answer.status_code == 503
     assert "database" in answer.json()["problems"][0]
+
+
+def test_a_server_without_room_is_unhealthy_and_says_so(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rig.db, "failed_for_space", lambda: True)
+
+    answer = rig.client(None).get("/healthz")
+
+    assert answer.status_code == 503
+    assert "no room" in answer.json()["problems"][0]

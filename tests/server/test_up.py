@@ -151,6 +151,14 @@ def test_missing_keys_are_said_before_anything_runs(settings: Settings) -> None:
     assert refused.value.kind == "key_missing"
 
 
+def test_garbage_in_the_place_of_the_database_is_said_in_one_sentence(settings: Settings) -> None:
+    settings.data_dir.mkdir()
+    (settings.data_dir / "surefoot.db").write_bytes(b"garbage" * 1000)
+
+    with pytest.raises(ConfigError, match=r"surefoot\.db is not a database of Surefoot; restore it from a backup"):
+        run_up(settings, lambda _: None)
+
+
 def test_a_data_folder_that_cannot_be_made_is_named(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
 

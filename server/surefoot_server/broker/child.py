@@ -34,10 +34,16 @@ STEADY_S = 30.0
 
 
 class Child:
-    """`marker` is the configuration file in argv by which a stale process is recognised."""
+    """`marker` is the configuration file in argv by which a stale process is recognised.
 
-    def __init__(self, name: str, argv: Sequence[str], marker: Path, address: tuple[str, int]) -> None:
+    Lines that hold one of `expected` are what it says of a setting that is meant so: they are logged as DEBUG.
+    """
+
+    def __init__(
+        self, name: str, argv: Sequence[str], marker: Path, address: tuple[str, int], expected: Sequence[str] = ()
+    ) -> None:
         self.name, self._argv, self._marker, self._address = name, list(argv), marker, address
+        self._expected = tuple(expected)
         self._pid_file = marker.with_suffix(".pid")
         self._tail: collections.deque[str] = collections.deque(maxlen=20)
         self._process: subprocess.Popen[str] | None = None
@@ -112,7 +118,8 @@ class Child:
         with process.stdout:
             for line in process.stdout:
                 self._tail.append(line.rstrip())
-                log.info("child_says name=%s line=%s", self.name, line.rstrip())
+                level = logging.DEBUG if any(words in line for words in self._expected) else logging.INFO
+                log.log(level, "child_says name=%s line=%s", self.name, line.rstrip())
         return process.wait()
 
 

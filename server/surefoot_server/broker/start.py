@@ -73,7 +73,7 @@ def _start_mosquitto(
     end_stale(conf.with_suffix(".pid"), conf)
     port = free_port(host, port)
     files = mosquitto.write_files(folder, host, port, pki, denied)
-    child = Child("mosquitto", [path, "-c", str(files.conf)], files.conf, (host, port))
+    child = Child("mosquitto", [path, "-c", str(files.conf)], files.conf, (host, port), mosquitto.EXPECTED)
     child.start()
 
     def write_denied(ids: Collection[str]) -> None:

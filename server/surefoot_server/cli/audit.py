@@ -7,6 +7,7 @@ import json
 import click
 
 from surefoot_server.cli import shown
+from surefoot_server.cli.params import Whole
 from surefoot_server.cli.terminal import Terminal, Verbs, columns, json_option, pass_terminal
 from surefoot_shared import wire
 
@@ -25,7 +26,7 @@ def audit() -> None:
 
 @audit.command("list")
 @click.option("--object", "of", default="", help="Only entries of this kind:id, such as rollout:r1.")
-@click.option("--limit", default=50, show_default=True, help="How many, the newest first.")
+@click.option("--limit", type=Whole(1, 1000), default=50, show_default=True, help="How many, the newest first.")
 @json_option
 @pass_terminal
 def list_entries(terminal: Terminal, of: str, limit: int) -> None:

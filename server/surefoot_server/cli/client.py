@@ -93,7 +93,7 @@ class Api:
             answer = self._http.request(method, path, **request)  # type: ignore[arg-type]  # one of httpx's own forms
         except httpx.TransportError as error:
             hint = "Is `surefoot up` running there? --server or SUREFOOT_SERVER says where to look."
-            message = f"{self.server} cannot be reached: {str(error) or type(error).__name__}."
+            message = f"{self.server} cannot be reached: {(str(error) or type(error).__name__).rstrip('.')}."
             raise Unreachable("unreachable", message, hint) from error
         except (httpx.InvalidURL, UnicodeError) as error:
             raise ConfigError("config_invalid", f"{self.server!r} is not the URL of a server.") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from surefoot_server.cli import shown
+from surefoot_server.cli.params import NAME, path
 from surefoot_server.cli.terminal import Terminal, Verbs, columns, count, json_option, pass_terminal
 from surefoot_shared import wire
 
@@ -20,7 +21,7 @@ def cohort() -> None:
 
 
 @cohort.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @click.argument("expression")
 @json_option
 @pass_terminal
@@ -57,7 +58,7 @@ def list_cohorts(terminal: Terminal) -> None:
 
 
 @cohort.command()
-@click.argument("name")
+@click.argument("name", type=NAME)
 @json_option
 @pass_terminal
 def show(terminal: Terminal, name: str) -> None:
@@ -68,5 +69,5 @@ def show(terminal: Terminal, name: str) -> None:
       surefoot cohort show hanoi
     """
     with terminal.api() as api:
-        answer = api.get(f"/cohorts/{name}")
+        answer = api.get(path("cohorts", name))
     terminal.data(answer, "\n".join(wire.from_json(shown.Cohort, answer).members))

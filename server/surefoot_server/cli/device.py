@@ -8,8 +8,12 @@ from pathlib import Path
 import click
 
 from surefoot_server.cli import shown
+from surefoot_server.cli.params import NAME, TAG, Text, path
 from surefoot_server.cli.terminal import Terminal, Verbs, columns, facts, json_option, pass_terminal
 from surefoot_shared import wire
+
+MOST_TAGS = 50
+"""As many as the server keeps for a device."""
 
 
 @click.group(cls=Verbs)
@@ -24,7 +28,7 @@ def device() -> None:
 
 
 @device.command("list")
-@click.option("--query", "-q", default="", help="Text in id, hardware, tag, site or release.")
+@click.option("--query", "-q", type=Text(200), default="", help="Text in id, hardware, tag, site or release.")
 @json_option
 @pass_terminal
 def list_devices(terminal: Terminal, query: str) -> None:
@@ -48,7 +52,7 @@ def list_devices(terminal: Terminal, query: str) -> None:
 
 
 @device.command()
-@click.argument("device_id", metavar="DEVICE")
+@click.argument("device_id", metavar="DEVICE", type=NAME)
 @json_option
 @pass_terminal
 def show(terminal: Terminal, device_id: str) -> None:
@@ -59,7 +63,7 @@ def show(terminal: Terminal, device_id: str) -> None:
       surefoot device show cam-17
     """
     with terminal.api() as api:
-        answer = api.get(f"/devices/{device_id}")
+        answer = api.get(path("devices", device_id))
     found = wire.from_json(shown.Device, answer)
     block = facts(
         [
@@ -86,7 +90,7 @@ def show(terminal: Terminal, device_id: str) -> None:
 
 
 @device.command()
-@click.argument("device_id", metavar="DEVICE")
+@click.argument("device_id", metavar="DEVICE", type=NAME)
 @click.option("--component", default="", help="Which component; the first one if not given.")
 @json_option
 @pass_terminal
@@ -98,13 +102,13 @@ def why(terminal: Terminal, device_id: str, component: str) -> None:
       surefoot device why cam-17
     """
     with terminal.api() as api:
-        answer = api.get(f"/devices/{device_id}/why", component=component)
+        answer = api.get(path("devices", device_id, "why"), component=component)
     terminal.data(answer, wire.from_json(shown.Why, answer).sentence)
 
 
 @device.command()
-@click.argument("device_id", metavar="DEVICE")
-@click.argument("tags", nargs=-1)
+@click.argument("device_id", metavar="DEVICE", type=NAME)
+@click.argument("tags", nargs=-1, type=TAG)
 @json_option
 @pass_terminal
 def tag(terminal: Terminal, device_id: str, tags: tuple[str, ...]) -> None:
@@ -114,13 +118,31 @@ def tag(terminal: Terminal, device_id: str, tags: tuple[str, ...]) -> None:
     Example:
       surefoot device tag cam-17 lab
     """
+    if len(tags) > MOST_TAGS:
+        raise click.UsageError(f"{len(tags)} tags are given; {MOST_TAGS} are allowed.")
     with terminal.api() as api:
-        answer = api.put(f"/devices/{device_id}/tags", {"tags": list(tags)})
+        answer = api.put(path("devices", device_id, "tags"), {"tags": list(tags)})
     terminal.data(answer, f"{device_id} is tagged {', '.join(tags) or 'with nothing'}.")
 
 
 @device.command()
-@click.argument("device_id", metavar="DEVICE")
+@click.argument("device_id", metavar="DEVICE", type=NAME)
+@json_option
+@pass_terminal
+def acknowledge(terminal: Terminal, device_id: str) -> None:
+    """Say that somebody has looked at what the device needs attention for; the mark goes away.
+
+    \b
+    Example:
+      surefoot device acknowledge cam-17
+    """
+    with terminal.api() as api:
+        answer = api.post(path("devices", device_id, "acknowledge"))
+    terminal.data(answer, f"What {device_id} needed attention for is acknowledged.")
+
+
+@device.command()
+@click.argument("device_id", metavar="DEVICE", type=NAME)
 @json_option
 @pass_terminal
 def approve(terminal: Terminal, device_id: str) -> None:
@@ -131,12 +153,12 @@ def approve(terminal: Terminal, device_id: str) -> None:
       surefoot device approve cam-18
     """
     with terminal.api() as api:
-        answer = api.post(f"/enrolments/{device_id}/approve")
+        answer = api.post(path("enrolments", device_id, "approve"))
     terminal.data(answer, f"{device_id} may join.")
 
 
 @device.command()
-@click.argument("device_id", metavar="DEVICE")
+@click.argument("device_id", metavar="DEVICE", type=NAME)
 @click.option("--out", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path), help="File to write.")
 @json_option
 @pass_terminal
@@ -148,7 +170,7 @@ def bundle(terminal: Terminal, device_id: str, out: Path) -> None:
       surefoot device bundle cam-17 -o /media/stick/cam-17.bundle
     """
     with terminal.api() as api:
-        answer = api.get(f"/devices/{device_id}/bundle")
+        answer = api.get(path("devices", device_id, "bundle"))
     raw = base64.b64decode(wire.from_json(shown.Bundle, answer).bundle)
     out.write_bytes(raw)
     terminal.data({"device": device_id, "file": str(out), "bytes": len(raw)}, f"{out}: {len(raw)} bytes")

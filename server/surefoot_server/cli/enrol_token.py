@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from surefoot_server.cli import shown
-from surefoot_server.cli.params import DURATION, PAIR
+from surefoot_server.cli.params import LIFETIME, NAME, PAIR, TAG, Whole, path
 from surefoot_server.cli.terminal import Terminal, Verbs, columns, count, json_option, pass_terminal
 from surefoot_shared import wire
 from surefoot_shared.wire import Json
@@ -22,11 +22,13 @@ def enrol_token() -> None:
 
 
 @enrol_token.command()
-@click.option("--uses", default=1, show_default=True, help="How many devices may enrol with it.")
-@click.option("--valid", type=DURATION, default="24h", show_default=True, help="For how long.")
-@click.option("--device", help="Only this device id.")
-@click.option("--hw", help="Only this hardware.")
-@click.option("--tag", "tags", multiple=True, help="Tag that the device gets; may be repeated.")
+@click.option(
+    "--uses", type=Whole(1, 100_000), default=1, show_default=True, help="How many devices may enrol with it."
+)
+@click.option("--valid", type=LIFETIME, default="24h", show_default=True, help="For how long.")
+@click.option("--device", type=NAME, help="Only this device id.")
+@click.option("--hw", type=NAME, help="Only this hardware.")
+@click.option("--tag", "tags", type=TAG, multiple=True, help="Tag that the device gets; may be repeated.")
 @click.option("--attribute", "attributes", type=PAIR, multiple=True, help="NAME=VALUE for the device; may be repeated.")
 @click.option("--replace", is_flag=True, help="A known device may come back with a new key (administrators only).")
 @click.option("--approve-later", is_flag=True, help="Devices wait for `surefoot device approve`.")
@@ -87,7 +89,7 @@ def list_tokens(terminal: Terminal) -> None:
 
 
 @enrol_token.command()
-@click.argument("token_id")
+@click.argument("token_id", type=NAME)
 @json_option
 @pass_terminal
 def revoke(terminal: Terminal, token_id: str) -> None:
@@ -98,5 +100,5 @@ def revoke(terminal: Terminal, token_id: str) -> None:
       surefoot enrol-token revoke 3f9a12bc
     """
     with terminal.api() as api:
-        answer = api.delete(f"/enrol-tokens/{token_id}")
+        answer = api.delete(path("enrol-tokens", token_id))
     terminal.data(answer, f"Token {token_id} is revoked.")

@@ -68,7 +68,14 @@ def init(
     said = read_plan(plan_file) if plan_file else Plan()
     plan = KeyPlan({**said.quorums, **parse_quorums(thresholds)}, offline, said.signers)
     wanted = components or said.components or ("app",)
-    made = init_keys(folder, passphrase(new=True), utc_now(), fleet or said.fleet or "fleet", wanted, plan)
+    made = init_keys(
+        folder,
+        passphrase(new=not (folder / "repository").is_dir()),
+        utc_now(),
+        fleet or said.fleet or "fleet",
+        wanted,
+        plan,
+    )
     terminal.say(made.banner)
     words = f"Wrote {count(len(made.files), 'file')} to {made.folder} for {', '.join(made.components)}."
     found = {"folder": str(made.folder), "components": list(made.components), "files": list(made.files)}

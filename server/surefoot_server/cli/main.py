@@ -119,9 +119,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.Abort as aborted:
-        return INTERRUPTED if isinstance(aborted.__cause__, KeyboardInterrupt) else 1
+        # A prompt aborts at Ctrl-C and at the end of its input; what it caught is the cause or the context.
+        if isinstance(aborted.__cause__ or aborted.__context__, KeyboardInterrupt):
+            return _interrupted()
+        click.echo("Nothing was done.", err=True)
+        return 1
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return _interrupted()
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -129,6 +133,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(told(error), err=True)
         return exit_code(error)
     return answer if isinstance(answer, int) else 0
+
+
+def _interrupted() -> int:
+    click.echo("Interrupted.", err=True)
+    return INTERRUPTED
 
 
 def exit_code(error: SurefootError) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from surefoot_server.cli.shown import Phase, Plan, Rollout, span
+from surefoot_server.cli.shown import Member, Phase, Plan, Rollout, span
 from surefoot_server.cli.terminal import columns, count, facts
 
 SYMBOLS = {"passed": "✔", "failed": "✖", "held": "⏸", "offering": "▶", "baking": "◷", "pending": "·"}
@@ -18,6 +18,8 @@ NEXT = {
     "halted": ("resume", "revert", "cancel"),
 }
 """What an operator most likely wants next; the API's list of acts decides whether it is possible."""
+HELD_UP_LINES = 5
+"""More are for the console; the first few say what is wrong with most."""
 ENDED_WELL = ("committed",)
 
 
@@ -39,6 +41,17 @@ def tree(rollout: Rollout) -> list[str]:
         for i, p in enumerate(rollout.phases)
     ]
     return [*block.splitlines(), "", f"{rollout.id} {rollout.state}", *columns(("",) * 5, rows).splitlines()[1:]]
+
+
+def holding_up(rollout: Rollout, members: Sequence[Member]) -> list[str]:
+    """The devices of the phases so far without an outcome, in a few lines: id, state, reason."""
+    late = [m for m in members if m.standing == "member" and m.outcome is None and (m.phase or 0) <= rollout.phase]
+    if not late:
+        return []
+    kept = late if len(late) <= HELD_UP_LINES else late[: HELD_UP_LINES - 1]
+    rows = [(m.device, m.state or "not offered yet", m.message or m.reason or "") for m in kept]
+    more = [f"and {count(len(late) - len(kept), 'device')} more"] if len(late) > len(kept) else []
+    return ["", "Waits for", *columns(("",) * 3, rows).splitlines()[1:], *more]
 
 
 def sentence(rollout: Rollout) -> str:

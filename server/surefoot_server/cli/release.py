@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from surefoot_server.cli import shown
+from surefoot_server.cli.params import path
 from surefoot_server.cli.signing import signing_options
 from surefoot_server.cli.terminal import Terminal, Verbs, columns, count, facts, json_option, pass_terminal, passphrase
 from surefoot_shared import wire
@@ -230,10 +231,11 @@ def show(terminal: Terminal, release_id: str) -> None:
     Example:
       surefoot release show app/1.1
     """
-    if release_id.count("/") != 1:
+    component, slash, version = release_id.partition("/")
+    if not slash or "/" in version or not {component, version}.isdisjoint(("", ".", "..")):
         raise click.UsageError(f"{release_id!r} is not COMPONENT/VERSION, such as app/1.1.")
     with terminal.api() as api:
-        answer = api.get(f"/releases/{release_id}")
+        answer = api.get(path("releases", component, version))
     found = wire.from_json(shown.Release, answer)
     block = [
         ("Release", found.id),

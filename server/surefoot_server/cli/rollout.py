@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from surefoot_server.cli import picture, shown
-from surefoot_server.cli.params import DURATION
+from surefoot_server.cli.params import DURATION, NAME, Text, Whole, path
 from surefoot_server.cli.terminal import Terminal, Verbs, columns, count, json_option, pass_terminal, yes_option
 from surefoot_shared import wire
-from surefoot_shared.errors import ConfigError
+from surefoot_shared.errors import ConfigError, Invalid
 from surefoot_shared.wire import Json
 
+if TYPE_CHECKING:
+    from surefoot_server.cli.client import Api
+
+CONFLICT = 5
+POLICY_CHARACTERS = 64 * 1024
+"""As many as the server reads."""
 Command = TypeVar("Command", bound=Callable[..., Any])
-reason_option = click.option("--reason", default="", help="Goes into the audit trail.")
+reason_option = click.option("--reason", type=Text(500), default="", help="Goes into the audit trail.")
 
 
 @click.group(cls=Verbs)
@@ -35,8 +41,8 @@ def order_options(command: Command) -> Command:
     """What plan and start both take."""
     for option in (
         click.option("--policy", type=click.Path(path_type=Path, dir_okay=False), help="YAML file; see docs."),
-        click.option("--cohort", help="Saved cohort or expression; wins over the policy's."),
-        click.option("--release", help="COMPONENT/VERSION; wins over the policy's."),
+        click.option("--cohort", type=Text(4000), help="Saved cohort or expression; wins over the policy's."),
+        click.option("--release", type=Text(100), help="COMPONENT/VERSION; wins over the policy's."),
     ):
         command = option(command)
     return command
@@ -46,16 +52,25 @@ def order_options(command: Command) -> Command:
 @order_options
 @json_option
 @pass_terminal
-def plan(terminal: Terminal, release: str | None, cohort: str | None, policy: Path | None) -> None:
+def plan(terminal: Terminal, release: str | None, cohort: str | None, policy: Path | None) -> int:
     """Show who would get the release when, what stops it, who is left out and why; changes nothing.
+
+    It exits with 5 where nobody would get it, as start does.
 
     \b
     Example:
       surefoot rollout plan --release app/1.1 --cohort "country == 'VN'" --policy canary.yaml
     """
     with terminal.api() as api:
-        answer = api.post("/rollouts/plan", _order(release, cohort, policy))
-    terminal.data(answer, picture.plan_text(wire.from_json(shown.Plan, answer)))
+        answer = _planned(api, _order(release, cohort, policy), policy)
+    found = wire.from_json(shown.Plan, answer)
+    terminal.data(answer, picture.plan_text(found))
+    if found.total or found.satisfied:
+        return 0
+    out = len(found.excluded)
+    nobody = f"No device belongs to {found.cohort}."
+    terminal.say(f"Nobody would get it: {count(out, 'device')} left out." if out else nobody)
+    return CONFLICT
 
 
 @rollout.command()
@@ -75,7 +90,7 @@ def start(
     """
     order = _order(release, cohort, policy)
     with terminal.api() as api:
-        planned = wire.from_json(shown.Plan, api.post("/rollouts/plan", order))
+        planned = wire.from_json(shown.Plan, _planned(api, order, policy))
         terminal.say(picture.plan_text(planned))
         terminal.confirm(f"Start it on {count(planned.total, 'device')}?", yes)
         answer = api.post("/rollouts", {**order, "salt": planned.salt, "lift_halt": lift_halt})
@@ -85,7 +100,7 @@ def start(
 
 
 @rollout.command()
-@click.argument("rollout_id", metavar="ROLLOUT")
+@click.argument("rollout_id", metavar="ROLLOUT", type=NAME)
 @click.option("-w", "--watch", "wait", is_flag=True, help="Wait for the end; the exit code is the answer.")
 @click.option("--timeout", type=DURATION, help="Stop waiting after this long and exit with 7.")
 @json_option
@@ -103,20 +118,23 @@ def status(terminal: Terminal, rollout_id: str, wait: bool, timeout: float | Non
     from surefoot_server.cli import watch
 
     with terminal.api() as api:
-        last: list[Json] = [api.get(f"/rollouts/{rollout_id}")]  # a wrong id is told at once, not waited for
+        last: list[Json] = [api.get(path("rollouts", rollout_id))]  # a wrong id is told at once, not waited for
 
         def fetch() -> shown.Rollout:
-            last[0] = api.get(f"/rollouts/{rollout_id}")
+            last[0] = api.get(path("rollouts", rollout_id))
             return wire.from_json(shown.Rollout, last[0])
 
         code = watch.watch(fetch, watch.screen(), timeout) if wait else 0
-    found = wire.from_json(shown.Rollout, last[0])
-    terminal.data(last[0], picture.sentence(found) if wait else "\n".join(picture.tree(found)))
+        found = wire.from_json(shown.Rollout, last[0])
+        words = picture.sentence(found)
+        if not wait:
+            words = "\n".join([*picture.tree(found), *_holding_up(terminal, api, found)])
+    terminal.data(last[0], words)
     return code
 
 
 @rollout.command("list")
-@click.option("--limit", default=20, show_default=True, help="How many, the newest first.")
+@click.option("--limit", type=Whole(1, 1000), default=20, show_default=True, help="How many, the newest first.")
 @json_option
 @pass_terminal
 def list_rollouts(terminal: Terminal, limit: int) -> None:
@@ -136,7 +154,7 @@ def list_rollouts(terminal: Terminal, limit: int) -> None:
 
 
 @rollout.command()
-@click.argument("rollout_id", metavar="ROLLOUT")
+@click.argument("rollout_id", metavar="ROLLOUT", type=NAME)
 @reason_option
 @json_option
 @pass_terminal
@@ -151,7 +169,7 @@ def pause(terminal: Terminal, rollout_id: str, reason: str) -> None:
 
 
 @rollout.command()
-@click.argument("rollout_id", metavar="ROLLOUT")
+@click.argument("rollout_id", metavar="ROLLOUT", type=NAME)
 @reason_option
 @json_option
 @pass_terminal
@@ -168,7 +186,7 @@ def resume(terminal: Terminal, rollout_id: str, reason: str) -> None:
 
 
 @rollout.command()
-@click.argument("rollout_id", metavar="ROLLOUT")
+@click.argument("rollout_id", metavar="ROLLOUT", type=NAME)
 @click.option(
     "--committed",
     type=click.Choice(["keep", "revert"]),
@@ -191,7 +209,7 @@ def halt(terminal: Terminal, rollout_id: str, committed: str, reason: str, yes: 
 
 
 @rollout.command()
-@click.argument("rollout_id", metavar="ROLLOUT")
+@click.argument("rollout_id", metavar="ROLLOUT", type=NAME)
 @reason_option
 @yes_option
 @json_option
@@ -207,7 +225,7 @@ def revert(terminal: Terminal, rollout_id: str, reason: str, yes: bool) -> None:
 
 
 @rollout.command()
-@click.argument("rollout_id", metavar="ROLLOUT")
+@click.argument("rollout_id", metavar="ROLLOUT", type=NAME)
 @reason_option
 @yes_option
 @json_option
@@ -242,22 +260,41 @@ def _stopping(found: shown.Rollout) -> str:
 
 
 def _unfinished(found: shown.Rollout) -> str:
-    return count(found.waiting + found.busy, "device") + " that do not have it yet"
+    return count(found.waiting + found.busy, "device") + " without it"
 
 
 def _ask_then_act(
     terminal: Terminal, rollout_id: str, act: str, body: dict[str, Json], yes: bool, question: Question
 ) -> None:
     with terminal.api() as api:
-        found = wire.from_json(shown.Rollout, api.get(f"/rollouts/{rollout_id}"))
+        found = wire.from_json(shown.Rollout, api.get(path("rollouts", rollout_id)))
     terminal.confirm(question(found), yes)
     _act(terminal, rollout_id, act, body)
 
 
 def _act(terminal: Terminal, rollout_id: str, act: str, body: dict[str, Json]) -> None:
     with terminal.api() as api:
-        answer = api.post(f"/rollouts/{rollout_id}/{act}", body)
+        answer = api.post(path("rollouts", rollout_id, act), body)
     terminal.data(answer, picture.sentence(wire.from_json(shown.Rollout, answer)))
+
+
+def _holding_up(terminal: Terminal, api: Api, found: shown.Rollout) -> list[str]:
+    """The devices that the open phase waits for; nothing is asked where the answer would not be shown."""
+    if terminal.json or found.ended or not found.busy + found.waiting:
+        return []
+    members = shown.many(shown.Member, api.get(path("rollouts", found.id, "members")))
+    return picture.holding_up(found, members)
+
+
+def _planned(api: Api, order: dict[str, Json], policy: Path | None) -> Json:
+    """Ask for the plan; what is wrong with the policy is told with the name of its file."""
+    try:
+        return api.post("/rollouts/plan", order)
+    except Invalid as error:
+        about = "The policy"
+        if policy is None or not error.message.startswith(about):
+            raise
+        raise Invalid(error.kind, f"{about} {policy}{error.message.removeprefix(about)}", error.hint) from error
 
 
 def _order(release: str | None, cohort: str | None, policy: Path | None) -> dict[str, Json]:
@@ -267,4 +304,6 @@ def _order(release: str | None, cohort: str | None, policy: Path | None) -> dict
         raise ConfigError(
             "config_unreadable", f"The policy {policy} cannot be read: {error}.", "Name a YAML file."
         ) from error
+    if len(text) > POLICY_CHARACTERS:
+        raise Invalid("malformed", f"The policy {policy} has {len(text)} characters; {POLICY_CHARACTERS} are allowed.")
     return {"release": release, "cohort": cohort, "policy": text}

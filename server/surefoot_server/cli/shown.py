@@ -121,6 +121,17 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class Member:
+    device: str
+    standing: str
+    phase: int | None
+    state: str | None
+    outcome: str | None
+    reason: str | None
+    message: str = ""
+
+
+@dataclass(frozen=True)
 class Rollout:
     id: str
     release: str

@@ -12,11 +12,11 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from surefoot_shared.errors import NotAllowed
+from surefoot_shared.errors import ConfigError, NotAllowed
 from surefoot_shared.wire import Json
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ class Terminal:
             return
         if not sys.stdin.isatty():
             raise click.UsageError(f"{question} Nobody can be asked here: give --yes.")
-        click.confirm(question, abort=True, err=True)
+        if not click.confirm(question, err=True):
+            raise Declined
 
     def _token(self) -> str:
         if self.token_file is None:
@@ -69,6 +70,16 @@ class Terminal:
             hint = "`surefoot up` prints where the first token is."
             message = f"The token file {self.token_file} cannot be read: {error.strerror}."
             raise NotAllowed("not_signed_in", message, hint) from error
+
+
+class Declined(click.ClickException):
+    """A person was asked and said no."""
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was done.")
+
+    def show(self, file: IO[str] | None = None) -> None:
+        click.echo(self.message, file=file, err=True)
 
 
 class Verbs(click.Group):
@@ -100,12 +111,29 @@ def json_option(command: Command) -> Command:
 
 def passphrase(*, new: bool) -> bytes:
     """The passphrase of the offline keys: from SUREFOOT_PASSPHRASE_FILE, else asked (twice for new keys)."""
-    from surefoot_server.keys.files import read_passphrase
+    from surefoot_server.keys.files import PASSPHRASE_FILE, SHORTEST_PASSPHRASE, read_passphrase
 
     def ask() -> str:
-        return str(click.prompt("Passphrase of the offline keys", hide_input=True, confirmation_prompt=new, err=True))
+        text = _hidden("Passphrase of the offline keys")
+        if not text:
+            raise ConfigError("config_invalid", "The passphrase is empty.", "Nothing was done; run it again.")
+        if new and len(text) >= SHORTEST_PASSPHRASE and _hidden("The same again") != text:
+            raise ConfigError("config_invalid", "The two passphrases differ.", "Nothing was done; run it again.")
+        if not new and len(text) < SHORTEST_PASSPHRASE:  # no key was ever made with it; the rule is for new ones
+            raise wrong
+        return text
 
-    return read_passphrase(os.environ, ask if sys.stdin.isatty() else None)
+    wrong = ConfigError("config_invalid", "The keys cannot be opened with this passphrase.", "Is it the right one?")
+    try:
+        return read_passphrase(os.environ, ask if sys.stdin.isatty() else None)
+    except ConfigError as error:
+        if not new and error.kind == "config_invalid" and os.environ.get(PASSPHRASE_FILE):
+            raise wrong from error
+        raise
+
+
+def _hidden(question: str) -> str:
+    return str(click.prompt(question, default="", show_default=False, hide_input=True, err=True))
 
 
 def columns(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

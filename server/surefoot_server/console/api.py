@@ -23,6 +23,7 @@ from surefoot_shared.errors import NotAllowed
 
 router = APIRouter(include_in_schema=False)
 Viewer = Annotated[Principal, Depends(require_session(Role.VIEWER))]
+Operator = Annotated[Principal, Depends(require_session(Role.OPERATOR))]
 SignIn = Annotated[None, Depends(open_route("the form that asks for the token"))]
 Style = Annotated[None, Depends(open_route("the same for everybody"))]
 REFRESH_S = 5
@@ -50,7 +51,17 @@ def fleet(
     state = state_of(request)
     with state.db.read() as session:
         seen = page.read(session, q, db.utc_now())
-    return _html("fleet.html", page=seen, q=q, live=live, refresh_s=REFRESH_S, who=who, warnings=state.warnings())
+    may_act = who.role.includes(Role.OPERATOR)
+    return _html(
+        "fleet.html",
+        page=seen,
+        q=q,
+        live=live,
+        refresh_s=REFRESH_S,
+        who=who,
+        may_act=may_act,
+        warnings=state.warnings(),
+    )
 
 
 @router.get("/sign-in")
@@ -60,8 +71,7 @@ def sign_in_form(_open: SignIn) -> HTMLResponse:
 
 @router.post("/sign-in")
 def sign_in(request: Request, token: Annotated[str, Form(max_length=200)], _open: SignIn) -> Response:
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise NotAllowed("not_allowed", "Another site sent this form.", "Open the console itself and sign in there.")
+    _own_form(request)
     state, now = state_of(request), db.utc_now()
     try:
         with state.db.write() as session:
@@ -85,6 +95,16 @@ def sign_out(request: Request, _who: Viewer) -> Response:
     return response
 
 
+@router.post("/acknowledge")
+def acknowledge(request: Request, device: Annotated[str, Form(max_length=64)], who: Operator) -> Response:
+    """A person has looked at what the device needs attention for; the cookie is SameSite=Strict besides."""
+    _own_form(request)
+    state = state_of(request)
+    with state.db.write() as session:
+        state.devices.acknowledge(session, device, who.name, db.utc_now())
+    return RedirectResponse("/", 303)
+
+
 @router.get("/static/console.css")
 def style(_open: Style) -> FileResponse:
     return FileResponse(STATIC / "console.css", media_type="text/css", headers={"Cache-Control": "max-age=300"})
@@ -97,6 +117,11 @@ def icon(_open: Style) -> FileResponse:
 
 async def to_sign_in(_request: Request, _error: Exception) -> Response:
     return RedirectResponse("/sign-in", 303)
+
+
+def _own_form(request: Request) -> None:
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise NotAllowed("not_allowed", "Another site sent this form.", "Open the console itself and do it there.")
 
 
 def _html(template: str, status: int = 200, **values: object) -> HTMLResponse:

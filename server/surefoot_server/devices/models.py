@@ -47,6 +47,7 @@ class Device(SQLModel, table=True):
     halt_epoch: int = Field(default=0, sa_type=sa.BigInteger)
     svn_floor: int = 0
     attention: str | None = None
+    attention_reason: str = Field(default="", sa_column_kwargs={"server_default": ""})
     attention_message: str = ""
     attention_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 

@@ -16,7 +16,7 @@ from sqlmodel import Session
 
 from surefoot_server import db
 from surefoot_server.audit import service as audit
-from surefoot_server.devices import repository
+from surefoot_server.devices import attention, repository
 from surefoot_server.devices.models import Assignment, Device, DeviceComponent, DeviceEvent, DeviceStream
 from surefoot_shared import wire
 from surefoot_shared.errors import NotFound
@@ -25,8 +25,7 @@ from surefoot_shared.status import AttemptState, Outcome
 
 HELLOS_KEPT = 16
 """A replay is refused by its number alone; this many nonces prove which refused ones were signed twice."""
-TEXT_LIMIT = 4000
-"""Characters kept of a device's free text; an event is at most 256 kB but a list of them must stay readable."""
+TEXT_LIMIT = attention.TEXT_LIMIT
 
 
 class HelloVerdict(str, Enum):
@@ -53,6 +52,8 @@ def take_hello(session: Session, device: Device, hello: Hello, now: datetime) ->
     returned = hello.instance not in ("", device.instance) and hello.instance == device.previous_instance
     if hello.instance != device.instance:
         device.previous_instance, device.instance = device.instance, hello.instance
+    if not returned:
+        attention.greeted(device, hello, now)
     _copy_hello(device, hello, now)
     for report in hello.components:
         _take_component(session, device, report, now)
@@ -95,7 +96,8 @@ def _apply(session: Session, device: Device, event: Event, newest: bool, now: da
         _fell_back(session, device, event, now)
         return None
     if event.kind is EventKind.SECURITY:
-        _attend(device, "security", event.message or f"It refused something untrusted: {event.reason}.", now)
+        message = event.message or f"It refused something untrusted: {event.reason}."
+        attention.attend(device, attention.SECURITY, message, now, event.reason)
         return None
     if event.assignment is None:
         return None
@@ -126,7 +128,9 @@ def _end(session: Session, device: Device, row: Assignment, event: Event, now: d
     if event.outcome is None:
         return "outcome event without outcome"
     if event.outcome is Outcome.COMMITTED and (doubt := _doubt(row, event)) is not None:
-        _attend(device, "suspicious_outcome", f"It claimed to have committed {row.release_id}, but {doubt}.", now)
+        attention.attend(
+            device, "suspicious_outcome", f"It claimed to have committed {row.release_id}, but {doubt}.", now
+        )
         detail = {"assignment": row.id, "doubt": doubt}
         audit.record(session, f"device:{device.id}", "outcome.suspicious", f"device:{device.id}", detail, now)
         return doubt
@@ -144,6 +148,7 @@ def _end(session: Session, device: Device, row: Assignment, event: Event, now: d
         db.mark_dirty(session, device.id)
     session.add(row)
     if event.outcome is Outcome.COMMITTED and event.proof is not None:
+        attention.committed(device)
         _runs(session, device, row, event.proof.slot.value, now)
     return None
 
@@ -175,7 +180,7 @@ def _fell_back(session: Session, device: Device, event: Event, now: datetime) ->
     part.slot = event.proof.slot.value if event.proof else None
     part.release_id, part.updated_at = repository.release_by_digest(session, part.digest), now
     session.add(part)
-    _attend(device, "fell_back", event.message or "It fell back to its previous release after a commit.", now)
+    attention.attend(device, "fell_back", event.message or "It fell back to its previous release after a commit.", now)
     detail = {"component": event.component, "reason": event.reason, "runs": part.release_id}
     audit.record(session, f"device:{device.id}", "device.fell_back", f"device:{device.id}", detail, now)
 
@@ -215,19 +220,15 @@ def _component(session: Session, device_id: str, name: str, now: datetime) -> De
 
 
 def _raise_conflict(session: Session, device: Device, hello: Hello, now: datetime) -> None:
-    known = device.attention == "identity_conflict"
-    _attend(device, "identity_conflict", "Two agents use its identity; enrol one of them under its own id.", now)
+    known = device.attention == attention.CONFLICT
+    attention.attend(
+        device, attention.CONFLICT, "Two agents use its identity; enrol one of them under its own id.", now
+    )
     if known:
         return
     detail = {"instance": hello.instance, "other": device.previous_instance, "stream": hello.stream}
     audit.record(session, f"device:{device.id}", "device.identity_conflict", f"device:{device.id}", detail, now)
     session.add(device)
-
-
-def _attend(device: Device, kind: str, message: str, now: datetime) -> None:
-    """Ask for a person. Two agents with one identity stay the first concern: what either says is in doubt."""
-    if device.attention != "identity_conflict" or kind == "identity_conflict":
-        device.attention, device.attention_message, device.attention_at = kind, message[:TEXT_LIMIT], now
 
 
 def _row(event: Event, suspicious: str | None, now: datetime) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from sqlmodel import Session, col, delete
 
 from surefoot_server import db
 from surefoot_server.audit import service as audit
-from surefoot_server.devices import reports, repository
+from surefoot_server.devices import attention, reports, repository
 from surefoot_server.devices.models import Assignment, Device, DeviceRequest, DeviceTag
 from surefoot_server.devices.reports import HelloVerdict
 from surefoot_server.releases.leases import LeaseTokens
@@ -95,7 +95,7 @@ class DeviceService:
         _clear_next(device)
         device.enrolled_at, device.revoked_at = now, None
         device.instance = device.previous_instance = ""
-        _clear_attention(device)
+        attention.clear(device)
         if attributes is not None:
             device.attributes = dict(attributes)
         session.add(device)
@@ -156,7 +156,7 @@ class DeviceService:
         device = repository.device(session, device_id)
         if device.attention is not None:
             audit.record(session, actor, "device.acknowledge", f"device:{device_id}", {"kind": device.attention}, now)
-        _clear_attention(device)
+        attention.clear(device)
         return device
 
     def hello(self, session: Session, hello: Hello, now: datetime) -> HelloVerdict:
@@ -299,10 +299,6 @@ def _check_fits(device: Device, component: str, release: Release) -> None:
 def _signed_wish(row: Assignment, release: Release) -> SignedWish:
     note = AssignmentNote(row.device_id, row.id, row.component, row.seq, Intent(row.intent))
     return SignedWish(note=note, version=release.version, digest=row.digest, manifest_size=release.manifest_size)
-
-
-def _clear_attention(device: Device) -> None:
-    device.attention, device.attention_message, device.attention_at = None, "", None
 
 
 def _clear_next(device: Device) -> None:

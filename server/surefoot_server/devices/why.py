@@ -1,7 +1,8 @@
 """The one answer to "why is this device not updating?": what runs, what is wanted, what it waits for. Pure.
 
 Promises: exactly one sentence and one stable kind for every combination of facts; the first rule that holds answers, so
-the order of RULES is the order of what stands most in the way. API, command line and console all show this sentence.
+the order of RULES is the order of what stands most in the way. What needs a person follows as a second sentence and
+hides nothing. API, command line and console all show these words.
 """
 
 from __future__ import annotations
@@ -15,6 +16,12 @@ from surefoot_shared.status import AttemptState, Outcome
 
 SILENT_AFTER = timedelta(minutes=15)
 """Three missed heartbeats: a device that says it is online and was not heard for so long is silent."""
+
+
+ATTENTION = {
+    "identity_conflict": "two agents use its identity, so its reports are in doubt; enrol one of them under its own id"
+}
+"""Kinds that are always said in the same words; the others in the device's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,8 @@ class Facts:
     now: datetime
     runs: str | None = None
     digest: str | None = None
+    state: AttemptState | None = None
+    """What the component itself last said, which counts without any assignment."""
     wish: Wish | None = None
     online: bool = False
     last_seen_at: datetime | None = None
@@ -60,8 +69,16 @@ def explain(facts: Facts) -> Why:
     """Return the answer of the first rule that holds; the last one always does."""
     for kind, holds, say in RULES:
         if holds(facts):
-            return Why(kind, f"{_opening(facts)}: {say(facts)}.")
+            return Why(kind, f"{_opening(facts)}: {say(facts)}.{_attention(facts)}")
     raise AssertionError("the last rule holds for every device")
+
+
+def _attention(facts: Facts) -> str:
+    """What needs a person, after the answer: an alarm that hid it would leave the question open."""
+    if facts.attention is None:
+        return ""
+    words = ATTENTION.get(facts.attention) or facts.attention_message.strip().rstrip(".") or facts.attention
+    return f" It needs attention: {words} ({facts.attention})."
 
 
 def _opening(facts: Facts) -> str:
@@ -119,21 +136,20 @@ Rule = tuple[str, Callable[[Facts], bool], Callable[[Facts], str]]
 S = AttemptState
 RULES: tuple[Rule, ...] = (
     ("revoked", lambda f: f.revoked, _constant("it is revoked, so nothing is offered to it")),
-    (
-        "identity_conflict",
-        lambda f: f.attention == "identity_conflict",
-        _constant("two agents use its identity, so its reports are in doubt; enrol one of them under its own id"),
-    ),
     ("never_connected", lambda f: f.last_seen_at is None, _constant("it is enrolled and has never connected")),
-    ("fell_back", lambda f: f.attention == "fell_back", lambda f: f.attention_message.rstrip(".")),
-    ("security", lambda f: f.attention == "security", lambda f: f.attention_message.rstrip(".")),
-    ("suspicious_outcome", lambda f: f.attention == "suspicious_outcome", lambda f: f.attention_message.rstrip(".")),
     (
         "lost",
         _ended(Outcome.LOST),
         lambda f: f"it went silent after the switch, last heard at {_since(f)}; its guard goes back by itself",
     ),
-    ("rescue", _working(S.RESCUE), _constant("neither slot is usable; it retries slowly and keeps reporting")),
+    (
+        "rescue",
+        lambda f: f.state is S.RESCUE or _working(S.RESCUE)(f),
+        _constant(
+            "neither of its slots is usable; it retries slowly and keeps reporting: assign it a release that works, "
+            "or visit it and install one"
+        ),
+    ),
     (
         "offline",
         lambda f: f.wish is not None and f.wish.open and _silent(f),

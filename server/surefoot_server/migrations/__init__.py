@@ -6,7 +6,6 @@ of a newer version is refused, never guessed at.
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from alembic import command
@@ -27,9 +26,6 @@ def config(connection: Connection | None = None) -> Config:
     made.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     made.attributes["connection"] = connection
     return made
-
-
-logging.getLogger("alembic").setLevel(logging.WARNING)  # its plugins introduce themselves at INFO
 
 
 def upgrade(engine: Engine) -> None:

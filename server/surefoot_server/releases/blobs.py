@@ -1,22 +1,27 @@
 """Artifacts on disk, each under its own sha256: written whole or not at all, never changed, read by many.
 
 Promises: a blob appears under its name only after its hash was checked and its bytes were synced, so a killed upload
-leaves nothing but a file in `partial/` that the next start removes. Memory stays at one chunk.
+leaves nothing but a file in `partial/` that the next start removes. Memory stays at one chunk. One that the disk
+damaged counts as missing, so that publishing again puts a whole one in its place.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from surefoot_server.space import HINT
 from surefoot_shared.errors import Conflict, Invalid, NotFound
 from surefoot_shared.release import SHA256
 from surefoot_shared.trust.durable import sync_folder
 
+log = logging.getLogger(__name__)
 CHUNK_BYTES = 1024 * 1024
 RESERVE_BYTES = 256 * 1024 * 1024
 """Left free for the database: a server that cannot commit is worse than an upload that is refused."""
@@ -49,7 +54,25 @@ class BlobStore:
         return path
 
     def missing(self, names: Iterable[str]) -> list[str]:
-        return sorted({name for name in names if not self.has(name)})
+        """Which of these are not there whole. Each is read and hashed: a size alone would miss a flipped bit."""
+        return sorted({name for name in names if not self.is_whole(name)})
+
+    def is_whole(self, sha256: str) -> bool:
+        """Whether the blob is there and still matches its name; a damaged one stays until an upload replaces it."""
+        path, found = self.path(sha256), hashlib.sha256()
+        try:
+            with path.open("rb") as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    found.update(chunk)
+        except FileNotFoundError:
+            return False
+        except OSError as error:  # a sector that cannot be read is damage as well
+            log.error("blob_unreadable sha256=%s error=%s", sha256, error.strerror)
+            return False
+        if found.hexdigest() != sha256:
+            log.error("blob_damaged sha256=%s size_bytes=%d", sha256, path.stat().st_size)
+            return False
+        return True
 
     def put(self, sha256: str, raw: bytes) -> None:
         writer = self.write(sha256, len(raw))
@@ -61,8 +84,14 @@ class BlobStore:
         target = self.path(sha256)
         if size_bytes is not None and size_bytes > self._limit_bytes:
             raise Invalid("too_large", f"The blob has {size_bytes} bytes; {self._limit_bytes} are allowed.")
-        if shutil.disk_usage(self._partial).free < (size_bytes or 0) + RESERVE_BYTES:
-            raise Conflict("no_space", "The server's disk has no room for this blob.", "Free space in the data folder.")
+        free_bytes, needed_bytes = shutil.disk_usage(self._partial).free, size_bytes or 0
+        if free_bytes < needed_bytes + RESERVE_BYTES:
+            raise Conflict(
+                "no_space",
+                f"The server's disk has no room for this blob: it needs {_mib(needed_bytes)}, {_mib(free_bytes)} are "
+                f"free and {_mib(RESERVE_BYTES)} of them are reserved for the database.",
+                HINT,
+            )
         return BlobWriter(target, self._partial, sha256, self._limit_bytes)
 
 
@@ -99,5 +128,10 @@ class BlobWriter:
         return self._size_bytes
 
     def abort(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # on a full disk closing flushes, and fails, once more
+            self._file.close()
         self._temporary.unlink(missing_ok=True)
+
+
+def _mib(size_bytes: int) -> str:
+    return f"{size_bytes / (1 << 20):.1f} MiB"

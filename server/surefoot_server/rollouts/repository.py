@@ -112,6 +112,13 @@ def halting(session: Session, digest: str) -> list[Rollout]:
     return list(session.exec(select(Rollout).where(Rollout.digest == digest, col(Rollout.halts_digest).is_(True))))
 
 
+def halted_by(session: Session, row: Rollout) -> str | None:
+    """Another rollout that put this one's release on the halt list; None while its own act explains the halt."""
+    if row.halts_digest:
+        return None
+    return next((other.id for other in halting(session, row.digest) if other.id != row.id), None)
+
+
 def facts(session: Session, row: Rollout, now: datetime) -> Facts:
     """Read all that the engine may ask of a rollout, in the order in which its devices have their turn."""
     attempt, revert = aliased(Assignment), aliased(Assignment)

@@ -15,6 +15,7 @@ from surefoot_server.rollouts.creation import Planned
 from surefoot_server.rollouts.facts import Watch
 from surefoot_server.rollouts.models import Rollout, RolloutDecision, RolloutPhase
 from surefoot_server.rollouts.table import acts_in
+from surefoot_server.rollouts.waiting import bake_left_s, waits_for
 from surefoot_shared.status import ROLLOUT_ENDED, Outcome, RolloutState
 
 
@@ -64,6 +65,8 @@ class RolloutOut(BaseModel):
     taken_back: int
     committed_devices: str
     halted: bool
+    halted_by: str | None
+    """Another rollout that put this release on the halt list."""
     created_at: datetime
     created_by: str
     ended_at: datetime | None
@@ -139,6 +142,7 @@ def rollout_out(session: Session, row: Rollout, now: datetime) -> RolloutOut:
     facts = repository.facts(session, row, now)
     watch = Watch(facts, now, policy.timeouts.asleep_after_s)
     attempts = [m.attempt for m in facts.members if m.attempt is not None]
+    halted_by = repository.halted_by(session, row)
     return RolloutOut(
         id=row.id,
         release=row.release_id,
@@ -147,7 +151,7 @@ def rollout_out(session: Session, row: Rollout, now: datetime) -> RolloutOut:
         expression=row.expression,
         state=row.state,
         ended=RolloutState(row.state) in ROLLOUT_ENDED,
-        reason=row.reason,
+        reason=_reason(row, halted_by),
         phase=row.phase,
         version=row.version,
         members=len(facts.members),
@@ -158,21 +162,28 @@ def rollout_out(session: Session, row: Rollout, now: datetime) -> RolloutOut:
         taken_back=sum(1 for m in facts.members if m.revert and m.revert.outcome is Outcome.COMMITTED),
         committed_devices=row.committed_devices,
         halted=row.halts_digest,
+        halted_by=halted_by,
         created_at=row.created_at,
         created_by=row.created_by,
         ended_at=row.ended_at,
         acts=[act.value for act in acts_in(RolloutState(row.state))],
-        phases=[_phase_out(watch, phase) for phase in repository.phases(session, row.id)],
+        phases=[_phase_out(policy, watch, phase) for phase in repository.phases(session, row.id)],
     )
 
 
-def _phase_out(watch: Watch, row: RolloutPhase) -> PhaseOut:
+def _reason(row: Rollout, halted_by: str | None) -> str:
+    if halted_by is None or RolloutState(row.state) in ROLLOUT_ENDED:
+        return row.reason
+    said = f"rollout {halted_by} put {row.release_id} on the halt list, so no device installs it"
+    return f"{row.reason}; {said}" if row.reason else said
+
+
+def _phase_out(policy: policies.Policy, watch: Watch, row: RolloutPhase) -> PhaseOut:
     mine = [m for m in watch.facts.members if m.phase == row.index]
     tried = [(m, m.attempt) for m in mine if m.attempt is not None]
     counts = watch.counts(row.index)
-    left_s = None
-    if row.baking_at is not None and row.ended_at is None:
-        left_s = max(0.0, row.bake_s - watch.facts.outages.elapsed_s(row.baking_at, watch.now))
+    waits = waits_for(policy, watch, row.index)
+    baking = row.baking_at is not None and row.ended_at is None and not waits
     return PhaseOut(
         index=row.index,
         name=row.name,
@@ -186,12 +197,12 @@ def _phase_out(watch: Watch, row: RolloutPhase) -> PhaseOut:
         asleep=sum(1 for m in mine if m.waiting and not m.online) + sum(1 for m, a in tried if watch.asleep(m, a)),
         outcomes={o.value: n for o in Outcome if (n := sum(1 for _, a in tried if a.outcome is o))},
         bake_s=row.bake_s,
-        bake_left_s=left_s,
+        bake_left_s=bake_left_s(policy, watch, row.index) if baking else None,
         waiting_since=row.waiting_since,
         baking_at=row.baking_at,
         ended_at=row.ended_at,
         verdict=row.verdict,
-        reason=row.reason,
+        reason=waits or row.reason,
         evidence=row.evidence,
         acknowledged=row.acknowledged,
     )

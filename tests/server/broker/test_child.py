@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -120,6 +121,21 @@ def test_reload_is_a_hangup_signal(start: Callable[[str], Child]) -> None:
 
     until(lambda: "reloaded" in child._tail)
     assert child.pid is not None
+
+
+def test_words_that_are_expected_are_for_debugging_only(
+    start: Callable[[str], Child], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    child = start(LISTENS)
+    child._expected = ("relo",)
+    child.start()
+    child.reload()
+    until(lambda: "reloaded" in child._tail)
+    child.stop()
+
+    levels = {r.getMessage().rpartition("line=")[2]: r.levelno for r in caplog.records if "line=" in r.getMessage()}
+    assert levels == {"listening": logging.INFO, "reloaded": logging.DEBUG}
 
 
 def test_what_a_killed_server_left_behind_is_ended(tmp_path: Path) -> None:

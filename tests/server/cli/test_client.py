@@ -100,3 +100,10 @@ def test_a_file_arrives_whole(server: str, rig: Rig, tmp_path: Path) -> None:
         api.put_file(f"/blobs/{name}", file)
 
     assert rig.state.blobs.existing(name).read_bytes() == content
+
+
+def test_an_address_without_protocol_ends_in_one_full_stop() -> None:
+    with pytest.raises(SurefootError) as refused:
+        Api("nonsense", "sf_x").get("/devices")
+
+    assert ".." not in refused.value.message

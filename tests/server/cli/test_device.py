@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from surefoot_server.devices.models import Device
 from surefoot_shared.status import Outcome
 from tests.server.cli.conftest import Operator
 from tests.server.rollouts.fleet import Fleet
@@ -69,3 +72,40 @@ def test_tags_replace_those_that_were_there(surefoot: Operator) -> None:
 
 def test_approving_a_device_that_never_asked_is_refused(surefoot: Operator) -> None:
     assert surefoot("device", "approve", "ghost").code == 3
+
+
+def test_what_needed_attention_is_acknowledged(surefoot: Operator) -> None:
+    surefoot.rig.device("cam-1")
+    with surefoot.rig.db.write() as session:
+        row = session.get(Device, "cam-1")
+        assert row is not None
+        row.attention, row.attention_message = "fell_back", "It fell back."
+        session.add(row)
+
+    said = surefoot("device", "acknowledge", "cam-1")
+    after = surefoot("--json", "device", "show", "cam-1")
+
+    assert (said.code, said.out) == (0, "What cam-1 needed attention for is acknowledged.\n")
+    assert isinstance(after.json, dict)
+    assert after.json["attention"] is None
+
+
+def test_acknowledging_a_device_that_does_not_exist_exits_with_3(surefoot: Operator) -> None:
+    assert surefoot("device", "acknowledge", "ghost", "--json").code == 3
+
+
+@pytest.mark.parametrize("tag", ["", "-", "a b", "a" * 65, "!"])
+def test_a_tag_that_is_none_is_refused_before_anything_is_sent(surefoot: Operator, tag: str) -> None:
+    surefoot.rig.device("cam-1")
+
+    said = surefoot("device", "tag", "cam-1", "--", tag)
+
+    assert said.code == 2
+    assert "is not a tag; allowed are" in said.err
+
+
+def test_more_tags_than_a_device_has_room_for_are_counted(surefoot: Operator) -> None:
+    said = surefoot("device", "tag", "cam-1", *(f"t{n}" for n in range(51)))
+
+    assert said.code == 2
+    assert "51 tags are given; 50 are allowed." in said.err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from surefoot_server.access.roles import Role
 from tests.server.cli.conftest import Operator
 
@@ -53,3 +55,24 @@ def test_a_viewer_lets_nobody_in(surefoot: Operator) -> None:
 def test_a_wrong_duration_or_pair_is_a_usage_error(surefoot: Operator) -> None:
     assert surefoot("enrol-token", "create", "--valid", "1").code == 2
     assert surefoot("enrol-token", "create", "--attribute", "site").code == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--valid", "0s", "0s is outside 1s to 365d"),
+        ("--valid", "366d", "366d is outside 1s to 365d"),
+        ("--uses", "0", "0 is not a whole number from 1 to 100000"),
+        ("--uses", "many", "many is not a whole number from 1 to 100000"),
+        ("--tag", "a b", "'a b' is not a tag"),
+        ("--device", "", "it is empty"),
+    ],
+)
+def test_an_option_out_of_range_is_named_with_its_range(
+    surefoot: Operator, option: str, value: str, words: str
+) -> None:
+    said = surefoot("enrol-token", "create", option, value)
+
+    assert said.code == 2
+    assert option in said.err
+    assert words in said.err

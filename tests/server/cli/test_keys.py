@@ -31,7 +31,7 @@ def test_keys_are_made_with_a_loud_banner_and_shown(tmp_path: Path, capsys: pyte
 
 
 def test_a_folder_without_keys_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["keys", "show", str(tmp_path)]) == 1
+    assert run(["keys", "show", str(tmp_path)]) == 2
     assert "key_missing" in capsys.readouterr().err
 
 

@@ -147,7 +147,7 @@ def test_what_makes_no_sense_exits_with_2(alone: Path, arguments: tuple[str, ...
 def test_without_a_passphrase_nothing_is_made(alone: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     monkeypatch.delenv("SUREFOOT_PASSPHRASE_FILE")
 
-    assert surefoot("keys", "rotate", "root", "--keys", alone) == 1
+    assert surefoot("keys", "rotate", "root", "--keys", alone) == 2
     assert "SUREFOOT_PASSPHRASE_FILE" in capsys.readouterr().err
     assert not (alone / "pending").exists()
 
@@ -166,5 +166,5 @@ def test_a_rotation_is_given_to_the_server_with_install(alone: Path, tmp_path: P
 def test_a_folder_that_is_not_whole_is_not_installed(alone: Path, tmp_path: Path) -> None:
     (alone / "online" / "director.pem").unlink()
 
-    assert surefoot("keys", "install", alone, "--data", tmp_path / "data") == 1
+    assert surefoot("keys", "install", alone, "--data", tmp_path / "data") == 2
     assert not (tmp_path / "data").exists()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from surefoot_server.cli.picture import following, plan_text, sentence, tree
-from surefoot_server.cli.shown import Phase, Placed, Plan, PlannedPhase, Rollout
+from surefoot_server.cli.picture import following, holding_up, plan_text, sentence, tree
+from surefoot_server.cli.shown import Member, Phase, Placed, Plan, PlannedPhase, Rollout
 
 CANARY = Phase("canary", "25%", "passed", 3, 3, 0, 0, 0, {"committed": 3}, 60, None, "pass", "3 of 3 due devices")
 HALF = Phase("half", "50%", "baking", 3, 3, 0, 0, 1, {"committed": 2, "reverted": 1}, 3600, 600, None, "")
@@ -93,3 +93,19 @@ def test_a_plan_shows_an_empty_phase_and_what_stops_each() -> None:
     assert "nobody: passed at once" in text
     assert "it is halted everywhere, devices that committed keep it" in text
     assert "cam-2     x86       the release is not made for x86" in text
+
+
+def test_what_it_waits_for_is_at_most_five_lines() -> None:
+    late = [Member(f"cam-{n}", "member", 0, "downloading", None, None, "slow") for n in range(9)]
+    ended = Member("cam-done", "member", 0, "committed", "committed", None)
+    later = Member("cam-later", "member", 7, None, None, None)
+
+    few = holding_up(ROLLOUT, [*late[:5], ended, later])
+    many = holding_up(ROLLOUT, [*late, ended])
+
+    assert [line.split()[0] for line in few[2:]] == [f"cam-{n}" for n in range(5)]
+    assert "downloading" in few[2]
+    assert "slow" in few[2]
+    assert len(many[2:]) == 5
+    assert many[-1] == "and 5 devices more"
+    assert holding_up(ROLLOUT, [ended, later]) == []

@@ -110,7 +110,7 @@ def test_a_recipe_with_an_unknown_key_is_refused_by_name(surefoot: Operator, app
 
     said = surefoot("release", "build", app, "--recipe", tmp_path / "release.toml", "-o", tmp_path / "out")
 
-    assert said.code == 1
+    assert said.code == 2
     assert "versoin" in said.err
 
 
@@ -125,3 +125,31 @@ def test_an_operator_may_not_publish(surefoot: Operator, app: Path, tmp_path: Pa
 @pytest.mark.parametrize(("name", "code"), [("app/9.9", 3), ("app", 2), ("a/b/c", 2)])
 def test_a_release_that_cannot_be_shown_says_why(surefoot: Operator, name: str, code: int) -> None:
     assert surefoot("release", "show", name).code == code
+
+
+@pytest.mark.parametrize("words", ["wrong horse battery", "wrong"])
+def test_a_wrong_passphrase_is_called_wrong_and_not_short(
+    surefoot: Operator, app: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    assert build(surefoot, app, tmp_path / "out") == 0
+    monkeypatch.delenv("SUREFOOT_PASSPHRASE_FILE")
+    monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _: words)
+
+    said = surefoot("release", "sign", tmp_path / "out", "--keys", surefoot.rig.keys, answer="")
+
+    assert said.code == 2
+    assert "cannot be opened" in said.err
+    assert "passphrase" in said.err
+    assert "short" not in said.err
+
+
+def test_a_passphrase_file_that_is_too_short_to_be_right_is_wrong(
+    surefoot: Operator, app: Path, tmp_path: Path
+) -> None:
+    assert build(surefoot, app, tmp_path / "out") == 0
+    (tmp_path / "passphrase").write_text("wrong")
+
+    said = surefoot("release", "sign", tmp_path / "out", "--keys", surefoot.rig.keys)
+
+    assert (said.code, "short" in said.err) == (2, False)
+    assert "cannot be opened with this passphrase" in said.err

@@ -155,7 +155,7 @@ def test_a_halt_asks_with_the_count_of_devices(surefoot: Operator, fleet: Fleet,
     said = surefoot("rollout", "halt", rollout, "--committed", "revert", answer="n\n")
 
     assert said.code == 1
-    assert "11 devices that do not have it yet and take it back from 1 device?" in said.err
+    assert "11 devices without it and take it back from 1 device?" in said.err
     assert fleet.rollout(rollout).state == "running"
 
 
@@ -225,7 +225,7 @@ def test_a_policy_error_names_line_and_field_and_exits_with_2(surefoot: Operator
 def test_a_policy_file_that_is_missing_is_named(surefoot: Operator, tmp_path: Path) -> None:
     said = surefoot("rollout", "plan", "--release", "app/1.1", "--cohort", "all", "--policy", tmp_path / "no.yaml")
 
-    assert said.code == 1
+    assert said.code == 2
     assert "no.yaml" in said.err
 
 
@@ -246,3 +246,94 @@ def test_list_shows_the_newest_first(surefoot: Operator, fleet: Fleet, policy: P
     said = surefoot("rollout", "list")
 
     assert [line.split()[0] for line in said.out.splitlines()] == ["ID", "r2", "r1"]
+
+
+@pytest.mark.parametrize("name", ["", "../../x", "..", "r1/members"])
+@pytest.mark.parametrize("verb", ["status", "pause", "halt"])
+def test_a_name_that_would_be_a_path_is_a_usage_error(surefoot: Operator, verb: str, name: str) -> None:
+    said = surefoot("rollout", verb, name)
+
+    assert said.code == 2
+    assert "'ROLLOUT'" in said.err
+    assert "proxy" not in said.err
+
+
+@pytest.mark.parametrize("name", ["r 1", "r1?x=1", "r1#x", "r1%2Fmembers"])
+def test_a_strange_name_is_simply_not_found(surefoot: Operator, name: str) -> None:
+    said = surefoot("rollout", "status", name)
+
+    assert said.code == 3
+    assert name in said.err
+
+
+def test_a_policy_error_names_the_file(surefoot: Operator, fleet: Fleet, policy: Path) -> None:
+    policy.write_text("gate:\n  max_wait: 6\n")
+
+    for verb in ("plan", "start"):
+        said = surefoot("rollout", verb, "--release", "app/1.1", "--cohort", "all", "--policy", policy)
+        assert f"The policy {policy}: line 2: gate.max_wait" in said.err
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"gate: {max_wait: 6}", b"a: b: c", b"#" * 65_537])
+def test_a_policy_that_cannot_be_read_exits_like_one_that_is_wrong(
+    surefoot: Operator, fleet: Fleet, policy: Path, content: bytes
+) -> None:
+    policy.write_bytes(content)
+
+    said = surefoot("rollout", "plan", "--release", "app/1.1", "--cohort", "all", "--policy", policy)
+
+    assert said.code == 2
+    assert str(policy) in said.err
+
+
+def test_a_plan_for_nobody_says_so_and_exits_as_start_does(surefoot: Operator, fleet: Fleet, policy: Path) -> None:
+    order = ("--release", "app/1.1", "--cohort", "tag('nowhere')", "--policy", policy)
+
+    plan, start = surefoot("rollout", "plan", *order), surefoot("rollout", "start", *order, "--yes")
+
+    assert (plan.code, start.code) == (5, 5)
+    assert "No device belongs to tag('nowhere')." in plan.err
+    assert "PHASE" in plan.out
+
+
+def test_a_plan_in_which_everybody_is_left_out_counts_them(surefoot: Operator, fleet: Fleet, policy: Path) -> None:
+    started(surefoot, policy)
+
+    said = surefoot("rollout", "plan", "--release", "app/1.2", "--cohort", "all", "--policy", policy)
+
+    assert said.code == 5
+    assert "Nobody would get it: 12 devices left out." in said.err
+
+
+def test_status_lists_the_devices_that_it_waits_for(surefoot: Operator, fleet: Fleet, policy: Path) -> None:
+    rollout = started(surefoot, policy)
+
+    said = surefoot("rollout", "status", rollout)
+
+    _, _, waiting = said.out.partition("Waits for\n")
+    assert {line.split()[0] for line in waiting.splitlines()} == set(fleet.in_phase(rollout, 0))
+
+
+def test_an_answer_of_no_says_that_nothing_was_done(surefoot: Operator, fleet: Fleet, policy: Path) -> None:
+    rollout = started(surefoot, policy)
+
+    said = surefoot("rollout", "cancel", rollout, answer="n\n")
+
+    assert said.code == 1
+    assert said.err.endswith("Nothing was done.\n")
+
+
+def test_ctrl_c_at_a_question_exits_with_130(
+    surefoot: Operator, fleet: Fleet, policy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout = started(surefoot, policy)
+    monkeypatch.setattr("click.termui.visible_prompt_func", _interrupt)
+
+    said = surefoot("rollout", "cancel", rollout, answer="")
+
+    assert said.code == 130
+    assert "Interrupted." in said.err
+
+
+def _interrupt(_: str) -> str:
+    raise KeyboardInterrupt

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import pytest
 
+from surefoot_server.cli.main import run
 from surefoot_server.cli.terminal import Terminal, columns, count, facts, passphrase
 from surefoot_shared.errors import ConfigError, NotAllowed
 
@@ -61,3 +64,64 @@ def test_facts_leave_out_what_is_not_there() -> None:
 
 def test_one_is_not_plural() -> None:
     assert (count(0, "device"), count(1, "device"), count(2, "device")) == ("0 devices", "1 device", "2 devices")
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, *typed: str | None) -> list[str]:
+    """Let somebody type this at hidden prompts, None for Ctrl-C; return the questions."""
+    questions: list[str] = []
+    answers = iter(typed)
+
+    def hidden(question: str) -> str:
+        questions.append(question)
+        if (answer := next(answers)) is None:
+            raise KeyboardInterrupt
+        return answer
+
+    monkeypatch.delenv("SUREFOOT_PASSPHRASE_FILE", raising=False)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("click.termui.hidden_prompt_func", hidden)
+    return questions
+
+
+def test_a_new_passphrase_is_asked_twice_and_a_known_one_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    questions = asked(monkeypatch, *["correct horse"] * 3)
+
+    assert passphrase(new=True) == passphrase(new=False) == b"correct horse"
+    assert len(questions) == 3
+
+
+@pytest.mark.parametrize(
+    ("new", "typed", "words"),
+    [
+        (True, ("",), "is empty"),
+        (False, ("",), "is empty"),
+        (True, ("short",), "too short"),
+        (False, ("short",), "cannot be opened with this passphrase"),
+        (True, ("correct horse", "correct house"), "differ"),
+    ],
+)
+def test_a_passphrase_that_will_not_do_is_told_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, new: bool, typed: tuple[str, ...], words: str
+) -> None:
+    asked(monkeypatch, *typed)
+
+    with pytest.raises(ConfigError, match=words):
+        passphrase(new=new)
+
+
+def test_ctrl_c_at_the_passphrase_exits_with_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked(monkeypatch, None)
+
+    assert run(["keys", "init", str(tmp_path / "keys")]) == 130
+    assert "Interrupted." in capsys.readouterr().err
+    assert not (tmp_path / "keys").exists()
+
+
+def test_adding_a_component_asks_for_the_known_passphrase_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    questions = asked(monkeypatch, *["correct horse"] * 3)
+
+    assert run(["keys", "init", str(tmp_path / "keys")]) == 0
+    assert run(["keys", "init", str(tmp_path / "keys"), "--component", "model"]) == 0
+    assert len(questions) == 3

@@ -50,3 +50,10 @@ def test_a_file_is_read_and_an_unknown_key_in_it_is_named(
 def test_ports_that_collide_are_refused(started: list[Settings], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["up", "--api-port", "9000", "--mqtt-port", "9000"]) == 2
     assert "must differ" in capsys.readouterr().err
+
+
+def test_a_port_out_of_range_is_told_with_the_range(
+    started: list[Settings], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["up", "--api-port", "99999"]) == 2
+    assert "port is 99999; allowed is 1 to 65535" in capsys.readouterr().err

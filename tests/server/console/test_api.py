@@ -10,8 +10,9 @@ from fastapi.testclient import TestClient
 from surefoot_server.access.guard import COOKIE
 from surefoot_server.access.roles import Role
 from surefoot_server.console import page
+from surefoot_shared.messages import EventKind
 from surefoot_shared.status import Outcome
-from tests.server.rig import NOW, Rig, hello, outcome, runs
+from tests.server.rig import NOW, Rig, event, hello, outcome, runs
 
 
 @pytest.fixture
@@ -136,3 +137,52 @@ def test_the_style_serves_light_and_dark(browser: TestClient) -> None:
 
 def test_the_icon_is_ours(browser: TestClient) -> None:
     assert browser.get("/favicon.ico").headers["content-type"] == "image/svg+xml"
+
+
+def alarm(rig: Rig) -> None:
+    rig.device("cam-1")
+    rig.events("cam-1", event("cam-1", 1, EventKind.SECURITY, reason="metadata_untrusted", message="Wrong signature."))
+
+
+def signed_in(rig: Rig, role: Role) -> TestClient:
+    client = rig.client(None)
+    client.post("/sign-in", data={"token": rig.token(role)})
+    return client
+
+
+def test_an_operator_acknowledges_with_a_button_on_the_page(rig: Rig) -> None:
+    alarm(rig)
+    operator = signed_in(rig, Role.OPERATOR)
+    assert "Acknowledge cam-1" in operator.get("/").text
+
+    answer = operator.post("/acknowledge", data={"device": "cam-1"}, follow_redirects=False)
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert rig.device_row("cam-1").attention is None
+
+
+def test_a_viewer_has_no_button_and_may_not_acknowledge(rig: Rig) -> None:
+    alarm(rig)
+    viewer = signed_in(rig, Role.VIEWER)
+
+    assert "Acknowledge" not in viewer.get("/").text
+    assert viewer.post("/acknowledge", data={"device": "cam-1"}).status_code == 403
+    assert rig.device_row("cam-1").attention == "security"
+
+
+def test_a_form_of_another_site_acknowledges_nothing(rig: Rig) -> None:
+    alarm(rig)
+    operator = signed_in(rig, Role.OPERATOR)
+
+    answer = operator.post("/acknowledge", data={"device": "cam-1"}, headers={"Sec-Fetch-Site": "cross-site"})
+
+    assert answer.status_code == 403
+    assert rig.device_row("cam-1").attention == "security"
+
+
+def test_nobody_acknowledges_without_signing_in(rig: Rig) -> None:
+    alarm(rig)
+
+    rig.client(None).post("/acknowledge", data={"device": "cam-1"}, follow_redirects=False)
+
+    assert rig.device_row("cam-1").attention == "security"

@@ -18,12 +18,16 @@ ENDED = Wish("app/1.1", S.IDLE, False, Outcome.REVERTED, "health_failed", "30 of
 
 CASES: list[tuple[Facts, str, str]] = [
     (replace(CALM, revoked=True), "revoked", "cam-17 runs app/1.0: it is revoked, so nothing is offered to it."),
-    (replace(CALM, attention="identity_conflict", wish=OPEN), "identity_conflict", "two agents use its identity"),
+    (
+        replace(CALM, attention="identity_conflict", wish=OPEN),
+        "offered",
+        "needs attention: two agents use its identity",
+    ),
     (replace(CALM, last_seen_at=None, online=False, runs=None), "never_connected", "runs nothing known"),
     (
         replace(CALM, attention="fell_back", attention_message="It fell back."),
-        "fell_back",
-        "cam-17 runs app/1.0: It fell",
+        "nothing_wanted",
+        "cam-17 runs app/1.0: nothing else is wanted of it. It needs attention: It fell back (fell_back).",
     ),
     (replace(CALM, wish=OPEN, online=False), "offline", "and is wanted on app/1.1: it is offline, last heard at"),
     (replace(CALM, wish=OPEN, last_seen_at=later(-3600)), "offline", "goes on when it returns."),
@@ -41,7 +45,9 @@ CASES: list[tuple[Facts, str, str]] = [
     (replace(CALM, wish=replace(OPEN, state=S.PROBATION)), "probation", "prove its health"),
     (replace(CALM, wish=replace(OPEN, state=S.COMMITTING)), "committing", "permanent"),
     (replace(CALM, wish=replace(OPEN, state=S.REVERTING, reason="boot_failed")), "reverting", "(boot_failed)."),
-    (replace(CALM, wish=replace(OPEN, state=S.RESCUE)), "rescue", "neither slot is usable"),
+    (replace(CALM, wish=replace(OPEN, state=S.RESCUE)), "rescue", "neither of its slots is usable"),
+    (replace(CALM, state=S.RESCUE), "rescue", "assign it a release that works, or visit it"),
+    (replace(CALM, state=S.RESCUE, wish=ENDED), "rescue", "neither of its slots is usable"),
     (replace(CALM, wish=ENDED), "reverted", "it reverted from app/1.1; 30 of 30 frozen frames (health_failed)."),
     (
         replace(CALM, wish=replace(ENDED, outcome=Outcome.FAILED, reason="no_space", message="")),
@@ -80,7 +86,9 @@ def test_every_combination_gets_exactly_one_sentence() -> None:
     wishes += [Wish("app/1.1", S.IDLE, False, outcome, "kind") for outcome in Outcome]
     for wish, online, waiting in itertools.product([None, *wishes], [True, False], [None, "a phase"]):
         sentence = explain(replace(CALM, wish=wish, online=online, waiting=waiting)).sentence
+        alarmed = explain(replace(CALM, wish=wish, online=online, waiting=waiting, attention="security")).sentence
 
+        assert alarmed == f"{sentence} It needs attention: security (security)."
         assert sentence.startswith("cam-17 runs app/1.0")
         assert sentence.endswith(".")
         assert not sentence.endswith("..")

@@ -102,3 +102,24 @@ def test_a_full_disk_is_refused_before_the_first_byte(blobs: BlobStore, monkeypa
         blobs.write(NAME, 10)
 
     assert refused.value.kind == "no_space"
+    assert "needs 0.0 MiB, 0.0 MiB are free and 256.0 MiB of them are reserved" in refused.value.message
+
+
+@pytest.mark.parametrize("damaged", [RAW[:-1], RAW + b"x", b"X" + RAW[1:], b""], ids=["short", "long", "flip", "empty"])
+def test_a_damaged_blob_counts_as_missing_until_an_upload_replaces_it(blobs: BlobStore, damaged: bytes) -> None:
+    blobs.put(NAME, RAW)
+    blobs.path(NAME).write_bytes(damaged)
+
+    assert blobs.missing([NAME]) == [NAME]
+    blobs.put(NAME, RAW)
+
+    assert blobs.missing([NAME]) == []
+    assert blobs.existing(NAME).read_bytes() == RAW
+
+
+def test_a_blob_that_cannot_be_read_counts_as_missing(blobs: BlobStore) -> None:
+    blobs.put(NAME, RAW)
+    blobs.path(NAME).unlink()
+    blobs.path(NAME).mkdir()
+
+    assert blobs.missing([NAME]) == [NAME]

@@ -54,6 +54,21 @@ def test_a_release_whose_blobs_are_missing_is_refused_and_names_them(rig: Rig, t
     assert rows(rig) == []
 
 
+def test_publishing_again_heals_a_blob_that_the_disk_damaged(rig: Rig, tmp_path: Path) -> None:
+    made = shelf.make(rig, tmp_path)
+    shelf.publish(rig, made)
+    name = next(iter(made.blobs))
+    for damaged in (name, digest_of(made.manifest)):
+        path = rig.state.blobs.path(damaged)
+        path.write_bytes(b"?" * path.stat().st_size)
+    with pytest.raises(Conflict, match=name[:12]):
+        rig.state.releases.publish(made.role, made.manifest, "linh", NOW)
+
+    shelf.publish(rig, made)
+
+    assert rig.state.blobs.missing([*made.blobs, digest_of(made.manifest)]) == []
+
+
 def test_an_unsigned_release_is_refused(rig: Rig, tmp_path: Path) -> None:
     made = shelf.make(rig, tmp_path)
     shelf.upload(rig, made)

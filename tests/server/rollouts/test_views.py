@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from surefoot_server.rollouts import repository, views
 from surefoot_server.rollouts.creation import Order
+from surefoot_server.rollouts.policy import CommittedDevices
 from surefoot_server.rollouts.views import RolloutOut
 from surefoot_shared.status import Outcome
 from tests.server.rollouts.fleet import POLICY, Fleet
@@ -34,6 +35,31 @@ def test_a_bake_shows_how_long_it_still_takes(fleet: Fleet) -> None:
     fleet.tick(20)
 
     assert shown(fleet, rollout).phases[0].bake_left_s == 40
+
+
+def test_a_phase_whose_bake_is_over_says_what_it_waits_for(fleet: Fleet) -> None:
+    rollout = fleet.start()
+    good, *others = fleet.in_phase(rollout, 0)
+    fleet.commit(good)
+    fleet.end(Outcome.REFUSED, *others)
+    fleet.tick()
+    fleet.tick(120)
+
+    phase = shown(fleet, rollout).phases[0]
+
+    assert (phase.state, phase.bake_left_s) == ("baking", None)
+    assert "1 of 3 due devices reported" in phase.reason
+
+
+def test_a_release_that_another_rollout_halted_says_so(fleet: Fleet) -> None:
+    one, two = fleet.start(cohort="hw == 'rpi5'"), fleet.start(cohort="hw == 'x86-box'")
+    fleet.service.halt(one, CommittedDevices.KEEP, "alice", fleet.now)
+
+    found = shown(fleet, two)
+
+    assert found.halted_by == one
+    assert f"rollout {one} put app/1.1 on the halt list" in found.reason
+    assert shown(fleet, one).halted_by is None
 
 
 def test_a_failed_rollout_shows_what_failed_and_who_went_back(fleet: Fleet) -> None:

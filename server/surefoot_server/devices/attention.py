@@ -1,0 +1,69 @@
+"""What a person must look at on a device, and when it is over by itself.
+
+Promises: two agents with one identity stay the first concern, since what either says is in doubt; what later reports
+prove to be over is cleared without a person: a rollback alarm by a proved commit or by newer metadata, an identity
+conflict by a minute in which only one agent was heard. Everything else waits for `acknowledge`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from sqlalchemy import update
+from sqlmodel import Session, col
+
+from surefoot_server.devices.models import Device
+from surefoot_shared import wire
+from surefoot_shared.messages import Hello, MetadataVersions
+
+TEXT_LIMIT = 4000
+"""Characters kept of a device's free text; an event is at most 256 kB but a list of them must stay readable."""
+CONFLICT = "identity_conflict"
+SECURITY = "security"
+ROLLBACK = "metadata_rollback"
+CONFLICT_LASTS = timedelta(seconds=60)
+"""Two agents push each other off the broker within seconds, so a minute of one voice means that the other is gone."""
+SETTLED = {"attention": None, "attention_reason": "", "attention_message": "", "attention_at": None}
+
+
+def attend(device: Device, kind: str, message: str, now: datetime, reason: str | None = None) -> None:
+    """Ask for a person, unless two agents with one identity already do."""
+    if device.attention == CONFLICT and kind != CONFLICT:
+        return
+    device.attention, device.attention_reason = kind, (reason or "")[:64]
+    device.attention_message, device.attention_at = message[:TEXT_LIMIT], now
+
+
+def clear(device: Device) -> None:
+    for name, value in SETTLED.items():
+        setattr(device, name, value)
+
+
+def committed(device: Device) -> None:
+    """A proved commit: the device trusts the metadata that it is served again."""
+    if device.attention == SECURITY and device.attention_reason == ROLLBACK:
+        clear(device)
+
+
+def greeted(device: Device, hello: Hello, now: datetime) -> None:
+    """A hello without a conflict, before it is copied: newer metadata than the device had ends a rollback alarm."""
+    if device.attention == CONFLICT and device.attention_at is not None and now - device.attention_at >= CONFLICT_LASTS:
+        clear(device)
+    if device.attention != SECURITY or device.attention_reason != ROLLBACK:
+        return
+    pairs = ((device.image_versions, hello.image), (device.director_versions, hello.director))
+    steps = [step for before, after in pairs for step in _steps(wire.from_json(MetadataVersions, before), after)]
+    if min(steps) >= 0 and max(steps) > 0:
+        clear(device)
+
+
+def one_voice(session: Session, device_ids: Collection[str], now: datetime) -> None:
+    """These devices were heard without a conflict: one that is older than a minute is over."""
+    over = col(Device.attention_at) <= now - CONFLICT_LASTS
+    named = col(Device.id).in_(sorted(device_ids))
+    session.connection().execute(update(Device).where(named, col(Device.attention) == CONFLICT, over).values(SETTLED))
+
+
+def _steps(before: MetadataVersions, after: MetadataVersions) -> list[int]:
+    return [getattr(after, name) - getattr(before, name) for name in ("root", "timestamp", "snapshot", "targets")]
