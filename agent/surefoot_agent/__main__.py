@@ -1,4 +1,4 @@
-"""The command line of the device: enrol, run, status, check, commit, revert, lock, unlock, apply, trust.
+"""The command line of the device: enrol, key, run, status, check, commit, revert, lock, unlock, apply, trust.
 
 Promises: data on stdout, talk on stderr, `--json` on every command that answers, and the exit codes of `EXIT_CODES`.
 Imports what a command needs when it needs it: `status` must be quick on the smallest board.
@@ -75,6 +75,9 @@ def parser() -> argparse.ArgumentParser:
     )
     verbs = top.add_subparsers(metavar="COMMAND", required=True)
     _enrol(verbs)
+    _answering(
+        verbs, "key", show_key, "show the sha256 of this node's key, for `device preauthorise`", "surefoot-agent key"
+    )
     _verb(verbs, "run", run, "run the agent until it is told to stop", "surefoot-agent run --config agent.toml")
     _answering(verbs, "status", status, "show slots, attempt and last outcome", "surefoot-agent status --json")
     _answering(verbs, "check", check, "is this node able to update and to revert?", "surefoot-agent check")
@@ -107,9 +110,29 @@ def _enrol(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     enrol = _verb(verbs, "enrol", enrol_node, "give this node its identity and its first release", example)
     enrol.add_argument("--server", required=True, metavar="URL", help="the server's device address, https")
     enrol.add_argument("--bootstrap", required=True, type=Path, metavar="DIR", help="both roots and the fleet's CA")
-    enrol.add_argument("--token-file", required=True, type=Path, metavar="FILE", help="file with the enrolment token")
-    enrol.add_argument("--device", required=True, metavar="ID", help="the id this node shall have")
+    enrol.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="file with the enrolment token; without it the key must be known",
+    )
+    enrol.add_argument(
+        "--device",
+        required=True,
+        metavar="ID",
+        help="the id this node shall have; for an image a pattern: cam-{serial}",
+    )
     enrol.add_argument("--hw", required=True, metavar="HW", help="the hardware, as releases name it")
+    enrol.add_argument(
+        "--factory-chain",
+        type=Path,
+        metavar="FILE",
+        help="the factory's certificate of this node's key and those above",
+    )
+    enrol.add_argument("--factory-key", type=Path, metavar="FILE", help="that key, where the state folder has none")
+    enrol.add_argument(
+        "--image", type=Path, metavar="ROOT", help="prepare the image mounted here; its devices enrol at first boot"
+    )
     enrol.add_argument("--state-dir", type=Path, metavar="DIR", help="overrides the setting state_dir")
     enrol.add_argument("--release", type=Path, metavar="DIR", help="signed release folder to install into slot A")
 
@@ -144,25 +167,83 @@ def _verb(
 
 
 def enrol_node(arguments: argparse.Namespace) -> int:
-    from surefoot_agent.boot.symlink import SymlinkBoot
     from surefoot_agent.enrol import enrol
     from surefoot_agent.node import only_one
+
+    settings = load(arguments.config)
+    state_dir = _state_dir(arguments, settings)
+    with only_one(state_dir):
+        if arguments.image:
+            _prepare_image(arguments, state_dir)
+        else:
+            token, chain = _text(arguments.token_file), _text(arguments.factory_chain)
+            if arguments.factory_key:
+                _take_key(arguments.factory_key, state_dir)
+            identity = enrol(
+                arguments.server, arguments.bootstrap, token, arguments.device, arguments.hw, state_dir, chain
+            )
+            print(f"{identity.device} is enrolled at {identity.server_url}", file=sys.stderr)
+        if arguments.release:
+            _provision(settings, state_dir, arguments)
+    if arguments.image:
+        (state_dir / "agent.lock").unlink(missing_ok=True)  # nothing of this machine stays in the image
+    return OK
+
+
+def _state_dir(arguments: argparse.Namespace, settings: Settings) -> Path:
+    chosen: Path = arguments.state_dir.absolute() if arguments.state_dir else settings.state_dir
+    if not arguments.image:
+        return chosen.resolve()
+    root: Path = arguments.image.resolve()
+    if not root.is_dir():
+        raise ConfigError("config_invalid", f"{root} is not a folder.", "Mount the image first.")
+    return root / chosen.relative_to("/")
+
+
+def _prepare_image(arguments: argparse.Namespace, state_dir: Path) -> None:
+    from surefoot_agent.golden import FirstBoot, prepare
+
+    wish = FirstBoot(arguments.server, arguments.hw, arguments.device, _text(arguments.token_file))
+    prepare(state_dir, arguments.bootstrap, wish)
+    print(f"{state_dir} is prepared; each device enrols at its first `surefoot-agent run`", file=sys.stderr)
+
+
+def _provision(settings: Settings, state_dir: Path, arguments: argparse.Namespace) -> None:
+    from surefoot_agent.boot.symlink import SymlinkBoot
     from surefoot_agent.provision import provision
     from surefoot_agent.slots.directory import DirectorySlots
 
+    folder = state_dir / settings.component
+    slots = DirectorySlots(folder, settings.reserve_bytes, settings.reserve_inodes)
+    boot, now, trust = SymlinkBoot(folder), datetime.now(timezone.utc), state_dir / "trust"
+    manifest = provision(trust, arguments.release, settings.component, arguments.hw, slots, boot, now)
+    print(f"{manifest.component} {manifest.version} is in slot A", file=sys.stderr)
+
+
+def _take_key(path: Path, state_dir: Path) -> None:
+    """Make the factory's key this node's own, unless it has one."""
+    from surefoot_agent.enrol import PAIR
+    from surefoot_shared.identity import key_from_pem, key_to_pem
+    from surefoot_shared.trust.durable import write_durably
+
+    own = state_dir / "identity" / f"{PAIR}.key"
+    if not own.exists():
+        key = key_from_pem(_text(path).encode())
+        own.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_durably(own, key_to_pem(key))
+
+
+def show_key(arguments: argparse.Namespace) -> int:
+    from hashlib import sha256
+
+    from surefoot_agent.enrol import DEVICE_FACTS, load_identity, own_key
+    from surefoot_shared.identity import public_to_pem
+
     settings = load(arguments.config)
-    state_dir = arguments.state_dir.resolve() if arguments.state_dir else settings.state_dir
-    with only_one(state_dir):
-        token = _token(arguments.token_file)
-        identity = enrol(arguments.server, arguments.bootstrap, token, arguments.device, arguments.hw, state_dir)
-        print(f"{identity.device} is enrolled at {identity.server_url}", file=sys.stderr)
-        if arguments.release:
-            folder = state_dir / settings.component
-            slots = DirectorySlots(folder, settings.reserve_bytes, settings.reserve_inodes)
-            boot, now = SymlinkBoot(folder), datetime.now(timezone.utc)
-            trust = state_dir / "trust"
-            manifest = provision(trust, arguments.release, settings.component, identity.hw, slots, boot, now)
-            print(f"{manifest.component} {manifest.version} is in slot A", file=sys.stderr)
+    enrolled = (settings.state_dir / "identity" / DEVICE_FACTS).exists()
+    key = load_identity(settings.state_dir).key() if enrolled else own_key(settings.state_dir)
+    digest = sha256(public_to_pem(key.public_key())).hexdigest()
+    print(json.dumps({"key_sha256": digest}) if arguments.json else digest)
     return OK
 
 
@@ -259,11 +340,14 @@ def _clock_floor_s(settings: Settings) -> float:
     return at.timestamp() if at else 0.0
 
 
-def _token(path: Path) -> str:
+def _text(path: Path | None) -> str:
+    """A token or certificates from a file; nothing where none is given."""
+    if path is None:
+        return ""
     try:
         return path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("config_unreadable", f"The token file {path} cannot be read.") from error
+        raise ConfigError("config_unreadable", f"The file {path} cannot be read.") from error
 
 
 if __name__ == "__main__":

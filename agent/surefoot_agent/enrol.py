@@ -52,17 +52,24 @@ class Identity:
         return key_from_pem(self.key_file.read_bytes())
 
 
-def enrol(server_url: str, bootstrap_dir: Path, token: str, device_id: str, hw: str, state_dir: Path) -> Identity:
-    """Enrol, or return the identity that is already there; raises ConfigError, Unreachable or Invalid."""
+def enrol(
+    server_url: str, bootstrap_dir: Path, token: str, device_id: str, hw: str, state_dir: Path, chain: str = ""
+) -> Identity:
+    """Enrol, or return the identity that is already there; raises ConfigError, Unreachable or Invalid.
+
+    Without a token the server must know the key, or `chain` must hold a factory's certificate of it.
+    """
     check_device_id(device_id)
     if (state_dir / "identity" / DEVICE_FACTS).exists():
         return _same(load_identity(state_dir), device_id, server_url)
-    _check_url(server_url)
+    check_url(server_url)
     folder = state_dir / "identity"
     _copy_roots(bootstrap_dir, state_dir)
-    _write(folder / CA_FILE, _read(bootstrap_dir / CA_FILE))
-    key = _own_key(folder / f"{PAIR}.key")
-    request = EnrolRequest(device=device_id, hw=hw, token=token, csr=certificate_request(device_id, key).decode())
+    baked_in = (folder / CA_FILE).exists() and not (bootstrap_dir / CA_FILE).exists()
+    _write(folder / CA_FILE, _read((folder if baked_in else bootstrap_dir) / CA_FILE))
+    key = own_key(state_dir)
+    csr = certificate_request(device_id, key).decode()
+    request = EnrolRequest(device=device_id, hw=hw, token=token, csr=csr, chain=chain)
     answer = _ask(server_url, folder / CA_FILE, wire.encode(request))
     trusted = answer.ca.encode() or (folder / CA_FILE).read_bytes()
     check_certificate(answer.certificate.encode(), device_id, key, trusted)
@@ -122,7 +129,8 @@ def _same(identity: Identity, device_id: str, server_url: str) -> Identity:
     )
 
 
-def _check_url(server_url: str) -> None:
+def check_url(server_url: str) -> None:
+    """Raise ConfigError where it is not an https URL."""
     parts = urllib.parse.urlsplit(server_url)
     if parts.scheme != "https" or not parts.hostname:
         raise ConfigError("config_invalid", f"{server_url!r} is not an https URL.", "Use https://HOST:PORT.")
@@ -141,8 +149,9 @@ def _read(path: Path) -> bytes:
         raise ConfigError("config_unreadable", f"{path} cannot be read: {error.strerror}.", hint) from error
 
 
-def _own_key(path: Path) -> DeviceKey:
-    """The key of an interrupted enrolment is used again, so that the server knows the node by it."""
+def own_key(state_dir: Path) -> DeviceKey:
+    """The node's key, made where there is none; that of an interrupted enrolment, or of the factory, is used again."""
+    path = state_dir / "identity" / f"{PAIR}.key"
     if path.exists():
         return key_from_pem(path.read_bytes())
     key = generate_key()

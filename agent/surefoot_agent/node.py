@@ -26,6 +26,7 @@ from surefoot_agent.desk import Desk, Rules
 from surefoot_agent.download.http import HttpDownloader
 from surefoot_agent.download.pace import Pacing
 from surefoot_agent.enrol import Identity, load_identity
+from surefoot_agent.golden import first_boot
 from surefoot_agent.health.checks import Checks
 from surefoot_agent.journal import Journal, open_journal
 from surefoot_agent.lanes import ThreadLanes
@@ -54,11 +55,12 @@ NONCES = 8
 def run(settings: Settings) -> None:
     """Run the agent until SIGTERM or SIGINT. Raises ConfigError."""
     with only_one(settings.state_dir):
-        identity = load_identity(settings.state_dir)
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        _run(settings, identity, stop)
+        first_boot(settings.state_dir, stop)
+        if not stop.is_set():
+            _run(settings, load_identity(settings.state_dir), stop)
 
 
 def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:

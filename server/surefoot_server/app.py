@@ -23,6 +23,7 @@ from surefoot_server.console import api as console
 from surefoot_server.devices import api as devices
 from surefoot_server.devices import https
 from surefoot_server.enrolment import api as enrolment
+from surefoot_server.enrolment import permits
 from surefoot_server.releases import api as releases
 from surefoot_server.rollouts import api as rollouts
 from surefoot_server.spoofs import RefuseCertificateHeaders
@@ -35,6 +36,7 @@ OPERATOR_ROUTERS: tuple[APIRouter, ...] = (
     cohorts.router,
     rollouts.router,
     enrolment.router,
+    permits.router,
     telemetry.router,
     audit.router,
     access.router,

@@ -78,6 +78,9 @@ class Delivery:
         now = db.utc_now()
         try:
             with self._db.read() as session:
+                if self._devices.is_revoked(session, device_id):
+                    self._downlink.forget(device_id)
+                    return
                 raw = self._devices.bundle_for(session, device_id, now) if with_bundle else None
                 lease = self._devices.lease_for(session, device_id, now)
         except SurefootError as error:

@@ -99,6 +99,13 @@ class Gateway:
     def publish_bundle(self, device_id: str, raw: bytes) -> None:
         self._publish(topics.down(device_id, "bundle"), raw, retain=True)
 
+    def forget(self, device_id: str) -> None:
+        """Take back what waits at the broker for a device that is one no more."""
+        with self._lock:
+            for what in topics.DOWN:
+                self._waiting.pop(topics.down(device_id, what), None)
+        self._publish(topics.down(device_id, "bundle"), b"", retain=True)
+
     def publish_lease(self, device_id: str, lease: Lease) -> None:
         self._publish(topics.down(device_id, "lease"), wire.encode(lease))
 

@@ -23,12 +23,12 @@ from types import FrameType
 from surefoot_server import db
 from surefoot_server.access import service as access
 from surefoot_server.app import create_app, create_device_app
+from surefoot_server.broker.acl import ShutOut
 from surefoot_server.broker.start import RunningBroker, start_broker
 from surefoot_server.clock import Clock
 from surefoot_server.config import Settings
 from surefoot_server.db import Database
 from surefoot_server.delivery import Delivery
-from surefoot_server.devices import repository as devices
 from surefoot_server.devices.service import DeviceService
 from surefoot_server.enrolment.service import EnrolmentService
 from surefoot_server.gateway import Gateway, GatewayConfig
@@ -39,11 +39,13 @@ from surefoot_server.keys.install import install_keys
 from surefoot_server.keys.online import OnlineRepository
 from surefoot_server.listeners import Listener, Listeners, take_port
 from surefoot_server.pki.ca import load_ca, prepare_pki
+from surefoot_server.pki.crl import REFRESH_S as CRL_S
 from surefoot_server.pki.files import PkiFiles
 from surefoot_server.releases.blobs import BlobStore
 from surefoot_server.releases.leases import LeaseTokens, load_or_make_key
 from surefoot_server.releases.service import ReleaseService
 from surefoot_server.rollouts.service import RolloutService
+from surefoot_server.shutout import shut_out
 from surefoot_server.state import ServerState
 from surefoot_server.telemetry import repository as telemetry
 from surefoot_shared.enrolment import MqttAddress
@@ -128,7 +130,7 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
     blobs = BlobStore(settings.data_dir / "blobs", settings.blob_limit_bytes)
     service = DeviceService(online, leases, settings.blobs_url)
 
-    broker = _start_broker(settings, database, pki, parts)
+    broker = _start_broker(settings, shut_out(database, [ca], db.utc_now()), pki, parts)
     ingest = Ingest(database, service, lambda acks, waiting: delivery.answer(acks, waiting))
     gateway = Gateway(_gateway_config(settings, broker, pki), ingest, ingest.put_aside)
     delivery = Delivery(database, service, gateway)
@@ -138,6 +140,11 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
     alarms = KeyAlarms(database, online.expiring)
     alarms.check(db.utc_now())
     clock.every(ALARMS_S, "alarms", lambda: alarms.check(db.utc_now()))
+
+    def keep_out() -> None:
+        broker.shut_out(shut_out(database, [ca], db.utc_now()))
+
+    clock.every(CRL_S, "revocation-list", keep_out)
     state = ServerState(
         settings=settings,
         db=database,
@@ -150,7 +157,7 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
         rollouts=rollouts,
         enrolment=EnrolmentService(ca, service, MqttAddress(settings.public_host, broker.port, broker.protocol)),
         downlink=gateway,
-        deny=lambda: _deny(broker, database),
+        deny=keep_out,
         problems=lambda: [*_problems(gateway, broker, clock), *alarms.problems(db.utc_now())],
         warnings=lambda: alarms.warnings(db.utc_now()),
         counters=lambda: {
@@ -186,10 +193,8 @@ def _open_database(settings: Settings, parts: ExitStack) -> Database:
     return database
 
 
-def _start_broker(settings: Settings, database: Database, pki: PkiFiles, parts: ExitStack) -> RunningBroker:
-    with database.read() as session:
-        denied = devices.revoked_ids(session)
-    broker = start_broker(settings.data_dir, settings.bind, settings.mqtt_port, pki, denied=denied)
+def _start_broker(settings: Settings, out: ShutOut, pki: PkiFiles, parts: ExitStack) -> RunningBroker:
+    broker = start_broker(settings.data_dir, settings.bind, settings.mqtt_port, pki, out=out)
     parts.callback(broker.stop)
     return broker
 
@@ -229,12 +234,6 @@ def _make_clock(
     clock.every(REFRESH_S, "refresh", refresh)
     clock.every(RETENTION_S, "retention", retire)
     return clock
-
-
-def _deny(broker: RunningBroker, database: Database) -> None:
-    """Mute revoked devices at the broker, those connected now too."""
-    with database.read() as session:
-        broker.deny(devices.revoked_ids(session))
 
 
 def _problems(gateway: Gateway, broker: RunningBroker, clock: Clock) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from surefoot_shared.errors import (
     Unreachable,
     UntrustedRelease,
 )
+from surefoot_shared.identity import key_from_pem, public_to_pem
 
-VERBS = ("enrol", "run", "status", "check", "commit", "revert", "lock", "unlock", "apply", "trust")
+VERBS = ("enrol", "key", "run", "status", "check", "commit", "revert", "lock", "unlock", "apply", "trust")
 
 
 @pytest.fixture
@@ -143,3 +145,51 @@ def test_every_command_shows_an_example(verb: str, capsys: pytest.CaptureFixture
 
     assert done.value.code == 0
     assert f"surefoot-agent {verb}" in capsys.readouterr().out.split("Example:")[1].replace("\n", " ")
+
+
+def test_the_sha256_of_the_key_is_the_same_every_time_and_openssls(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        assert main(["key", "--config", str(config)]) == 0
+    first, again = capsys.readouterr().out.split()
+
+    key = key_from_pem((tmp_path / "state/identity/device.key").read_bytes())
+    assert first == again == hashlib.sha256(public_to_pem(key.public_key())).hexdigest()
+
+
+def test_an_image_is_prepared_without_a_trace_of_this_machine(config: Path, tmp_path: Path) -> None:
+    root, bootstrap = tmp_path / "image", tmp_path / "bootstrap"
+    for folder in (root, bootstrap):
+        folder.mkdir()
+    for name in ("image.root.json", "director.root.json", "ca.pem"):
+        (bootstrap / name).write_text(name)
+    words = [
+        "enrol",
+        "--image",
+        str(root),
+        "--server",
+        "https://up:8443",
+        "--bootstrap",
+        str(bootstrap),
+        "--hw",
+        "rpi5",
+    ]
+
+    code = main([*words, "--device", "cam-{serial}", "--state-dir", "/var/lib/surefoot", "--config", str(config)])
+
+    assert code == 0
+    names = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    assert names == {
+        "var/lib/surefoot/identity/ca.pem",
+        "var/lib/surefoot/identity/first-boot.json",
+        "var/lib/surefoot/trust/bootstrap/director.root.json",
+        "var/lib/surefoot/trust/bootstrap/image.root.json",
+    }
+
+
+def test_an_image_that_is_no_folder_is_named(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["enrol", "--image", str(tmp_path / "none"), "--server", "https://up:8443", "--bootstrap", str(tmp_path)]
+
+    assert main([*words, "--hw", "rpi5", "--device", "cam-{serial}", "--config", str(config)]) == USAGE
+    assert "none is not a folder" in capsys.readouterr().err

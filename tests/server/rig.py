@@ -59,11 +59,15 @@ class Said:
     """The downlink of tests: remembers what would have been published."""
 
     bundles: list[tuple[str, bytes]] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
     leases: list[tuple[str, Lease]] = field(default_factory=list)
     acks: list[tuple[str, Ack]] = field(default_factory=list)
     halts: list[bytes] = field(default_factory=list)
     hints: list[TrustHint] = field(default_factory=list)
     requests: list[tuple[str, Request]] = field(default_factory=list)
+
+    def forget(self, device_id: str) -> None:
+        self.forgotten.append(device_id)
 
     def publish_bundle(self, device_id: str, raw: bytes) -> None:
         self.bundles.append((device_id, raw))

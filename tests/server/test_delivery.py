@@ -10,7 +10,7 @@ import pytest
 from surefoot_server.delivery import Delivery
 from surefoot_shared.messages import Ack
 from surefoot_shared.status import AttemptState
-from tests.server.rig import Rig, progress
+from tests.server.rig import NOW, Rig, progress
 
 
 @pytest.fixture
@@ -101,3 +101,16 @@ def test_what_changes_while_it_runs_is_said_as_well(rig: Rig, delivery: Delivery
 
     assert told.wait(10)
     assert delivery.waiting() == 0
+
+
+def test_nothing_more_is_said_to_a_device_that_is_revoked_and_what_waits_for_it_is_taken_back(
+    rig: Rig, delivery: Delivery
+) -> None:
+    rig.device("cam-1")
+    rig.assign("cam-1", rig.release("app/1.1"))
+    with rig.db.write() as session:
+        rig.devices.revoke(session, "cam-1", "anna", NOW)
+
+    said_everything(delivery)
+
+    assert (rig.said.bundles, rig.said.leases, rig.said.forgotten) == ([], [], ["cam-1"])

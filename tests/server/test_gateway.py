@@ -280,3 +280,17 @@ def test_a_gateway_whose_broker_never_was_there_waits_for_it_and_stops_at_once_w
 
     assert not came
     assert not gateway.stats().connected
+
+
+def test_what_waits_at_the_broker_for_a_device_that_is_one_no_more_is_taken_back(house: House) -> None:
+    gateway = house.gateway()
+    gateway.publish_bundle("cam-1", b"secret")
+    gateway.publish_bundle("cam-2", b"other")
+
+    gateway.forget("cam-1")
+    house.device("cam-2").wait(BundleArrived)  # everything before was handed out
+    cam = house.device("cam-1")
+    gateway.publish_ack("cam-1", Ack("s", 1, 1))
+    cam.wait(AckArrived)
+
+    assert cam.of(BundleArrived) == []

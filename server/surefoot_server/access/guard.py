@@ -16,7 +16,7 @@ from surefoot_server import db
 from surefoot_server.access import service
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.devices.models import Device
-from surefoot_server.state import state_of
+from surefoot_server.state import ServerState, state_of
 from surefoot_shared.errors import NotAllowed
 
 COOKIE = "surefoot_session"
@@ -81,7 +81,8 @@ def require_lease(request: Request) -> str:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise NotAllowed("lease_expired", "A lease token is needed.")
-    return state_of(request).leases.check(token.strip(), db.utc_now())
+    state = state_of(request)
+    return _in_fleet(state, state.leases.check(token.strip(), db.utc_now()))
 
 
 require_lease.permission = Permission(None, "the lease token is the permission")  # type: ignore[attr-defined]
@@ -93,15 +94,19 @@ def require_device(request: Request) -> str:
     if scheme.lower() != "bearer":
         raise NotAllowed("not_signed_in", "A device's token is needed.")
     state = state_of(request)
-    device_id = state.tokens.check(token.strip(), db.utc_now())
+    return _in_fleet(state, state.tokens.check(token.strip(), db.utc_now()))
+
+
+require_device.permission = Permission(None, "the device's token is the permission")  # type: ignore[attr-defined]
+
+
+def _in_fleet(state: ServerState, device_id: str) -> str:
+    """A token outlives its device's revocation; what it opens must not."""
     with state.db.read() as session:
         device = session.get(Device, device_id)
     if device is None or device.revoked_at is not None:
         raise NotAllowed("not_allowed", f"{device_id} is no device of this fleet any more.")
     return device_id
-
-
-require_device.permission = Permission(None, "the device's token is the permission")  # type: ignore[attr-defined]
 
 
 def _judged(principal: Principal, role: Role) -> Principal:

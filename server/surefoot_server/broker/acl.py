@@ -31,6 +31,18 @@ class Rule:
     service: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ShutOut:
+    """Who is kept out: devices by name, live connections too, and certificates by a revocation list for new ones.
+
+    `crl` is PEM and `serials` the same in lower-case hexadecimal, for a broker that reads no list.
+    """
+
+    names: frozenset[str] = frozenset()
+    crl: bytes = b""
+    serials: frozenset[str] = frozenset()
+
+
 TABLE: tuple[Rule, ...] = (
     *(Rule(access, f"{topics.PREFIX}/#", service) for service in SERVICES for access in Access),
     *(Rule(Access.READ, pattern) for pattern in topics.READ),

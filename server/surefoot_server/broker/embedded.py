@@ -22,7 +22,6 @@ import os
 import signal
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from ssl import CERT_REQUIRED, SSLContext, SSLObject, TLSVersion
 from typing import Any
@@ -52,9 +51,11 @@ ACCESS = {Action.SUBSCRIBE: Access.READ, Action.RECEIVE: Access.READ, Action.PUB
 
 
 class Denied:
-    """The denied names, read again on SIGHUP; shared with the plugins, which amqtt makes itself."""
+    """Who is shut out, read again on SIGHUP; shared with the plugins, which amqtt makes itself."""
 
     names: frozenset[str] = frozenset()
+    serials: frozenset[str] = frozenset()
+    """Of revoked certificates, in hexadecimal: amqtt gives Python's TLS no revocation list."""
 
 
 def certified_name(tls: SSLObject | None) -> str | None:
@@ -62,8 +63,10 @@ def certified_name(tls: SSLObject | None) -> str | None:
     der = tls.getpeercert(binary_form=True) if tls is not None else None
     if der is None:
         return None
-    subject = x509.load_der_x509_certificate(der).subject
-    names = [str(a.value) for a in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    certificate = x509.load_der_x509_certificate(der)
+    names = [str(a.value) for a in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    if f"{certificate.serial_number:x}" in Denied.serials:
+        return None
     return names[0] if len(names) == 1 and known_name(names[0]) else None
 
 
@@ -128,6 +131,16 @@ class FleetBroker(Broker):  # type: ignore[misc]
             await asyncio.sleep(0.01)
         session.will_flag = will
 
+    async def end_denied(self) -> None:
+        """End the live connections of those who are shut out by name, without their wills."""
+        for name in Denied.names & self._sessions.keys():
+            session, handler = self._sessions[name]
+            session.will_flag = False
+            if session.transitions.is_connected():
+                log.warning("connection_ended device=%s", name)
+                await handler.handle_connection_closed()
+                await self._stop_handler(handler)
+
     async def _delete_session(self, client_id: str) -> None:
         old, handler = self._sessions.get(client_id, (None, None))
         await super()._delete_session(client_id)
@@ -172,11 +185,20 @@ class Settings:
     cert: str
     key: str
     denied: frozenset[str]
+    revoked: frozenset[str]
 
 
 def read_settings(path: Path) -> Settings:
     facts = json.loads(path.read_bytes())
-    return Settings(facts["host"], facts["port"], facts["ca"], facts["cert"], facts["key"], frozenset(facts["denied"]))
+    return Settings(
+        host=facts["host"],
+        port=facts["port"],
+        ca=facts["ca"],
+        cert=facts["cert"],
+        key=facts["key"],
+        denied=frozenset(facts["denied"]),
+        revoked=frozenset(facts.get("revoked", ())),
+    )
 
 
 def broker_config(settings: Settings) -> dict[str, Any]:
@@ -202,13 +224,20 @@ async def serve(path: Path) -> None:
     """Run until SIGTERM or until the server that started this process is gone."""
     settings = read_settings(path)
     stop, loop, parent = asyncio.Event(), asyncio.get_running_loop(), os.getppid()
-    reload = partial(_read_denied, path)
-    reload()
+    _read_denied(path)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, reload)
     amqtt.broker.BrokerProtocolHandler = Handler  # the one place where amqtt makes handlers names it directly
     broker = FleetBroker(broker_config(settings))
+    ending: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        _read_denied(path)
+        task = loop.create_task(broker.end_denied())
+        ending.add(task)  # the loop itself keeps no strong reference
+        task.add_done_callback(ending.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, reload)
     await broker.start()
     while not stop.is_set() and os.getppid() == parent:
         try:
@@ -219,7 +248,8 @@ async def serve(path: Path) -> None:
 
 
 def _read_denied(path: Path) -> None:
-    Denied.names = read_settings(path).denied
+    settings = read_settings(path)
+    Denied.names, Denied.serials = settings.denied, settings.revoked
 
 
 def main() -> None:

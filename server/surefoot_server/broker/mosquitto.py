@@ -12,11 +12,10 @@ import logging
 import os
 import pwd
 import shutil
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from surefoot_server.broker.acl import render_mosquitto
+from surefoot_server.broker.acl import ShutOut, render_mosquitto
 from surefoot_server.pki.files import PkiFiles, write_private
 from surefoot_shared.wire import LIMIT_BYTES
 
@@ -44,20 +43,26 @@ class MosquittoFiles:
     def acl(self) -> Path:
         return self.folder / "acl"
 
+    @property
+    def crl(self) -> Path:
+        return self.folder / "crl.pem"
+
 
 def program() -> str | None:
     """The path of mosquitto; Debian puts it into sbin, which is not on every user's PATH."""
     return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
 
-def write_files(folder: Path, host: str, port: int, pki: PkiFiles, denied: Collection[str]) -> MosquittoFiles:
-    """Write configuration, access list and copies of the TLS files; return where they are."""
+def write_files(folder: Path, host: str, port: int, pki: PkiFiles, out: ShutOut) -> MosquittoFiles:
+    """Write configuration, access list, revocation list and copies of the TLS files; return where they are."""
     files = MosquittoFiles(folder)
     user = choose_user(os.geteuid(), _exists(USER), _reachable(folder))
     for source, name in ((pki.ca, "ca.pem"), (pki.server_cert, "server.crt"), (pki.server_key, "server.key")):
         write_private(folder / name, source.read_bytes())
-    write_private(files.acl, render_mosquitto(denied).encode())
-    write_private(files.conf, render(folder, host, port, user).encode())
+    write_private(files.acl, render_mosquitto(out.names).encode())
+    if out.crl:
+        write_private(files.crl, out.crl)
+    write_private(files.conf, render(folder, host, port, user, crl=bool(out.crl)).encode())
     if user == USER:
         _give(folder, USER)
     elif user is not None:
@@ -65,12 +70,14 @@ def write_files(folder: Path, host: str, port: int, pki: PkiFiles, denied: Colle
     return files
 
 
-def write_acl(files: MosquittoFiles, denied: Collection[str]) -> None:
-    """Render the access list again; SIGHUP makes it count."""
+def write_shut_out(files: MosquittoFiles, out: ShutOut) -> None:
+    """Render access and revocation list again; SIGHUP makes them count."""
     owner = files.folder.stat()
-    write_private(files.acl, render_mosquitto(denied).encode())
-    if os.geteuid() == 0:
-        os.chown(files.acl, owner.st_uid, owner.st_gid)
+    for path, content in ((files.acl, render_mosquitto(out.names).encode()), (files.crl, out.crl)):
+        if content:
+            write_private(path, content)
+            if os.geteuid() == 0:
+                os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def choose_user(euid: int, user_exists: bool, reachable: bool) -> str | None:
@@ -80,7 +87,7 @@ def choose_user(euid: int, user_exists: bool, reachable: bool) -> str | None:
     return USER if user_exists and reachable else "root"
 
 
-def render(folder: Path, host: str, port: int, user: str | None) -> str:
+def render(folder: Path, host: str, port: int, user: str | None, *, crl: bool = False) -> str:
     """mosquitto.conf for 2.0; options of later versions only where 2.0 has them too."""
     lines = [
         "# Made from surefoot_server.broker.mosquitto; changes here are overwritten.",
@@ -88,6 +95,7 @@ def render(folder: Path, host: str, port: int, user: str | None) -> str:
         f"cafile {folder}/ca.pem",
         f"certfile {folder}/server.crt",
         f"keyfile {folder}/server.key",
+        *([f"crlfile {folder}/crl.pem"] if crl else []),
         "tls_version tlsv1.2",  # the lowest that is accepted
         "require_certificate true",
         "use_identity_as_username true",

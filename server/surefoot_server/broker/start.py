@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from surefoot_server.broker import mosquitto
+from surefoot_server.broker.acl import ShutOut
 from surefoot_server.broker.child import Child, end_stale, free_port
 from surefoot_server.pki.files import PkiFiles, write_private
 from surefoot_shared.topics import check_device_id
@@ -34,11 +35,17 @@ class RunningBroker:
     protocol: int
     notice: str
     child: Child
-    _write_denied: Callable[[Collection[str]], None]
+    _write: Callable[[ShutOut], None]
 
     def deny(self, device_ids: Collection[str]) -> None:
-        """Mute exactly these devices from now on, live connections too."""
-        self._write_denied(frozenset(check_device_id(d) for d in device_ids))
+        """Mute exactly these devices from now on, live connections too; revoked certificates stay as they are."""
+        self.shut_out(ShutOut(frozenset(device_ids)))
+
+    def shut_out(self, out: ShutOut) -> None:
+        """Keep exactly these out from now on. An empty revocation list leaves the one that is there."""
+        for name in out.names:
+            check_device_id(name)
+        self._write(out)
         self.child.reload()
 
     def stop(self) -> None:
@@ -51,7 +58,7 @@ def start_broker(
     port: int,
     pki: PkiFiles,
     *,
-    denied: Collection[str] = (),
+    out: ShutOut | None = None,
     prefer: str | None = None,
 ) -> RunningBroker:
     """Start on host:port (0: a free port). `prefer` is "mosquitto" or "embedded" where one is wanted."""
@@ -59,48 +66,49 @@ def start_broker(
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = mosquitto.program() if prefer in (None, "mosquitto") else None
     start = _start_mosquitto if path else _start_embedded
-    running = start(path or sys.executable, folder, host, port, pki, denied)
+    running = start(path or sys.executable, folder, host, port, pki, out or ShutOut())
     log.info("broker_started name=%s host=%s port=%d protocol=%d", running.name, host, running.port, running.protocol)
     if running.notice:
         log.warning("broker_limited name=%s notice=%s", running.name, running.notice)
     return running
 
 
-def _start_mosquitto(
-    path: str, folder: Path, host: str, port: int, pki: PkiFiles, denied: Collection[str]
-) -> RunningBroker:
+def _start_mosquitto(path: str, folder: Path, host: str, port: int, pki: PkiFiles, out: ShutOut) -> RunningBroker:
     conf = mosquitto.MosquittoFiles(folder).conf
     end_stale(conf.with_suffix(".pid"), conf)
     port = free_port(host, port)
-    files = mosquitto.write_files(folder, host, port, pki, denied)
+    files = mosquitto.write_files(folder, host, port, pki, out)
     child = Child("mosquitto", [path, "-c", str(files.conf)], files.conf, (host, port), mosquitto.EXPECTED)
     child.start()
 
-    def write_denied(ids: Collection[str]) -> None:
-        mosquitto.write_acl(files, ids)
+    def write(shut: ShutOut) -> None:
+        mosquitto.write_shut_out(files, shut)
 
-    return RunningBroker("mosquitto", host, port, mosquitto.PROTOCOL, "", child, write_denied)
+    return RunningBroker("mosquitto", host, port, mosquitto.PROTOCOL, "", child, write)
 
 
-def _start_embedded(
-    path: str, folder: Path, host: str, port: int, pki: PkiFiles, denied: Collection[str]
-) -> RunningBroker:
+def _start_embedded(path: str, folder: Path, host: str, port: int, pki: PkiFiles, out: ShutOut) -> RunningBroker:
     conf = folder / "embedded.json"
     end_stale(conf.with_suffix(".pid"), conf)
     port = free_port(host, port)
 
-    def write_denied(ids: Collection[str]) -> None:
+    serials = out.serials
+
+    def write(shut: ShutOut) -> None:
+        nonlocal serials
+        serials = shut.serials if shut.crl else serials
         facts = {
             "host": host,
             "port": port,
             "ca": str(pki.ca),
             "cert": str(pki.server_cert),
             "key": str(pki.server_key),
-            "denied": sorted(ids),
+            "denied": sorted(shut.names),
+            "revoked": sorted(serials),
         }
         write_private(conf, json.dumps(facts, indent=1).encode())
 
-    write_denied(denied)
+    write(out)
     child = Child("embedded", [path, "-m", "surefoot_server.broker.embedded", str(conf)], conf, (host, port))
     child.start()
-    return RunningBroker("embedded", host, port, EMBEDDED_PROTOCOL, EMBEDDED_NOTICE, child, write_denied)
+    return RunningBroker("embedded", host, port, EMBEDDED_PROTOCOL, EMBEDDED_NOTICE, child, write)

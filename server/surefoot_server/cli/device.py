@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from surefoot_server.cli import shown
+from surefoot_server.cli import admission, shown
 from surefoot_server.cli.params import NAME, TAG, Text, path
 from surefoot_server.cli.terminal import Terminal, Verbs, columns, facts, json_option, pass_terminal
 from surefoot_shared import wire
@@ -174,6 +174,16 @@ def bundle(terminal: Terminal, device_id: str, out: Path) -> None:
     raw = base64.b64decode(wire.from_json(shown.Bundle, answer).bundle)
     out.write_bytes(raw)
     terminal.data({"device": device_id, "file": str(out), "bytes": len(raw)}, f"{out}: {len(raw)} bytes")
+
+
+for _command in (
+    admission.pending,
+    admission.refuse,
+    admission.preauthorise,
+    admission.replace,
+    admission.revoke,
+):
+    device.add_command(_command)
 
 
 def _presence(found: shown.Device) -> str:

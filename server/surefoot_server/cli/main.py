@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "up": ("surefoot_server.cli.up:up", "Run the whole server in one process."),
     "keys": ("surefoot_server.cli.keys:keys", "Make and show a fleet's keys."),
     "enrol-token": ("surefoot_server.cli.enrol_token:enrol_token", "Let new devices join the fleet."),
+    "factory-ca": ("surefoot_server.cli.factory_ca:factory_ca", "Let devices in by their factory's certificate."),
     "device": ("surefoot_server.cli.device:device", "See devices, and why one is not updating."),
     "release": ("surefoot_server.cli.release:release", "Build, sign and publish releases."),
     "cohort": ("surefoot_server.cli.cohort:cohort", "Save queries over devices."),

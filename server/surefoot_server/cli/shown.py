@@ -32,6 +32,23 @@ class NewToken:
 
 
 @dataclass(frozen=True)
+class Enrolment:
+    device: str
+    hw: str
+    way: str
+    fingerprint: str
+    requested_at: str
+
+
+@dataclass(frozen=True)
+class FactoryCa:
+    id: str
+    name: str
+    auto_approve: bool
+    hw: str | None
+
+
+@dataclass(frozen=True)
 class Component:
     component: str
     slot: str | None

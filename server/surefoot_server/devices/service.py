@@ -151,6 +151,9 @@ class DeviceService:
             db.mark_dirty(session, device_id)
         return device
 
+    def is_revoked(self, session: Session, device_id: str) -> bool:
+        return repository.device(session, device_id).revoked_at is not None
+
     def acknowledge(self, session: Session, device_id: str, actor: str, now: datetime) -> Device:
         """A person has looked at what the device needs attention for."""
         device = repository.device(session, device_id)
@@ -200,7 +203,8 @@ class DeviceService:
         self, session: Session, device_id: str, kind: RequestKind, lines: int, actor: str, now: datetime
     ) -> Request:
         """Note a request for logs or diagnostics; the caller publishes it after the commit."""
-        repository.device(session, device_id)
+        if self.is_revoked(session, device_id):
+            raise Conflict("conflict", f"{device_id} is revoked; nothing is said to it.")
         request = Request(id=uuid.uuid4().hex, kind=kind, lines=lines)
         session.add(
             DeviceRequest(id=request.id, device_id=device_id, kind=kind.value, requested_at=now, requested_by=actor)

@@ -7,18 +7,21 @@ import itertools
 import queue
 import subprocess
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from surefoot_server.broker.acl import ShutOut
 from surefoot_server.broker.start import RunningBroker, start_broker
-from surefoot_server.pki.ca import CertificateAuthority, create_ca, prepare_pki
+from surefoot_server.pki.ca import DEVICE_LIFE, CertificateAuthority, create_ca, prepare_pki
+from surefoot_server.pki.crl import Revoked, make_crl
 from surefoot_server.pki.files import PkiFiles
 from surefoot_shared.identity import DeviceKey, generate_key, key_to_pem
 
@@ -116,6 +119,14 @@ class Listener:
                 got.append(_said(line))
         return got
 
+    def given(self) -> list[tuple[str, str]]:
+        """After `kill`: everything it was given."""
+        got = list(self._early)
+        while (line := self._lines.get(timeout=WAIT_S)) is not None:
+            if line.startswith(">"):
+                got.append(_said(line))
+        return got
+
     def kill(self) -> None:
         """Vanish without a goodbye: the broker sends the last will."""
         self.process.kill()
@@ -153,7 +164,8 @@ class Fleet:
     def start(cls, folder: Path, which: str, protocol: int) -> Fleet:
         ca = create_ca(folder / "ca")
         pki = prepare_pki(folder / "pki", ca, ["127.0.0.1"])
-        broker = start_broker(folder / "data", "127.0.0.1", 0, pki, prefer=which)
+        out = ShutOut(crl=make_crl([ca], (), dt.datetime.now(dt.timezone.utc)))
+        broker = start_broker(folder / "data", "127.0.0.1", 0, pki, out=out, prefer=which)
         return cls(folder, ca, pki, broker, protocol, Server(broker.host, broker.port, protocol, pki))
 
     def stop(self) -> None:
@@ -172,6 +184,28 @@ class Fleet:
         cert_file.write_bytes(ca.issue_device(request(name, key), name, now))
         key_file.write_bytes(key_to_pem(key))
         return Credentials(self.pki.ca, cert_file, key_file)
+
+    def forge(self, name: str) -> Credentials:
+        """A certificate of our own authority for any name at all, which the authority itself would refuse to make."""
+        key, number = generate_key(), next(_names)
+        pem = self.ca._leaf(
+            name, key.public_key(), [x509.DNSName("x")], ExtendedKeyUsageOID.CLIENT_AUTH, DEVICE_LIFE, None
+        )
+        cert_file, key_file = self.folder / f"{number}.crt", self.folder / f"{number}.key"
+        cert_file.write_bytes(pem)
+        key_file.write_bytes(key_to_pem(key))
+        return Credentials(self.pki.ca, cert_file, key_file)
+
+    def shut_out(self, *names: str, serials: Collection[int] = (), listed_at: dt.datetime | None = None) -> None:
+        """Keep exactly these devices and certificates out; `listed_at` is when the revocation list was made."""
+        now = dt.datetime.now(dt.timezone.utc)
+        crl = make_crl([self.ca], [Revoked(serial, now) for serial in serials], listed_at or now)
+        self.broker.shut_out(ShutOut(frozenset(names), crl, frozenset(f"{serial:x}" for serial in serials)))
+
+    def serial(self, who: str) -> int:
+        cert = self.issued[who].cert
+        assert cert is not None
+        return x509.load_pem_x509_certificate(cert.read_bytes()).serial_number
 
     def listen(self, who: str | Credentials, *filters: str, extra: tuple[str, ...] = ()) -> Listener:
         wanted = [word for topic_filter in filters for word in ("-t", topic_filter)]

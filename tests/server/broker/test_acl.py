@@ -6,15 +6,21 @@ Every test ends at a marker that must arrive, so that silence is seen and not wa
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import socket
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
+from paho.mqtt import client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from surefoot_server.broker.acl import Access, allows, known_name, render_mosquitto
 from surefoot_server.pki.ca import create_ca
+from surefoot_server.pki.crl import LIFE
 from surefoot_shared.errors import Invalid
-from tests.server.broker.rig import Credentials, Fleet
+from tests.server.broker.rig import WAIT_S, Credentials, Fleet
 
 MARKS = (pytest.mark.needs("mosquitto", "mosquitto_pub", "mosquitto_sub"), pytest.mark.slow)
 BROKERS = (("mosquitto", 5), ("mosquitto", 4), ("embedded", 4))
@@ -213,13 +219,142 @@ def test_the_listener_answers_nothing_in_plain_text(fleet: Fleet) -> None:
 def test_a_denied_device_is_muted_at_once_and_heard_again_when_the_denial_ends(fleet: Fleet) -> None:
     lost, other = fleet.new(), fleet.new()
 
-    fleet.broker.deny([lost])
+    fleet.shut_out(lost)
     _until(fleet, lost, other, heard=False)
-    fleet.broker.deny([])
+    fleet.shut_out()
     _until(fleet, lost, other, heard=True)
 
     fleet.publish(lost, up(lost), "back")
     assert fleet.server.until("back")[-1] == (up(lost), "back")
+
+
+def test_a_live_session_of_a_revoked_device_hears_and_says_nothing_within_seconds(fleet: Fleet) -> None:
+    """The session is held by one client all the time: mosquitto 2.0 cannot end it, so it is deaf and mute instead."""
+    lost, other = fleet.new(), fleet.new()
+    live = Live(fleet, lost)
+    live.says("before")
+    fleet.server.until("before")
+    fleet.server.say(down(lost), "before")
+    assert live.hears("before")
+
+    began = time.monotonic()
+    fleet.shut_out(lost, serials=[fleet.serial(lost)])
+    for number in itertools.count():  # a signal takes effect between two messages, not at the call
+        live.says(f"after {number}")
+        fleet.publish(other, up(other), f"end {number}")
+        if f"after {number}" not in {payload for _, payload in fleet.server.until(f"end {number}")}:
+            break
+        assert time.monotonic() - began < 5.0, "the revoked device is still heard"
+
+    fleet.server.say(down(lost), "secret")
+    fleet.server.say("surefoot/v1/fleet/halt", "secret")
+    with fleet.listen(other, "surefoot/v1/fleet/#") as ear:
+        fleet.server.say("surefoot/v1/fleet/trust", "end")
+        ear.until("end")  # what was said before has been handed out by now
+    assert "secret" not in live.heard
+    if fleet.broker.name == "embedded":
+        assert live.ended.wait(WAIT_S), "its connection is still open"
+    live.stop()
+    assert _soon_refused(fleet, fleet.issued[lost], up(lost)), "once gone it must not come back"
+    fleet.shut_out()
+
+
+def test_a_revoked_certificate_opens_no_connection_and_others_of_the_device_do(fleet: Fleet) -> None:
+    device = fleet.new()
+    old = fleet.issued[device]
+    new = fleet.issue(device, fleet.ca)
+
+    fleet.shut_out(serials=[fleet.serial(device)])
+    codes = [_soon_refused(fleet, old, up(device)), fleet.publish(new, up(device), f"end {device}").returncode]
+
+    assert codes == [True, 0]
+    assert fleet.server.until(f"end {device}")[-1] == (up(device), f"end {device}")
+    fleet.shut_out()
+
+
+def test_a_list_that_is_refreshed_keeps_the_fleet_connected(fleet: Fleet) -> None:
+    device, lost = fleet.new(), fleet.new()
+
+    for _ in range(3):
+        fleet.shut_out(serials=[fleet.serial(lost)])
+
+    assert fleet.publish(device, up(device), f"end {device}").returncode == 0
+    assert fleet.server.until(f"end {device}")[-1] == (up(device), f"end {device}")
+    fleet.shut_out()
+
+
+def test_an_overdue_list_locks_everybody_out_which_is_why_ours_holds_for_weeks(fleet: Fleet) -> None:
+    """Mosquitto only: the embedded broker reads serials, which do not run out."""
+    device, long_ago = fleet.new(), dt.datetime.now(dt.timezone.utc) - LIFE - dt.timedelta(days=1)
+
+    fleet.shut_out(listed_at=long_ago)
+
+    if fleet.broker.name == "mosquitto":
+        assert _soon_refused(fleet, fleet.issued[device], up(device))
+    fleet.shut_out()
+    assert _soon_accepted(fleet, device)
+
+
+@pytest.mark.parametrize("name", ["+", "#", "dev-1/#", "svc-other"])
+def test_a_certificate_whose_name_is_no_device_id_reaches_nothing(fleet: Fleet, name: str) -> None:
+    """The authority never makes one; were there one all the same, the broker must not open other topics to it."""
+    victim, other, rogue = fleet.new(), fleet.new(), fleet.forge(name)
+
+    spy = fleet.listen(rogue, "surefoot/v1/d/+/down/#", down(name, "#"), "surefoot/v1/fleet/#")  # may not even connect
+    with fleet.listen(victim, down(victim, "#")) as ear:
+        for topic in (up(victim), down(victim), "surefoot/v1/fleet/halt"):
+            fleet.publish(rogue, topic, "forged")
+        fleet.publish(other, up(other), f"end {victim}")
+        fleet.server.say(down(victim), "end")
+
+        assert "forged" not in {payload for _, payload in fleet.server.until(f"end {victim}")}
+        assert ear.until("end") == [(down(victim), "end")]
+    spy.kill()
+    assert not spy.given(), "a name with a wildcard was given other devices' messages"
+
+
+class Live:
+    """One connection of a device that stays, as an agent's does."""
+
+    def __init__(self, fleet: Fleet, device: str) -> None:
+        version = MQTTProtocolVersion.MQTTv5 if fleet.protocol == 5 else MQTTProtocolVersion.MQTTv311
+        who = fleet.issued[device]
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=device, protocol=version)
+        self._client.tls_set(str(who.ca), str(who.cert), str(who.key))
+        self._device, self.heard = device, list[str]()
+        self._changed, subscribed = threading.Condition(), threading.Event()
+        self._client.on_subscribe = lambda *_: subscribed.set()
+        self.ended = threading.Event()
+        self._client.on_disconnect = lambda *_: self.ended.set()
+        self._client.on_message = lambda _c, _u, message: self._take(message.payload.decode())
+        self._client.connect(fleet.broker.host, fleet.broker.port)
+        self._client.loop_start()
+        self._client.subscribe([(down(device, "#"), 1), ("surefoot/v1/fleet/#", 1)])
+        assert subscribed.wait(WAIT_S)
+
+    def says(self, text: str) -> None:
+        self._client.publish(up(self._device), text, qos=1)
+
+    def hears(self, text: str) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: text in self.heard, WAIT_S)
+
+    def stop(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _take(self, text: str) -> None:
+        with self._changed:
+            self.heard.append(text)
+            self._changed.notify_all()
+
+
+def _soon_refused(fleet: Fleet, who: Credentials, topic: str) -> bool:
+    return any(fleet.publish(who, topic, "probe").returncode != 0 for _ in range(100))
+
+
+def _soon_accepted(fleet: Fleet, device: str) -> bool:
+    return any(fleet.publish(device, up(device), "probe").returncode == 0 for _ in range(100))
 
 
 def _until(fleet: Fleet, lost: str, other: str, *, heard: bool) -> None:

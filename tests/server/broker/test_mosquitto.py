@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from surefoot_server.broker.acl import ShutOut
 from surefoot_server.broker.mosquitto import USER, choose_user, program, render, write_files
 from surefoot_server.broker.start import start_broker
 from surefoot_server.pki.ca import create_ca, prepare_pki
@@ -84,7 +85,7 @@ def test_every_file_it_reads_is_its_owners_alone(pki: PkiFiles, tmp_path: Path) 
     folder = tmp_path / "broker"
     folder.mkdir(mode=0o700)
 
-    files = write_files(folder, "127.0.0.1", 8883, pki, {"cam-9"})
+    files = write_files(folder, "127.0.0.1", 8883, pki, ShutOut(frozenset({"cam-9"})))
 
     assert {oct(stat.S_IMODE(p.stat().st_mode)) for p in folder.iterdir()} == {"0o600"}
     assert {p.name for p in folder.iterdir()} == {"mosquitto.conf", "acl", "ca.pem", "server.crt", "server.key"}

@@ -277,3 +277,12 @@ def test_looking_at_a_device_ends_its_attention_and_is_audited(rig: Rig) -> None
     with rig.db.read() as session:
         query = select(AuditEntry).where(col(AuditEntry.action) == "device.acknowledge")
         assert session.exec(query).one().actor == "linh"
+
+
+def test_nothing_is_asked_of_a_revoked_device(rig: Rig) -> None:
+    rig.device("cam-1")
+
+    with rig.db.write() as session:
+        rig.devices.revoke(session, "cam-1", "anna", NOW)
+        with pytest.raises(Conflict, match="revoked"):
+            rig.devices.request(session, "cam-1", RequestKind.LOGS, 10, "anna", NOW)

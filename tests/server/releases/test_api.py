@@ -25,6 +25,7 @@ def lease(rig: Rig, at: datetime | None = None) -> dict[str, str]:
 @pytest.fixture
 def device(rig: Rig) -> TestClient:
     rig.state.blobs.put(NAME, RAW)
+    rig.device("cam-1")
     client = rig.device_client()
     client.headers.update(lease(rig))
     return client
@@ -140,3 +141,11 @@ def test_operators_routes_are_not_on_the_devices_listener(device: TestClient) ->
 
 def test_downloads_are_not_on_the_operators_listener(rig: Rig, device: TestClient) -> None:
     assert rig.client(Role.ADMIN).get(f"/api/v1/blobs/{NAME}").status_code == 405
+
+
+def test_a_lease_of_a_device_that_was_revoked_opens_nothing_from_then_on(rig: Rig, device: TestClient) -> None:
+    before = device.get(f"/api/v1/blobs/{NAME}").status_code
+
+    rig.client().post("/api/v1/devices/cam-1/revoke")
+
+    assert (before, device.get(f"/api/v1/blobs/{NAME}").status_code) == (200, 403)
