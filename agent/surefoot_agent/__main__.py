@@ -20,6 +20,7 @@ from surefoot_shared import wire
 from surefoot_shared.errors import (
     ConfigError,
     Conflict,
+    Invalid,
     NotAllowed,
     NotFound,
     SurefootError,
@@ -43,8 +44,9 @@ FAMILIES: tuple[tuple[type[SurefootError], int], ...] = (
     (NotAllowed, NOT_ALLOWED),
     (Conflict, CONFLICT),
     (UntrustedRelease, UNTRUSTED),
+    (Invalid, USAGE),
 )
-CONFLICTING = frozenset({"already_running", "conflict"})
+CONFLICTING = frozenset({"already_running", "conflict", "port_in_use"})
 """Kinds of ConfigError that are about the device's state, not about a setting."""
 
 
@@ -68,10 +70,11 @@ def exit_code(error: SurefootError) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line; docs/cli.md is made from it."""
+    codes = ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES)
     top = argparse.ArgumentParser(
         prog="surefoot-agent",
         description="Installs signed releases into A/B slots, proves them healthy, and goes back by itself.",
-        epilog="Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES) + ".",
+        epilog=f"Example: surefoot-agent status --json. Exit codes: {codes}.",
     )
     verbs = top.add_subparsers(metavar="COMMAND", required=True)
     _enrol(verbs)
@@ -176,6 +179,8 @@ def enrol_node(arguments: argparse.Namespace) -> int:
         if arguments.image:
             _prepare_image(arguments, state_dir)
         else:
+            if arguments.release:
+                _check_release(settings, state_dir, arguments)
             token, chain = _text(arguments.token_file), _text(arguments.factory_chain)
             if arguments.factory_key:
                 _take_key(arguments.factory_key, state_dir)
@@ -220,6 +225,19 @@ def _provision(settings: Settings, state_dir: Path, arguments: argparse.Namespac
     print(f"{manifest.component} {manifest.version} is in slot A", file=sys.stderr)
 
 
+def _check_release(settings: Settings, state_dir: Path, arguments: argparse.Namespace) -> None:
+    """Refuse a release that could not be taken before the enrolment token is spent."""
+    from surefoot_agent.enrol import DEVICE_FACTS, copy_roots
+    from surefoot_agent.provision import first_release
+    from surefoot_shared.topics import check_device_id
+
+    check_device_id(arguments.device)
+    if (state_dir / "identity" / DEVICE_FACTS).exists():
+        return  # no token will be spent
+    copy_roots(arguments.bootstrap, state_dir)
+    first_release(state_dir / "trust", arguments.release, settings.component, arguments.hw, datetime.now(timezone.utc))
+
+
 def _take_key(path: Path, state_dir: Path) -> None:
     """Make the factory's key this node's own, unless it has one."""
     from surefoot_agent.enrol import PAIR
@@ -262,6 +280,8 @@ def status(arguments: argparse.Namespace) -> int:
     from surefoot_agent.status import Status, read_status
 
     settings = load(arguments.config)
+    if not any((settings.state_dir / name).exists() for name in ("identity/device.json", "journal.db")):
+        raise ConfigError("not_enrolled", f"{settings.state_dir} holds no identity.")
     facts: Status = read_status(settings.state_dir, settings.component)
     if arguments.json:
         print(wire.encode(facts).decode())
@@ -273,7 +293,7 @@ def status(arguments: argparse.Namespace) -> int:
         ("slots", ", ".join(f"{slot} {state}" for slot, state in sorted(facts.slots.items()))),
         ("state", facts.state.value + (f" ({facts.wanted}, attempt {facts.attempt})" if facts.wanted else "")),
         ("last", f"{facts.last_outcome} {facts.last_reason or ''}".strip() if facts.last_outcome else "no attempt yet"),
-        ("way back", "kept" if facts.previous_kept else "the previous copy is gone: late fallback is off"),
+        ("way back", "kept" if facts.previous_kept else "none: the other slot holds no good release to go back to"),
         ("locked", "yes: no switch until `surefoot-agent unlock`" if facts.locked else "no"),
         ("to report", f"{facts.events_waiting} events"),
     ]

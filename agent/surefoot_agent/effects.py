@@ -25,7 +25,7 @@ from surefoot_shared import wire
 from surefoot_shared.errors import InstallFailed, Invalid, UntrustedRelease
 from surefoot_shared.messages import Lease, RevertReport
 from surefoot_shared.release import Manifest, digest_of, note_of, parse_manifest
-from surefoot_shared.status import AttemptState, SlotName, SlotState
+from surefoot_shared.status import AttemptState, Outcome, SlotName, SlotState
 
 LOG_TAIL_BYTES = 8 * 1024
 """Twenty events travel in one message of 256 KiB, and each may be a revert report."""
@@ -39,8 +39,10 @@ def preflight(hands: Hands, record: Record) -> e.Event:
     wish, previous = _wish(record), hands.boot.current()
     if hands.boot.primary() is not previous:
         raise InstallFailed("switch_had_no_effect", "Boot control would not enter the running slot at the next start.")
-    if hands.slots.installed(previous) is None:
-        raise InstallFailed("boot_failed", f"Slot {previous.value} holds no whole release to go back to.")
+    if hands.slots.installed(previous) is None and not _never_had_one(hands, record):
+        hint = "Check the device's disk, then give the device its release anew: `surefoot-agent enrol --release`."
+        damaged = InstallFailed("slot_corrupt", f"Slot {previous.value}, the way back, is damaged.", hint)
+        return e.StepFailed(Outcome.REFUSED, damaged.kind, str(damaged))
     slot = previous.other
     if hands.slots.digest(slot) == wish.digest:
         return e.SlotHeld(slot, previous)
@@ -207,7 +209,7 @@ def revert(hands: Hands, record: Record) -> e.Event:
         if record.wish is not None:
             hands.trials.decide(record.wish.assignment, record.attempt, Verdict.UNHEALTHY, _reason(record))
         previous = _way_back(hands, record)
-        manifest = _installed(hands, previous)
+        manifest = None if _first_install(hands, record, previous) else _installed(hands, previous)
         hands.boot.set_primary(previous)
         if record.slot not in (None, previous):
             hands.boot.set_state(_slot(record), SlotState.BAD)
@@ -216,7 +218,8 @@ def revert(hands: Hands, record: Record) -> e.Event:
         running = hands.application.running()
         if running is None or running.slot is not previous:
             hands.application.stop()
-            hands.application.start(previous, manifest)
+            if manifest is not None:
+                hands.application.start(previous, manifest)
         if record.wish is not None:
             hands.trials.finish(record.wish.assignment, record.attempt)
     return e.WentBack()
@@ -250,9 +253,10 @@ def _verdict_against(hands: Hands, trial: Trial, in_time: bool = False) -> e.Eve
 
 def _trial(hands: Hands, record: Record) -> Trial:
     wish, slot, previous = _wish(record), _slot(record), _previous(record)
-    old, new = _installed(hands, previous), _installed(hands, slot)
-    spec = hands.application.spec(previous, old)
-    stops_s = sum(m.application.stop_s for m in (old, new) if m.application)
+    old = None if _first_install(hands, record, previous) else _installed(hands, previous)
+    new = _installed(hands, slot)
+    spec = hands.application.spec(previous, old) if old else None
+    stops_s = sum(m.application.stop_s for m in (old, new) if m and m.application)
     budget_s = hands.guard_budget_s + stops_s
     return Trial(
         assignment=wish.assignment,
@@ -265,7 +269,7 @@ def _trial(hands: Hands, record: Record) -> Trial:
         deadline_monotonic=hands.clock.monotonic() + budget_s,
         deadline_boot_id=hands.clock.boot_id(),
         max_starts=hands.max_starts,
-        fallback=Fallback(spec.slot, spec.argv, spec.cwd, dict(spec.env), spec.log),
+        fallback=Fallback(spec.slot, spec.argv, spec.cwd, dict(spec.env), spec.log) if spec else None,
         lock_wait_s=guard.LOCK_WAIT_S + stops_s,
     )
 
@@ -293,6 +297,16 @@ def _way_back(hands: Hands, record: Record) -> SlotName:
         return record.previous
     first = record.committed.slot if record.committed else SlotName.A
     return next((s for s in (first, first.other) if hands.slots.installed(s) is not None), first)
+
+
+def _never_had_one(hands: Hands, record: Record) -> bool:
+    """Nothing was ever committed here; boot control is asked too, for a journal can be lost."""
+    return record.committed is None and all(hands.boot.state(slot) is not SlotState.GOOD for slot in SlotName)
+
+
+def _first_install(hands: Hands, record: Record, previous: SlotName) -> bool:
+    """The way back leads to a device that runs nothing, as it did before; preflight refused every other empty slot."""
+    return record.committed is None and hands.slots.installed(previous) is None
 
 
 def _installed(hands: Hands, slot: SlotName) -> Manifest:

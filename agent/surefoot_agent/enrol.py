@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from surefoot_agent import https
 from surefoot_shared import wire
 from surefoot_shared.enrolment import Enrolled, EnrolRequest
-from surefoot_shared.errors import ConfigError, Invalid
+from surefoot_shared.errors import ConfigError, Invalid, Unreachable
 from surefoot_shared.identity import DeviceKey, generate_key, key_from_pem, key_to_pem, public_to_pem
 from surefoot_shared.topics import check_device_id
 from surefoot_shared.trust.durable import write_durably
@@ -64,7 +64,7 @@ def enrol(
         return _same(load_identity(state_dir), device_id, server_url)
     check_url(server_url)
     folder = state_dir / "identity"
-    _copy_roots(bootstrap_dir, state_dir)
+    copy_roots(bootstrap_dir, state_dir)
     baked_in = (folder / CA_FILE).exists() and not (bootstrap_dir / CA_FILE).exists()
     _write(folder / CA_FILE, _read((folder if baked_in else bootstrap_dir) / CA_FILE))
     key = own_key(state_dir)
@@ -136,7 +136,8 @@ def check_url(server_url: str) -> None:
         raise ConfigError("config_invalid", f"{server_url!r} is not an https URL.", "Use https://HOST:PORT.")
 
 
-def _copy_roots(bootstrap_dir: Path, state_dir: Path) -> None:
+def copy_roots(bootstrap_dir: Path, state_dir: Path) -> None:
+    """Take over the two roots of the bootstrap folder; done twice it changes nothing."""
     for name in ROOTS:
         _write(state_dir / "trust" / "bootstrap" / name, _read(bootstrap_dir / name))
 
@@ -167,7 +168,11 @@ def certificate_request(device_id: str, key: DeviceKey) -> bytes:
 
 
 def _ask(server_url: str, ca_file: Path, body: bytes) -> Enrolled:
-    status, raw = https.ask(server_url, ca_file, "/api/v1/enrol", body)
+    try:
+        status, raw = https.ask(server_url, ca_file, "/api/v1/enrol", body)
+    except Unreachable as error:  # a person typed this: nothing tries again by itself
+        hint = "Check the address and try the command again." if error.kind == "unreachable" else "Try it again later."
+        raise Unreachable(error.kind, error.message, hint, retry_after_s=error.retry_after_s) from error
     if status == 202:
         raise ConfigError("enrolment_pending", "The server waits for an operator to approve this device.")
     return wire.decode(Enrolled, raw, https.ANSWER_LIMIT_BYTES)

@@ -28,6 +28,7 @@ PROGRESS_KEPT = 2000
 """Progress events kept unacknowledged; an outcome is never dropped, a device alone for months makes few of them."""
 RESERVE_BYTES = 256 * 1024
 """Given back to a full disk so that a verdict can still be stored; as long as a few hundred records."""
+RESERVE_SUFFIX = ".reserve"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS record (component TEXT PRIMARY KEY, value BLOB NOT NULL);
@@ -182,7 +183,7 @@ class Journal:
 
 def open_journal(path: Path, new_stream: Callable[[], str] = lambda: uuid.uuid4().hex) -> Journal:
     """Open or make the journal. One that cannot be read is left alone; the one returned then lives in memory only."""
-    connection = None
+    connection, reserve = None, path.with_name(path.name + RESERVE_SUFFIX)
     try:
         connection = _connect(path)
         _prepare(connection, new_stream())
@@ -192,6 +193,9 @@ def open_journal(path: Path, new_stream: Callable[[], str] = lambda: uuid.uuid4(
         if connection is not None:
             connection.close()
         if isinstance(error, sqlite3.OperationalError) and ("locked" in str(error) or "full" in str(error)):
+            if "full" in str(error) and reserve.exists():
+                reserve.unlink()  # as in _writing: what it gives back is room for the write-ahead log
+                return open_journal(path, new_stream)
             raise
     memory = _connect(None)
     _prepare(memory, new_stream())
@@ -248,7 +252,7 @@ def _check(db: sqlite3.Connection) -> None:
 
 
 def _reserve(path: Path) -> Path:
-    reserve = path.with_name(path.name + ".reserve")
+    reserve = path.with_name(path.name + RESERVE_SUFFIX)
     try:
         if not reserve.exists() or reserve.stat().st_size < RESERVE_BYTES:
             reserve.write_bytes(b"\0" * RESERVE_BYTES)

@@ -37,10 +37,26 @@ OUT_LIMIT = 100
 TAKEN_OVER = 142
 """MQTT 5 reason "session taken over": another client came with this identity."""
 QUICK_DROP_S = 10.0
-QUICK_DROPS = 3
+QUICK_DROPS = 5
+QUICK_WINDOW_S = 30.0
 """MQTT 3.1.1 gives no reason, nor does mosquitto 2.0.11 with MQTT 5 (measured: it only closes). So many connections in
-a row, each accepted and dropped within QUICK_DROP_S with no refusal in between, mean a twin; a broker that restarts
-again and again refuses in between."""
+a row, all within QUICK_WINDOW_S, each accepted and dropped within QUICK_DROP_S with no refusal in between, mean a twin;
+a server that restarts three times in a quarter of a minute is none."""
+
+
+class QuickDrops:
+    """Counts connections that were accepted and dropped at once; a refused one in between begins anew."""
+
+    def __init__(self) -> None:
+        self._at: list[float] = []
+
+    def ended(self, was_up: bool, lasted_s: float, now: float) -> bool:
+        """Take the end of one connection; True where so many in a row mean a twin. `now` is monotonic."""
+        if not was_up or lasted_s >= QUICK_DROP_S:
+            self._at.clear()
+            return False
+        self._at = [*(at for at in self._at if now - at <= QUICK_WINDOW_S), now]
+        return len(self._at) >= QUICK_DROPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +127,7 @@ class Link:
         return topics.up(self._identity.device, what)
 
     def _stay_connected(self) -> None:
-        failures = drops = 0
+        failures, drops = 0, QuickDrops()
         while True:
             self._down.clear()
             if self._stopping.is_set():  # looked at after the clear: stop() sets this first, then _down
@@ -119,9 +135,10 @@ class Link:
             began, was_up = time.monotonic(), self._connect_once()
             if self._stopping.is_set():
                 return
-            quick = was_up and time.monotonic() - began < QUICK_DROP_S
-            drops, failures = (drops + 1 if quick else 0), (0 if was_up and not quick else failures + 1)
-            if drops >= QUICK_DROPS and self._drop.reason == "unreachable":
+            now = time.monotonic()
+            quick, twin = was_up and now - began < QUICK_DROP_S, drops.ended(was_up, now - began, now)
+            failures = 0 if was_up and not quick else failures + 1
+            if twin and self._drop.reason == "unreachable":
                 self._drop = Disconnected("identity_conflict", "The broker dropped this identity again and again.")
             conflict = self._drop.reason == "identity_conflict"
             log.warning("link_down reason=%s message=%s", self._drop.reason, self._drop.message)

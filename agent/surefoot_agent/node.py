@@ -6,10 +6,12 @@ read of settings and identity is final for this process. Decides nothing: see ru
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
 import signal
+import sqlite3
 import threading
 import uuid
 from collections import deque
@@ -41,7 +43,7 @@ from surefoot_agent.telemetry import NodeTelemetry
 from surefoot_agent.trial import TrialFile
 from surefoot_agent.trust import ChildTrust
 from surefoot_shared import wire
-from surefoot_shared.errors import ConfigError
+from surefoot_shared.errors import ConfigError, InstallFailed
 from surefoot_shared.messages import PresenceMessage
 from surefoot_shared.status import Presence
 
@@ -64,10 +66,11 @@ def run(settings: Settings) -> None:
 
 
 def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
-    journal = open_journal(settings.state_dir / JOURNAL)
     instance = uuid.uuid4().hex
-    renewal = Renewal(settings.state_dir, SystemClock().utc)
-    runner = Runner(_desk(settings, renewal, journal, instance), ThreadLanes(), _linked(identity, instance))
+    with starting(settings.state_dir):
+        journal = open_journal(settings.state_dir / JOURNAL)
+        renewal = Renewal(settings.state_dir, SystemClock().utc)
+        runner = Runner(_desk(settings, renewal, journal, instance), ThreadLanes(), _linked(identity, instance))
     link = runner.link
     assert isinstance(link, Link)
     renewal.on_change(link.use)
@@ -77,10 +80,11 @@ def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
         OrderServer(component_dir / "app.sock", runner.post, APPLICATION_VERBS),
     ]
     try:
-        runner.start()
-        for server in servers:
-            server.start()
-        link.start()
+        with starting(settings.state_dir):
+            runner.start()
+            for server in servers:
+                server.start()
+            link.start()
         runner.run(stop)
     finally:
         link.stop()
@@ -172,6 +176,22 @@ def hands_of(settings: Settings, identity: Identity) -> Hands:
         guard_budget_s=settings.guard_budget_s,
         max_starts=settings.max_starts,
     )
+
+
+@contextmanager
+def starting(state_dir: Path) -> Iterator[None]:
+    """Turn what the disk says at start into one sentence; the supervisor starts the agent again later."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        if "full" in str(error) or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
+            hint = "Free space there; the application goes on running, and the agent can then be started again."
+            message = f"The agent cannot start: the disk of {state_dir} is full."
+            raise InstallFailed("no_space", message, hint) from error
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        hint = "Check the disk and the owner of this folder with `surefoot-agent check`."
+        message = f"The agent cannot start: {state_dir} cannot be used ({reason})."
+        raise InstallFailed("slot_write_failed", message, hint) from error
 
 
 @contextmanager

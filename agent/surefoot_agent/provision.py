@@ -12,7 +12,7 @@ from pathlib import Path
 
 from surefoot_agent.ports import BootControl, Slots
 from surefoot_shared.errors import ConfigError, InstallFailed
-from surefoot_shared.release import Manifest, TreeFile, digest_of
+from surefoot_shared.release import Manifest, TargetNote, TreeFile, digest_of
 from surefoot_shared.status import SlotName, SlotState
 from surefoot_shared.trust.floors import FloorStore
 
@@ -24,11 +24,7 @@ def provision(
     trust_folder: Path, release: Path, component: str, hw: str, slots: Slots, boot: BootControl, now: datetime
 ) -> Manifest:
     """Verify the folder, fill slot A, mark it good and current. Raises UntrustedRelease, InstallFailed, ConfigError."""
-    from surefoot_shared.trust.provision import provisioned  # python-tuf: only this one short-lived command pays for it
-
-    note, manifest, raw = provisioned(trust_folder, release, hw, now)
-    if manifest.component != component:
-        raise ConfigError("config_invalid", f"{release} is a release of {manifest.component}, not of {component}.")
+    note, manifest, raw = first_release(trust_folder, release, component, hw, now)
     held = [slot for slot in SlotName if slots.digest(slot) is not None]
     if held and slots.digest(FIRST) != digest_of(raw):
         raise ConfigError("conflict", "This device already has a release.", "Update it through a rollout.")
@@ -38,6 +34,18 @@ def provision(
     boot.set_state(FIRST, SlotState.GOOD)
     boot.set_primary(FIRST)
     return manifest
+
+
+def first_release(
+    trust_folder: Path, release: Path, component: str, hw: str, now: datetime
+) -> tuple[TargetNote, Manifest, bytes]:
+    """Verify the folder and change nothing; raises UntrustedRelease, Invalid, ConfigError."""
+    from surefoot_shared.trust.provision import provisioned  # python-tuf: only this one short-lived command pays for it
+
+    note, manifest, raw = provisioned(trust_folder, release, hw, now)
+    if manifest.component != component:
+        raise ConfigError("config_invalid", f"{release} is a release of {manifest.component}, not of {component}.")
+    return note, manifest, raw
 
 
 def _fill(slots: Slots, release: Path, manifest: Manifest, raw: bytes) -> None:

@@ -6,9 +6,11 @@ reported, not only the first. Refuses to repair: `surefoot-agent check` is safe 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -20,8 +22,9 @@ from pathlib import Path
 from surefoot_agent import guard, processes
 from surefoot_agent.config import Settings
 from surefoot_agent.enrol import CA_FILE, DEVICE_FACTS, PAIR, pair_of
+from surefoot_agent.journal import read_facts
 from surefoot_agent.slots.directory import DirectorySlots
-from surefoot_shared.errors import SurefootError
+from surefoot_shared.errors import Invalid, SurefootError
 from surefoot_shared.status import SlotName, SlotState
 
 IDENTITY_FILES = (f"{PAIR}.key", f"{PAIR}.crt", CA_FILE, DEVICE_FACTS)
@@ -54,6 +57,9 @@ class Facts:
     clock_floor_s: float
     guard_problem: str | None
     port_problem: str | None
+    journal_problem: str | None = None
+    guard_active: bool | None = None
+    """Whether a guard process holds its lock; None where that cannot be said."""
 
 
 def check(settings: Settings, clock_floor_s: float = 0.0) -> tuple[Finding, ...]:
@@ -67,15 +73,23 @@ def judge(facts: Facts) -> tuple[Finding, ...]:
         _identity(facts),
         _key(facts),
         _of_problem("state", facts.state_problem, "The state folder takes writes.", "Check its disk and its owner."),
+        _of_problem("journal", facts.journal_problem, "The journal can be read.", "Replace the device's storage."),
         _link(facts),
         _slots(facts),
         _of_problem("room", facts.room_problem, "A second copy has room.", "Free space on the data partition."),
         _clock(facts),
-        _of_problem("guard", facts.guard_problem, "The guard runs.", "Install the agent again, with its python3."),
+        _of_problem(
+            "guard", facts.guard_problem, _GUARD[facts.guard_active], "Install the agent again, with its python3."
+        ),
         _of_problem("port", facts.port_problem, "The metrics port is free or the application's.", _PORT_HINT),
     )
 
 
+_GUARD = {
+    None: "The guard can run.",
+    True: "The guard can run; one watches this component now.",
+    False: "The guard can run; none watches this component now.",
+}
 _PORT_HINT = "Stop the program that holds it, or set metrics_port."
 
 
@@ -138,6 +152,8 @@ def observe(settings: Settings, clock_floor_s: float = 0.0) -> Facts:
         clock_floor_s=clock_floor_s,
         guard_problem=_problem(_probe_guard),
         port_problem=_problem(lambda: _probe_port(folder, settings.metrics_port)),
+        journal_problem=_problem(lambda: _probe_journal(settings)),
+        guard_active=_guard_active(folder),
     )
 
 
@@ -146,7 +162,9 @@ def _problem(probe: Callable[[], None]) -> str | None:
         probe()
     except SurefootError as error:
         return error.message
-    except (OSError, subprocess.SubprocessError) as error:
+    except OSError as error:
+        return f"{error.strerror or error}."  # without the number and the path of a probe
+    except subprocess.SubprocessError as error:
         return f"{error}."
     return None
 
@@ -173,7 +191,29 @@ def _probe_write(state_dir: Path) -> None:
     try:
         guard.write_file(probe, b"x" * 4096)
     finally:
-        probe.unlink(missing_ok=True)
+        for left in (probe, *state_dir.glob(f"{probe.name}.*.tmp")):  # a full disk leaves the temporary file
+            left.unlink(missing_ok=True)
+
+
+def _probe_journal(settings: Settings) -> None:
+    try:
+        read_facts(settings.state_dir / "journal.db", settings.component)
+    except (sqlite3.Error, Invalid) as error:
+        raise OSError(f"The journal cannot be read: {error}") from error
+
+
+def _guard_active(folder: Path) -> bool | None:
+    """Its lock is tried shared and without waiting, and let go at once."""
+    try:
+        with (folder / "guard.lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    return False
 
 
 def _releases(folder: Path) -> Mapping[str, str | None]:

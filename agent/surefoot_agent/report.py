@@ -14,7 +14,7 @@ from surefoot_agent.events import Effect
 from surefoot_agent.journal import Draft
 from surefoot_agent.record import Ended, Record
 from surefoot_shared.messages import ComponentReport, Event, EventKind, RunningProof, SlotReport
-from surefoot_shared.status import AttemptState, Outcome, SlotName
+from surefoot_shared.status import AttemptState, Outcome, SlotName, SlotState
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,9 @@ def drafts(stamp: Stamp, before: Record, event: e.Event, after: Record, effects:
             made.append(_outcome(stamp, after, after.ended))
         elif effect is Effect.REPORT_FELL_BACK and isinstance(event, e.FellBack):
             made.append(notice(stamp, after, EventKind.FELL_BACK, "commit_lost", event.message))
+    if before.state is AttemptState.RESCUE and isinstance(event, e.WentBack):
+        message = "Boot control was repaired: it enters a known slot again."
+        made.append(notice(stamp, after, EventKind.NOTICE, "switch_had_no_effect", message))
     return tuple(made)
 
 
@@ -98,8 +101,14 @@ def component_report(
         state=record.state,
         assignment=record.wish.assignment if record.wish else None,
         seq=record.seq,
-        previous_kept=record.previous_kept,
+        previous_kept=record.previous_kept and _way_back(record, slots, proof),
     )
+
+
+def _way_back(record: Record, slots: Mapping[SlotName, SlotReport], proof: RunningProof | None) -> bool:
+    """The slot that does not run holds a good release: after a first install it holds nothing."""
+    current = proof.slot if proof else record.committed.slot if record.committed else None
+    return current is not None and slots[current.other].state is SlotState.GOOD
 
 
 def _outcome(stamp: Stamp, record: Record, ended: Ended) -> Draft:

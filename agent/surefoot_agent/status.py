@@ -13,7 +13,7 @@ from surefoot_agent import guard
 from surefoot_agent.journal import read_facts
 from surefoot_agent.record import Record
 from surefoot_shared.errors import Invalid
-from surefoot_shared.status import AttemptState
+from surefoot_shared.status import AttemptState, SlotState
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ def read_status(state_dir: Path, component: str) -> Status:
 def status_of(record: Record, component_dir: Path, locked: bool, waiting: int, readable: bool) -> Status:
     process = guard.load_application(component_dir)
     alive = process is not None and guard.process_alive(process)
+    boot_slot, slots = guard.current_slot(component_dir), guard.slot_states(component_dir)
+    other_good = any(state == SlotState.GOOD.value for slot, state in slots.items() if slot != boot_slot)
     ending, ended, committed, wish = record.ending, record.ended, record.committed, record.wish
     return Status(
         component=record.component,
@@ -70,9 +72,9 @@ def status_of(record: Record, component_dir: Path, locked: bool, waiting: int, r
         committed_digest=committed.digest if committed else None,
         running_slot=process.slot if process and alive else None,
         running_pid=process.pid if process and alive else None,
-        boot_slot=guard.current_slot(component_dir),
-        slots=guard.slot_states(component_dir),
-        previous_kept=record.previous_kept,
+        boot_slot=boot_slot,
+        slots=slots,
+        previous_kept=record.previous_kept and boot_slot is not None and other_good,
         locked=locked,
         halted=record.halted,
         reason=ending.reason if ending else None,

@@ -48,7 +48,7 @@ class Timers:
 def full_jitter(tries: int, rand: float, retry_after_s: float | None = None, slow: bool = False) -> float:
     """Wait uniformly up to min(cap, base · 2^tries), after whatever the server asked for. `rand` is in 0..1.
 
-    `slow` is for rescue: a device that nobody can help by trying faster.
+    `slow` is for rescue: the first tries come within seconds, as a link is mended at once; later ones seldom.
     """
-    ceiling_s = RESCUE_CAP_S if slow else min(CAP_S, BASE_S * 2.0 ** min(tries, 30))
+    ceiling_s = min(RESCUE_CAP_S if slow else CAP_S, BASE_S * 2.0 ** min(tries, 30))
     return (retry_after_s or 0.0) + max(0.05, ceiling_s * rand)

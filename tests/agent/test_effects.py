@@ -13,7 +13,7 @@ import pytest
 from surefoot_agent import effects, guard
 from surefoot_agent import events as e
 from surefoot_agent.application import Application
-from surefoot_agent.record import Ending, Record
+from surefoot_agent.record import Committed, Ending, Record
 from surefoot_agent.sight import Hands
 from surefoot_agent.trial import Verdict
 from surefoot_shared import wire
@@ -91,8 +91,11 @@ def test_preflight_chooses_the_slot_that_does_not_run(hands: Hands, record: Reco
 def test_preflight_refuses_a_device_that_could_not_go_back(device: Device, hands: Hands, record: Record) -> None:
     device.slots.clear(A)
 
-    with pytest.raises(InstallFailed, match="no whole release to go back to"):
-        effects.preflight(hands, record)
+    refused = effects.preflight(hands, record)
+
+    assert isinstance(refused, e.StepFailed)
+    assert (refused.outcome, refused.reason) == (Outcome.REFUSED, "slot_corrupt")
+    assert "the way back, is damaged" in refused.message
 
 
 def test_a_slot_that_holds_the_release_already_is_not_fetched_again(hands: Hands, staged: Record) -> None:
@@ -391,9 +394,10 @@ def test_a_way_back_without_a_whole_release_is_an_error_to_be_retried(
     device: Device, hands: Hands, on_trial: Record
 ) -> None:
     device.slots.clear(A)
+    had_one = replace(on_trial, committed=Committed("c" * 64, "1.0", A))
 
     with pytest.raises(InstallFailed):
-        effects.revert(hands, reverting(on_trial))
+        effects.revert(hands, reverting(had_one))
 
     assert device.boot_control.current() is B
 

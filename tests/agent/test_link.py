@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from surefoot_agent.downlink import AckArrived, BundleArrived, Connected, Disconnected, MessageRefused
-from surefoot_agent.link import Backoff
+from surefoot_agent.link import Backoff, QuickDrops
 from surefoot_server.broker.start import start_broker
 from surefoot_server.pki.ca import create_ca
 from surefoot_shared import topics
@@ -240,3 +240,16 @@ def test_another_certificate_of_the_same_device_is_used_at_once_and_named(house:
 
     cam.wait(Connected, count=2)
     assert [event.pair for event in cam.of(Connected) if isinstance(event, Connected)] == ["crt", "2"]
+
+
+def test_five_quick_drops_in_a_row_are_a_twin_and_three_restarts_of_the_server_are_none() -> None:
+    drops = QuickDrops()
+
+    assert [drops.ended(True, 1.0, 3.0 * n) for n in range(5)] == [False, False, False, False, True]
+
+
+def test_a_refused_connection_in_between_or_slow_drops_are_no_twin() -> None:
+    refused, slow = QuickDrops(), QuickDrops()
+
+    assert not any(refused.ended(n != 3, 1.0, 2.0 * n) for n in range(7))
+    assert not any(slow.ended(True, 5.0, 9.0 * n) for n in range(20))

@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from surefoot_agent.__main__ import CONFLICT, FAILED, NOT_ALLOWED, NOT_FOUND, UNTRUSTED, USAGE, exit_code, main, parser
+from surefoot_agent.enrol import ROOTS
+from surefoot_agent.journal import open_journal
 from surefoot_agent.node import only_one
 from surefoot_agent.orders import OrderServer, Verb
 from surefoot_shared.errors import (
     ConfigError,
     Conflict,
     InstallFailed,
+    Invalid,
     NotAllowed,
     NotFound,
     SurefootError,
@@ -33,7 +36,14 @@ def config(tmp_path: Path) -> Path:
     return file
 
 
+def test_status_of_a_node_that_was_never_enrolled_says_so(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--config", str(config)]) == USAGE
+    assert "[not_enrolled]" in capsys.readouterr().err
+
+
 def test_status_of_a_new_node_says_that_nothing_runs(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    open_journal(_made(config.parent / "state") / "journal.db").close()
+
     code = main(["status", "--json", "--config", str(config)])
 
     shown = json.loads(capsys.readouterr().out)
@@ -132,10 +142,40 @@ def test_an_order_without_a_running_agent_fails_and_says_how_to_start_it(
         (UntrustedRelease("metadata_untrusted", "x"), UNTRUSTED),
         (InstallFailed("no_space", "x"), FAILED),
         (Unreachable("unreachable", "x"), FAILED),
+        (Invalid("malformed", "x"), USAGE),
+        (ConfigError("port_in_use", "x"), CONFLICT),
     ],
 )
 def test_each_family_of_errors_has_its_exit_code(error: SurefootError, code: int) -> None:
     assert exit_code(error) == code
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def test_a_release_folder_that_cannot_be_taken_is_refused_before_the_token_is_spent(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bootstrap = _made(config.parent / "bootstrap")
+    for name in ROOTS:
+        (bootstrap / name).write_bytes(b"{}")
+    where = [
+        "--bootstrap",
+        str(bootstrap),
+        "--release",
+        str(config.parent / "none"),
+        "--device",
+        "cam-1",
+        "--hw",
+        "x86",
+    ]
+
+    code = main(["enrol", "--config", str(config), "--server", "https://localhost:1", *where])
+
+    assert code == USAGE
+    assert "is not a signed release folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("verb", VERBS)

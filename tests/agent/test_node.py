@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import sqlite3
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from surefoot_agent import __version__
 from surefoot_agent.config import Settings
 from surefoot_agent.enrol import Identity
-from surefoot_agent.node import findings_text, hands_of, only_one
+from surefoot_agent.node import findings_text, hands_of, only_one, starting
 from surefoot_agent.readiness import Finding
 from surefoot_server.pki.ca import create_ca
 from surefoot_shared.errors import ConfigError, InstallFailed
@@ -66,3 +68,21 @@ def test_findings_read_as_one_line_each_with_the_hint_below_what_is_wrong() -> N
 
 def test_the_version_told_to_the_server_is_the_packages() -> None:
     assert f'version = "{__version__}"' in (ROOT / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (sqlite3.OperationalError("database or disk is full"), "no_space"),
+        (OSError(errno.ENOSPC, "No space left on device"), "no_space"),
+        (sqlite3.OperationalError("disk I/O error"), "slot_write_failed"),
+        (PermissionError(errno.EACCES, "Permission denied"), "slot_write_failed"),
+    ],
+)
+def test_what_the_disk_says_at_start_is_one_sentence(tmp_path: Path, error: Exception, kind: str) -> None:
+    with pytest.raises(InstallFailed) as caught, starting(tmp_path):
+        raise error
+
+    assert caught.value.kind == kind
+    assert "cannot start" in caught.value.message
+    assert caught.value.hint

@@ -73,7 +73,10 @@ def test_an_assignment_that_took_over_is_told_after_the_end_of_the_one_before() 
 def test_a_rescue_without_an_attempt_tells_no_outcome_a_second_time() -> None:
     record, _ = play([e.Refused(Refusal("a-1", "app", 7, "halted", "No.")), e.Stuck("Neither slot."), e.RetryDue()])
 
-    assert told(record, e.WentBack()) == []
+    (event,) = told(record, e.WentBack())
+
+    assert (event.kind, event.outcome) == (EventKind.NOTICE, None)
+    assert "repaired" in (event.message or "")
 
 
 def test_a_late_fallback_names_what_runs_now() -> None:

@@ -26,7 +26,7 @@ from surefoot_agent.ports import Refusal
 from surefoot_agent.pull import Pulled
 from surefoot_agent.runner import Runner
 from surefoot_agent.trial import Verdict
-from surefoot_shared.errors import InstallFailed, Unreachable
+from surefoot_shared.errors import InstallFailed, Unreachable, UntrustedRelease
 from surefoot_shared.messages import EventKind, Lease, Request, RequestKind, Source, TrustHint
 from surefoot_shared.status import AttemptState, Outcome, SlotName, SlotState
 from surefoot_shared.trust.age import Old
@@ -899,3 +899,69 @@ def test_metadata_that_grew_old_is_told_once(device: Device) -> None:
     device.play(agent, 3 * 3600.0)
 
     assert [e.reason for e in device.server.events.values()].count("stale_metadata") == 1
+
+
+# --- the first release of a device that never had one -----------------------------------------------------------------
+
+
+@pytest.fixture
+def empty(device: Device) -> Device:
+    device.slots.clear(SlotName.A)
+    device.boot_control.set_state(SlotName.A, SlotState.EMPTY)
+    return device
+
+
+def test_a_device_without_a_release_takes_its_first_one(empty: Device) -> None:
+    agent = empty.start_agent()
+    empty.assign(empty.wish("1.1", "a-1"))
+
+    empty.run_until_idle(agent)
+
+    assert outcome(empty) == ("a-1", Outcome.COMMITTED, None)
+    assert empty.running_version() == empty.linked_version() == "1.1"
+    assert not empty.desk().status(agent.record).previous_kept
+
+
+def test_an_unhealthy_first_release_leaves_the_device_as_empty_as_it_was(empty: Device) -> None:
+    empty.health.sick = {"1.1"}
+    agent = empty.start_agent()
+    empty.assign(empty.wish("1.1", "a-1"))
+
+    empty.run_until_idle(agent)
+
+    assert outcome(empty) == ("a-1", Outcome.REVERTED, "health_failed")
+    assert (empty.running_version(), empty.application.starts) == (None, ["1.1"])
+    assert empty.boot_control.current() is SlotName.A
+    assert empty.boot_control.state(SlotName.B) is SlotState.BAD
+
+
+def test_a_damaged_way_back_is_refused_and_not_blamed_on_the_release(device: Device) -> None:
+    device.slots.clear(SlotName.A)
+    agent = device.start_agent()
+    device.assign(device.wish("1.1", "a-1"))
+
+    device.run_until_idle(agent)
+
+    assert outcome(device) == ("a-1", Outcome.REFUSED, "slot_corrupt")
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("The director metadata does not move on: New timestamp version 3 must be >= 4", EventKind.NOTICE),
+        ("The stored chain of director roots is incomplete.", EventKind.SECURITY),
+    ],
+)
+def test_an_older_copy_from_the_broker_is_a_notice_and_a_broken_chain_is_not(
+    device: Device, monkeypatch: pytest.MonkeyPatch, message: str, kind: EventKind
+) -> None:
+    def refuse(_: bytes) -> None:
+        raise UntrustedRelease("metadata_rollback", message)
+
+    monkeypatch.setattr(device.trust, "decide", refuse)
+    agent = device.start_agent()
+    agent.post(BundleArrived(b"old"))
+
+    device.play(agent, 5.0)
+
+    assert [e.kind for e in device.server.events.values() if e.reason == "metadata_rollback"] == [kind]

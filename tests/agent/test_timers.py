@@ -80,5 +80,6 @@ def test_what_the_server_asked_for_is_waited_in_full_before_the_jitter() -> None
     assert full_jitter(0, 0.5, retry_after_s=30.0) == 30.5
 
 
-def test_rescue_is_slow_from_its_first_try_on() -> None:
-    assert full_jitter(0, 1.0, slow=True) == 600.0
+def test_rescue_tries_within_seconds_at_first_and_becomes_slow() -> None:
+    assert full_jitter(1, 1.0, slow=True) == 2.0
+    assert full_jitter(30, 1.0, slow=True) == 600.0
