@@ -20,6 +20,8 @@ ADAPTERS = [
     (ports.Trust, fakes.FakeTrust),
     (ports.BootControl, SymlinkBoot),
     (ports.BootControl, FakeBoot),
+    (ports.SlotContents, DirectorySlots),
+    (ports.SlotWriter, DirectorySlots),
     (ports.Slots, DirectorySlots),
     (ports.Downloader, HttpDownloader),
     (ports.Downloader, fakes.FakeDownloader),
@@ -54,5 +56,5 @@ def test_every_port_that_the_device_stands_on_has_a_real_adapter() -> None:
 
 
 def test_values_that_cross_a_port_are_frozen() -> None:
-    for value in (ports.Wish, ports.Refusal, ports.Decision, ports.Running, ports.CheckResult):
+    for value in (ports.Piece, ports.Wish, ports.Refusal, ports.Decision, ports.Running, ports.CheckResult):
         assert value.__dataclass_params__.frozen, value  # type: ignore[attr-defined]
