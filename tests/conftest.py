@@ -6,6 +6,7 @@ many tests that cost, and how the program is installed. Refuses a marker that na
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 
@@ -19,8 +20,13 @@ PACKAGES = {
     "softhsm2-util": "softhsm2",
     "systemd-analyze": "systemd",
     "faketime": "faketime",
+    "losetup": "mount",
+    "mkfs.ext4": "e2fsprogs",
 }
 """Program → the Debian package that brings it; `.ci/run` installs every one of them."""
+
+DEVICES = {"losetup": "/dev/loop-control"}
+"""Program → what it must be allowed to write, or it is as good as missing."""
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -28,6 +34,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for program in programs:
         if shutil.which(program) is None:
             pytest.skip(f"{program} is missing; install with: apt-get install {PACKAGES[program]}")
+        if program in DEVICES and not os.access(DEVICES[program], os.W_OK):
+            pytest.skip(f"{program} may not write {DEVICES[program]}; run the tests as root")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,6 +12,7 @@ from surefoot_agent.download.http import HttpDownloader
 from surefoot_agent.health.checks import Checks
 from surefoot_agent.ports import BootControl, SlotControl, TrialControl
 from surefoot_agent.slots.directory import DirectorySlots
+from surefoot_agent.slots.image import ImageSlots
 from surefoot_agent.telemetry import NodeTelemetry
 from surefoot_agent.trust import ChildTrust
 from tests.agent import fakes
@@ -20,9 +21,11 @@ ADAPTERS = [
     (ports.Trust, ChildTrust),
     (ports.Trust, fakes.FakeTrust),
     *[(port, kind) for port in (SlotControl, TrialControl, BootControl) for kind in (SymlinkBoot, FakeBoot)],
-    (ports.SlotContents, DirectorySlots),
-    (ports.SlotWriter, DirectorySlots),
-    (ports.Slots, DirectorySlots),
+    *[
+        (port, kind)
+        for port in (ports.SlotContents, ports.SlotWriter, ports.Slots)
+        for kind in (DirectorySlots, ImageSlots)
+    ],
     (ports.Downloader, HttpDownloader),
     (ports.Downloader, fakes.FakeDownloader),
     (ports.ApplicationControl, Application),

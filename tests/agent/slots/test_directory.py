@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from surefoot_agent.slots import directory, tree
+from surefoot_agent.ports import Slots
+from surefoot_agent.slots import label, tree
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_shared.errors import InstallFailed, Unreachable
 from surefoot_shared.release import digest_of, manifest_bytes
 from surefoot_shared.status import SlotName
+from tests.agent.slots.contract import Offer, SlotsContract
 from tests.agent.trees import install, piece, release, snapshot
 
 A, B = SlotName.A, SlotName.B
@@ -28,6 +30,25 @@ MODEL = piece("lib/model.bin", FILES["lib/model.bin"])
 @pytest.fixture
 def slots(tmp_path: Path) -> DirectorySlots:
     return DirectorySlots(tmp_path / "app")
+
+
+class TestContract(SlotsContract):
+    @pytest.fixture
+    def offers(self) -> list[Offer]:
+        newer = FILES | {"lib/model.bin": b"retrained" * 1000}
+        return [
+            Offer(release(files, version, ["bin/camera"]), {digest_of(c): c for c in files.values()})
+            for files, version in ((FILES, "1.0"), (newer, "2.0"))
+        ]
+
+    def damage(self, slots: Slots, slot: SlotName, offer: Offer) -> None:
+        file = slots.path(slot) / "lib/model.bin"
+        file.chmod(0o644)
+        file.write_bytes(b"\x01" + file.read_bytes()[1:])
+        file.chmod(0o444)
+
+    def reopened(self, slots: Slots) -> Slots:
+        return DirectorySlots(slots.path(A).parent.parent)
 
 
 def begun(slots: DirectorySlots, slot: SlotName = B) -> DirectorySlots:
@@ -64,7 +85,7 @@ def test_beginning_takes_the_seal_away_before_anything_else_changes(
     install(slots, B, MANIFEST, FILES)
     sealed_when_pruned: list[str | None] = []
     monkeypatch.setattr(tree, "prune", lambda *_: sealed_when_pruned.append(slots.digest(B)))
-    monkeypatch.setattr(directory, "write_file", lambda *_: sealed_when_pruned.append(slots.digest(B)))
+    monkeypatch.setattr(label, "write_file", lambda *_: sealed_when_pruned.append(slots.digest(B)))
 
     slots.begin(B, MANIFEST, RAW + b" ")
 
