@@ -1,7 +1,7 @@
 """The block device or file behind an image slot: opened only where nobody else uses it, read past the page cache.
 
 Promises: reading is O_DIRECT, so what is compared comes from the medium (on a loop device: from the file behind it);
-where a file system refuses that (tmpfs), pages are dropped by posix_fadvise before they are read, and a warning says so.
+where a file system refuses that (tmpfs), pages are dropped by posix_fadvise before they are read, and the log says so.
 What cannot be read (EIO and its kin) reads as nothing, which matches no hash. Writing takes the device exclusively
 (O_EXCL) and refuses one that is mounted. Memory is two windows, whatever the size of the image.
 Raises InstallFailed (slot_missing, slot_in_use, no_space, slot_write_failed).

@@ -1,7 +1,7 @@
 """Who uses a block device or a file at this moment, as the kernel shows it; so that nothing in use is written.
 
 Reads /proc/self/mountinfo by device number, and /sys for the loop devices that stand on a file. A mount in another
-namespace, a mapping or swap is not seen here: that is the kernel's own exclusive open (O_EXCL), which `medium` asks for.
+namespace, a mapping or swap is not seen here: the kernel's exclusive open (O_EXCL), which `medium` uses, refuses it.
 Source: proc(5), open(2).
 """
 

@@ -54,7 +54,7 @@ def runs_left(index: Index, progress: Progress, piece: Piece) -> Iterator[Piece]
 
 
 def whole_blocks(chunks: Iterable[bytes], lengths: Sequence[int], name: str) -> Iterator[memoryview]:
-    """Cut what a source brings into blocks of these lengths; good until the next step. Refuses more, or fewer, bytes."""
+    """Cut what a source brings into blocks of these lengths; good until the next step. Refuses more bytes, or fewer."""
     wanted = iter(lengths)
     length, held = next(wanted, 0), bytearray()
     for chunk in chunks:

@@ -378,6 +378,7 @@ def chunks(path):
         for at in range(0, len(content), 4096):
             yield content[at:at + 4096]
             print(path, offset + at, flush=True)
+            sys.stdin.readline()
     return of
 for piece in slots.missing(SlotName.B):
     slots.write(SlotName.B, piece, chunks(piece.name))
@@ -398,14 +399,17 @@ def test_a_writer_killed_anywhere_resumes_and_fetches_nothing_twice(tmp_path: Pa
     (tmp_path / "manifest.json").write_bytes(manifest_bytes(manifest))
     command = [sys.executable, "-c", WRITER, str(tmp_path / "app"), str(tmp_path / "manifest.json"), str(source)]
 
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as writer:
         assert writer.stdout is not None
-        for _ in range(lines_before_the_kill):
+        assert writer.stdin is not None
+        for _ in range(lines_before_the_kill - 1):
             writer.stdout.readline()
+            writer.stdin.write("go on\n")
+        writer.stdout.readline()
         writer.send_signal(signal.SIGKILL)
     slots = DirectorySlots(tmp_path / "app")
     unsealed = slots.installed(B)
-    again = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")
+    again = subprocess.run(command, input="", capture_output=True, text=True, check=True).stdout.split("\n")
 
     assert unsealed is None
     assert snapshot(slots.path(B)) == files

@@ -1,4 +1,4 @@
-"""Image slots: what is in a slot is what was signed, block by block, whatever the disk, the source or the power does."""
+"""What is in a slot is what was signed, block by block, whatever the disk, the source or the power does."""
 
 from __future__ import annotations
 
