@@ -1,6 +1,6 @@
-"""A machine that consists of its bootloader: Debian's U-Boot in QEMU, the boot script, and kernels of five instructions.
+"""A machine that consists of its bootloader: Debian's U-Boot in QEMU, the boot script, and five-instruction kernels.
 
-Promises: one start is one run of QEMU, which ends by itself: the kernel turns the machine off, and a reset ends the run.
+Promises: a start is a run of QEMU, which ends by itself: the kernel turns the machine off, and a reset ends the run.
 What was decided is read from the medium, byte for byte as the machine left it.
 """
 
