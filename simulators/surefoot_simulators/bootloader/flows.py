@@ -77,7 +77,7 @@ def _fall(env: dict[str, str], kernels: Collection[str]) -> bool:
 
 
 def rauc(found: Mapping[str, str] | None, kernels: Collection[str]) -> Start:
-    """Decide as RAUC's example script does: the first of BOOT_ORDER with starts left, else three for all and a reset."""
+    """Decide as RAUC's example script: the first of BOOT_ORDER with starts left, else three for all and a reset."""
     env = {"BOOT_ORDER": "A B", "BOOT_A_LEFT": "3", "BOOT_B_LEFT": "3", **(found or {})}
     for slot in env["BOOT_ORDER"].split():
         left = int(env.get(f"BOOT_{slot}_LEFT") or "0", 16)
