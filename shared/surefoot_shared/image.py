@@ -79,7 +79,7 @@ class Index:
     digests: bytes
     chunk_digests: bytes
 
-    @property
+    @functools.cached_property
     def count(self) -> int:
         return -(-self.size_bytes // self.block_bytes)
 
@@ -88,13 +88,20 @@ class Index:
         return -(-self.count // self.chunk_blocks)
 
     def length(self, block: int) -> int:
-        return min(self.block_bytes, self.size_bytes - block * self.block_bytes)
+        return self.block_bytes if block < self.count - 1 else self.size_bytes - block * self.block_bytes
 
     def digest(self, block: int) -> bytes:
         return self.digests[block * DIGEST_BYTES : (block + 1) * DIGEST_BYTES]
 
+    @functools.cached_property
+    def zero_blocks(self) -> bytes:
+        """A byte for each block, 1 where it is all zeros."""
+        whole, last = zero_digest(self.block_bytes), zero_digest(self.length(self.count - 1))
+        found = bytearray(self.digest(block) == whole for block in range(self.count - 1))
+        return bytes(found) + bytes([self.digest(self.count - 1) == last])
+
     def is_zero(self, block: int) -> bool:
-        return self.digest(block) == zero_digest(self.length(block))
+        return self.zero_blocks[block] == 1
 
     def matches(self, block: int, content: bytes | memoryview) -> bool:
         """Whether these are the very bytes of the block; zeros are compared, which is faster than hashing them."""

@@ -23,9 +23,10 @@ from surefoot_agent.ports import Bytes, Piece
 from surefoot_agent.slots import progress
 from surefoot_agent.slots.kind import refuse_other_kind
 from surefoot_agent.slots.label import Content, Labels
-from surefoot_agent.slots.medium import Medium, read_blocks, size_of
+from surefoot_agent.slots.medium import Medium, compare_blocks, read_blocks, size_of
 from surefoot_agent.slots.pieces import first_left, pieces_of, runs_left, whole_blocks
 from surefoot_agent.slots.progress import NOTE_BYTES, Progress
+from surefoot_agent.slots.verified import verified
 from surefoot_shared.errors import InstallFailed, Unreachable
 from surefoot_shared.image import Index
 from surefoot_shared.release import Manifest, SlotKind, digest_of
@@ -91,8 +92,7 @@ class ImageSlots:
         assert manifest.image is not None  # of this kind
         self._refuse_unfit(slot, manifest.image.size_bytes)
         index, digest = manifest.image.index(), digest_of(raw)
-        if slot in self._filling:
-            self._note(slot, self._filling[slot])
+        self.sync(slot)
         self._close(slot)
         found = self._found(slot, index, digest)
         filling = _Filling(index, found, None if found.whole else self._open_medium(self.path(slot)))
@@ -129,10 +129,14 @@ class ImageSlots:
             self._note(slot, filling)
             raise
 
-    def seal(self, slot: SlotName) -> None:
-        """Put everything onto the medium, read it back from there, and mark the slot whole."""
+    def sync(self, slot: SlotName) -> None:
+        """Put everything that was written onto the medium, and remember it."""
         if slot in self._filling:
             self._note(slot, self._filling[slot])
+
+    def seal(self, slot: SlotName) -> None:
+        """Put everything onto the medium, read it back from there, and mark the slot whole."""
+        self.sync(slot)
         self._close(slot)
         self.verify(slot)
         self._labels.seal(slot)
@@ -193,8 +197,8 @@ class ImageSlots:
         return [block for block in shared if had.has(block) and old.digest(block) == index.digest(block)]
 
     def _compare(self, path: Path, index: Index, blocks: Sequence[int], found: Progress) -> None:
-        for block, content in read_blocks(path, index, blocks):
-            found.set(block, index.matches(block, content))
+        for block, matches in compare_blocks(path, index, blocks):
+            found.set(block, matches)
 
     def _wipe(self, filling: _Filling) -> None:
         """Until the last block is in place nothing must find a file system here, whatever boot control says."""
@@ -219,13 +223,8 @@ class ImageSlots:
     def _take(
         self, slot: SlotName, filling: _Filling, piece: Piece, left: Sequence[tuple[int, int]], chunks: Iterable[bytes]
     ) -> None:
-        lengths = [filling.index.length(block) for block, _ in left]
-        numbers = iter(left)
-        for content in whole_blocks(chunks, lengths, piece.name):
-            block, _ = next(numbers)
-            if not filling.index.matches(block, content):
-                message = f"What was fetched for block {block} does not match its signed hash."
-                raise InstallFailed("artifact_corrupt", message)
+        lengths = [(block, filling.index.length(block)) for block, _ in left]
+        for block, content in verified(filling.index, whole_blocks(chunks, lengths, piece.name)):
             if not filling.progress.has(block):
                 self._put(slot, filling, block, content)
 

@@ -16,6 +16,7 @@ from surefoot_shared.image import Index
 GAP_BYTES = 256 * 1024
 """A fortieth of a second at 10 MB/s, which is about what asking again costs."""
 
+NO_BLOCK = (-1, 0)
 Place = tuple[int, int]
 """(block, where it begins in the blob of its chunk)."""
 
@@ -53,26 +54,28 @@ def runs_left(index: Index, progress: Progress, piece: Piece) -> Iterator[Piece]
         yield _run(index, piece.chunk, run)
 
 
-def whole_blocks(chunks: Iterable[bytes], lengths: Sequence[int], name: str) -> Iterator[memoryview]:
-    """Cut what a source brings into blocks of these lengths; good until the next step. Refuses more bytes, or fewer."""
+def whole_blocks(
+    chunks: Iterable[bytes], lengths: Sequence[tuple[int, int]], name: str
+) -> Iterator[tuple[int, memoryview]]:
+    """Cut what a source brings into (block, bytes), given (block, length). Refuses more bytes than that, or fewer."""
     wanted = iter(lengths)
-    length, held = next(wanted, 0), bytearray()
+    (block, length), held = next(wanted, NO_BLOCK), bytearray()
     for chunk in chunks:
         view = memoryview(chunk)
         while view:
             if not length:
                 raise InstallFailed("artifact_corrupt", f"The source of {name} sends more than was signed.")
             if not held and len(view) >= length:
-                block, view = view[:length], view[length:]
+                content, view = view[:length], view[length:]
             else:
                 take = length - len(held)
                 held += view[:take]
                 view = view[take:]
                 if len(held) < length:
                     continue
-                block, held = memoryview(held), bytearray()
-            yield block
-            length = next(wanted, 0)
+                content, held = memoryview(held), bytearray()
+            yield block, content
+            block, length = next(wanted, NO_BLOCK)
     if length:
         raise Unreachable("unreachable", f"The source of {name} ended too early.")
 

@@ -73,7 +73,9 @@ def test_runs_that_lie_close_together_are_asked_for_at_once(
 
 
 def cut(parts: list[bytes], lengths: list[int]) -> list[bytes]:
-    return [bytes(block) for block in whole_blocks(parts, lengths, "block 0")]
+    found = list(whole_blocks(parts, list(enumerate(lengths)), "block 0"))
+    assert [block for block, _ in found] == list(range(len(found)))
+    return [bytes(content) for _, content in found]
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.integers(1, 50))
