@@ -21,6 +21,7 @@ from surefoot_agent.download.pace import Pacing
 from surefoot_agent.enrol import Identity
 from surefoot_agent.health.checks import Checks
 from surefoot_agent.ports import ApplicationControl, Downloader, Health, Slots
+from surefoot_agent.reset_cause import Origin
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.select import Place, slots_of
 from surefoot_agent.trial import TrialFile
@@ -46,8 +47,13 @@ class Parts:
     health: Health
 
 
-def hands_of(settings: Settings, identity: Identity, component: ComponentSettings) -> Hands:
-    """The real adapters of every port that touches this component."""
+def hands_of(
+    settings: Settings,
+    identity: Identity,
+    component: ComponentSettings,
+    origin: Origin = Origin(),  # noqa: B008 -- frozen
+) -> Hands:
+    """The real adapters of every port that touches this component; `origin` is what brought about this boot."""
     folder = settings.state_dir / component.name
     slots = slots_of(component, Place(folder, settings.reserve_bytes, settings.reserve_inodes))
     parts = MADE_OF[component.kind](Site(settings, component, identity, folder, slots))
@@ -63,6 +69,7 @@ def hands_of(settings: Settings, identity: Identity, component: ComponentSetting
         reports_dir=settings.state_dir / "reports",
         guard_budget_s=component.guard_budget_s,
         max_starts=component.max_starts,
+        origin=origin,
     )
 
 

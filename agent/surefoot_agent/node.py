@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from surefoot_agent import __version__, readiness
+from surefoot_agent import __version__, boots, guard, readiness
 from surefoot_agent.clock import SystemClock, stamp
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings, components_of
@@ -86,6 +86,7 @@ def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
         for server in servers:
             server.stop()
         journal.close()
+    boots.stopped(settings.state_dir, guard.boot_id())
 
 
 def _linked(identity: Identity, instance: str) -> Callable[[Callable[[Item], None]], Link]:
@@ -96,7 +97,7 @@ def _linked(identity: Identity, instance: str) -> Callable[[Callable[[Item], Non
 def _desk(settings: Settings, renewal: Renewal, journal: Journal, instance: str) -> Desk:
     identity = renewal.identity
     component = _only(settings)
-    hands = hands_of(settings, identity, component)
+    hands = hands_of(settings, identity, component, boots.origin(settings.state_dir, guard.boot_id()))
     nonces: deque[str] = deque(maxlen=NONCES)
     trust = ChildTrust(settings.state_dir / "trust", identity.device, identity.hw, nonces=lambda: tuple(nonces))
     metrics_file = Path(component.metrics_file) if component.metrics_file else None

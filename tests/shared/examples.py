@@ -87,7 +87,9 @@ EVENT = Event(
     message="camera: 40 frozen frames — 25 °C",
     progress=0.5,
     proof=RunningProof(ONE, SlotName.A, 4242, "/slots/A/bin/app", "/slots/A", True, 10.0),
-    report=RevertReport("camera", "frozen frames", "last line\n", "failed_verdict", {"frozen_ratio": 1.0}),
+    report=RevertReport(
+        "camera", "frozen frames", "last line\n", "failed_verdict", {"frozen_ratio": 1.0}, 2, "panic", "Kernel panic\n"
+    ),
 )
 SAMPLE = Sample("2026-11-23T08:00:00Z", "camera_fps", 24.9, "app", TWO, SlotName.B)
 MANIFEST = Manifest(
