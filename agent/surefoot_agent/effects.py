@@ -19,6 +19,7 @@ from surefoot_agent.ports import (
 )
 from surefoot_agent.record import Record
 from surefoot_agent.sight import Hands
+from surefoot_agent.slots.kind import refuse_other_kind
 from surefoot_agent.trial import Fallback, Trial, Verdict
 from surefoot_shared.errors import InstallFailed, UntrustedRelease
 from surefoot_shared.messages import Lease
@@ -40,6 +41,7 @@ def preflight(hands: Hands, record: Record) -> e.Event:
     slot = previous.other
     if hands.slots.digest(slot) == wish.digest:
         return e.SlotHeld(slot, previous)
+    refuse_other_kind(hands.slots.kind, wish.note.slot)
     hands.slots.room(wish.note.installed_size_bytes, wish.note.inodes, slot)
     return e.CheckPassed(slot, previous)
 

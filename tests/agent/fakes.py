@@ -260,12 +260,11 @@ class FakeDownloader:
     def fill(
         self, wish: Wish, manifest: Manifest, slot: SlotName, lease: Lease, progress: Progress, stop: Callable[[], bool]
     ) -> None:
-        wanted = {f.path: f for f in manifest.files}
-        for path in self._slots.missing(slot):
-            content = self.blobs[wanted[path].sha256]
-            with self._world.around(f"write {path}"):
-                self._slots.write(slot, path, lambda offset, content=content: [content[offset:]])
-            self.fetched.append(path)
+        for piece in self._slots.missing(slot):
+            content = self.blobs[piece.sha256]
+            with self._world.around(f"write {piece.name}"):
+                self._slots.write(slot, piece, lambda offset, content=content: [content[offset:]])
+            self.fetched.append(piece.name)
             progress(len(content), len(content))
 
 
