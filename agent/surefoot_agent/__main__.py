@@ -90,10 +90,10 @@ def parser() -> argparse.ArgumentParser:
         _answering(verbs, "status", status, "show slots, attempt and last outcome", "surefoot-agent status --json")
     )
     _answering(verbs, "check", check, "is this node able to update and to revert?", "surefoot-agent check")
-    _answering(
-        verbs, "commit", commit, "commit the release on trial now, before its soak ends", "surefoot-agent commit"
-    )
-    _answering(verbs, "revert", revert, "go back from the release on trial to the one before", "surefoot-agent revert")
+    meaning = "commit the release on trial now, before its soak ends"
+    _of_component(_answering(verbs, "commit", commit, meaning, "surefoot-agent commit"))
+    meaning = "go back from the release on trial to the one before"
+    _of_component(_answering(verbs, "revert", revert, meaning, "surefoot-agent revert"))
     _answering(verbs, "lock", lock, "keep the device from switching, for as long as it takes", "surefoot-agent lock")
     _answering(verbs, "unlock", unlock, "allow switching again", "surefoot-agent unlock")
     _apply(verbs)
@@ -253,7 +253,8 @@ def _order(arguments: argparse.Namespace, verb: str) -> int:
     from surefoot_agent.orders import Verb, ask
 
     settings = load(arguments.config)
-    answer = ask(settings.state_dir / "agent.sock", Verb(verb))
+    more = {"component": arguments.component} if getattr(arguments, "component", None) else {}
+    answer = ask(settings.state_dir / "agent.sock", Verb(verb), **more)
     print(wire.encode(answer).decode() if arguments.json else f"{verb}: ordered")
     return OK
 

@@ -17,6 +17,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from surefoot_agent import __version__, boots, guard, readiness
@@ -35,6 +36,7 @@ from surefoot_agent.orders import APPLICATION_VERBS, OrderServer
 from surefoot_agent.pull import Puller
 from surefoot_agent.renew import Renewal
 from surefoot_agent.runner import Item, Runner
+from surefoot_agent.sight import Hands
 from surefoot_agent.telemetry import NodeTelemetry
 from surefoot_agent.trust import ChildTrust
 from surefoot_shared import wire
@@ -65,14 +67,14 @@ def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
     with starting(settings.state_dir):
         journal = open_journal(settings.state_dir / JOURNAL)
         renewal = Renewal(settings.state_dir, SystemClock().utc)
-        runner = Runner(_desk(settings, renewal, journal, instance), ThreadLanes(), _linked(identity, instance))
+        first, *beside = _desks(settings, renewal, journal, instance)
+        runner = Runner(first, ThreadLanes(), _linked(identity, instance), beside=beside)
     link = runner.link
     assert isinstance(link, Link)
     renewal.on_change(link.use)
-    component_dir = settings.state_dir / _only(settings).name
     servers = [
         OrderServer(settings.state_dir / SOCKET, runner.post),
-        OrderServer(component_dir / "app.sock", runner.post, APPLICATION_VERBS, admission(runner.application)),
+        *(_application_server(desk, runner.post) for desk in (first, *beside)),
     ]
     try:
         with starting(settings.state_dir):
@@ -94,17 +96,44 @@ def _linked(identity: Identity, instance: str) -> Callable[[Callable[[Item], Non
     return lambda post: Link(identity, post, presence)
 
 
-def _desk(settings: Settings, renewal: Renewal, journal: Journal, instance: str) -> Desk:
-    identity = renewal.identity
-    component = _only(settings)
-    hands = hands_of(settings, identity, component, boots.origin(settings.state_dir, guard.boot_id()))
+def _application_server(desk: Desk, post: Callable[[Item], None]) -> OrderServer:
+    hands, component = desk.hands, desk.rules.component
+    socket = hands.component_dir / "app.sock"
+    return OrderServer(socket, post, APPLICATION_VERBS, admission(hands.application), component)
+
+
+def _desks(settings: Settings, renewal: Renewal, journal: Journal, instance: str) -> list[Desk]:
+    """A desk for each component; what is the device's is the same object on all of them."""
     nonces: deque[str] = deque(maxlen=NONCES)
+    identity, origin = renewal.identity, boots.origin(settings.state_dir, guard.boot_id())
     trust = ChildTrust(settings.state_dir / "trust", identity.device, identity.hw, nonces=lambda: tuple(nonces))
+    shared = Shared(settings, renewal, journal, instance, trust, lambda: _remembered(nonces))
+    components = components_of(settings)
+    return [
+        _desk(shared, component, hands_of(settings, identity, component, origin), number == 0)
+        for number, component in enumerate(components)
+    ]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the desks of one device have in common."""
+
+    settings: Settings
+    renewal: Renewal
+    journal: Journal
+    instance: str
+    trust: ChildTrust
+    new_id: Callable[[], str]
+
+
+def _desk(shared: Shared, component: ComponentSettings, hands: Hands, measures_node: bool) -> Desk:
+    settings, renewal, trust = shared.settings, shared.renewal, shared.trust
     metrics_file = Path(component.metrics_file) if component.metrics_file else None
     return Desk(
         rules=Rules(
-            device=identity.device,
-            hw=identity.hw,
+            device=renewal.identity.device,
+            hw=renewal.identity.hw,
             component=component.name,
             agent=__version__,
             telemetry_interval_s=settings.telemetry_interval_s,
@@ -116,24 +145,16 @@ def _desk(settings: Settings, renewal: Renewal, journal: Journal, instance: str)
         ),
         hands=hands,
         trust=trust,
-        telemetry=NodeTelemetry(settings.state_dir, hands.application, metrics_file),
-        journal=journal,
+        telemetry=NodeTelemetry(settings.state_dir, hands.application, metrics_file, node=measures_node),
+        journal=shared.journal,
         seal=renewal.seal,
-        new_id=lambda: _remembered(nonces),
-        instance=instance,
+        new_id=shared.new_id,
+        instance=shared.instance,
         doctor=lambda: findings_text(readiness.check(settings)),
-        puller=_puller(renewal, journal) if settings.https_interval_s else None,
+        puller=_puller(renewal, shared.journal) if settings.https_interval_s else None,
         renewal=renewal,
         svn_floor=lambda: trust.floors().svn.get(component.name, 0),
     )
-
-
-def _only(settings: Settings) -> ComponentSettings:
-    """The one component that a running agent can drive."""
-    components = components_of(settings)
-    if len(components) > 1:
-        raise ConfigError("config_invalid", "This version of the agent runs one component.", "Keep one table.")
-    return components[0]
 
 
 def _remembered(nonces: deque[str]) -> str:
