@@ -27,7 +27,7 @@ def test_without_rauc_its_figure_is_left_out_and_the_way_to_install_it_said() ->
 
     written, _ = figures(medians, "rauc is not measured (apt-get install rauc)")
 
-    assert written.name == "image install, verified and synced"
+    assert written.name == "image install, written"
     assert "apt-get install rauc" in written.note
 
 
