@@ -411,6 +411,16 @@ def test_a_slot_that_does_not_exist_is_named(slots: ImageSlots, gone: SlotName) 
         assert caught.value.kind == "slot_missing"
 
 
+def test_another_slot_that_cannot_be_read_costs_a_download_and_not_the_update(slots: ImageSlots) -> None:
+    install(slots, A, OLD)
+    slots.path(A).unlink()
+
+    fetched = install(slots, B, OLD)
+
+    assert sum(piece.size_bytes for piece in fetched) == 3 * CHUNK + 512
+    assert held(slots, B, OLD)
+
+
 def test_a_folder_or_a_pipe_is_no_slot(slots: ImageSlots) -> None:
     for make in (lambda path: path.mkdir(), os.mkfifo, lambda path: path.symlink_to("/dev/null")):
         slots.path(B).rmdir() if slots.path(B).is_dir() else slots.path(B).unlink()
