@@ -6,6 +6,7 @@ The release folder appears whole or not at all; nothing is signed here and nothi
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -21,6 +22,8 @@ MANIFEST_FILE = "manifest.json"
 ROLE_FILE = "role.json"
 TARGETS_FILE = "targets.json"
 BLOBS = "blobs"
+PIECE_BYTES = 1024 * 1024
+"""What is held of a file while it is read: a model may be larger than the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def build_release(
 
 
 def read_release(folder: Path) -> ReleaseFolder:
-    """Load a release folder; raises Invalid where it is none or a blob is missing or altered in size."""
+    """Load a release folder. Raises Invalid where it is none, UntrustedRelease where a file is not what was built."""
     try:
         raw = (folder / MANIFEST_FILE).read_bytes()
         manifest = parse_manifest(raw)
@@ -74,10 +77,22 @@ def read_release(folder: Path) -> ReleaseFolder:
     release = ReleaseFolder(folder, manifest, raw)
     for file in manifest.files:
         blob = release.blob(file.sha256)
-        if not blob.is_file() or blob.stat().st_size != file.size:
-            why = f"The content of {file.path} is missing in {folder} or was altered."
-            raise Invalid("malformed", why, "Build the release again.")
+        if not blob.is_file():
+            raise Invalid(
+                "malformed", f"The content of {file.path} is missing in {folder}.", "Build the release again."
+            )
+        if blob.stat().st_size != file.size or _sha256(blob) != file.sha256:
+            why = f"The content of {file.path} in {folder} was altered or cut short after it was built."
+            raise UntrustedRelease("artifact_corrupt", why, "Nothing was signed or sent. Build the release again.")
     return release
+
+
+def _sha256(blob: Path) -> str:
+    found = hashlib.sha256()
+    with blob.open("rb") as stream:
+        while piece := stream.read(PIECE_BYTES):
+            found.update(piece)
+    return found.hexdigest()
 
 
 def _manifest(recipe: Recipe, files: tuple[TreeFile, ...]) -> Manifest:
