@@ -19,11 +19,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from surefoot_agent import __version__, guard, readiness
+from surefoot_agent import __version__, boots, guard, readiness
 from surefoot_agent.application import Application
 from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.clock import SystemClock, stamp
 from surefoot_agent.config import Settings
+from surefoot_agent.contract import admission
 from surefoot_agent.desk import Desk, Rules
 from surefoot_agent.download.http import HttpDownloader
 from surefoot_agent.download.pace import Pacing
@@ -36,6 +37,7 @@ from surefoot_agent.link import Link
 from surefoot_agent.orders import APPLICATION_VERBS, OrderServer
 from surefoot_agent.pull import Puller
 from surefoot_agent.renew import Renewal
+from surefoot_agent.reset_cause import Origin
 from surefoot_agent.runner import Item, Runner
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.directory import DirectorySlots
@@ -77,7 +79,7 @@ def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
     component_dir = settings.state_dir / settings.component
     servers = [
         OrderServer(settings.state_dir / SOCKET, runner.post),
-        OrderServer(component_dir / "app.sock", runner.post, APPLICATION_VERBS),
+        OrderServer(component_dir / "app.sock", runner.post, APPLICATION_VERBS, admission(runner.application)),
     ]
     try:
         with starting(settings.state_dir):
@@ -91,6 +93,7 @@ def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
         for server in servers:
             server.stop()
         journal.close()
+    boots.stopped(settings.state_dir, guard.boot_id())
 
 
 def _linked(identity: Identity, instance: str) -> Callable[[Callable[[Item], None]], Link]:
@@ -100,7 +103,7 @@ def _linked(identity: Identity, instance: str) -> Callable[[Callable[[Item], Non
 
 def _desk(settings: Settings, renewal: Renewal, journal: Journal, instance: str) -> Desk:
     identity = renewal.identity
-    hands = hands_of(settings, identity)
+    hands = hands_of(settings, identity, boots.origin(settings.state_dir, guard.boot_id()))
     nonces: deque[str] = deque(maxlen=NONCES)
     trust = ChildTrust(settings.state_dir / "trust", identity.device, identity.hw, nonces=lambda: tuple(nonces))
     metrics_file = Path(settings.metrics_file) if settings.metrics_file else None
@@ -114,6 +117,8 @@ def _desk(settings: Settings, renewal: Renewal, journal: Journal, instance: str)
             telemetry_keep=settings.telemetry_keep,
             heartbeat_interval_s=settings.heartbeat_interval_s,
             https_interval_s=settings.https_interval_s,
+            lock_max_s=settings.lock_max_s,
+            defer_max_s=settings.defer_max_s,
         ),
         hands=hands,
         trust=trust,
@@ -149,7 +154,7 @@ def _puller(renewal: Renewal, journal: Journal) -> Puller:
     )
 
 
-def hands_of(settings: Settings, identity: Identity) -> Hands:
+def hands_of(settings: Settings, identity: Identity, origin: Origin = Origin()) -> Hands:  # noqa: B008 -- frozen
     """The real adapters of every port that touches this device."""
     component_dir = settings.state_dir / settings.component
     slots = DirectorySlots(component_dir, settings.reserve_bytes, settings.reserve_inodes)
@@ -175,6 +180,7 @@ def hands_of(settings: Settings, identity: Identity) -> Hands:
         reports_dir=settings.state_dir / "reports",
         guard_budget_s=settings.guard_budget_s,
         max_starts=settings.max_starts,
+        origin=origin,
     )
 
 

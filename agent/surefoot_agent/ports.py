@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
 from surefoot_agent.guard import AppSpec
 from surefoot_shared.messages import Lease, MetadataVersions, Sample
-from surefoot_shared.release import Manifest, TargetNote
+from surefoot_shared.release import Manifest, SlotKind, TargetNote
 from surefoot_shared.status import Check, Intent, SlotName, SlotState
 from surefoot_shared.trust.age import Old
 
@@ -73,8 +74,48 @@ class Trust(Protocol):
         """What a person should know of, because nothing newer was signed for too long."""
 
 
-class BootControl(Protocol):
-    """RAUC's custom-backend verbs plus the trial. Every write is durable when the call returns, and may be repeated."""
+class Counts(str, Enum):
+    """What uses up one of the starts that a trial was granted."""
+
+    NOTHING = "nothing"
+    """Nobody counts here: the guard's budget and the journal's count of starts are the only bounds."""
+    EVERY_START = "every_start"
+    """Each start of the machine, one after a power cut or ordered by a person too."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a way of booting can do, for whoever plans with it; fixed for one configuration."""
+
+    needs_restart: bool
+    """A slot is entered by a restart of the machine; otherwise moving the link is the switch."""
+    counts: Counts
+    tries: int | None
+    """Starts that one arming grants; None where nothing is counted, or only somebody else knows the number."""
+    one_shot: bool = False
+    """A trial is forgotten once it was entered: whatever ends that start leads back."""
+    survives_power: bool = True
+    """The count outlives a cold start."""
+    obeys_marks: bool = True
+    """It never falls back, by itself, to a slot that is marked bad or empty."""
+
+
+@dataclass(frozen=True)
+class BootTrial:
+    """What boot control knows of a trial."""
+
+    slot: SlotName | None = None
+    """The slot on trial: armed, or entered and neither committed nor left."""
+    tries_left: int | None = None
+    """Starts that would still enter it; None where that cannot be said."""
+    gave_up: SlotName | None = None
+    """The slot that was left without anybody's order, since the last arming, commit or set_primary."""
+    known: bool = True
+    """False where boot control keeps no note of trials, so that `slot` says nothing."""
+
+
+class SlotControl(Protocol):
+    """The verbs of RAUC's custom boot backends. Every write is durable when the call returns, and may be repeated."""
 
     def current(self) -> SlotName:
         """The slot that really runs now (for a directory slot: where the link points)."""
@@ -82,45 +123,102 @@ class BootControl(Protocol):
     def primary(self) -> SlotName:
         """The slot that the next start will enter."""
 
-    def state(self, slot: SlotName) -> SlotState: ...
-    def set_state(self, slot: SlotName, state: SlotState) -> None: ...
-    def arm_trial(self, slot: SlotName) -> None:
-        """Make the next start enter `slot` on trial. Read `primary()` back: a switch may silently not take."""
-
     def set_primary(self, slot: SlotName) -> None:
-        """Enter `slot` from now on, no trial: commit of a trial, or the way back."""
+        """Enter `slot` from now on, no trial: the way back. States are left as they are."""
+
+    def state(self, slot: SlotName) -> SlotState: ...
+    def set_state(self, slot: SlotName, state: SlotState) -> None:
+        """Mark a slot. Where the switch needs a restart, bad and empty take back a trial of that slot."""
 
 
-class Slots(Protocol):
-    """The two copies of one component's tree."""
+class TrialControl(Protocol):
+    """The verbs that RAUC has no words for; the same promises."""
 
-    def path(self, slot: SlotName) -> Path: ...
+    def arm_trial(self, slot: SlotName) -> None:
+        """Make the next start enter `slot` on trial, its state as it is, every try anew.
+
+        Read `primary()` back: a switch may silently not take.
+        """
+
+    def trial(self) -> BootTrial: ...
+    def commit(self, slot: SlotName) -> None:
+        """Make `slot` good and the one to enter from now on, and end its trial; at each start of a committed slot too.
+
+        A bootloader that counts gets its count reset; nothing is written where nothing changes.
+        """
+
+    def capabilities(self) -> Capabilities: ...
+
+
+class BootControl(SlotControl, TrialControl, Protocol):
+    """What says which slot is entered next. Reads and writes raise InstallFailed(boot_control_failed)."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What is fetched in one go: the bytes from `begin` to `end` of the blob `sha256`, which has `blob_bytes`.
+
+    `name` is for people and errors; `chunk` is what the slot knows the piece by, if not by its name.
+    """
+
+    name: str
+    sha256: str
+    blob_bytes: int
+    begin: int
+    end: int
+    chunk: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        return self.end - self.begin
+
+
+Bytes = Callable[[int], Iterable[bytes]]
+"""A source of one piece: yields the blob's bytes from the offset it is given to the piece's end, and never more."""
+
+
+class SlotContents(Protocol):
+    """What the two slots of one component hold."""
+
+    @property
+    def kind(self) -> SlotKind: ...
+    def path(self, slot: SlotName) -> Path:
+        """The folder of a tree, the device of an image."""
+
     def installed(self, slot: SlotName) -> Manifest | None:
         """The manifest of a slot that was written whole and sealed, else None."""
 
     def digest(self, slot: SlotName) -> str | None: ...
     def room(self, size_bytes: int, inodes: int, slot: SlotName) -> None:
-        """Raise InstallFailed(no_space) unless the tree fits, before the first byte is written."""
+        """Raise InstallFailed(no_space) unless the release fits, before the first byte is written."""
+
+
+class SlotWriter(Protocol):
+    """How a slot is filled: begin, then for each piece that is missing reuse and write, then seal."""
 
     def begin(self, slot: SlotName, manifest: Manifest, raw: bytes) -> None:
-        """Unseal the slot, drop what the manifest does not list, keep files that already match (resume)."""
+        """Unseal the slot, drop what the manifest does not list, keep what already matches (resume)."""
 
-    def missing(self, slot: SlotName) -> Sequence[str]:
-        """Paths still to be written."""
+    def missing(self, slot: SlotName) -> Sequence[Piece]:
+        """What is still to be written."""
 
-    def reuse(self, slot: SlotName, path: str) -> bool:
-        """Put a file in place from the other slot where that holds the very bytes; True when it is done."""
+    def reuse(self, slot: SlotName, piece: Piece) -> Sequence[Piece]:
+        """Put in place what this device holds already, verified first; return what is left to be fetched."""
 
-    def write(self, slot: SlotName, path: str, chunks: Callable[[int], Iterable[bytes]]) -> None:
-        """Write one file; `chunks(offset)` yields its bytes from `offset`, where an interrupted write had stopped.
+    def write(self, slot: SlotName, piece: Piece, source: Bytes) -> None:
+        """Write one piece, every hash checked before its bytes count; an interrupted one goes on where it stopped.
 
-        What was written stays when `chunks` raises. Raises InstallFailed(artifact_corrupt) where the hash differs.
+        What was written stays when `source` raises. Raises InstallFailed(artifact_corrupt) where a hash differs.
         """
 
     def seal(self, slot: SlotName) -> None:
-        """Read everything back, verify every hash, fsync, mark whole; raises InstallFailed(slot_corrupt)."""
+        """Read everything back from the medium, verify every hash, mark whole; raises InstallFailed(slot_corrupt)."""
 
     def clear(self, slot: SlotName) -> None: ...
+
+
+class Slots(SlotContents, SlotWriter, Protocol):
+    """The two copies of one component."""
 
 
 Progress = Callable[[int, int], None]

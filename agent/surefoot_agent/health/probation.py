@@ -84,6 +84,13 @@ def judge(
     return state, _ended(state, required, manifest, now)
 
 
+def ready(manifest: Manifest, state: ProbationState, now: float) -> ProbationState:
+    """End the startup now, by the application's own word: from here on failures count, as if startup_s were over."""
+    if state.stage is not Stage.STARTUP:
+        return state
+    return replace(state, stage=Stage.STEADY, began_at=min(state.began_at, now - manifest.probation.startup_s))
+
+
 def needed_s(manifest: Manifest) -> float:
     """Longest time an honest probation takes: the guard's budget per start must be above it.
 

@@ -12,6 +12,7 @@ from surefoot_agent.health.probation import (
     due,
     judge,
     needed_s,
+    ready,
 )
 from surefoot_agent.ports import CheckResult
 from surefoot_shared.release import CheckKind, HealthCheck, Manifest, Probation
@@ -200,3 +201,26 @@ def test_every_probation_ends_within_the_time_it_is_said_to_need(rounds: dict[fl
 
     assert verdict is not None
     assert at <= needed_s(of)
+
+
+def test_a_release_that_is_ready_has_its_failures_counted_and_less_time_to_become_steady() -> None:
+    of = manifest(CAMERA)
+    state, verdict, _ = play(of, {1.0: "f", 2.0: "f"})
+    assert verdict is None
+
+    state = ready(of, state, 3.0)
+    _, verdict, at = play(of, {4.0: "-", 30.0: "-"}, state)
+
+    assert state.stage is Stage.STEADY
+    assert verdict is not None
+    assert not verdict.healthy
+    assert at < RULES.startup_s + 2 * RULES.steady * 2.0 + 15
+    assert play(of, {4.0: "f"}, state)[1] is not None
+
+
+def test_ready_changes_nothing_once_startup_is_over() -> None:
+    of = manifest(CAMERA)
+    state, _, _ = play(of, each_second("p", 5))
+    assert state.stage is Stage.SOAK
+
+    assert ready(of, state, 6.0) == state
