@@ -30,6 +30,7 @@ from surefoot_agent.download.pace import Pacing
 from surefoot_agent.enrol import Identity, load_identity
 from surefoot_agent.golden import first_boot
 from surefoot_agent.health.checks import Checks
+from surefoot_agent.health.local import GREENBOOT, Folders
 from surefoot_agent.journal import Journal, open_journal
 from surefoot_agent.lanes import ThreadLanes
 from surefoot_agent.link import Link
@@ -169,13 +170,26 @@ def hands_of(settings: Settings, identity: Identity) -> Hands:
         slots=slots,
         downloader=HttpDownloader(slots, identity.ca_file, pacing, settings.connect_timeout_s, settings.read_timeout_s),
         application=application,
-        health=Checks(application, slots, lambda: guard.application_pids(component_dir), settings.app_env),
+        health=Checks(
+            application,
+            slots,
+            lambda: guard.application_pids(component_dir),
+            settings.app_env,
+            folders_of(settings),
+            NodeTelemetry(settings.state_dir, application).node,
+        ),
         trials=TrialFile(component_dir),
         clock=SystemClock(),
         reports_dir=settings.state_dir / "reports",
         guard_budget_s=settings.guard_budget_s,
         max_starts=settings.max_starts,
     )
+
+
+def folders_of(settings: Settings) -> Folders:
+    """Where this device keeps checks of its own."""
+    greenboot = GREENBOOT if settings.greenboot == "on" else ()
+    return Folders(settings.check_dir, greenboot, each_s=settings.check_timeout_s, interval_s=settings.check_interval_s)
 
 
 @contextmanager

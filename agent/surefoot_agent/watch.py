@@ -9,13 +9,12 @@ from collections.abc import Iterable
 
 from surefoot_agent.health import probation
 from surefoot_agent.health.probation import HealthVerdict, Stage
-from surefoot_agent.ports import CheckResult
-from surefoot_shared.release import Manifest
+from surefoot_agent.ports import CheckResult, Suite
 
 
 class Watch:
-    def __init__(self, manifest: Manifest, now: float) -> None:
-        self.manifest = manifest
+    def __init__(self, suite: Suite, now: float) -> None:
+        self.suite = suite
         self._state = probation.begin(now)
         self._away: set[str] = set()
 
@@ -29,7 +28,7 @@ class Watch:
 
     def take_due(self, now: float) -> tuple[str, ...]:
         """Return the checks to run now; they count as on their way until their result or `lost`."""
-        due = tuple(name for name in probation.due(self.manifest, self._state, now) if name not in self._away)
+        due = tuple(name for name in probation.due(self.suite, self._state, now) if name not in self._away)
         self._away.update(due)
         return due
 
@@ -41,5 +40,5 @@ class Watch:
         """Fold results in (none: time alone may decide) and return the verdict, if there is one."""
         results = tuple(results)
         self._away.difference_update(r.name for r in results)
-        self._state, verdict = probation.judge(self.manifest, self._state, results, now)
+        self._state, verdict = probation.judge(self.suite, self._state, results, now)
         return verdict

@@ -6,6 +6,7 @@ from surefoot_shared.enrolment import Enrolled, EnrolRequest, MqttAddress, Renew
 from surefoot_shared.messages import (
     Ack,
     AssignmentNote,
+    CheckReport,
     ComponentReport,
     Event,
     EventKind,
@@ -36,7 +37,7 @@ from surefoot_shared.release import (
     TargetNote,
     TreeFile,
 )
-from surefoot_shared.status import AttemptState, Intent, Outcome, Presence, SlotName, SlotState
+from surefoot_shared.status import AttemptState, Check, Intent, Outcome, Presence, SlotName, SlotState
 from surefoot_shared.tokens import DeviceToken, TokenRequest
 
 ONE, TWO = "1" * 64, "2" * 64
@@ -87,7 +88,14 @@ EVENT = Event(
     message="camera: 40 frozen frames — 25 °C",
     progress=0.5,
     proof=RunningProof(ONE, SlotName.A, 4242, "/slots/A/bin/app", "/slots/A", True, 10.0),
-    report=RevertReport("camera", "frozen frames", "last line\n", "failed_verdict", {"frozen_ratio": 1.0}),
+    report=RevertReport(
+        "camera",
+        "frozen frames",
+        "last line\n",
+        "failed_verdict",
+        {"frozen_ratio": 1.0},
+        (CheckReport("camera", True, Check.FAIL, "frozen frames", 0.6, {"frozen_ratio": 1.0}, "said"),),
+    ),
 )
 SAMPLE = Sample("2026-11-23T08:00:00Z", "camera_fps", 24.9, "app", TWO, SlotName.B)
 MANIFEST = Manifest(

@@ -13,8 +13,8 @@ from surefoot_agent.health.probation import (
     judge,
     needed_s,
 )
-from surefoot_agent.ports import CheckResult
-from surefoot_shared.release import CheckKind, HealthCheck, Manifest, Probation
+from surefoot_agent.ports import CheckResult, Suite
+from surefoot_shared.release import CheckKind, HealthCheck, Probation
 from surefoot_shared.status import Check
 from tests.agent.trees import release
 
@@ -24,8 +24,8 @@ PROCESS = HealthCheck("process", CheckKind.PROCESS, interval_s=1, timeout_s=1)
 WANTED = HealthCheck("uplink", CheckKind.HTTP, required=False, interval_s=5, timeout_s=1)
 
 
-def manifest(*checks: HealthCheck, rules: Probation = RULES) -> Manifest:
-    return release({}, checks=checks, probation=rules)
+def manifest(*checks: HealthCheck, rules: Probation = RULES) -> Suite:
+    return Suite(release({}, probation=rules), checks)
 
 
 def result(name: str, found: Check, required: bool = True) -> CheckResult:
@@ -33,7 +33,7 @@ def result(name: str, found: Check, required: bool = True) -> CheckResult:
 
 
 def play(
-    of: Manifest, rounds: Mapping[float, str], state: ProbationState | None = None
+    of: Suite, rounds: Mapping[float, str], state: ProbationState | None = None
 ) -> tuple[ProbationState, HealthVerdict | None, float]:
     """Give each check of `of` one letter a round: p(ass), f(ail), u(nknown), - (no result). Stop at the verdict."""
     letters = {"p": Check.PASS, "f": Check.FAIL, "u": Check.UNKNOWN}
