@@ -294,6 +294,7 @@ def status(arguments: argparse.Namespace) -> int:
         ("state", facts.state.value + (f" ({facts.wanted}, attempt {facts.attempt})" if facts.wanted else "")),
         ("last", f"{facts.last_outcome} {facts.last_reason or ''}".strip() if facts.last_outcome else "no attempt yet"),
         ("way back", "kept" if facts.previous_kept else "none: the other slot holds no good release to go back to"),
+        ("waits", facts.waits or "for nothing"),
         ("locked", "yes: no switch until `surefoot-agent unlock`" if facts.locked else "no"),
         ("to report", f"{facts.events_waiting} events"),
     ]

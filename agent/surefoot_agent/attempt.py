@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from surefoot_agent import effects, plan, report
+from surefoot_agent import contract, effects, holds, plan, report
 from surefoot_agent import events as e
 from surefoot_agent.bench import Bench
 from surefoot_agent.desk import Desk
@@ -22,7 +22,7 @@ from surefoot_agent.journal import Draft
 from surefoot_agent.lanes import Lane
 from surefoot_agent.leases import HeldLease
 from surefoot_agent.machine import step
-from surefoot_agent.ports import CheckResult, Suite
+from surefoot_agent.ports import CheckResult, Running, Suite
 from surefoot_agent.record import Record
 from surefoot_agent.timers import Timers, full_jitter
 from surefoot_agent.watch import Watch
@@ -37,6 +37,8 @@ WATCH_S = 0.25
 LOOK_S = 1.0
 """How often the verdict and the process on trial are looked at."""
 TURN_S = 1.0
+WAITS_S = 600.0
+"""How often a waiting device says so again: it renews the step's timeout on the server."""
 MEDIUM_S = 3600.0
 """A medium needs no server's leave; it is looked at anew once an hour."""
 LEASE_ASK_S = 30.0
@@ -62,6 +64,13 @@ class Checked:
     results: tuple[CheckResult, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The start id of the application that runs, None where none does."""
+
+    start: str | None
+
+
 class Attempt:
     """`post` queues a Fetched from any thread; `next_wish` is called when idle was reached, `stored` after a save."""
 
@@ -85,6 +94,8 @@ class Attempt:
         self._stop = threading.Event()
         self._told = (0.0, 0.0)
         self._watch: Watch | None = None
+        self._waits = ("", 0.0)
+        self._ready = ""
 
     # --- the machine --------------------------------------------------------------------------------------------------
 
@@ -151,7 +162,7 @@ class Attempt:
         reason = self.record.ending.reason if self.record.ending else "-"
         log.info("state from=%s to=%s reason=%s %s", state.value, self.record.state.value, reason, about(self.record))
         self._stop.set()
-        self._watch = None
+        self._watch, self._waits = None, ("", 0.0)
         self._bench.forget()
         for name in TIMERS:
             self._timers.drop(name)
@@ -169,6 +180,8 @@ class Attempt:
                 self._timers.set("look", LOOK_S)
             case Checked(results):
                 self._judge(results)
+            case Owner(start):
+                self._look_at_turn(start)
 
     def failed(self, name: str, error: SurefootError | OSError) -> None:
         """Say what failed work means for the attempt."""
@@ -177,6 +190,8 @@ class Attempt:
                 self._watch.lost(name.removeprefix("check:"))
         elif name == Effect.DOWNLOAD.value and isinstance(error, Unreachable):
             self._broke(error)
+        elif name == "turn":
+            self._timers.set("turn", TURN_S)
         elif name != "look":  # a look that failed is looked again
             kind = error.kind if isinstance(error, SurefootError) else "slot_write_failed"
             refused = kind in REFUSED or isinstance(error, UntrustedRelease)
@@ -191,7 +206,7 @@ class Attempt:
                 self._note(report.progress(self._desk.stamp(), self.record, "A lease is awaited."))
                 self._ask_lease()
             case "turn":
-                self._look_at_turn()
+                self._turn()
             case "watch":
                 self._timers.set("watch", WATCH_S)
                 self._look_at_checks()
@@ -287,13 +302,42 @@ class Attempt:
 
     # --- turn and probation -------------------------------------------------------------------------------------------
 
-    def _look_at_turn(self) -> None:
+    def look_again(self) -> None:
+        """What holds the switch back has changed: look anew, also where it was about to begin."""
+        if self.record.state is AttemptState.STAGED and not self._bench.busy(Effect.SEAL.value):
+            self._bench.forget(Effect.MEASURE.value)
+            self._timers.set("turn", 0.0)
+
+    def said_ready(self, start: str) -> bool:
+        """The application started as `start` calls itself ready; return whether that counts in a probation."""
+        self._ready = start
+        return self.record.state in AFTER_ARMED and self.record.activation == start
+
+    def _turn(self) -> None:
+        """Look who owns a lock, where there is one; then whether the turn came."""
+        hands = self._hands
+        if self._journal.held_back(self.record.component).lock is None:
+            self._look_at_turn(None)
+        else:
+            self._bench.effect("turn", Lane.LOOK, lambda: Owner(_start_of(hands.application.running())))
+
+    def _look_at_turn(self, start: str | None) -> None:
         assert self.record.wish is not None  # the timer runs in staged only
-        came = plan.turn(self.record.wish, self._clock.utc(), self._journal.locked())
-        if came is None:
+        wish, held = self.record.wish, self._journal.held_back(self.record.component)
+        why = holds.why_held(held, self._journal.locked(), start, wish.assignment, contract.moment(self._desk))
+        came = plan.turn(wish, self._clock.utc(), why)
+        if isinstance(came, plan.Waits):
             self._timers.set("turn", TURN_S)
+            self._say_why(came.why)
         else:
             self.play(came)
+
+    def _say_why(self, why: str) -> None:
+        """Tell the server what is waited for: when that is something else, and now and then that it still is."""
+        now = self._clock.monotonic()
+        if (why, True) != (self._waits[0], now - self._waits[1] < WAITS_S):
+            self._waits = (why, now)
+            self._note(report.progress(self._desk.stamp(), self.record, why))
 
     def _look_at_checks(self) -> None:
         watch = self._watch
@@ -312,6 +356,8 @@ class Attempt:
         if watch is None:
             return
         stage = watch.stage
+        if self._ready and self._ready == self.record.activation:
+            watch.ready(self._clock.monotonic())
         verdict = watch.judge(results, self._clock.monotonic())
         if verdict is not None:
             if verdict.doubt:
@@ -328,6 +374,10 @@ class Attempt:
 def about(record: Record) -> str:
     """The ids that every log line about an update carries."""
     return f"component={record.component} assignment={record.wish.assignment if record.wish else '-'}"
+
+
+def _start_of(running: Running | None) -> str | None:
+    return running.start_id if running else None
 
 
 def _event(verdict: HealthVerdict) -> e.Event:

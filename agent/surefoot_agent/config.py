@@ -51,6 +51,8 @@ class Settings:
     restart_delay_s: float = 1.0
     restart_delay_max_s: float = 60.0
     log_limit_bytes: int = 4 * MIB
+    lock_max_s: float = 3600.0
+    defer_max_s: float = 14_400.0
     log_level: str = "INFO"
 
 
@@ -137,6 +139,8 @@ TABLE = Table(
             4096,
             1 << 32,
         ),
+        Setting("lock_max_s", "s", "Life of the application's lock unless it renews it.", 1, 604_800),
+        Setting("defer_max_s", "s", "Time for which the application may put one update off, in all.", 0, 604_800),
         Setting("log_level", "level", f"Least severe line that is logged: {', '.join(LOG_LEVELS)}.", rule=log_level),
     ),
 )

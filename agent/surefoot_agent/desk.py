@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from surefoot_agent import report, sight
 from surefoot_agent.clock import stamp
-from surefoot_agent.journal import Journal
+from surefoot_agent.holds import Moment
+from surefoot_agent.journal import Journal, StoredFacts
 from surefoot_agent.ports import Telemetry, Trust
 from surefoot_agent.pull import Puller
 from surefoot_agent.record import Record
@@ -50,6 +51,8 @@ class Rules:
     telemetry_keep: int = 20_000
     heartbeat_interval_s: float = 300.0
     https_interval_s: float = 900.0
+    lock_max_s: float = 3600.0
+    defer_max_s: float = 14_400.0
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,10 @@ class Desk:
 
     def status(self, record: Record) -> Status:
         folder, journal = self.hands.component_dir, self.journal
-        return status_of(record, folder, journal.locked(), journal.waiting_count(), journal.readable)
+        clock = self.hands.clock
+        facts = StoredFacts(record, journal.locked(), journal.waiting_count(), journal.held_back(record.component))
+        now = Moment(clock.monotonic(), clock.boot_id(), stamp(clock.utc()))
+        return status_of(facts, folder, now, clock.utc(), journal.readable)
 
     def stamp(self) -> report.Stamp:
         """What every event of this moment carries."""

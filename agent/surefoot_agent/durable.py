@@ -29,6 +29,20 @@ def make_folder(path: Path) -> None:
     fsync_folder(path.parent)
 
 
+def sync_record(folder: Path, name: str) -> None:
+    """Make both generations of a record durable: whoever wrote the newest may have died before its fsync."""
+    for generation in (0, 1):
+        try:
+            handle = os.open(folder / f"{name}.{generation}", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    fsync_folder(folder)
+
+
 def write_all(handle: int, chunk: bytes) -> None:
     """Write every byte: one call may take fewer, near a full disk above all."""
     view = memoryview(chunk)

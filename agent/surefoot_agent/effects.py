@@ -172,8 +172,7 @@ def commit(hands: Hands, record: Record) -> e.Event:
         running = hands.application.running()
         if running is None or running.slot is not slot:
             running = hands.application.start(slot, _installed(hands, slot))
-        hands.boot.set_state(slot, SlotState.GOOD)
-        hands.boot.set_primary(slot)
+        hands.boot.commit(slot)
         if hands.boot.primary() is not slot or hands.boot.state(slot) is not SlotState.GOOD:
             raise InstallFailed("commit_lost", "Boot control does not read back what was committed.")
         hands.trials.decide(wish.assignment, record.attempt, Verdict.HEALTHY)

@@ -14,9 +14,10 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from surefoot_agent.holds import Holds
 from surefoot_agent.record import Record
 from surefoot_shared import wire
 from surefoot_shared.errors import Invalid
@@ -127,6 +128,14 @@ class Journal:
         with self._writing():
             self._set_fact("locked", "1" if locked else "0")
 
+    def held_back(self, component: str) -> Holds:
+        """Return what the application of a component holds back, or once held back."""
+        return _holds(self._fact(f"holds.{component}"))
+
+    def set_holds(self, component: str, holds: Holds) -> None:
+        with self._writing():
+            self._set_fact(f"holds.{component}", wire.encode(holds).decode())
+
     def next_hello(self) -> int:
         with self._writing():
             number = int(self._fact("hello")) + 1
@@ -209,6 +218,7 @@ class StoredFacts:
     record: Record
     locked: bool
     waiting: int
+    holds: Holds = field(default_factory=Holds)
 
 
 def read_facts(path: Path, component: str) -> StoredFacts:
@@ -219,8 +229,9 @@ def read_facts(path: Path, component: str) -> StoredFacts:
         row = db.execute("SELECT value FROM record WHERE component = ?", (component,)).fetchone()
         locked = db.execute("SELECT value FROM fact WHERE name = 'locked'").fetchone()
         waiting = int(db.execute("SELECT COUNT(*) FROM outbox").fetchone()[0])
+        held = db.execute("SELECT value FROM fact WHERE name = ?", (f"holds.{component}",)).fetchone()
     record = wire.decode(Record, row[0]) if row else Record(component)
-    return StoredFacts(record, locked is not None and locked[0] == "1", waiting)
+    return StoredFacts(record, locked is not None and locked[0] == "1", waiting, _holds(held[0] if held else "0"))
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:
@@ -259,6 +270,14 @@ def _reserve(path: Path) -> Path:
     except OSError:
         reserve.unlink(missing_ok=True)  # no room for it now; the next start tries again
     return reserve
+
+
+def _holds(text: str) -> Holds:
+    """What cannot be read holds nothing back: it is a courtesy to the application, never a matter of safety."""
+    try:
+        return wire.decode(Holds, text.encode())
+    except Invalid:
+        return Holds()
 
 
 def _samples(value: bytes) -> tuple[Sample, ...]:

@@ -24,6 +24,7 @@ from surefoot_agent.application import Application
 from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.clock import SystemClock, stamp
 from surefoot_agent.config import Settings
+from surefoot_agent.contract import admission
 from surefoot_agent.desk import Desk, Rules
 from surefoot_agent.download.http import HttpDownloader
 from surefoot_agent.download.pace import Pacing
@@ -78,7 +79,7 @@ def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
     component_dir = settings.state_dir / settings.component
     servers = [
         OrderServer(settings.state_dir / SOCKET, runner.post),
-        OrderServer(component_dir / "app.sock", runner.post, APPLICATION_VERBS),
+        OrderServer(component_dir / "app.sock", runner.post, APPLICATION_VERBS, admission(runner.application)),
     ]
     try:
         with starting(settings.state_dir):
@@ -115,6 +116,8 @@ def _desk(settings: Settings, renewal: Renewal, journal: Journal, instance: str)
             telemetry_keep=settings.telemetry_keep,
             heartbeat_interval_s=settings.heartbeat_interval_s,
             https_interval_s=settings.https_interval_s,
+            lock_max_s=settings.lock_max_s,
+            defer_max_s=settings.defer_max_s,
         ),
         hands=hands,
         trust=trust,

@@ -1,8 +1,8 @@
-"""The agent's local socket: one JSON line in, one JSON line out; commit, revert, status, lock, unlock, apply.
+"""The agent's local socket: one JSON line in, one JSON line out, an order each (`Verb`).
 
 Promises: owner-only (0600); a request waits for the runner's answer at most ANSWER_S and never holds the loop; what is
-no request gets an error line. One socket serves
-`surefoot-agent` with all verbs, another the application (SUREFOOT_SOCKET) with a few. Refuses everything else.
+no request gets an error line. One socket serves `surefoot-agent`, another the application (SUREFOOT_SOCKET), each with
+verbs of its own. Refuses everything else.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import queue
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -33,19 +33,29 @@ class Verb(str, Enum):
     LOCK = "lock"
     UNLOCK = "unlock"
     APPLY = "apply"
+    DEFER = "defer"
+    READY = "ready"
 
 
-APPLICATION_VERBS = frozenset({Verb.STATUS, Verb.LOCK, Verb.UNLOCK})
+APPLICATION_VERBS = frozenset({Verb.STATUS, Verb.LOCK, Verb.UNLOCK, Verb.DEFER, Verb.READY})
 """What the application may ask through SUREFOOT_SOCKET: never its own commit."""
+PERSONS_VERBS = frozenset(Verb) - {Verb.DEFER, Verb.READY}
+REASON_CHARS = 200
 
 
 @dataclass(frozen=True)
 class Order:
-    """One request, answered once, from any thread. `file` and `release` are what is applied, and from where."""
+    """One request, answered once, from any thread. `file` and `release` are what is applied, and from where.
+
+    `start` is the start id of the application that asks, empty for a person; `for_s` 0: as long as is allowed.
+    """
 
     verb: Verb
     file: str = ""
     release: str = ""
+    start: str = ""
+    for_s: float = 0.0
+    reason: str = ""
     answers: queue.Queue[dict[str, Json]] = field(default_factory=lambda: queue.Queue(1))
 
     def accept(self, facts: dict[str, Json] | None = None) -> None:
@@ -58,8 +68,15 @@ class Order:
 class OrderServer:
     """Serves the socket on threads of its own and hands each order to `post`."""
 
-    def __init__(self, path: Path, post: Callable[[Order], None], verbs: frozenset[Verb] = frozenset(Verb)) -> None:
-        self._path, self._post, self._verbs = path, post, verbs
+    def __init__(
+        self,
+        path: Path,
+        post: Callable[[Order], None],
+        verbs: frozenset[Verb] = PERSONS_VERBS,
+        admit: Callable[[Order], None] = lambda order: None,
+    ) -> None:
+        """`admit` raises where whoever asks may not; it runs on the connection's own thread."""
+        self._path, self._post, self._verbs, self._admit = path, post, verbs, admit
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         path.unlink(missing_ok=True)  # the state folder's lock says that nobody else serves it
         with _short(path) as address:
@@ -92,21 +109,37 @@ class OrderServer:
         with connection, contextlib.suppress(OSError):
             connection.settimeout(ANSWER_S)
             try:
-                asked = wire.parse(_line(connection), LINE_BYTES)
-                file, release = str(asked.get("file", "")), str(asked.get("release", ""))
-                order = Order(Verb(str(asked.get("verb"))), file, release)
+                order = order_of(wire.parse(_line(connection), LINE_BYTES))
                 if order.verb not in self._verbs:
                     raise Invalid("malformed", f"{order.verb.value} is not taken here.")
+                self._admit(order)
                 self._post(order)
                 answer = order.answers.get(timeout=ANSWER_S)
             except (Invalid, ValueError):
                 answer = {"ok": False, "kind": "malformed", "message": "That is no order.", "hint": ""}
+            except SurefootError as error:
+                answer = {"ok": False, "kind": error.kind, "message": error.message, "hint": error.hint}
             except queue.Empty:
                 answer = {"ok": False, "kind": "busy", "message": "The agent did not answer in time.", "hint": ""}
             connection.sendall(wire.encode(answer) + b"\n")
 
 
-def ask(path: Path, verb: Verb, timeout_s: float = ANSWER_S + 2, **more: str) -> dict[str, Json]:
+def order_of(asked: Mapping[str, Json]) -> Order:
+    """Read one request. Raises ValueError or Invalid."""
+    for_s = asked.get("for_s", 0)
+    if isinstance(for_s, bool) or not isinstance(for_s, (int, float)) or not 0 <= for_s < float("inf"):
+        raise Invalid("malformed", "for_s is no number of seconds.")
+    return Order(
+        verb=Verb(str(asked.get("verb"))),
+        file=str(asked.get("file", "")),
+        release=str(asked.get("release", "")),
+        start=str(asked.get("start", "")),
+        for_s=float(for_s),
+        reason=str(asked.get("reason", ""))[:REASON_CHARS],
+    )
+
+
+def ask(path: Path, verb: Verb, timeout_s: float = ANSWER_S + 2, **more: str | float) -> dict[str, Json]:
     """Send an order to a running agent and return its answer. Raises Unreachable, or Conflict as the agent said."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, _short(path) as address:
         connection.settimeout(timeout_s)

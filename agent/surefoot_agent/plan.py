@@ -6,6 +6,7 @@ the attempt before always ends first, with an outcome of its own. A halt never b
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from surefoot_agent import events as e
@@ -47,16 +48,27 @@ def wanted(record: Record, decision: Decision | None) -> bool:
     return any(seq > record.seq for seq in seqs)
 
 
-def turn(wish: Wish, now: datetime, locked: bool) -> e.TurnCame | e.WindowsOver | None:
-    """Return whether a staged release may switch now, never will, or waits (None)."""
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """A staged release does not switch yet; `why` is a sentence without its full stop."""
+
+    why: str
+
+
+def turn(wish: Wish, now: datetime, held: str | None) -> e.TurnCame | e.WindowsOver | Waits:
+    """Return whether a staged release may switch now, never will, or waits. `held` is what holds it back, in words."""
     try:
         windows = [(_utc(start), _utc(end)) for start, end in wish.windows]
     except ValueError:
         return e.WindowsOver()  # signed, but no time: it can never come
     if windows and all(end <= now for _, end in windows):
         return e.WindowsOver()
-    open_now = not windows or any(start <= now < end for start, end in windows)
-    return e.TurnCame() if wish.activate and open_now and not locked else None
+    if not wish.activate:
+        return Waits("waits for the order to switch")
+    if windows and not any(start <= now < end for start, end in windows):
+        opens = min(start for start, end in windows if start > now)
+        return Waits(f"waits for its window, which opens at {opens.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC")
+    return Waits(f"waits: {held}") if held else e.TurnCame()
 
 
 def _from_idle(

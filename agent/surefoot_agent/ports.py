@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
@@ -73,8 +74,48 @@ class Trust(Protocol):
         """What a person should know of, because nothing newer was signed for too long."""
 
 
-class BootControl(Protocol):
-    """RAUC's custom-backend verbs plus the trial. Every write is durable when the call returns, and may be repeated."""
+class Counts(str, Enum):
+    """What uses up one of the starts that a trial was granted."""
+
+    NOTHING = "nothing"
+    """Nobody counts here: the guard's budget and the journal's count of starts are the only bounds."""
+    EVERY_START = "every_start"
+    """Each start of the machine, one after a power cut or ordered by a person too."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a way of booting can do, for whoever plans with it; fixed for one configuration."""
+
+    needs_restart: bool
+    """A slot is entered by a restart of the machine; otherwise moving the link is the switch."""
+    counts: Counts
+    tries: int | None
+    """Starts that one arming grants; None where nothing is counted, or only somebody else knows the number."""
+    one_shot: bool = False
+    """A trial is forgotten once it was entered: whatever ends that start leads back."""
+    survives_power: bool = True
+    """The count outlives a cold start."""
+    obeys_marks: bool = True
+    """It never falls back, by itself, to a slot that is marked bad or empty."""
+
+
+@dataclass(frozen=True)
+class BootTrial:
+    """What boot control knows of a trial."""
+
+    slot: SlotName | None = None
+    """The slot on trial: armed, or entered and neither committed nor left."""
+    tries_left: int | None = None
+    """Starts that would still enter it; None where that cannot be said."""
+    gave_up: SlotName | None = None
+    """The slot that was left without anybody's order, since the last arming, commit or set_primary."""
+    known: bool = True
+    """False where boot control keeps no note of trials, so that `slot` says nothing."""
+
+
+class SlotControl(Protocol):
+    """The verbs of RAUC's custom boot backends. Every write is durable when the call returns, and may be repeated."""
 
     def current(self) -> SlotName:
         """The slot that really runs now (for a directory slot: where the link points)."""
@@ -82,13 +123,35 @@ class BootControl(Protocol):
     def primary(self) -> SlotName:
         """The slot that the next start will enter."""
 
-    def state(self, slot: SlotName) -> SlotState: ...
-    def set_state(self, slot: SlotName, state: SlotState) -> None: ...
-    def arm_trial(self, slot: SlotName) -> None:
-        """Make the next start enter `slot` on trial. Read `primary()` back: a switch may silently not take."""
-
     def set_primary(self, slot: SlotName) -> None:
-        """Enter `slot` from now on, no trial: commit of a trial, or the way back."""
+        """Enter `slot` from now on, no trial: the way back. States are left as they are."""
+
+    def state(self, slot: SlotName) -> SlotState: ...
+    def set_state(self, slot: SlotName, state: SlotState) -> None:
+        """Mark a slot. Where the switch needs a restart, bad and empty take back a trial of that slot."""
+
+
+class TrialControl(Protocol):
+    """The verbs that RAUC has no words for; the same promises."""
+
+    def arm_trial(self, slot: SlotName) -> None:
+        """Make the next start enter `slot` on trial, its state as it is, every try anew.
+
+        Read `primary()` back: a switch may silently not take.
+        """
+
+    def trial(self) -> BootTrial: ...
+    def commit(self, slot: SlotName) -> None:
+        """Make `slot` good and the one to enter from now on, and end its trial; at each start of a committed slot too.
+
+        A bootloader that counts gets its count reset; nothing is written where nothing changes.
+        """
+
+    def capabilities(self) -> Capabilities: ...
+
+
+class BootControl(SlotControl, TrialControl, Protocol):
+    """What says which slot is entered next. Reads and writes raise InstallFailed(boot_control_failed)."""
 
 
 class Slots(Protocol):

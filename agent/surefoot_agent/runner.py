@@ -17,12 +17,13 @@ from pathlib import Path
 from surefoot_agent import downlink, handover, plan, report, sight, startup
 from surefoot_agent.attempt import TIMERS, Attempt, Fetched, about
 from surefoot_agent.bench import Bench, Done
+from surefoot_agent.contract import Contract
 from surefoot_agent.desk import Desk, Sighting
 from surefoot_agent.download import local
 from surefoot_agent.handover import Handover
 from surefoot_agent.lanes import Lane, Lanes
 from surefoot_agent.orders import Order, Verb
-from surefoot_agent.ports import Decision
+from surefoot_agent.ports import ApplicationControl, Decision
 from surefoot_agent.post import Post, Publisher
 from surefoot_agent.pull import Pulled
 from surefoot_agent.reconcile import decide
@@ -78,6 +79,7 @@ class Runner:
         self._attempt = Attempt(
             desk, self._bench, self._timers, rand, self.post, self._flush, self._went_idle, self._raise_floors
         )
+        self._contract = Contract(desk, self._attempt)
         self._decision: Decision | None = None
         self._decided_raw = b""
         self._noticed: set[tuple[str, str]] = set()
@@ -88,6 +90,10 @@ class Runner:
     @property
     def record(self) -> Record:
         return self._attempt.record
+
+    @property
+    def application(self) -> ApplicationControl:
+        return self._hands.application
 
     def post(self, item: Item) -> None:
         """Queue something that happened; from any thread."""
@@ -365,14 +371,15 @@ class Runner:
 
     def _ordered(self, order: Order) -> None:
         """Carry out what a person or the application asks on the local socket."""
+        facts: dict[str, wire.Json] = {}
         try:
             match order.verb:
                 case Verb.COMMIT:
                     self._attempt.commit_now()
                 case Verb.REVERT:
                     self._attempt.revert_now("A person ordered it on the device.")
-                case Verb.LOCK | Verb.UNLOCK:
-                    self._journal.set_locked(order.verb is Verb.LOCK)
+                case Verb.LOCK | Verb.UNLOCK | Verb.DEFER | Verb.READY:
+                    facts = self._contract.take(order)
                 case Verb.APPLY:
                     self._attempt.use_medium(local.source_of(Path(order.release)))
                     self._bench.submit("apply", Lane.LOOK, lambda: read_bundle(Path(order.file)))
@@ -382,7 +389,7 @@ class Runner:
             order.refuse(error)
         else:
             status = wire.to_json(self._desk.status(self.record))
-            order.accept({"status": status})
+            order.accept({**facts, "status": status})
 
     def _is_idle(self) -> bool:
         return self.record.state is AttemptState.IDLE

@@ -38,12 +38,17 @@ class Hands:
 
 
 def ensure_running(hands: Hands) -> None:
-    """Start the application of the current slot where it does not run, or runs from the other one."""
+    """Start the application of the current slot where it does not run, or runs from the other one.
+
+    Boot control hears that its committed slot came up: one that counts starts would leave a good slot in the end.
+    """
     with hands.trials.lock():
         current, running = hands.boot.current(), hands.application.running()
         manifest = hands.slots.installed(current)
         if manifest is not None and (running is None or running.slot is not current):
             hands.application.start(current, manifest)
+        if hands.boot.state(current) is SlotState.GOOD and hands.boot.trial().slot is None:
+            hands.boot.commit(current)  # never while a slot waits to be tried: that would take the switch back
 
 
 def seen(hands: Hands) -> RunningProof | None:
@@ -52,7 +57,7 @@ def seen(hands: Hands) -> RunningProof | None:
     digest = hands.slots.digest(running.slot) if running else None
     if running is None or digest is None:
         return None
-    return proof_of(running, digest, 0.0, hands.boot.state(running.slot) is SlotState.GOOD)
+    return proof_of(running, digest, 0.0, _state(hands, running.slot) is SlotState.GOOD)
 
 
 def settled(hands: Hands) -> RunningProof | None:
@@ -69,8 +74,16 @@ def slot_reports(hands: Hands) -> Mapping[SlotName, SlotReport]:
     for slot in SlotName:
         manifest = hands.slots.installed(slot)
         release = manifest.version if manifest else None
-        reports[slot] = SlotReport(hands.boot.state(slot), release, hands.slots.digest(slot) if manifest else None)
+        reports[slot] = SlotReport(_state(hands, slot), release, hands.slots.digest(slot) if manifest else None)
     return reports
+
+
+def _state(hands: Hands, slot: SlotName) -> SlotState:
+    """Return the mark of a slot; where boot control does not answer, the device still says what it can."""
+    try:
+        return hands.boot.state(slot)
+    except SurefootError:
+        return SlotState.BAD
 
 
 def committed(hands: Hands) -> Committed | None:

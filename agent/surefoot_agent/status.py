@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from surefoot_agent import guard
-from surefoot_agent.journal import read_facts
+from surefoot_agent import guard, plan
+from surefoot_agent.clock import SystemClock, stamp
+from surefoot_agent.holds import Moment, why_held
+from surefoot_agent.journal import StoredFacts, read_facts
 from surefoot_agent.record import Record
 from surefoot_shared.errors import Invalid
 from surefoot_shared.status import AttemptState, SlotState
@@ -34,6 +37,8 @@ class Status:
     slots: dict[str, str]
     previous_kept: bool
     locked: bool
+    waits: str
+    """Why a staged release does not switch yet; empty where nothing waits."""
     halted: tuple[str, ...]
     reason: str | None
     message: str
@@ -49,13 +54,16 @@ def read_status(state_dir: Path, component: str) -> Status:
     """Read the status of one component."""
     try:
         facts = read_facts(state_dir / "journal.db", component)
-        record, locked, waiting, readable = facts.record, facts.locked, facts.waiting, True
+        readable = True
     except (sqlite3.DatabaseError, Invalid):
-        record, locked, waiting, readable = Record(component, AttemptState.RESCUE), False, 0, False
-    return status_of(record, state_dir / component, locked, waiting, readable)
+        facts, readable = StoredFacts(Record(component, AttemptState.RESCUE), False, 0), False
+    clock = SystemClock()
+    now = Moment(clock.monotonic(), clock.boot_id(), stamp(clock.utc()))
+    return status_of(facts, state_dir / component, now, clock.utc(), readable)
 
 
-def status_of(record: Record, component_dir: Path, locked: bool, waiting: int, readable: bool) -> Status:
+def status_of(facts: StoredFacts, component_dir: Path, now: Moment, utc: datetime, readable: bool) -> Status:
+    record = facts.record
     process = guard.load_application(component_dir)
     alive = process is not None and guard.process_alive(process)
     boot_slot, slots = guard.current_slot(component_dir), guard.slot_states(component_dir)
@@ -75,13 +83,22 @@ def status_of(record: Record, component_dir: Path, locked: bool, waiting: int, r
         boot_slot=boot_slot,
         slots=slots,
         previous_kept=record.previous_kept and boot_slot is not None and other_good,
-        locked=locked,
+        locked=facts.locked,
+        waits=_waits(facts, process.start_id if process and alive else None, now, utc),
         halted=record.halted,
         reason=ending.reason if ending else None,
         message=ending.message if ending else "",
         last_assignment=ended.assignment if ended else None,
         last_outcome=ended.outcome.value if ended else None,
         last_reason=ended.reason if ended else None,
-        events_waiting=waiting,
+        events_waiting=facts.waiting,
         journal_readable=readable,
     )
+
+
+def _waits(facts: StoredFacts, start: str | None, now: Moment, utc: datetime) -> str:
+    wish = facts.record.wish
+    if wish is None or facts.record.state is not AttemptState.STAGED:
+        return ""
+    came = plan.turn(wish, utc, why_held(facts.holds, facts.locked, start, wish.assignment, now))
+    return came.why if isinstance(came, plan.Waits) else ""

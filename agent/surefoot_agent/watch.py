@@ -22,6 +22,10 @@ class Watch:
     def stage(self) -> Stage:
         return self._state.stage
 
+    def ready(self, now: float) -> None:
+        """The application calls itself ready: its startup is over."""
+        self._state = probation.ready(self.suite, self._state, now)
+
     def soaked_s(self, now: float) -> float:
         """Seconds of soak so far, 0 before it began."""
         return 0.0 if self._state.soak_began_at is None else now - self._state.soak_began_at

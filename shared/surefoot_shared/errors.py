@@ -131,6 +131,9 @@ KINDS: dict[str, Kind] = {
     "slot_write_failed": Kind("device", "Check the device's disk."),
     "slot_corrupt": Kind("device", "Check the device's disk: what was written does not read back."),
     "switch_had_no_effect": Kind("device", "Check the boot control of this board with `surefoot-agent check`."),
+    "boot_control_failed": Kind(
+        "device", "Run `surefoot-agent check`; docs/boot-control.md says what each way of booting needs."
+    ),
     "boot_failed": Kind("device", "Look at the application's log in the revert report."),
     "no_verdict": Kind("device", "The agent gave no verdict in time and the guard brought the old release back."),
     "health_failed": Kind("device", "Look at the failing check in the revert report."),

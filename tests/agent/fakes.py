@@ -163,7 +163,7 @@ class TrippedSlots(DirectorySlots):
 class TrippedJournal:
     """Every durable method of the journal between two points."""
 
-    WRITES = ("save", "note", "acknowledged", "spool", "set_locked", "next_hello", "reserve_batches")
+    WRITES = ("save", "note", "acknowledged", "spool", "set_locked", "set_holds", "next_hello", "reserve_batches")
 
     def __init__(self, journal: Journal, world: World) -> None:
         self._journal, self._world = journal, world

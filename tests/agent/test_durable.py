@@ -48,3 +48,18 @@ def test_a_write_that_takes_a_few_bytes_at_a_time_is_finished(tmp_path: Path, mo
     os.close(handle)
 
     assert (tmp_path / "file").read_bytes() == b"0123456789"
+
+
+def test_both_generations_of_a_record_are_synced_and_their_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    (tmp_path / "boot.0").touch()
+
+    durable.sync_record(tmp_path, "boot")
+    (tmp_path / "boot.1").touch()
+    durable.sync_record(tmp_path, "boot")
+
+    first, second, folder = str(tmp_path / "boot.0"), str(tmp_path / "boot.1"), str(tmp_path)
+    assert synced == [first, folder, first, second, folder]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from surefoot_agent import journal as module
+from surefoot_agent.holds import Holds, Lock
 from surefoot_agent.journal import Batch, Draft, Journal, open_journal, read_facts
 from surefoot_agent.record import Record
 from surefoot_shared.messages import Event, EventKind, Sample
@@ -51,6 +52,20 @@ def draft(kind: EventKind = EventKind.PROGRESS, message: str = "") -> Draft:
 
 def samples(count: int) -> tuple[Sample, ...]:
     return tuple(Sample("2030-01-01T00:00:00Z", "camera_fps", float(i)) for i in range(count))
+
+
+def test_what_the_application_holds_back_is_kept_for_each_component_and_rot_of_it_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    journal = open_journal(path)
+    held = Holds(Lock("start-1", "2030-01-01T00:00:00.000Z", 10.0, "boot-1"))
+    journal.set_holds("app", held)
+    journal.close()
+
+    journal = open_journal(path)
+
+    assert (journal.held_back("app"), journal.held_back("model")) == (held, Holds())
+    journal._set_fact("holds.app", "rot")
+    assert journal.held_back("app") == Holds()
 
 
 def test_a_record_outlives_the_process_field_by_field(journal: Journal, path: Path) -> None:

@@ -21,9 +21,14 @@ Serve = Callable[..., Path]
 def serve(tmp_path: Path) -> Iterator[Serve]:
     servers = []
 
-    def start(answer: Answer, path: Path | None = None, verbs: frozenset[Verb] = frozenset(Verb)) -> Path:
+    def start(
+        answer: Answer,
+        path: Path | None = None,
+        verbs: frozenset[Verb] = frozenset(Verb),
+        admit: Answer = lambda order: None,
+    ) -> Path:
         path = path or tmp_path / "agent.sock"
-        server = OrderServer(path, answer, verbs)
+        server = OrderServer(path, answer, verbs, admit)
         servers.append(server)
         server.start()
         return path
@@ -59,7 +64,17 @@ def test_a_refusal_is_raised_as_the_agent_said_it(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"no json\n", b"[]\n", b'{"verb": "format"}\n', b"{}\n", b"\n", b"x" * 10_000 + b"\n"]
+    "line",
+    [
+        b"no json\n",
+        b'{"verb": "lock", "for_s": true}\n',
+        b'{"verb": "lock", "for_s": -1}\n',
+        b"[]\n",
+        b'{"verb": "format"}\n',
+        b"{}\n",
+        b"\n",
+        b"x" * 10_000 + b"\n",
+    ],
 )
 def test_what_is_no_order_gets_an_error_and_never_reaches_the_agent(serve: Serve, line: bytes) -> None:
     reached: list[Order] = []
@@ -78,6 +93,20 @@ def test_the_application_cannot_commit_itself(serve: Serve) -> None:
     for verb in (Verb.COMMIT, Verb.REVERT):
         with pytest.raises(Conflict):
             ask(path, verb)
+
+
+def test_who_is_not_admitted_gets_the_reason_and_never_reaches_the_agent(serve: Serve) -> None:
+    reached: list[Order] = []
+
+    def refuse(order: Order) -> None:
+        raise Conflict("conflict", f"{order.start} is a stranger.")
+
+    path = serve(reached.append, verbs=APPLICATION_VERBS, admit=refuse)
+
+    with pytest.raises(Conflict, match="start-1 is a stranger"):
+        ask(path, Verb.LOCK, start="start-1")
+
+    assert reached == []
 
 
 def test_an_agent_that_does_not_answer_holds_nobody_for_ever(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 import pytest
 
 from surefoot_agent import events as e
-from surefoot_agent.plan import halt, plan, turn, wanted
+from surefoot_agent.plan import Waits, halt, plan, turn, wanted
 from surefoot_agent.ports import Decision, Refusal, Wish
 from surefoot_agent.record import Committed, Record
 from surefoot_shared.messages import MetadataVersions, RunningProof
@@ -140,26 +140,32 @@ def test_an_older_halt_list_is_ignored_and_a_newer_one_may_lift() -> None:
 
 
 def test_without_windows_the_turn_comes_at_once() -> None:
-    assert turn(WISH, NOON, locked=False) == e.TurnCame()
+    assert turn(WISH, NOON, held=None) == e.TurnCame()
 
 
 def test_a_lock_or_a_missing_order_to_activate_holds_the_switch() -> None:
-    assert turn(WISH, NOON, locked=True) is None
-    assert turn(replace(WISH, activate=False), NOON, locked=False) is None
+    assert turn(WISH, NOON, held="somebody holds it") == Waits("waits: somebody holds it")
+    assert turn(replace(WISH, activate=False), NOON, held=None) == Waits("waits for the order to switch")
 
 
 @pytest.mark.parametrize(
     ("windows", "answer"),
     [
         ((("2030-01-01T11:00:00Z", "2030-01-01T13:00:00Z"),), e.TurnCame()),
-        ((("2030-01-01T13:00:00Z", "2030-01-01T14:00:00Z"),), None),
+        (
+            (("2030-01-01T13:00:00Z", "2030-01-01T14:00:00Z"),),
+            Waits("waits for its window, which opens at 2030-01-01 13:00 UTC"),
+        ),
         ((("2030-01-01T10:00:00Z", "2030-01-01T12:00:00Z"),), e.WindowsOver()),
-        ((("2030-01-01T10:00:00", "2030-01-01T11:00:00"), ("2030-01-02T10:00:00Z", "2030-01-02T11:00:00Z")), None),
+        (
+            (("2030-01-01T10:00:00", "2030-01-01T11:00:00"), ("2030-01-02T10:00:00Z", "2030-01-02T11:00:00Z")),
+            Waits("waits for its window, which opens at 2030-01-02 10:00 UTC"),
+        ),
         ((("noon", "midnight"),), e.WindowsOver()),
     ],
 )
-def test_windows_open_wait_and_end(windows: tuple[tuple[str, str], ...], answer: e.Event | None) -> None:
-    assert turn(replace(WISH, windows=windows), NOON, locked=False) == answer
+def test_windows_open_wait_and_end(windows: tuple[tuple[str, str], ...], answer: e.Event | Waits) -> None:
+    assert turn(replace(WISH, windows=windows), NOON, held=None) == answer
 
 
 def test_only_an_idle_device_wants_something_next() -> None:

@@ -10,6 +10,7 @@ from surefoot_agent.boot.fake import FakeBoot
 from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.download.http import HttpDownloader
 from surefoot_agent.health.checks import Checks
+from surefoot_agent.ports import BootControl, SlotControl, TrialControl
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_agent.telemetry import NodeTelemetry
 from surefoot_agent.trust import ChildTrust
@@ -18,8 +19,7 @@ from tests.agent import fakes
 ADAPTERS = [
     (ports.Trust, ChildTrust),
     (ports.Trust, fakes.FakeTrust),
-    (ports.BootControl, SymlinkBoot),
-    (ports.BootControl, FakeBoot),
+    *[(port, kind) for port in (SlotControl, TrialControl, BootControl) for kind in (SymlinkBoot, FakeBoot)],
     (ports.Slots, DirectorySlots),
     (ports.Downloader, HttpDownloader),
     (ports.Downloader, fakes.FakeDownloader),
@@ -53,6 +53,13 @@ def test_every_port_that_the_device_stands_on_has_a_real_adapter() -> None:
     assert {port.__name__ for port in defined - {port for port, _ in ADAPTERS}} <= {"Proof"}
 
 
+def test_a_port_is_small_or_made_of_small_ones() -> None:
+    for port in (SlotControl, TrialControl):
+        assert len(methods(port)) <= 6
+    assert methods(BootControl).keys() == methods(SlotControl).keys() | methods(TrialControl).keys()
+
+
 def test_values_that_cross_a_port_are_frozen() -> None:
-    for value in (ports.Wish, ports.Refusal, ports.Decision, ports.Running, ports.CheckResult):
+    values = (ports.BootTrial, ports.Capabilities)
+    for value in (*values, ports.Wish, ports.Refusal, ports.Decision, ports.Running, ports.CheckResult):
         assert value.__dataclass_params__.frozen, value  # type: ignore[attr-defined]

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from surefoot_agent import sight
+from surefoot_agent.boot.fake import COUNTER, ONE_SHOT, FakeBoot
 from surefoot_agent.record import Committed
 from surefoot_agent.sight import Hands
+from surefoot_shared.errors import InstallFailed
 from surefoot_shared.status import SlotName, SlotState
 from tests.agent.fakes import Device
 from tests.agent.trees import install
@@ -110,3 +113,48 @@ def test_floors_rise_for_a_committed_release_only(device: Device, hands: Hands) 
     sight.raise_floors(hands, device.trust)
 
     assert len(device.trust.floors) == 1
+
+
+def test_boot_control_hears_that_its_committed_slot_came_up(device: Device, hands: Hands) -> None:
+    boot = FakeBoot(nature=COUNTER)
+    boot.commit(A)
+
+    sight.ensure_running(dataclasses.replace(hands, boot=boot))
+
+    assert (boot.commits, boot.primary()) == ([A, A], A)
+
+
+def test_a_slot_that_waits_to_be_tried_is_not_taken_back_by_the_committed_one(device: Device, hands: Hands) -> None:
+    boot = FakeBoot(nature=COUNTER)
+    boot.commit(A)
+    boot.arm_trial(B)
+
+    sight.ensure_running(dataclasses.replace(hands, boot=boot))
+
+    assert boot.primary() is B
+
+
+def test_a_slot_on_trial_is_not_committed_by_its_start(device: Device, hands: Hands) -> None:
+    boot = FakeBoot(nature=ONE_SHOT)
+    boot.set_state(B, SlotState.BAD)
+    boot.arm_trial(B)
+    boot.restart()
+
+    sight.ensure_running(dataclasses.replace(hands, boot=boot))
+
+    assert (boot.state(B), boot.restart()) == (SlotState.BAD, A)
+
+
+def test_a_boot_control_that_does_not_answer_keeps_nothing_else_back(device: Device, hands: Hands) -> None:
+    class Mute(FakeBoot):
+        def state(self, slot: SlotName) -> SlotState:
+            raise InstallFailed("boot_control_failed", "no answer")
+
+    mute = dataclasses.replace(hands, boot=Mute())
+
+    reports, proof = sight.slot_reports(mute), sight.seen(mute)
+
+    assert reports[A].state is SlotState.BAD
+    assert reports[A].release == "1.0"
+    assert proof is not None
+    assert not proof.marked_good

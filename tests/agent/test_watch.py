@@ -32,6 +32,16 @@ def test_a_check_on_its_way_is_not_sent_out_again_until_its_result_is_here(watch
     assert watch.take_due(151.0) == ("camera",)
 
 
+def test_the_applications_own_word_ends_its_startup(watch: Watch) -> None:
+    watch.judge([result("camera", Check.FAIL)], 101.0)
+    assert watch.stage is Stage.STARTUP
+
+    watch.ready(102.0)
+
+    assert watch.stage is Stage.STEADY
+    assert watch.judge([result("camera", Check.FAIL)], 103.0) is not None
+
+
 def test_a_check_that_came_to_nothing_is_due_again(watch: Watch) -> None:
     watch.take_due(100.0)
 

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from surefoot_agent import durable, guard
+from surefoot_agent.ports import BootTrial, Capabilities, Counts
 from surefoot_shared.errors import InstallFailed
 from surefoot_shared.status import SlotName, SlotState
 
@@ -46,6 +47,7 @@ class SymlinkBoot:
     def set_state(self, slot: SlotName, state: SlotState) -> None:
         with guard.trial_lock(self._folder):
             guard.set_slot_state(self._folder, slot.value, state.value)
+            durable.sync_record(self._folder, "boot")
 
     def arm_trial(self, slot: SlotName) -> None:
         """Flip the link; what makes it a trial is the record that the agent wrote before, which the guard reads."""
@@ -53,4 +55,19 @@ class SymlinkBoot:
 
     def set_primary(self, slot: SlotName) -> None:
         with guard.trial_lock(self._folder):
-            guard.point_current(self._folder, slot.value)
+            if guard.current_slot(self._folder) == slot.value:
+                guard.fsync_folder(self._folder)  # whoever moved it may have died before its name was durable
+            else:
+                guard.point_current(self._folder, slot.value)
+
+    def commit(self, slot: SlotName) -> None:
+        with guard.trial_lock(self._folder):
+            self.set_state(slot, SlotState.GOOD)
+            self.set_primary(slot)
+
+    def trial(self) -> BootTrial:
+        """Say that a link knows nothing of trials: the trial record does."""
+        return BootTrial(known=False)
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(needs_restart=False, counts=Counts.NOTHING, tries=None)

@@ -55,6 +55,8 @@ class ProbationState:
     began_at: float
     stage: Stage = Stage.STARTUP
     soak_began_at: float | None = None
+    switched_at: float | None = None
+    """Windows count from here; `began_at` moves where the application says that its startup is over."""
     tracks: Mapping[str, Track] = field(default_factory=dict)
 
 
@@ -74,7 +76,7 @@ class HealthVerdict:
 
 
 def begin(now: float) -> ProbationState:
-    return ProbationState(began_at=now)
+    return ProbationState(began_at=now, switched_at=now)
 
 
 def due(suite: Suite, state: ProbationState, now: float) -> tuple[str, ...]:
@@ -95,6 +97,13 @@ def judge(
         state = _advance(state, prompt, suite.probation, now)
         verdict = _ended(state, prompt, suite, now)
     return state, replace(verdict, checks=_reports(suite, state)) if verdict else None
+
+
+def ready(suite: Suite, state: ProbationState, now: float) -> ProbationState:
+    """End the startup now, by the application's own word: from here on failures count, as if startup_s were over."""
+    if state.stage is not Stage.STARTUP:
+        return state
+    return replace(state, stage=Stage.STEADY, began_at=min(state.began_at, now - suite.probation.startup_s))
 
 
 def needed_s(suite: Suite) -> float:
@@ -188,7 +197,7 @@ def _at_last(state: ProbationState, suite: Suite, soaked_s: float, now: float) -
         window_s, track = _window_s(check), state.tracks.get(check.name, Track())
         if window_s is None or track.streak >= 1:
             unsure += [track.last] if track.last and track.last.result is Check.UNKNOWN else []
-        elif now - state.began_at < window_s:
+        elif now - (state.began_at if state.switched_at is None else state.switched_at) < window_s:
             return None
         else:
             return _late(state, [check], now, f"did not hold within {window_s:g} s after the switch")

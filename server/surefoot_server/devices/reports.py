@@ -118,7 +118,8 @@ def _apply(session: Session, device: Device, event: Event, newest: bool, now: da
 
 
 def _progress(row: Assignment, event: Event, now: datetime) -> None:
-    if event.state is not None and (event.state.value != row.state or event.progress != row.progress):
+    waits = event.state is AttemptState.STAGED  # it says now and then that it still waits, and for what
+    if event.state is not None and (waits or event.state.value != row.state or event.progress != row.progress):
         row.state, row.state_at = event.state.value, now  # progress renews the step's timeout
     row.progress = event.progress
     row.message = event.message[:TEXT_LIMIT]

@@ -113,6 +113,11 @@ def _because(facts: Facts) -> str:
     return f"{words} ({facts.wish.reason or 'no reason given'})"
 
 
+def _words(facts: Facts) -> str:
+    """What the device itself said of the step it is in."""
+    return facts.wish.message.strip().rstrip(".") if facts.wish is not None else ""
+
+
 def _release(facts: Facts) -> str:
     assert facts.wish is not None
     return facts.wish.release
@@ -166,7 +171,7 @@ RULES: tuple[Rule, ...] = (
     (
         "staged",
         _working(S.VERIFIED, S.STAGED),
-        _constant("the release is in its other slot and waits to be switched to"),
+        lambda f: f"the release is in its other slot and {_words(f) or 'waits to be switched to'}",
     ),
     ("switching", _working(S.ARMED, S.SWITCHING), _constant("it switches to the other slot")),
     (

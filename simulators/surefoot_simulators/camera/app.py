@@ -3,8 +3,8 @@
 The application's contract with the device: it is started in its slot with SUREFOOT_METRICS_PORT (and SUREFOOT_SLOT,
 SUREFOOT_RELEASE, SUREFOOT_DATA, which it does not need), serves `/metrics` and `/healthz` on 127.0.0.1, and stops on
 SIGTERM within a second. POST `/restart` stops and starts its pipelines. Two more come from the device's own
-configuration: SUREFOOT_HW, the hardware it runs on, and CAMERA_SEED, which street it looks at. `/healthz` answers 200 as
-soon as a first frame was processed, 503 before.
+configuration: SUREFOOT_HW, the hardware it runs on, and CAMERA_SEED, which street it looks at. `/healthz` answers 200
+as soon as a first frame was processed, 503 before.
 """
 
 from __future__ import annotations

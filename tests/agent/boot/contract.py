@@ -52,6 +52,44 @@ class BootContract:
         self.enter(boot)
         assert (boot.current(), boot.primary()) == (A, A)
 
+    def test_arming_leaves_the_mark_of_the_slot_alone(self, boot: BootControl) -> None:
+        boot.set_state(B, SlotState.BAD)
+
+        boot.arm_trial(B)
+
+        assert boot.state(B) is SlotState.BAD
+
+    def test_a_commit_is_one_call(self, boot: BootControl) -> None:
+        boot.set_state(B, SlotState.BAD)
+        boot.arm_trial(B)
+        self.enter(boot)
+
+        boot.commit(B)
+
+        assert (boot.primary(), boot.state(B), boot.trial().slot) == (B, SlotState.GOOD, None)
+
+    def test_a_committed_slot_may_be_committed_at_every_start(self, boot: BootControl) -> None:
+        for _ in range(3):
+            boot.commit(A)
+            self.enter(boot)
+
+        assert (boot.current(), boot.primary(), boot.state(A)) == (A, A, SlotState.GOOD)
+
+    def test_a_mark_takes_a_trial_back_where_the_switch_needs_a_restart(self, boot: BootControl) -> None:
+        boot.arm_trial(B)
+
+        boot.set_state(B, SlotState.BAD)
+
+        self.enter(boot)
+        assert boot.current() is (A if boot.capabilities().needs_restart else B)
+
+    def test_what_is_armed_can_be_told_where_boot_control_notes_it(self, boot: BootControl) -> None:
+        boot.arm_trial(B)
+
+        trial = boot.trial()
+        assert (trial.slot, trial.gave_up) == (B if trial.known else None, None)
+        assert trial.tries_left == boot.capabilities().tries
+
     def test_every_write_may_be_repeated(self, boot: BootControl) -> None:
         for _ in range(3):
             boot.set_state(B, SlotState.BAD)

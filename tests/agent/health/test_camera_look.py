@@ -15,6 +15,8 @@ from surefoot_agent.ports import Running
 from surefoot_shared.release import CheckKind, HealthCheck
 from surefoot_shared.status import SlotName
 
+pytestmark = pytest.mark.slow
+
 
 class Pipeline:
     """`dead_after` is the number of the stop and start after which no frame comes any more."""

@@ -150,6 +150,18 @@ def test_progress_sets_the_state_of_the_attempt(rig: Rig) -> None:
     assert (after.state, after.progress, after.state_at, after.open) == ("downloading", 0.25, later(5), True)
 
 
+def test_a_staged_device_that_says_what_it_waits_for_is_not_stuck(rig: Rig) -> None:
+    rig.device("cam-1")
+    row = rig.assign("cam-1", rig.release("app/1.1"))
+    waits = "waits: the application holds a lock since 12:00Z"
+
+    rig.events("cam-1", progress(row, 1, AttemptState.STAGED, message=waits), now=later(5))
+    rig.events("cam-1", progress(row, 2, AttemptState.STAGED, message=waits), now=later(600))
+
+    after = rig.read(row)
+    assert (after.state, after.message, after.state_at) == ("staged", waits, later(600))
+
+
 def test_what_a_component_is_doing_follows_its_events_and_not_only_its_hellos(rig: Rig) -> None:
     rig.device("cam-1")
     row = rig.assign("cam-1", rig.release("app/1.1"))

@@ -41,6 +41,11 @@ CASES: list[tuple[Facts, str, str]] = [
     (replace(CALM, wish=replace(OPEN, state=S.DOWNLOADING, progress=0.42)), "downloading", "it downloads, 42% done."),
     (replace(CALM, wish=replace(OPEN, state=S.DOWNLOADING)), "downloading", "it downloads."),
     (replace(CALM, wish=replace(OPEN, state=S.STAGED)), "staged", "waits to be switched to"),
+    (
+        replace(CALM, wish=replace(OPEN, state=S.STAGED, message="waits: the application holds a lock since 12:00Z")),
+        "staged",
+        "is in its other slot and waits: the application holds a lock since 12:00Z.",
+    ),
     (replace(CALM, wish=replace(OPEN, state=S.SWITCHING)), "switching", "switches"),
     (replace(CALM, wish=replace(OPEN, state=S.PROBATION)), "probation", "prove its health"),
     (replace(CALM, wish=replace(OPEN, state=S.COMMITTING)), "committing", "permanent"),

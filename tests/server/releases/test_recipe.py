@@ -153,4 +153,4 @@ def test_every_kind_of_check_can_be_asked_for(tmp_path: Path) -> None:
         )
     )
 
-    assert [check.kind for check in read_recipe(file).checks] == list(CheckKind)
+    assert [check.kind for check in read_recipe(file).checks] == list(SPECS)
