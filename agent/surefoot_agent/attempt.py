@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from surefoot_agent import contract, effects, holds, plan, report
+from surefoot_agent import contract, effects, holds, plan, report, revert_report
 from surefoot_agent import events as e
 from surefoot_agent.bench import Bench
 from surefoot_agent.desk import Desk
@@ -144,7 +144,7 @@ class Attempt:
             case Effect.COMMIT:
                 self._run(effect, Lane.APP, lambda: effects.commit(hands, record))
             case Effect.STORE_REPORT:
-                self._run(effect, Lane.APP, lambda: effects.store_report(hands, record))
+                self._run(effect, Lane.APP, lambda: revert_report.store_report(hands, record))
             case Effect.REVERT:
                 self._run(effect, Lane.APP, lambda: effects.revert(hands, record))
             case Effect.RETRY_LATER:

@@ -9,10 +9,9 @@ The order inside `arm`, `commit` and `revert` is the safety argument: see the co
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from urllib.parse import quote
 
 from surefoot_agent import events as e
-from surefoot_agent import guard, sight
+from surefoot_agent import guard, sight, tries
 from surefoot_agent.health import probation
 from surefoot_agent.ports import (
     CheckResult,
@@ -21,16 +20,13 @@ from surefoot_agent.ports import (
 )
 from surefoot_agent.record import Record
 from surefoot_agent.sight import Hands
+from surefoot_agent.slots.kind import refuse_other_kind
 from surefoot_agent.trial import Fallback, Trial, Verdict
-from surefoot_shared import checks, wire
-from surefoot_shared.errors import InstallFailed, Invalid, UntrustedRelease
-from surefoot_shared.messages import Lease, RevertReport
+from surefoot_shared import checks
+from surefoot_shared.errors import InstallFailed, UntrustedRelease
+from surefoot_shared.messages import Lease
 from surefoot_shared.release import Manifest, digest_of, note_of, parse_manifest
 from surefoot_shared.status import AttemptState, Outcome, SlotName, SlotState
-
-LOG_TAIL_BYTES = 8 * 1024
-"""Twenty events travel in one message of 256 KiB, and each may be a revert report."""
-
 
 # --- before armed: the running slot is not touched ------------------------------------------------------------------
 
@@ -47,6 +43,7 @@ def preflight(hands: Hands, record: Record) -> e.Event:
     slot = previous.other
     if hands.slots.digest(slot) == wish.digest:
         return e.SlotHeld(slot, previous)
+    refuse_other_kind(hands.slots.kind, wish.note.slot)
     hands.slots.room(wish.note.installed_size_bytes, wish.note.inodes, slot)
     return e.CheckPassed(slot, previous)
 
@@ -78,7 +75,8 @@ def measure(hands: Hands, record: Record) -> e.Event:
     manifest = _installed(hands, _slot(record))
     _fits_the_budget(hands, manifest)
     running = hands.application.running()
-    return e.Measured(dict(hands.health.baseline(manifest)), running.start_id if running else None)
+    activation = running.start_id if running else None
+    return e.Measured(dict(hands.health.baseline(manifest)), activation, hands.clock.boot_id())
 
 
 def clean(hands: Hands, record: Record) -> e.Event:
@@ -124,8 +122,8 @@ def switch(hands: Hands, record: Record) -> e.Event:
             return e.NotTaken()
         running = hands.application.running()
         if running is not None and running.slot is slot and running.start_id != record.activation:
-            return e.Switched(running.start_id)
-        return e.Switched(hands.application.start(slot, _installed(hands, slot)).start_id)
+            return e.Switched(running.start_id, hands.clock.boot_id())
+        return e.Switched(hands.application.start(slot, _installed(hands, slot)).start_id, hands.clock.boot_id())
 
 
 def look(hands: Hands, record: Record) -> e.Event | None:
@@ -177,31 +175,6 @@ def commit(hands: Hands, record: Record) -> e.Event:
             raise InstallFailed("commit_lost", "Boot control does not read back what was committed.")
         hands.trials.decide(wish.assignment, record.attempt, Verdict.HEALTHY)
     return e.CommitHeld(sight.proof_of(running, wish.digest, record.soak_s))
-
-
-def store_report(hands: Hands, record: Record) -> e.Event:
-    """Write the reason and its evidence where both slots find it, before anything goes back."""
-    ending = record.ending
-    name = quote(record.wish.assignment, safe="") if record.wish else "none"
-    path = hands.reports_dir / f"{name}-{record.attempt}.json"
-    try:
-        return e.ReportStored(wire.decode(RevertReport, path.read_bytes()))
-    except (OSError, Invalid):
-        pass  # not written yet, or torn by the cut that brought us here
-    report = RevertReport(
-        check=ending.check if ending else None,
-        message=ending.message if ending else "",
-        log_tail=hands.application.log_tail()[-LOG_TAIL_BYTES:],
-        cause=ending.cause if ending else "clean_restart",
-        measured=ending.measured if ending else {},
-        checks=ending.checks if ending else (),
-    )
-    try:
-        hands.reports_dir.mkdir(parents=True, exist_ok=True)
-        guard.write_file(path, wire.encode(report))
-    except OSError:
-        pass  # a full disk must not keep the device on a bad release; the journal gets the report too
-    return e.ReportStored(report)
 
 
 def revert(hands: Hands, record: Record) -> e.Event:
@@ -269,7 +242,7 @@ def _trial(hands: Hands, record: Record) -> Trial:
         budget_s=budget_s,
         deadline_monotonic=hands.clock.monotonic() + budget_s,
         deadline_boot_id=hands.clock.boot_id(),
-        max_starts=hands.max_starts,
+        max_starts=tries.ceiling(hands.max_starts),
         fallback=Fallback(spec.slot, spec.argv, spec.cwd, dict(spec.env), spec.log) if spec else None,
         lock_wait_s=guard.LOCK_WAIT_S + stops_s,
     )

@@ -12,6 +12,7 @@ from enum import Enum
 
 from surefoot_agent.ports import Refusal, Wish
 from surefoot_agent.record import Committed
+from surefoot_agent.reset_cause import Cause
 from surefoot_shared.messages import CheckReport, RevertReport, RunningProof
 from surefoot_shared.status import Outcome, SlotName
 
@@ -171,6 +172,7 @@ class WindowsOver(Event):
 class Measured(Event):
     baseline: Mapping[str, float]
     activation: str | None
+    boot_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +193,15 @@ class NeverTook(Event):
 @dataclass(frozen=True, slots=True)
 class Switched(Event):
     activation: str
+    boot_id: str | None = None
+    """The boot in which the application was started."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rearm(Event):
     """The new slot was left without a verdict and tries are left."""
+
+    cause: Cause = Cause.UNEXPLAINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +210,7 @@ class Died(Event):
 
     message: str
     max_starts: int
+    cause: Cause = Cause.APPLICATION_DIED
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,11 @@ LOCK_WAIT_S = 10.0
 """A holder of trial.lock needs a few fsyncs and one application stop; the guard ends one that is frozen for longer."""
 
 
+LAST_WORDS = "last_words"
+"""File in the component's folder: end of the log of a release that the guard left."""
+LAST_WORDS_BYTES = 8 * 1024
+
+
 class Locked(Exception):
     """Somebody else held the trial lock for longer than the caller would wait."""
 
@@ -310,6 +315,7 @@ def go_back(component_dir: Path, trial: Mapping[str, object]) -> None:
     """Verdict first, then link, slot state and application: a death in between is finished by whoever looks next."""
     trial = dict(trial)
     if trial["verdict"] is None:
+        keep_last_words(component_dir)
         trial.update(verdict="guard", reason="too_many_tries" if _spent(trial) else "no_verdict")
         save_record(component_dir, "trial", trial)
     new, previous = str(trial["slot"]), str(trial["previous"])
@@ -323,6 +329,15 @@ def go_back(component_dir: Path, trial: Mapping[str, object]) -> None:
             spec = {**fallback, "argv": tuple(fallback["argv"])}
             spawn_application(component_dir, AppSpec(**spec))
     save_record(component_dir, "trial", {**trial, "finished": True})
+
+
+def keep_last_words(component_dir: Path) -> None:
+    """Keep the end of the application's log for the report: the old release goes on in the same file."""
+    with contextlib.suppress(FileNotFoundError):
+        (component_dir / LAST_WORDS).unlink()  # of an earlier trial
+    with contextlib.suppress(OSError), open(component_dir / "app.log", "rb") as log:  # no log or a full disk: go back
+        log.seek(max(0, os.fstat(log.fileno()).st_size - LAST_WORDS_BYTES))
+        write_file(component_dir / LAST_WORDS, log.read(LAST_WORDS_BYTES))
 
 
 def _in_another_boot(trial: Mapping[str, object]) -> bool:

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from surefoot_agent import events as e
+from surefoot_agent import tries
 from surefoot_agent.events import Effect, Event
 from surefoot_agent.record import Committed, Ended, Ending, Record
+from surefoot_agent.reset_cause import Cause
 from surefoot_shared.messages import RunningProof
 from surefoot_shared.status import AFTER_ARMED, BEFORE_ARMED, AttemptState, Outcome
 
@@ -223,9 +225,9 @@ def _exhausted(record: Record, event: Event) -> Event:
     """Where the last try was used up, the same happening means the end of the trying."""
     if isinstance(event, e.NotTaken) and record.switches + 1 >= SWITCH_TRIES:
         return e.NeverTook()
-    if isinstance(event, e.Died) and record.starts >= event.max_starts:
-        message = f"{event.message} That was start {record.starts} of {event.max_starts}."
-        return e.Unhealthy("too_many_tries", message, cause="clean_restart")
+    if isinstance(event, e.Died) and not tries.left(record.falls, event.cause, event.max_starts):
+        message = f"{event.message} That was start {record.starts}; it was ended by {event.cause.value}."
+        return e.Unhealthy("too_many_tries", message, cause=event.cause.value)
     if isinstance(event, e.StepFailed) and record.state is REVERTING and record.retries + 1 >= BACK_TRIES:
         return e.Stuck(event.message)
     if isinstance(event, e.StepFailed) and record.state is CLEANING and record.retries + 1 >= CLEAN_TRIES:
@@ -257,12 +259,14 @@ def _remember(record: Record, event: Event) -> Record:
             return replace(record, slot=slot, previous=previous, previous_kept=False)
         case e.SlotHeld(slot, previous):
             return replace(record, slot=slot, previous=previous)
-        case e.Measured(baseline, activation):
-            return replace(record, baseline=baseline, activation=activation, trials=record.trials + 1)
+        case e.Measured(baseline, activation, boot):
+            return replace(record, baseline=baseline, activation=activation, boot=boot, trials=record.trials + 1)
         case e.NotTaken():
             return replace(record, switches=record.switches + 1, retries=record.retries + 1)
-        case e.Switched(activation):
-            return replace(record, activation=activation, starts=record.starts + 1)
+        case e.Switched(activation, boot):
+            return replace(record, activation=activation, boot=boot, starts=record.starts + 1)
+        case e.Died(cause=cause) | e.Rearm(cause=cause):
+            return replace(record, falls=tries.counted(record.falls, cause))
         case e.Healthy(soak_s):
             return replace(record, soak_s=soak_s)
         case e.Interrupted() | e.StepFailed() if TRANSITIONS[record.state, type(event)][0] is record.state:
@@ -298,11 +302,11 @@ def _ending(record: Record, event: Event) -> Ending | None:
             return Ending(Outcome.FAILED, "switch_had_no_effect", message, cause="switch_without_effect")
         case e.Strayed():
             message = "The boot control points at a slot that was never armed."
-            return Ending(Outcome.FAILED, "switch_had_no_effect", message, cause="clean_restart")
+            return Ending(Outcome.FAILED, "switch_had_no_effect", message, cause=Cause.UNEXPLAINED.value)
         case e.Unhealthy(reason, message, check, measured, cause, checks):
             return Ending(Outcome.REVERTED, reason, message, check, measured, cause, checks)
         case e.CommitLost(message):
-            return Ending(Outcome.REVERTED, "commit_lost", message, cause="clean_restart")
+            return Ending(Outcome.REVERTED, "commit_lost", message, cause=Cause.UNEXPLAINED.value)
         case e.StepFailed(outcome, reason, message):
             return Ending(Outcome.REVERTED if record.state in AFTER_ARMED else outcome, reason, message)
         case e.Stuck(message) if record.ending is None and record.wish is not None:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from surefoot_agent import __version__, guard, readiness
+from surefoot_agent import __version__, boots, guard, readiness
 from surefoot_agent.application import Application
 from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.clock import SystemClock, stamp
@@ -38,6 +38,7 @@ from surefoot_agent.link import Link
 from surefoot_agent.orders import APPLICATION_VERBS, OrderServer
 from surefoot_agent.pull import Puller
 from surefoot_agent.renew import Renewal
+from surefoot_agent.reset_cause import Origin
 from surefoot_agent.runner import Item, Runner
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.directory import DirectorySlots
@@ -93,6 +94,7 @@ def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
         for server in servers:
             server.stop()
         journal.close()
+    boots.stopped(settings.state_dir, guard.boot_id())
 
 
 def _linked(identity: Identity, instance: str) -> Callable[[Callable[[Item], None]], Link]:
@@ -102,7 +104,7 @@ def _linked(identity: Identity, instance: str) -> Callable[[Callable[[Item], Non
 
 def _desk(settings: Settings, renewal: Renewal, journal: Journal, instance: str) -> Desk:
     identity = renewal.identity
-    hands = hands_of(settings, identity)
+    hands = hands_of(settings, identity, boots.origin(settings.state_dir, guard.boot_id()))
     nonces: deque[str] = deque(maxlen=NONCES)
     trust = ChildTrust(settings.state_dir / "trust", identity.device, identity.hw, nonces=lambda: tuple(nonces))
     metrics_file = Path(settings.metrics_file) if settings.metrics_file else None
@@ -153,7 +155,7 @@ def _puller(renewal: Renewal, journal: Journal) -> Puller:
     )
 
 
-def hands_of(settings: Settings, identity: Identity) -> Hands:
+def hands_of(settings: Settings, identity: Identity, origin: Origin = Origin()) -> Hands:  # noqa: B008 -- frozen
     """The real adapters of every port that touches this device."""
     component_dir = settings.state_dir / settings.component
     slots = DirectorySlots(component_dir, settings.reserve_bytes, settings.reserve_inodes)
@@ -186,6 +188,7 @@ def hands_of(settings: Settings, identity: Identity) -> Hands:
         reports_dir=settings.state_dir / "reports",
         guard_budget_s=settings.guard_budget_s,
         max_starts=settings.max_starts,
+        origin=origin,
     )
 
 

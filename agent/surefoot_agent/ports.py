@@ -14,7 +14,7 @@ from typing import Protocol
 
 from surefoot_agent.guard import AppSpec
 from surefoot_shared.messages import Lease, MetadataVersions, Sample
-from surefoot_shared.release import HealthCheck, Manifest, Probation, TargetNote
+from surefoot_shared.release import HealthCheck, Manifest, Probation, SlotKind, TargetNote
 from surefoot_shared.status import Check, Intent, SlotName, SlotState
 from surefoot_shared.trust.age import Old
 
@@ -154,36 +154,71 @@ class BootControl(SlotControl, TrialControl, Protocol):
     """What says which slot is entered next. Reads and writes raise InstallFailed(boot_control_failed)."""
 
 
-class Slots(Protocol):
-    """The two copies of one component's tree."""
+@dataclass(frozen=True)
+class Piece:
+    """What is fetched in one go: the bytes from `begin` to `end` of the blob `sha256`, which has `blob_bytes`.
 
-    def path(self, slot: SlotName) -> Path: ...
+    `name` is for people and errors; `chunk` is what the slot knows the piece by, if not by its name.
+    """
+
+    name: str
+    sha256: str
+    blob_bytes: int
+    begin: int
+    end: int
+    chunk: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        return self.end - self.begin
+
+
+Bytes = Callable[[int], Iterable[bytes]]
+"""A source of one piece: yields the blob's bytes from the offset it is given to the piece's end, and never more."""
+
+
+class SlotContents(Protocol):
+    """What the two slots of one component hold."""
+
+    @property
+    def kind(self) -> SlotKind: ...
+    def path(self, slot: SlotName) -> Path:
+        """The folder of a tree, the device of an image."""
+
     def installed(self, slot: SlotName) -> Manifest | None:
         """The manifest of a slot that was written whole and sealed, else None."""
 
     def digest(self, slot: SlotName) -> str | None: ...
     def room(self, size_bytes: int, inodes: int, slot: SlotName) -> None:
-        """Raise InstallFailed(no_space) unless the tree fits, before the first byte is written."""
+        """Raise InstallFailed(no_space) unless the release fits, before the first byte is written."""
+
+
+class SlotWriter(Protocol):
+    """How a slot is filled: begin, then for each piece that is missing reuse and write, then seal."""
 
     def begin(self, slot: SlotName, manifest: Manifest, raw: bytes) -> None:
-        """Unseal the slot, drop what the manifest does not list, keep files that already match (resume)."""
+        """Unseal the slot, drop what the manifest does not list, keep what already matches (resume)."""
 
-    def missing(self, slot: SlotName) -> Sequence[str]:
-        """Paths still to be written."""
+    def missing(self, slot: SlotName) -> Sequence[Piece]:
+        """What is still to be written."""
 
-    def reuse(self, slot: SlotName, path: str) -> bool:
-        """Put a file in place from the other slot where that holds the very bytes; True when it is done."""
+    def reuse(self, slot: SlotName, piece: Piece) -> Sequence[Piece]:
+        """Put in place what this device holds already, verified first; return what is left to be fetched."""
 
-    def write(self, slot: SlotName, path: str, chunks: Callable[[int], Iterable[bytes]]) -> None:
-        """Write one file; `chunks(offset)` yields its bytes from `offset`, where an interrupted write had stopped.
+    def write(self, slot: SlotName, piece: Piece, source: Bytes) -> None:
+        """Write one piece, every hash checked before its bytes count; an interrupted one goes on where it stopped.
 
-        What was written stays when `chunks` raises. Raises InstallFailed(artifact_corrupt) where the hash differs.
+        What was written stays when `source` raises. Raises InstallFailed(artifact_corrupt) where a hash differs.
         """
 
     def seal(self, slot: SlotName) -> None:
-        """Read everything back, verify every hash, fsync, mark whole; raises InstallFailed(slot_corrupt)."""
+        """Read everything back from the medium, verify every hash, mark whole; raises InstallFailed(slot_corrupt)."""
 
     def clear(self, slot: SlotName) -> None: ...
+
+
+class Slots(SlotContents, SlotWriter, Protocol):
+    """The two copies of one component."""
 
 
 Progress = Callable[[int, int], None]

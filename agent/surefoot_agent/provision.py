@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from surefoot_agent.ports import BootControl, Slots
+from surefoot_agent.ports import BootControl, Piece, Slots
+from surefoot_agent.slots.kind import refuse_other_kind
 from surefoot_shared.errors import ConfigError, InstallFailed
-from surefoot_shared.release import Manifest, TargetNote, TreeFile, digest_of
+from surefoot_shared.release import Manifest, TargetNote, digest_of
 from surefoot_shared.status import SlotName, SlotState
 from surefoot_shared.trust.floors import FloorStore
 
@@ -49,19 +51,22 @@ def first_release(
 
 
 def _fill(slots: Slots, release: Path, manifest: Manifest, raw: bytes) -> None:
+    refuse_other_kind(slots.kind, manifest.slot)
     slots.room(manifest.installed_size_bytes, manifest.inodes, FIRST)
     slots.begin(FIRST, manifest, raw)
-    files = {file.path: file for file in manifest.files}
-    for path in slots.missing(FIRST):
-        slots.write(FIRST, path, lambda offset, file=files[path]: _chunks(release, file, offset))  # type: ignore[misc]
+    for piece in slots.missing(FIRST):
+        for left in slots.reuse(FIRST, piece):
+            slots.write(FIRST, left, partial(_bytes, release, left))
     slots.seal(FIRST)
 
 
-def _chunks(release: Path, file: TreeFile, offset: int) -> Iterable[bytes]:
+def _bytes(release: Path, piece: Piece, offset: int) -> Iterable[bytes]:
+    left = piece.end - offset
     try:
-        with (release / "blobs" / file.sha256).open("rb") as blob:
+        with (release / "blobs" / piece.sha256).open("rb") as blob:
             blob.seek(offset)
-            while chunk := blob.read(CHUNK_BYTES):
-                yield chunk
+            while left and (part := blob.read(min(CHUNK_BYTES, left))):
+                left -= len(part)
+                yield part
     except OSError as error:
-        raise InstallFailed("artifact_missing", f"{release} lacks the bytes of {file.path}.") from error
+        raise InstallFailed("artifact_missing", f"{release} lacks the bytes of {piece.name}.") from error

@@ -65,6 +65,10 @@ class Record:
     previous: SlotName | None = None
     starts: int = 0
     """Starts of the new release within the trial."""
+    falls: Mapping[str, int] = field(default_factory=dict)
+    """What ended those starts without a verdict, counted by cause."""
+    boot: str | None = None
+    """Boot in which `activation` was started."""
     switches: int = 0
     """Switches that had no effect."""
     retries: int = 0

@@ -13,6 +13,7 @@ from pathlib import Path
 from surefoot_agent.clock import Clock
 from surefoot_agent.ports import ApplicationControl, BootControl, Downloader, Health, Running, Slots, Trust
 from surefoot_agent.record import Committed
+from surefoot_agent.reset_cause import Origin
 from surefoot_agent.trial import TrialFile
 from surefoot_shared.errors import SurefootError
 from surefoot_shared.messages import RunningProof, SlotReport
@@ -35,6 +36,8 @@ class Hands:
     reports_dir: Path
     guard_budget_s: float
     max_starts: int
+    origin: Origin = Origin()  # noqa: RUF009 -- frozen, so one default serves all
+    """Why this boot began: judged once per process."""
 
 
 def ensure_running(hands: Hands) -> None:

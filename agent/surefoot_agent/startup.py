@@ -6,20 +6,31 @@ of the application says whether a new start took place.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from surefoot_agent import effects, sight
+from surefoot_agent import effects, sight, tries
 from surefoot_agent import events as e
 from surefoot_agent.events import Effect
 from surefoot_agent.machine import RESUME
 from surefoot_agent.ports import Running
 from surefoot_agent.reconcile import Facts, Next, Where
 from surefoot_agent.record import Committed, Record
+from surefoot_agent.reset_cause import Cause
 from surefoot_agent.sight import Hands
 from surefoot_agent.trial import Trial, Verdict
 from surefoot_shared.errors import SurefootError
 from surefoot_shared.status import AttemptState, SlotName
+
+NEXT_TRY: Mapping[Cause, str] = {
+    Cause.POWER_CUT: "The power was cut while it was on trial.",
+    Cause.PANIC: "The kernel panicked while it was on trial.",
+    Cause.WATCHDOG: "The watchdog reset the machine while it was on trial.",
+    Cause.CLEAN_RESTART: "The machine was restarted while it was on trial.",
+    Cause.UNEXPLAINED: "The machine started anew while it was on trial, and nothing says why.",
+    Cause.APPLICATION_DIED: "The application on trial ended or started anew while the agent was away.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +41,9 @@ class Seen:
     running: Running | None
     trial: Trial | None
     committed: Committed | None
+    cause: Cause = Cause.UNEXPLAINED
+    """What ended the last start of the release on trial, if anything did."""
+    boot_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +62,19 @@ def see(hands: Hands, record: Record) -> Seen:
         current = hands.boot.current()
         committed = sight.committed(hands)
     trial = hands.trials.of(record.wish.assignment, record.attempt) if record.wish else None
-    return Seen(current, hands.application.running(), trial, committed)
+    cause = hands.origin.ended(record.boot)
+    return Seen(current, hands.application.running(), trial, committed, cause, hands.clock.boot_id())
 
 
 def facts(record: Record, seen: Seen, readable: bool, max_starts: int) -> Facts:
     where = _where(record, seen.current)
+    by_machine = seen.trial is None or seen.trial.starts <= seen.trial.max_starts
     return Facts(
         running=where,
         state=record.state if readable else None,
         activation_changed=_activation_changed(record, seen, where),
         verdict=seen.trial.verdict if seen.trial else None,
-        tries_left=record.starts < max_starts and (seen.trial is None or seen.trial.starts <= seen.trial.max_starts),
+        tries_left=tries.left(record.falls, seen.cause, max_starts) and by_machine,
     )
 
 
@@ -76,15 +92,15 @@ def begin(answer: Next, record: Record, seen: Seen, max_starts: int) -> Begin:
         case Next.REPEAT_SWITCH:
             return Begin((e.NotTaken(),))
         case Next.REARM:
-            return Begin((e.Rearm(),))
+            return Begin((e.Rearm(seen.cause),))
         case Next.REVERTED:
-            return Begin((_verdict(seen.trial),))
+            return Begin((_verdict(seen),))
         case Next.FIRST_TRY:
-            return Begin((e.Switched(seen.running.start_id if seen.running else ""),))
+            return Begin((e.Switched(seen.running.start_id if seen.running else "", seen.boot_id),))
         case Next.RESTART if record.state is AttemptState.ARMED:
             return Begin((e.Flipped(),))
         case Next.NEXT_TRY:
-            return Begin((e.Died("The application on trial started anew while the agent was away.", max_starts),))
+            return Begin((e.Died(NEXT_TRY[seen.cause], max_starts, seen.cause),))
         case Next.COMMIT_LOST:
             return Begin((e.CommitLost("The old release runs although the new one was being committed."),))
         case Next.STRAYED:
@@ -113,10 +129,11 @@ def _activation_changed(record: Record, seen: Seen, where: Where) -> bool:
     return seen.running is None or seen.running.start_id != record.activation
 
 
-def _verdict(trial: Trial | None) -> e.Event:
-    if trial is not None and trial.verdict in (Verdict.UNHEALTHY, Verdict.GUARD):
-        return effects.against(trial)
-    return e.Unhealthy("boot_failed", "The new slot was left without a verdict.", cause="clean_restart")
+def _verdict(seen: Seen) -> e.Event:
+    if seen.trial is not None and seen.trial.verdict in (Verdict.UNHEALTHY, Verdict.GUARD):
+        return effects.against(seen.trial)
+    message = f"The new slot was left without a verdict. {NEXT_TRY[seen.cause]}"
+    return e.Unhealthy("boot_failed", message, cause=seen.cause.value)
 
 
 def _fell_back(seen: Seen) -> e.Event:

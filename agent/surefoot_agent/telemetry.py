@@ -58,7 +58,8 @@ class NodeTelemetry:
         times = psutil.cpu_times()
         idle = times.idle + getattr(times, "iowait", 0.0)
         all_s = sum(times[:8])  # guest time is in user time already
-        busy = self._rates.ratio("node", "node", all_s - idle, all_s)
+        ratio = self._rates.ratio("node", "node", all_s - idle, all_s)
+        busy = None if ratio is None else min(ratio, 1.0)  # a difference of large floats: 1.000000000003 was seen
         found = {
             "node_memory_available_bytes": float(psutil.virtual_memory().available),
             "node_disk_free_bytes": float(psutil.disk_usage(str(self._state_dir)).free),

@@ -130,6 +130,9 @@ KINDS: dict[str, Kind] = {
     "artifact_missing": Kind("device", "Publish the release again; the server does not have one of its files."),
     "slot_write_failed": Kind("device", "Check the device's disk."),
     "slot_corrupt": Kind("device", "Check the device's disk: what was written does not read back."),
+    "slot_missing": Kind("device", "Check the component's slot_a and slot_b in the device's settings, and its disk."),
+    "slot_in_use": Kind("device", "Unmount it, or correct the component's slot_a and slot_b in the device's settings."),
+    "wrong_slot_kind": Kind("publisher", "Assign a release of the kind that the device's settings give the component."),
     "switch_had_no_effect": Kind("device", "Check the boot control of this board with `surefoot-agent check`."),
     "boot_control_failed": Kind(
         "device", "Run `surefoot-agent check`; docs/boot-control.md says what each way of booting needs."

@@ -128,8 +128,15 @@ class RevertReport:
     message: str
     log_tail: str
     cause: str
-    """power_cut, panic, watchdog, clean_restart, failed_verdict, no_verdict, switch_without_effect or ordered."""
+    """power_cut, panic, watchdog, clean_restart, unexplained, application_died, failed_verdict, no_verdict,
+    switch_without_effect or ordered."""
     measured: Mapping[str, float] = field(default_factory=dict)
+    start: int = 0
+    """Which start of the release it was; 0 where it was never started, or by an older agent."""
+    reset_cause: str | None = None
+    """Why the machine last started anew, None where it did not since the release was started."""
+    kernel_tail: str = ""
+    """End of the kernel's last words, where the board keeps them (pstore)."""
     checks: tuple[CheckReport, ...] = ()
     """Every check as it stood when the verdict fell, the failing ones first."""
 

@@ -2,7 +2,8 @@
 
 Promises: `decode` either returns a value whose every field has its declared type, or raises Invalid naming the field;
 unknown fields are ignored, unknown versions refused (before anything else of the value is looked at), numbers are
-finite and fit 64 bits, text is Unicode that every store takes, nothing larger than `limit_bytes` is parsed.
+finite and fit 64 bits, text is Unicode that every store takes, nothing larger than `limit_bytes` is parsed. A field
+that came later (`LATER`) is left out while it holds its default, so that what was signed without it keeps its bytes.
 Sources: DESIGN §4; RFC 8259.
 """
 
@@ -25,6 +26,8 @@ INT_LIMIT = 1 << 63
 """What databases can hold; JSON itself knows no end."""
 LIMIT_BYTES = 256 * 1024
 """Largest message the broker lets through; parsing more would be work for an attacker's benefit."""
+LATER: Mapping[str, object] = {"later": True}
+"""`field(default=…, metadata=LATER)`: a field added to a document of which signed copies exist."""
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -40,7 +43,7 @@ def to_json(value: object) -> Json:
     if isinstance(value, Enum):
         return typing.cast(Json, value.value)  # every enum in shared has string values
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value) if not _unsaid(f, value)}
     if isinstance(value, Mapping):
         return {str(k): to_json(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -48,6 +51,10 @@ def to_json(value: object) -> Json:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise TypeError(f"{type(value).__name__} has no wire form")
+
+
+def _unsaid(field: dataclasses.Field[object], value: object) -> bool:
+    return "later" in field.metadata and getattr(value, field.name) == field.default
 
 
 def parse(raw: bytes, limit_bytes: int = LIMIT_BYTES) -> dict[str, Json]:

@@ -20,6 +20,7 @@ from surefoot_agent.health import probation
 from surefoot_agent.journal import Journal, open_journal
 from surefoot_agent.lanes import Done, InlineLanes, Lane, Lanes, Work
 from surefoot_agent.ports import CheckResult, Decision, Progress, Refusal, Running, Suite, Wish
+from surefoot_agent.reset_cause import Cause, Origin
 from surefoot_agent.runner import Item, Runner
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.directory import DirectorySlots
@@ -263,12 +264,11 @@ class FakeDownloader:
     def fill(
         self, wish: Wish, manifest: Manifest, slot: SlotName, lease: Lease, progress: Progress, stop: Callable[[], bool]
     ) -> None:
-        wanted = {f.path: f for f in manifest.files}
-        for path in self._slots.missing(slot):
-            content = self.blobs[wanted[path].sha256]
-            with self._world.around(f"write {path}"):
-                self._slots.write(slot, path, lambda offset, content=content: [content[offset:]])
-            self.fetched.append(path)
+        for piece in self._slots.missing(slot):
+            content = self.blobs[piece.sha256]
+            with self._world.around(f"write {piece.name}"):
+                self._slots.write(slot, piece, lambda offset, content=content: [content[offset:]])
+            self.fetched.append(piece.name)
             progress(len(content), len(content))
 
 
@@ -390,6 +390,7 @@ class Device:
         self.downloader = FakeDownloader(self.world, self.slots)
         self.manifests: dict[str, Manifest] = {}
         self.max_starts, self.guard_budget_s = 3, 60.0
+        self.reset, self.kernel_tail = Cause.UNEXPLAINED, ""
         self.boot_control = TrippedBoot(self.component_dir)
         self.boot_control.world = self.world
         self.trials = TrippedTrials(self.component_dir)
@@ -448,6 +449,7 @@ class Device:
             reports_dir=self.folder / "reports",
             guard_budget_s=self.guard_budget_s,
             max_starts=self.max_starts,
+            origin=Origin(self.world.boot_id(), self.reset, self.kernel_tail),
         )
 
     def start_agent(self, lanes: Lanes | None = None) -> Runner:
@@ -497,7 +499,11 @@ class Device:
         self.play(runner, seconds, ended)
 
     def cut_power(self) -> None:
-        self.application.process = None
+        self.restart(Cause.POWER_CUT)
+
+    def restart(self, cause: Cause) -> None:
+        """The machine starts anew, for this reason."""
+        self.application.process, self.reset = None, cause
         self.world.boot += 1
 
     def running_version(self) -> str | None:

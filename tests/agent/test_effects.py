@@ -131,7 +131,7 @@ def test_a_slot_that_was_altered_after_its_download_is_not_sealed(device: Device
 
 
 def test_the_baseline_is_of_what_runs_now_and_names_its_process(hands: Hands, staged: Record) -> None:
-    assert effects.measure(hands, staged) == e.Measured({"fps": 25.0}, "start-1")
+    assert effects.measure(hands, staged) == e.Measured({"fps": 25.0}, "start-1", "boot-1")
 
 
 def test_cleaning_empties_what_was_written_and_keeps_what_was_found(
@@ -313,56 +313,6 @@ def test_a_slot_whose_content_changed_on_trial_is_not_committed(device: Device, 
 def reverting(record: Record) -> Record:
     ending = Ending(Outcome.REVERTED, "health_failed", "frozen frames", "camera", {"fps": 0.0})
     return replace(record, state=AttemptState.REVERTING, ending=ending)
-
-
-def test_the_report_is_on_shared_data_before_anything_goes_back(device: Device, hands: Hands, on_trial: Record) -> None:
-    event = effects.store_report(hands, reverting(on_trial))
-
-    assert isinstance(event, e.ReportStored)
-    assert (event.report.check, event.report.message, event.report.log_tail) == (
-        "camera",
-        "frozen frames",
-        "the last words",
-    )
-    assert [p.name for p in (device.folder / "reports").iterdir()] == ["a-1-1.json"]
-    assert device.boot_control.current() is B
-
-
-def test_the_first_report_stands_when_the_step_is_repeated(device: Device, hands: Hands, on_trial: Record) -> None:
-    first = effects.store_report(hands, reverting(on_trial))
-    other = replace(reverting(on_trial), ending=Ending(Outcome.REVERTED, "boot_failed", "later"))
-
-    assert effects.store_report(hands, other) == first
-
-
-def test_a_torn_report_is_written_again(device: Device, hands: Hands, on_trial: Record) -> None:
-    first = effects.store_report(hands, reverting(on_trial))
-    file = device.folder / "reports" / "a-1-1.json"
-    file.write_bytes(file.read_bytes()[:20])
-
-    assert effects.store_report(hands, reverting(on_trial)) == first
-
-
-def test_a_full_disk_does_not_keep_the_device_on_a_bad_release(
-    device: Device, hands: Hands, on_trial: Record, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(guard, "write_file", full)
-
-    assert isinstance(effects.store_report(hands, reverting(on_trial)), e.ReportStored)
-
-
-def test_an_assignment_with_a_hostile_name_stays_inside_the_folder(
-    device: Device, hands: Hands, on_trial: Record
-) -> None:
-    assert on_trial.wish is not None
-    hostile = replace(on_trial, wish=replace(on_trial.wish, assignment="../../etc/x"))
-
-    effects.store_report(hands, reverting(hostile))
-
-    assert [p.name for p in (device.folder / "reports").iterdir()] == ["..%2F..%2Fetc%2Fx-1.json"]
 
 
 def test_going_back_decides_moves_marks_and_starts_the_old_release_in_this_order(

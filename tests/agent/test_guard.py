@@ -274,6 +274,35 @@ def test_a_commit_that_came_while_it_waited_for_the_lock_is_not_undone(component
     assert running_slot(component) == "B"
 
 
+def test_the_last_words_of_the_release_it_leaves_are_kept_for_the_report(component: Path) -> None:
+    (component / guard.LAST_WORDS).write_text("of an earlier trial")
+    arm(component)
+    (component / "app.log").write_bytes(b"x" * 2 * guard.LAST_WORDS_BYTES + b"the end")
+
+    guard.look(component)
+
+    kept = (component / guard.LAST_WORDS).read_bytes()
+    assert kept.endswith(b"the end")
+    assert len(kept) == guard.LAST_WORDS_BYTES
+
+
+def test_words_that_cannot_be_kept_are_no_older_ones_and_no_reason_to_stay(
+    component: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    (component / guard.LAST_WORDS).write_text("of an earlier trial")
+    arm(component)
+    with monkeypatch.context() as patched:
+        patched.setattr(guard, "write_file", full)
+        guard.keep_last_words(component)
+
+    assert guard.look(component)
+    assert (component / guard.LAST_WORDS).read_bytes() == b""
+    assert running_slot(component) == "A"
+
+
 @pytest.mark.parametrize("step", ["verdict", "link", "state", "stopped"])
 def test_a_way_back_that_was_interrupted_is_walked_to_its_end(component: Path, step: str) -> None:
     arm(component, verdict="guard", reason="no_verdict", deadline_monotonic=time.monotonic() + 1000)

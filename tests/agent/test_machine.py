@@ -11,6 +11,7 @@ from surefoot_agent.events import Effect as E
 from surefoot_agent.machine import RESUME, TRANSITIONS, Undefined, step, to_mermaid
 from surefoot_agent.ports import Refusal, Wish
 from surefoot_agent.record import Committed, Record
+from surefoot_agent.reset_cause import Cause
 from surefoot_shared.messages import RevertReport, RunningProof
 from surefoot_shared.release import SlotKind, TargetNote
 from surefoot_shared.status import BEFORE_ARMED, AttemptState, Intent, Outcome, SlotName
@@ -179,6 +180,25 @@ def test_an_application_that_dies_in_probation_gets_its_tries_and_no_more() -> N
     assert [state for state, _ in seen[-3:]] == ["switching", "probation", "reverting"]
     assert record.ending is not None
     assert record.ending.reason == "too_many_tries"
+
+
+def test_a_power_cut_takes_no_try_from_an_application_that_dies() -> None:
+    cut = [e.Died("The power was cut.", 2, Cause.POWER_CUT), e.Switched("start-3")]
+
+    record, _ = play([*TO_PROBATION, *cut, e.Died("Gone.", 2), e.Switched("start-4")])
+
+    assert record.state is AttemptState.PROBATION
+    assert record.falls == {"power_cut": 1, "application_died": 1}
+
+
+def test_a_second_panic_ends_the_trial_and_is_its_cause() -> None:
+    panic = e.Died("The kernel panicked.", 20, Cause.PANIC)
+
+    record, _ = play([*TO_PROBATION, panic, e.Switched("start-3"), panic])
+
+    assert record.ending is not None
+    assert (record.ending.reason, record.ending.cause) == ("too_many_tries", "panic")
+    assert "start 2" in record.ending.message
 
 
 def test_a_failed_step_after_arming_counts_as_reverted_whatever_it_says_itself() -> None:

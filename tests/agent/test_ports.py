@@ -20,6 +20,8 @@ ADAPTERS = [
     (ports.Trust, ChildTrust),
     (ports.Trust, fakes.FakeTrust),
     *[(port, kind) for port in (SlotControl, TrialControl, BootControl) for kind in (SymlinkBoot, FakeBoot)],
+    (ports.SlotContents, DirectorySlots),
+    (ports.SlotWriter, DirectorySlots),
     (ports.Slots, DirectorySlots),
     (ports.Downloader, HttpDownloader),
     (ports.Downloader, fakes.FakeDownloader),
@@ -54,12 +56,12 @@ def test_every_port_that_the_device_stands_on_has_a_real_adapter() -> None:
 
 
 def test_a_port_is_small_or_made_of_small_ones() -> None:
-    for port in (SlotControl, TrialControl):
+    for port in (SlotControl, TrialControl, ports.SlotContents, ports.SlotWriter):
         assert len(methods(port)) <= 6
     assert methods(BootControl).keys() == methods(SlotControl).keys() | methods(TrialControl).keys()
 
 
 def test_values_that_cross_a_port_are_frozen() -> None:
-    values = (ports.BootTrial, ports.Capabilities)
+    values = (ports.Piece, ports.BootTrial, ports.Capabilities)
     for value in (*values, ports.Wish, ports.Refusal, ports.Decision, ports.Running, ports.CheckResult):
         assert value.__dataclass_params__.frozen, value  # type: ignore[attr-defined]

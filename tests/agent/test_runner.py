@@ -24,6 +24,7 @@ from surefoot_agent.lanes import ThreadLanes
 from surefoot_agent.orders import Order, Verb
 from surefoot_agent.ports import Refusal
 from surefoot_agent.pull import Pulled
+from surefoot_agent.reset_cause import Cause
 from surefoot_agent.runner import Runner
 from surefoot_agent.trial import Verdict
 from surefoot_shared.errors import InstallFailed, Unreachable, UntrustedRelease
@@ -654,6 +655,53 @@ def test_the_first_start_begins_the_provisioned_release_and_remembers_it(device:
     assert device.running_version() == "1.0"
     assert agent.record.committed is not None
     assert agent.record.committed.digest == device.digest("1.0")
+
+
+def in_trial(device: Device, agent: Runner) -> None:
+    device.play(agent, 60.0, lambda: agent.record.state is S.PROBATION)
+    device.play(agent, 1.5)
+    assert agent.record.state is S.PROBATION
+
+
+def test_five_power_cuts_in_a_trial_do_not_cost_a_good_release(device: Device) -> None:
+    agent = reach(device, S.PROBATION)
+    for _ in range(5):
+        in_trial(device, agent)
+        device.cut_power()
+        agent = device.start_agent()
+
+    device.run_until_idle(agent)
+
+    assert outcome(device) == ("a-1", Outcome.COMMITTED, None)
+
+
+@pytest.mark.parametrize("cause", [Cause.PANIC, Cause.WATCHDOG])
+def test_a_machine_that_fails_twice_under_a_release_goes_back_and_says_how(device: Device, cause: Cause) -> None:
+    agent = reach(device, S.PROBATION)
+    for _ in range(2):
+        in_trial(device, agent)
+        device.restart(cause)
+        agent = device.start_agent()
+
+    device.run_until_idle(agent)
+
+    told = next(x for x in device.server.events.values() if x.kind is EventKind.OUTCOME)
+    assert outcome(device) == ("a-1", Outcome.REVERTED, "too_many_tries")
+    assert told.report is not None
+    assert (told.report.cause, told.report.reset_cause, told.report.start) == (cause.value, cause.value, 2)
+    assert device.running_version() == "1.0"
+
+
+def test_power_cuts_without_end_do_end_the_trial(device: Device) -> None:
+    agent = reach(device, S.PROBATION)
+    for _ in range(6):
+        in_trial(device, agent)
+        device.cut_power()
+        agent = device.start_agent()
+
+    device.run_until_idle(agent)
+
+    assert outcome(device) == ("a-1", Outcome.REVERTED, "too_many_tries")
 
 
 def test_a_release_committed_and_left_later_is_reported_and_no_longer_claimed(device: Device) -> None:

@@ -12,6 +12,7 @@ from surefoot_agent.machine import step
 from surefoot_agent.ports import Running
 from surefoot_agent.reconcile import Next, Where, decide
 from surefoot_agent.record import Committed, Record
+from surefoot_agent.reset_cause import Cause
 from surefoot_agent.startup import Seen, begin, facts, see
 from surefoot_agent.trial import Verdict
 from surefoot_shared.status import AttemptState, SlotName
@@ -105,6 +106,37 @@ def test_whatever_is_found_what_follows_is_something_the_machine_allows(state: A
         for event in first.events:
             record, _ = step(record, event)
         assert state is S.IDLE or first.events or first.effects, f"{answer} leaves {state.value} waiting for nothing"
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_what_ended_the_start_is_told_in_words_and_counted(cause: Cause) -> None:
+    found = replace(seen(), cause=cause)
+
+    (died,) = begin(Next.NEXT_TRY, TRYING, found, 3).events
+    (rearmed,) = begin(Next.REARM, TRYING, found, 3).events
+    (reverted,) = begin(Next.REVERTED, TRYING, found, 3).events
+
+    assert isinstance(died, e.Died)
+    assert isinstance(reverted, e.Unhealthy)
+    assert (died.cause, rearmed, reverted.cause) == (cause, e.Rearm(cause), cause.value)
+    assert died.message in reverted.message
+
+
+def test_a_second_panic_leaves_no_try_where_a_second_power_cut_does() -> None:
+    once = replace(TRYING, falls={"panic": 1, "power_cut": 1})
+
+    assert not facts(once, replace(seen(), cause=Cause.PANIC), True, 3).tries_left
+    assert facts(once, replace(seen(), cause=Cause.POWER_CUT), True, 3).tries_left
+
+
+def test_a_start_of_another_boot_was_ended_by_what_ended_the_boot(tmp_path: Path) -> None:
+    device = Device(tmp_path)
+    record = replace(TRYING, boot=device.world.boot_id())
+    assert see(device.hands(), record).cause is Cause.APPLICATION_DIED
+
+    device.restart(Cause.WATCHDOG)
+
+    assert see(device.hands(), record).cause is Cause.WATCHDOG
 
 
 def test_nothing_is_done_about_an_unreadable_journal() -> None:

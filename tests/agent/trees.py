@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from surefoot_agent.ports import Piece
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_shared.release import (
     Application,
@@ -47,11 +48,16 @@ def release(
     )
 
 
+def piece(path: str, content: bytes = b"") -> Piece:
+    """What a directory slot asks for where this file is missing."""
+    return Piece(path, digest_of(content), len(content), 0, len(content))
+
+
 def install(slots: DirectorySlots, slot: SlotName, manifest: Manifest, files: Files) -> None:
     """Write and seal a whole release."""
     slots.begin(slot, manifest, manifest_bytes(manifest))
-    for path in slots.missing(slot):
-        slots.write(slot, path, lambda offset, content=files[path]: [content[offset:]])
+    for wanted in slots.missing(slot):
+        slots.write(slot, wanted, lambda offset, content=files[wanted.name]: [content[offset:]])
     slots.seal(slot)
 
 

@@ -8,6 +8,8 @@ from tests.house.tree import PACKAGES, ROOT, modules
 
 BANNED_NAMES = {"utils", "util", "helpers", "common", "manager", "base", "handler", "handlers", "misc"}
 LONGEST_MODULE = 400
+ONE_FILE = {"agent/guard.py": 600}
+"""The guard is all that may be needed, so it is one file (ADR 4): never two, and never long."""
 
 
 def test_source_roots_and_packaging_are_folders_never_packages() -> None:
@@ -38,13 +40,9 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 
 
 def test_no_module_is_longer_than_the_limit() -> None:
-    long = {
-        f"{root}/{path}": lines
-        for root, path in modules()
-        if (lines := len((PACKAGES[root] / path).read_text().splitlines())) > LONGEST_MODULE
-    }
+    lines = {f"{root}/{path}": len((PACKAGES[root] / path).read_text().splitlines()) for root, path in modules()}
 
-    assert long == {}
+    assert {name: count for name, count in lines.items() if count > ONE_FILE.get(name, LONGEST_MODULE)} == {}
 
 
 def test_every_module_opens_with_what_it_promises() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from surefoot_agent import boots
 from tests.house.tree import ROOT
 
 UNITS = sorted((ROOT / "packaging" / "systemd").glob("*.service"))
@@ -32,7 +33,7 @@ def test_systemd_accepts_every_unit_without_a_word(tmp_path: Path) -> None:
 
     result = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, timeout=60)
 
-    assert len(units) == 3
+    assert len(units) == 4
     assert (result.returncode, result.stderr) == (0, "")
 
 
@@ -49,7 +50,7 @@ def test_no_unit_is_more_exposed_than_promised(unit: Path, tmp_path: Path) -> No
 
 def test_stopping_agent_or_guard_leaves_the_application_running() -> None:
     for unit in UNITS:
-        if "server" not in unit.name:
+        if unit.name.startswith(("surefoot-agent", "surefoot-guard")):
             assert "\nKillMode=process\n" in unit.read_text()
 
 
@@ -68,6 +69,14 @@ def test_every_unit_runs_as_a_user_that_the_package_makes() -> None:
 
     for unit in UNITS:
         assert _section(unit, "Service")["User"] in made
+
+
+def test_an_ordered_shutdown_is_marked_where_the_agent_looks_for_it() -> None:
+    unit = (ROOT / "packaging/systemd/surefoot-shutdown.service").read_text()
+
+    assert f"cp /proc/sys/kernel/random/boot_id /var/lib/surefoot/{boots.SHUT_DOWN}\n" in unit
+    assert "\nRemainAfterExit=yes\n" in unit  # it is stopped, and so leaves its mark, when the machine goes down
+    assert "\nExecStart=/bin/true\n" in unit
 
 
 def test_the_guard_needs_nothing_of_the_agents_environment() -> None:

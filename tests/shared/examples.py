@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from surefoot_shared.enrolment import Enrolled, EnrolRequest, MqttAddress, Renewed, RenewRequest
+from surefoot_shared.image import NO_BLOB, Image, joined
 from surefoot_shared.messages import (
     Ack,
     AssignmentNote,
@@ -94,6 +95,9 @@ EVENT = Event(
         "last line\n",
         "failed_verdict",
         {"frozen_ratio": 1.0},
+        2,
+        "panic",
+        "Kernel panic\n",
         (CheckReport("camera", True, Check.FAIL, "frozen frames", 0.6, {"frozen_ratio": 1.0}, "said"),),
     ),
 )
@@ -110,6 +114,17 @@ MANIFEST = Manifest(
     probation=Probation(20.0, 4, 10.0),
     slot=SlotKind.TREE,
     notes="Faster counting.",
+)
+IMAGE_MANIFEST = Manifest(
+    component="rootfs",
+    version="7",
+    counter=700,
+    svn=1,
+    hw=("jetson-orin",),
+    files=(),
+    checks=(HealthCheck("web", CheckKind.HTTP, params={"url": "http://localhost/"}),),
+    slot=SlotKind.IMAGE,
+    image=Image(4096 * 2 + 512, 4096, 2, joined([bytes([n]) * 32 for n in range(3)]), joined([b"\x0a" * 32, NO_BLOB])),
 )
 
 CSR, CERTIFICATE = "-----BEGIN CERTIFICATE REQUEST-----\n", "-----BEGIN CERTIFICATE-----\n"
@@ -142,5 +157,6 @@ EXAMPLES: dict[str, object] = {
     "token_request": TokenRequest("cam-17", "stream-1", 7, "nonce-7", "2026-11-23T08:00:00Z"),
     "device_token": DeviceToken("token", 3600.0),
     "manifest": MANIFEST,
+    "manifest_image": IMAGE_MANIFEST,
     "target_note": TargetNote("app", "1.1", 101, 1, ("jetson-orin", "rpi5"), SlotKind.TREE, 46, 3),
 }

@@ -56,7 +56,7 @@ def test_every_field_of_every_message_is_set_to_something_in_its_golden_file() -
         f"{name}.{key}" for name in NAMES if name != "event_smallest" for key, v in plain(name).items() if v is None
     ]
 
-    assert unset == []
+    assert unset == ["manifest_image.application"], "an image has none"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,12 +11,14 @@ import pytest
 
 from surefoot_shared import release, wire
 from surefoot_shared.errors import UntrustedRelease
+from surefoot_shared.image import NO_BLOB
 from surefoot_shared.release import (
     Application,
     CheckKind,
     HealthCheck,
     Manifest,
     Probation,
+    SlotKind,
     TreeFile,
     check_tree_path,
     digest_of,
@@ -24,7 +26,7 @@ from surefoot_shared.release import (
     note_of,
     parse_manifest,
 )
-from tests.shared.examples import MANIFEST, ONE
+from tests.shared.examples import IMAGE_MANIFEST, MANIFEST, ONE
 
 BAD_PATHS = [
     "",
@@ -180,3 +182,32 @@ def test_the_smallest_manifest_has_no_application() -> None:
     bare = Manifest("model", "1", 1, 0, ("rpi5",), ())
 
     assert parse_manifest(manifest_bytes(bare)).application is None
+
+
+def test_the_manifest_of_a_tree_does_not_speak_of_images() -> None:
+    assert b"image" not in manifest_bytes(MANIFEST)
+
+
+def test_an_image_needs_its_size_and_no_inodes() -> None:
+    note = note_of(IMAGE_MANIFEST)
+
+    assert (note.slot, note.installed_size_bytes, note.inodes) == (SlotKind.IMAGE, 8704, 0)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"image": None},
+        {"slot": SlotKind.TREE},
+        {"files": (file("a"),)},
+        {"application": Application(("bin/app",))},
+    ],
+)
+def test_an_image_and_a_tree_are_never_mixed(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="image"):
+        dataclasses.replace(IMAGE_MANIFEST, **fields)
+
+
+def test_what_must_be_fetched_is_known_by_hash_and_size() -> None:
+    assert MANIFEST.blobs == {ONE: 12, "2" * 64: 34}
+    assert IMAGE_MANIFEST.blobs == {"0a" * 32: 8192, NO_BLOB.hex(): 512}

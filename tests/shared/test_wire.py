@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -215,3 +216,14 @@ def test_a_sample_that_is_no_number_cannot_be_sent_by_mistake() -> None:
 
 def test_enums_and_nested_values_have_their_plain_form() -> None:
     assert wire.to_json({"A": SlotReport(SlotState.GOOD)}) == {"A": {"state": "good", "release": None, "digest": None}}
+
+
+@dataclass(frozen=True)
+class Grown:
+    old: int
+    new: int | None = dataclasses.field(default=None, metadata=wire.LATER)
+
+
+def test_a_field_that_came_later_is_left_out_until_it_says_something() -> None:
+    assert (wire.encode(Grown(1)), wire.encode(Grown(1, 2))) == (b'{"old":1}', b'{"new":2,"old":1}')
+    assert [wire.decode(Grown, wire.encode(g)) for g in (Grown(1), Grown(1, 2))] == [Grown(1), Grown(1, 2)]

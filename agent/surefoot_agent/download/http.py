@@ -2,7 +2,7 @@
 
 Promises: never a byte more than was signed is taken; what arrived stays for the next try; a source that fails, lacks
 ranges, lies or trickles is left for the next; `stop` is obeyed within a fraction of a second whatever a socket does.
-Memory is one chunk. Nothing here decides what may run: the slot checks every file against the signed manifest.
+Memory is one chunk. Nothing here decides what may run: the slot checks every file or block by its signed hash.
 Refuses: redirects, tokens over plain text, content codings, certificates of other authorities.
 Raises Unreachable (lease_expired, busy, too_slow, unreachable) or InstallFailed (artifact_corrupt, artifact_missing,
 cancelled_by_order when stopped, and what the slot raises).
@@ -22,11 +22,11 @@ from surefoot_agent.download import local
 from surefoot_agent.download.connection import Line, make_pool, watched
 from surefoot_agent.download.meter import Meter
 from surefoot_agent.download.pace import Pace, Pacing
-from surefoot_agent.download.replies import SOURCE_FAULTS, check_reply, verdict
-from surefoot_agent.ports import Progress, Slots, Wish
+from surefoot_agent.download.replies import SOURCE_FAULTS, Span, asked_range, check_reply, verdict
+from surefoot_agent.ports import Piece, Progress, Slots, Wish
 from surefoot_shared.errors import InstallFailed, SurefootError, Unreachable
 from surefoot_shared.messages import Lease, Source
-from surefoot_shared.release import MANIFEST_LIMIT_BYTES, Manifest, TreeFile, digest_of
+from surefoot_shared.release import MANIFEST_LIMIT_BYTES, Manifest, digest_of
 from surefoot_shared.status import SlotName
 
 T = TypeVar("T")
@@ -63,35 +63,36 @@ class HttpDownloader:
         if size > MANIFEST_LIMIT_BYTES:
             raise InstallFailed("artifact_corrupt", f"The manifest has {size} bytes, too many.")
 
+        whole = Piece("the manifest", wish.digest, size, 0, size)
+
         def fetch(source: Source) -> bytes:
-            raw = b"".join(self._chunks(source, lease, wish.digest, 0, size, lambda: False))
+            raw = b"".join(self._chunks(source, lease, whole, 0, lambda: False))
             if digest_of(raw) != wish.digest:
                 raise InstallFailed("artifact_corrupt", "The fetched manifest does not match its signed hash.")
             return raw
 
-        return self._from_any(lease, "the manifest", fetch)
+        return self._from_any(lease, whole.name, fetch)
 
     def fill(
         self, wish: Wish, manifest: Manifest, slot: SlotName, lease: Lease, progress: Progress, stop: Stop
     ) -> None:
-        """Put every missing file in place: from a slot where one holds it, else from the network."""
-        files = {file.path: file for file in manifest.files}
-        missing = [files[path] for path in self._slots.missing(slot)]
-        meter = Meter(manifest.installed_size_bytes, sum(file.size for file in missing), progress)
-        for file in missing:
+        """Put every missing piece in place: from a slot where one holds it, else from the network."""
+        missing = self._slots.missing(slot)
+        meter = Meter(manifest.installed_size_bytes, sum(piece.size_bytes for piece in missing), progress)
+        for piece in missing:
             _obey(stop)
-            if not self._slots.reuse(slot, file.path):
-                self._fetch(slot, file, lease, meter, stop)
-            meter.placed(file.size)
+            for left in self._slots.reuse(slot, piece):
+                self._fetch(slot, left, lease, meter, stop)
+            meter.placed(piece.size_bytes)
 
-    def _fetch(self, slot: SlotName, file: TreeFile, lease: Lease, meter: Meter, stop: Stop) -> None:
+    def _fetch(self, slot: SlotName, piece: Piece, lease: Lease, meter: Meter, stop: Stop) -> None:
         def write(source: Source) -> None:
             def chunks(offset: int) -> Iterable[bytes]:
-                return meter.through(offset, self._chunks(source, lease, file.sha256, offset, file.size, stop))
+                return meter.through(offset - piece.begin, self._chunks(source, lease, piece, offset, stop))
 
-            self._slots.write(slot, file.path, chunks)
+            self._slots.write(slot, piece, chunks)
 
-        self._from_any(lease, file.path, write)
+        self._from_any(lease, piece.name, write)
 
     def _from_any(self, lease: Lease, what: str, fetch: Callable[[Source], T]) -> T:
         """Ask source after source; raise what their failures mean together."""
@@ -109,10 +110,10 @@ class HttpDownloader:
                         break
         raise verdict(what, failures)
 
-    def _chunks(self, source: Source, lease: Lease, sha256: str, offset: int, size: int, stop: Stop) -> Iterator[bytes]:
-        """Yield the blob's bytes from `offset` to `size`, or raise; never more."""
+    def _chunks(self, source: Source, lease: Lease, piece: Piece, offset: int, stop: Stop) -> Iterator[bytes]:
+        """Yield the blob's bytes from `offset` to the piece's end, or raise; never more."""
         if local.is_local(source):
-            yield from local.chunks(source, sha256, offset, size, stop)
+            yield from local.chunks(source, piece, offset, stop)
             return
         head_until: list[float] = [time.monotonic() + self._head_timeout_s]
 
@@ -121,9 +122,9 @@ class HttpDownloader:
 
         with watched(self._line, over):
             try:
-                reply, skip = self._ask(source, sha256, offset, size)
+                reply, span = self._ask(source, piece, offset)
                 head_until.clear()
-                yield from self._body(reply, skip, size - offset, self._pacing.under(lease.rate_bytes_per_s), stop)
+                yield from self._body(reply, span, self._pacing.under(lease.rate_bytes_per_s), stop)
             except Unreachable as error:
                 raise self._cut(stop) or error from error
             except ReadTimeoutError as error:
@@ -132,42 +133,46 @@ class HttpDownloader:
                 lost = Unreachable("unreachable", f"The source cannot be reached: {_name(error)}.")
                 raise self._cut(stop) or lost from error
 
-    def _ask(self, source: Source, sha256: str, offset: int, size: int) -> tuple[urllib3.BaseHTTPResponse, int]:
-        reply = self._get(source, sha256, offset)
-        if reply.status == 416 and offset:  # some caches refuse ranges of what they have not stored yet
+    def _ask(self, source: Source, piece: Piece, offset: int) -> tuple[urllib3.BaseHTTPResponse, Span]:
+        span = asked_range(piece, offset)
+        reply = self._get(source, piece, span)
+        if reply.status == 416 and span:  # some caches refuse ranges of what they have not stored yet
             reply.close()
-            reply = self._get(source, sha256, 0)
+            reply = self._get(source, piece, "")
         try:
-            return reply, check_reply(reply.status, reply.headers, offset, size)
+            return reply, check_reply(reply.status, reply.headers, piece, offset)
         except SurefootError:
             reply.close()
             raise
 
-    def _get(self, source: Source, sha256: str, offset: int) -> urllib3.BaseHTTPResponse:
+    def _get(self, source: Source, piece: Piece, span: str) -> urllib3.BaseHTTPResponse:
         headers = {"Accept-Encoding": "identity"}
         if source.token and source.url.startswith("https://"):
             headers["Authorization"] = f"Bearer {source.token}"
-        if offset:
-            headers["Range"] = f"bytes={offset}-"
-        return self._pool.request("GET", source.url + sha256, headers=headers, redirect=False, preload_content=False)
+        if span:
+            headers["Range"] = span
+        return self._pool.request(
+            "GET", source.url + piece.sha256, headers=headers, redirect=False, preload_content=False
+        )
 
-    def _body(
-        self, reply: urllib3.BaseHTTPResponse, skip: int, left: int, pacing: Pacing, stop: Stop
-    ) -> Iterator[bytes]:
+    def _body(self, reply: urllib3.BaseHTTPResponse, span: Span, pacing: Pacing, stop: Stop) -> Iterator[bytes]:
         pace, rate = Pace(pacing, time.monotonic()), pacing.rate_bytes_per_s
         chunk_bytes = min(CHUNK_BYTES, max(256, rate // LIMITED_CHUNKS_PER_S)) if rate else CHUNK_BYTES
+        skip, left, ended = span.skip, span.wanted, False
         try:
-            while part := reply.read1(chunk_bytes, decode_content=False):
+            while not ended and (part := reply.read1(chunk_bytes, decode_content=False)):
                 _nap(pace.arrived(len(part), time.monotonic()), stop)
                 skip, part = max(0, skip - len(part)), part[skip:]
-                if len(part) > left:
+                if len(part) > left and not span.more_follows:
                     raise InstallFailed("artifact_corrupt", "The source sends more bytes than were signed.")
+                part = part[:left]
                 left -= len(part)
+                ended = not left and span.more_follows
                 self._arrived += len(part)
                 if part:
                     yield part
         finally:
-            reply.close() if left else reply.release_conn()
+            reply.close() if left or ended else reply.release_conn()
         if left:
             raise Unreachable("unreachable", f"The source ended {left} bytes too early.")
 

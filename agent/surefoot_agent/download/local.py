@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from surefoot_agent.ports import Piece
 from surefoot_shared.errors import InstallFailed, Unreachable
 from surefoot_shared.messages import Source
 from surefoot_shared.release import SHA256
@@ -28,13 +29,14 @@ def is_local(source: Source) -> bool:
     return source.url.startswith(SCHEME)
 
 
-def chunks(source: Source, sha256: str, offset: int, size: int, stop: Callable[[], bool]) -> Iterator[bytes]:
-    """Yield the file's bytes from `offset` to `size`; never more."""
-    left = size - offset
+def chunks(source: Source, piece: Piece, offset: int, stop: Callable[[], bool]) -> Iterator[bytes]:
+    """Yield the blob's bytes from `offset` to the piece's end; never more."""
+    left = piece.end - offset
     try:
-        with _path(Path(unquote(urlsplit(source.url).path)), sha256).open("rb") as file:
-            if file.seek(0, 2) != size:
-                raise InstallFailed("artifact_corrupt", f"The medium's file has another size than the signed {size}.")
+        with _path(Path(unquote(urlsplit(source.url).path)), piece.sha256).open("rb", buffering=0) as file:
+            if file.seek(0, 2) != piece.blob_bytes:
+                message = f"The medium's file has another size than the signed {piece.blob_bytes}."
+                raise InstallFailed("artifact_corrupt", message)
             file.seek(offset)
             while left and (part := file.read(min(CHUNK_BYTES, left))):
                 if stop():

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import email.utils
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from surefoot_agent.ports import Piece
 from surefoot_shared.errors import InstallFailed, SurefootError, Unreachable
 
 RETRY_AFTER_MAX_S = 3600.0
@@ -19,20 +21,38 @@ _ORDER = ("lease_expired", "busy", "too_slow", "unreachable", "artifact_corrupt"
 """Which failure speaks for all: first those that pass by themselves; 'missing' only when every source says so."""
 
 
-def check_reply(status: int, headers: Mapping[str, str], offset: int, size: int) -> int:
-    """Return how many bytes of the body come before `offset`; raises where the answer cannot serve."""
+@dataclass(frozen=True)
+class Span:
+    """What an answer brings: `skip` bytes that were not asked for, then `wanted` ones, then perhaps more."""
+
+    skip: int
+    wanted: int
+    more_follows: bool = False
+
+
+def asked_range(piece: Piece, offset: int) -> str:
+    """The header for the bytes from `offset` to the piece's end; empty for a whole blob, which any source can send."""
+    if piece.end < piece.blob_bytes:
+        return f"bytes={offset}-{piece.end - 1}"
+    return f"bytes={offset}-" if offset else ""
+
+
+def check_reply(status: int, headers: Mapping[str, str], piece: Piece, offset: int) -> Span:
+    """Return what the body holds, where `offset` to the piece's end was asked for; raises where it cannot serve."""
     if status not in (200, 206):
         raise _refusal(status, headers)
     if headers.get("Content-Encoding", "identity") != "identity":
         raise InstallFailed("artifact_corrupt", "The source sends a content coding that was not asked for.")
-    begins = _range_start(headers.get("Content-Range", "")) if status == 206 else 0
-    if begins is None or begins > offset:
+    begins, ends = _range(headers.get("Content-Range", "")) if status == 206 else (0, piece.blob_bytes)
+    if ends is None:
+        ends = piece.end
+    if begins is None or begins > offset or not piece.end <= ends <= piece.blob_bytes:
         raise Unreachable("unreachable", "The source answers with another range than was asked for.")
     stated = headers.get("Content-Length", "")
-    if stated.isdigit() and int(stated) != size - begins:
-        message = f"The source has {int(stated) + begins} bytes where {size} were signed."
+    if stated.isdigit() and int(stated) != ends - begins:
+        message = f"The source has {int(stated) + begins} bytes where {ends} were signed."
         raise InstallFailed("artifact_corrupt", message)
-    return offset - begins
+    return Span(offset - begins, piece.end - offset, ends > piece.end)
 
 
 def verdict(what: str, failures: Sequence[SurefootError]) -> SurefootError:
@@ -69,8 +89,9 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _range_start(text: str) -> int | None:
-    """The first byte of `bytes 5-9/10`."""
+def _range(text: str) -> tuple[int | None, int | None]:
+    """Where `bytes 5-9/10` begins and where it ends, 5 and 10; None for what it does not say."""
     unit, _, rest = text.partition(" ")
-    first = rest.partition("-")[0]
-    return int(first) if unit == "bytes" and first.isdigit() else None
+    first, _, last = rest.partition("/")[0].partition("-")
+    known = unit == "bytes" and first.isdigit()
+    return int(first) if known else None, int(last) + 1 if known and last.isdigit() else None

@@ -15,16 +15,18 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from surefoot_agent import durable
 from surefoot_agent.guard import write_file
+from surefoot_agent.ports import Bytes, Piece
 from surefoot_agent.slots import tree
+from surefoot_agent.slots.kind import refuse_other_kind
 from surefoot_shared.errors import InstallFailed, UntrustedRelease
-from surefoot_shared.release import Manifest, TreeFile, digest_of, parse_manifest
+from surefoot_shared.release import Manifest, SlotKind, TreeFile, digest_of, parse_manifest
 from surefoot_shared.status import SlotName
 
 LINK = "link"
@@ -52,6 +54,8 @@ class _Known:
 
 class DirectorySlots:
     """Slots port of one component. Not for two threads writing at once: the runner has one installer."""
+
+    kind = SlotKind.TREE
 
     def __init__(self, component_dir: Path, reserve_bytes: int = 0, reserve_inodes: int = 0) -> None:
         self._root = component_dir / "slots"
@@ -89,6 +93,7 @@ class DirectorySlots:
 
     def begin(self, slot: SlotName, manifest: Manifest, raw: bytes) -> None:
         """Unseal; drop what the manifest does not list; keep whole files and the beginnings of others."""
+        refuse_other_kind(self.kind, manifest.slot)
         with _disk():
             durable.remove(self._seal_file(slot))
             durable.make_folder(self.path(slot))
@@ -100,26 +105,26 @@ class DirectorySlots:
             tree.prune(self.path(slot), {f.path: f for f in manifest.files})
             tree.prune_parts(self._part_folder(slot), {f.sha256 for f in manifest.files})
 
-    def missing(self, slot: SlotName) -> Sequence[str]:
-        """Paths that are not in place; files in place were verified by `begin` or `write`."""
-        return tuple(f.path for f in self._wanted(slot).files if not self._place(slot, f).is_file())
+    def missing(self, slot: SlotName) -> Sequence[Piece]:
+        """Files that are not in place; those in place were verified by `begin` or `write`."""
+        return tuple(_piece(f) for f in self._wanted(slot).files if not self._place(slot, f).is_file())
 
-    def reuse(self, slot: SlotName, path: str) -> bool:
+    def reuse(self, slot: SlotName, piece: Piece) -> Sequence[Piece]:
         """Link the file from this or the other slot where one holds its bytes; verified first, as flash rots."""
-        wanted = self._file(slot, path)
+        wanted = self._file(slot, piece.name)
         with _disk():
             for source in self._holders(slot, wanted):
                 if tree.matches(source, wanted):
                     tree.place_link(source, self._place(slot, wanted), self.path(slot), self._part_folder(slot) / LINK)
-                    return True
-        return False
+                    return ()
+        return (piece,)
 
-    def write(self, slot: SlotName, path: str, chunks: Callable[[int], Iterable[bytes]]) -> None:
-        """Write one file through its part, which stays for the next try when `chunks` raises."""
-        wanted = self._file(slot, path)
+    def write(self, slot: SlotName, piece: Piece, source: Bytes) -> None:
+        """Write one file through its part, which stays for the next try when `source` raises."""
+        wanted = self._file(slot, piece.name)
         part = self._part_folder(slot) / wanted.sha256
         with _disk():
-            tree.write_part(part, wanted, chunks)
+            tree.write_part(part, wanted, source)
             tree.place_part(part, self._place(slot, wanted), self.path(slot), wanted)
 
     def verify(self, slot: SlotName) -> None:
@@ -192,6 +197,10 @@ class DirectorySlots:
 
     def _part_folder(self, slot: SlotName) -> Path:
         return self._root / f"{slot.value}.part"
+
+
+def _piece(file: TreeFile) -> Piece:
+    return Piece(file.path, file.sha256, file.size, 0, file.size)
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from surefoot_server.cli.params import NAME, TAG, Text, path
 from surefoot_server.cli.terminal import Terminal, Verbs, columns, facts, json_option, pass_terminal
 from surefoot_shared import wire
 
+LINES = 10
+"""Of a log in a revert report; `--json` has all that the device sent."""
 MOST_TAGS = 50
 """As many as the server keeps for a device."""
 
@@ -86,7 +88,7 @@ def show(terminal: Terminal, device_id: str) -> None:
             for a in found.assignments[:10]
         ],
     )
-    terminal.data(answer, f"{block}\n\n{parts}\n\n{tried}")
+    terminal.data(answer, "\n\n".join([block, parts, tried, *_reverts(found)]))
 
 
 @device.command()
@@ -184,6 +186,31 @@ for _command in (
     admission.revoke,
 ):
     device.add_command(_command)
+
+
+def _reverts(found: shown.Device) -> list[str]:
+    """The newest revert in full: what failed, what ended it, and the last lines of both logs."""
+    newest = next((a for a in found.assignments if a.report is not None), None)
+    if newest is None or newest.report is None:
+        return []
+    report = newest.report
+    rows = [
+        ("Reverted", newest.release),
+        ("Check", report.check or ""),
+        ("Because", report.message),
+        ("Cause", report.cause),
+        ("Start", str(report.start) if report.start else ""),
+        ("Machine", f"started anew: {report.reset_cause}" if report.reset_cause else ""),
+    ]
+    tails = [("Application's last lines", report.log_tail), ("Kernel's last words", report.kernel_tail)]
+    texts = [f"{name}:\n{_last_lines(text)}" for name, text in tails if text.strip()]
+    return ["\n\n".join([facts(rows), *texts])]
+
+
+def _last_lines(text: str) -> str:
+    """What a device sent is shown as text: no escape sequence of it reaches the terminal."""
+    lines = text.expandtabs().splitlines()[-LINES:]
+    return "\n".join("  " + "".join(c if c.isprintable() else "\ufffd" for c in line) for line in lines)
 
 
 def _presence(found: shown.Device) -> str:

@@ -36,7 +36,7 @@ def release() -> None:
 
 
 @release.command()
-@click.argument("folder", type=DIR)
+@click.argument("source", type=click.Path(path_type=Path), metavar="FOLDER|IMAGE")
 @click.option("--component", help="Component that it is for.")
 @click.option("--version", help="Its version; never used for other bytes.")
 @click.option("--counter", type=int, help="Orders releases; higher is newer.")
@@ -49,7 +49,7 @@ def release() -> None:
 @pass_terminal
 def build(
     terminal: Terminal,
-    folder: Path,
+    source: Path,
     component: str | None,
     version: str | None,
     counter: int | None,
@@ -59,12 +59,13 @@ def build(
     recipe: Path | None,
     out: Path,
 ) -> None:
-    """Turn FOLDER into a release folder; the same files give the same digest everywhere.
+    """Turn FOLDER, or the disk IMAGE in a file, into a release folder; the same bytes give the same digest everywhere.
 
     \b
     Example:
       surefoot release build ./app --component app --version 1.1 --counter 101 --hw rpi5,jetson-orin \\
           --recipe release.toml -o ./out
+      surefoot release build ./rootfs.ext4 --component rootfs --version 7 --counter 700 --hw rpi5 -o ./out-7
     """
     from surefoot_server.releases.build import build_release
     from surefoot_server.releases.recipe import Recipe, read_recipe
@@ -79,10 +80,11 @@ def build(
         "notes": notes,
     }
     said = {name: value for name, value in given.items() if value is not None}
-    made = build_release(folder, replace(read_recipe(recipe) if recipe else Recipe(), **said), out)  # type: ignore[arg-type]
+    made = build_release(source, replace(read_recipe(recipe) if recipe else Recipe(), **said), out)  # type: ignore[arg-type]
     manifest = made.manifest
     value = {"folder": str(out), "digest": made.digest, "component": manifest.component, "version": manifest.version}
-    words = f"{manifest.component}/{manifest.version}: {count(len(manifest.files), 'file')}, "
+    holds = "an image" if manifest.image else count(len(manifest.files), "file")
+    words = f"{manifest.component}/{manifest.version}: {holds}, "
     terminal.data(
         wire.to_json(value), f"{words}{shown.size(manifest.installed_size_bytes)}, digest {made.digest}, in {out}"
     )
@@ -186,18 +188,22 @@ def publish(terminal: Terminal, out: Path) -> None:
 
 
 def _upload(terminal: Terminal, api: Api, folder: ReleaseFolder) -> None:
-    sizes = {file.sha256: file.size for file in folder.manifest.files}
+    sizes = folder.manifest.blobs
     answer = api.post("/blobs/missing", {"sha256": list(sizes)})
     missing = answer.get("missing") if isinstance(answer, dict) else None
     names = [str(name) for name in missing] if isinstance(missing, list) else []
     total = sum(sizes[name] for name in names)
-    terminal.say(f"{len(names)} of {count(len(sizes), 'file')} to upload, {shown.size(total)}.")
+    terminal.say(f"{len(names)} of {count(len(sizes), _part(folder))} to upload, {shown.size(total)}.")
     done = 0
     for number, name in enumerate(names, 1):
         api.put_file(f"/blobs/{name}", folder.blob(name))
         done += sizes[name]
         if number == len(names) or done * 10 // max(total, 1) > (done - sizes[name]) * 10 // max(total, 1):
             terminal.say(f"  {number}/{len(names)}  {shown.size(done)} of {shown.size(total)}")
+
+
+def _part(folder: ReleaseFolder) -> str:
+    return "chunk" if folder.manifest.image else "file"
 
 
 @release.command("list")

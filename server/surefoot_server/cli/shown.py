@@ -59,6 +59,19 @@ class Component:
 
 
 @dataclass(frozen=True)
+class Report:
+    """Why a device went back, in its own words: shown as text, never trusted."""
+
+    check: str | None
+    message: str
+    log_tail: str
+    cause: str
+    start: int = 0
+    reset_cause: str | None = None
+    kernel_tail: str = ""
+
+
+@dataclass(frozen=True)
 class Assignment:
     component: str
     release: str
@@ -70,6 +83,7 @@ class Assignment:
     message: str
     offered_at: str
     open: bool
+    report: Report | None = None
 
 
 @dataclass(frozen=True)

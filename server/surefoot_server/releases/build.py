@@ -1,6 +1,6 @@
-"""`surefoot release build`: a folder becomes a release folder: manifest.json and blobs/<sha256>.
+"""`surefoot release build`: a folder or an image becomes a release folder: manifest.json and blobs/<sha256>.
 
-Deterministic: the same files and the same recipe give the same manifest bytes, hence the same digest, on every machine.
+Deterministic: the same bytes and the same recipe give the same manifest bytes, hence the same digest, on every machine.
 The release folder appears whole or not at all; nothing is signed here and nothing leaves the machine.
 """
 
@@ -12,11 +12,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from surefoot_server.releases.image import read_image
 from surefoot_server.releases.recipe import Recipe
 from surefoot_server.releases.tree import Progress, read_tree
 from surefoot_shared import checks
 from surefoot_shared.errors import Conflict, Invalid, UntrustedRelease
-from surefoot_shared.release import Manifest, TreeFile, digest_of, manifest_bytes, parse_manifest
+from surefoot_shared.image import Image
+from surefoot_shared.release import Manifest, SlotKind, TreeFile, digest_of, manifest_bytes, parse_manifest
 
 MANIFEST_FILE = "manifest.json"
 ROLE_FILE = "role.json"
@@ -41,26 +43,37 @@ class ReleaseFolder:
 
 
 def build_release(
-    folder: Path, recipe: Recipe, out: Path, progress: Progress = lambda done, total: None
+    source: Path, recipe: Recipe, out: Path, progress: Progress = lambda done, total: None
 ) -> ReleaseFolder:
-    """Read `folder`, write the release to `out` (new). Raises Invalid naming what is wrong, or Conflict."""
+    """Read `source`, a folder or the file of an image, and write the release to `out` (new).
+
+    Raises Invalid naming what is wrong, or Conflict.
+    """
     if out.exists():
         raise Conflict("conflict", f"{out} exists already.", "Give a new folder; a release is built once.")
-    if out.resolve().is_relative_to(folder.resolve()):
-        why = f"{out} lies inside {folder}: the release would contain itself."
+    if out.resolve().is_relative_to(source.resolve()):
+        why = f"{out} lies inside {source}: the release would contain itself."
         raise Invalid("malformed", why, "Give another folder.")
     out.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
         (fresh / BLOBS).mkdir()
-        raw = manifest_bytes(_manifest(recipe, read_tree(folder, fresh / BLOBS, progress)))
-        (fresh / MANIFEST_FILE).write_bytes(raw)
+        (fresh / MANIFEST_FILE).write_bytes(manifest_bytes(_read(source, recipe, fresh / BLOBS, progress)))
         fresh.chmod(0o755)  # mkdtemp makes it private, but a release is no secret
         os.replace(fresh, out)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     return read_release(out)
+
+
+def _read(source: Path, recipe: Recipe, blobs: Path, progress: Progress) -> Manifest:
+    if source.is_dir() or not source.exists():
+        return _manifest(recipe, read_tree(source, blobs, progress))
+    if recipe.application:
+        why = "An image has no [application]: what it starts is its own affair."
+        raise Invalid("malformed", why, "Take [application] out of the recipe, or build a folder.")
+    return _manifest(recipe, (), read_image(source, blobs, progress))
 
 
 def read_release(folder: Path) -> ReleaseFolder:
@@ -73,15 +86,19 @@ def read_release(folder: Path) -> ReleaseFolder:
     except UntrustedRelease as error:
         raise Invalid("malformed", error.message, "Build the release again.") from error
     release = ReleaseFolder(folder, manifest, raw)
-    for file in manifest.files:
-        blob = release.blob(file.sha256)
-        if not blob.is_file() or blob.stat().st_size != file.size:
-            why = f"The content of {file.path} is missing in {folder} or was altered."
+    for sha256, size in manifest.blobs.items():
+        blob = release.blob(sha256)
+        if not blob.is_file() or blob.stat().st_size != size:
+            why = f"The content of {_named(manifest, sha256)} is missing in {folder} or was altered."
             raise Invalid("malformed", why, "Build the release again.")
     return release
 
 
-def _manifest(recipe: Recipe, files: tuple[TreeFile, ...]) -> Manifest:
+def _named(manifest: Manifest, sha256: str) -> str:
+    return next((file.path for file in manifest.files if file.sha256 == sha256), f"blob {sha256[:12]}")
+
+
+def _manifest(recipe: Recipe, files: tuple[TreeFile, ...], image: Image | None = None) -> Manifest:
     if recipe.component is None or recipe.version is None or recipe.counter is None or not recipe.hw:
         hint = "Give them on the command line or in release.toml."
         raise Invalid("malformed", "A release needs a component, a version, a counter and hardware names.", hint)
@@ -100,6 +117,8 @@ def _manifest(recipe: Recipe, files: tuple[TreeFile, ...]) -> Manifest:
             checks=recipe.checks,
             probation=recipe.probation,
             notes=recipe.notes,
+            slot=SlotKind.IMAGE if image else SlotKind.TREE,
+            image=image,
         )
     except ValueError as error:
         raise Invalid("malformed", f"The release cannot be built: {error}.", "Correct the value.") from error

@@ -78,7 +78,7 @@ class ReleaseService:
         return row
 
     def _check_blobs(self, manifest: Manifest) -> None:
-        wrong = self._blobs.missing(f.sha256 for f in manifest.files) or _misfits(manifest, self._blobs)
+        wrong = self._blobs.missing(manifest.blobs) or _misfits(manifest, self._blobs)
         if wrong:
             raise Conflict(
                 "artifact_missing",
@@ -88,8 +88,9 @@ class ReleaseService:
 
 
 def _misfits(manifest: Manifest, blobs: BlobStore) -> list[str]:
-    """Files whose stated size is not that of their blob: the device would find out too late."""
-    return [f.sha256 for f in manifest.files if blobs.size(f.sha256) != f.size]
+    """Blobs whose stated size is not the real one: the device would find out too late."""
+    wanted = [(file.sha256, file.size) for file in manifest.files] or manifest.blobs.items()
+    return [sha256 for sha256, size in wanted if blobs.size(sha256) != size]
 
 
 def _named(names: Sequence[str]) -> str:

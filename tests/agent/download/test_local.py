@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from surefoot_agent.download import local
+from surefoot_agent.ports import Piece
 from surefoot_shared.errors import InstallFailed, SurefootError, Unreachable
 from surefoot_shared.messages import Source
 from tests.agent.download.sources import serving
@@ -14,6 +15,7 @@ from tests.agent.download.test_http import CONTENT, FILES, MODEL, RAW, B, Device
 from tests.agent.trees import snapshot
 
 SIZE = len(FILES["lib/model.bin"])
+WHOLE = Piece("lib/model.bin", MODEL, SIZE, 0, SIZE)
 
 
 @pytest.fixture
@@ -32,7 +34,8 @@ def source(folder: Path) -> Source:
 
 
 def read(folder: Path, sha256: str = MODEL, offset: int = 0, size: int = SIZE) -> bytes:
-    return b"".join(local.chunks(source(folder), sha256, offset, size, lambda: False))
+    piece = Piece("lib/model.bin", sha256, size, 0, size)
+    return b"".join(local.chunks(source(folder), piece, offset, lambda: False))
 
 
 def test_a_release_is_installed_from_a_stick_without_any_network(tmp_path: Path, stick: Path) -> None:
@@ -46,6 +49,12 @@ def test_a_release_is_installed_from_a_stick_without_any_network(tmp_path: Path,
 
 def test_reading_goes_on_where_it_stopped(stick: Path) -> None:
     assert read(stick, offset=1000) == FILES["lib/model.bin"][1000:]
+
+
+def test_a_part_of_a_file_is_read_and_no_more(stick: Path) -> None:
+    part = Piece("block 1", MODEL, SIZE, 1_000, 5_000)
+
+    assert b"".join(local.chunks(source(stick), part, 2_000, lambda: False)) == FILES["lib/model.bin"][2_000:5_000]
 
 
 def test_the_manifest_is_found_beside_the_blobs(stick: Path) -> None:
@@ -94,7 +103,7 @@ def test_a_stick_that_is_pulled_out_is_waited_for(stick: Path) -> None:
     stick.rename(stick.with_name("gone"))
 
     with pytest.raises(Unreachable):
-        list(local.chunks(gone, MODEL, 0, SIZE, lambda: False))
+        list(local.chunks(gone, WHOLE, 0, lambda: False))
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "manifest.json", ""])
@@ -105,7 +114,7 @@ def test_nothing_but_hashes_is_read(stick: Path, name: str) -> None:
 
 def test_a_stop_is_obeyed(stick: Path) -> None:
     with pytest.raises(InstallFailed) as caught:
-        list(local.chunks(source(stick), MODEL, 0, SIZE, lambda: True))
+        list(local.chunks(source(stick), WHOLE, 0, lambda: True))
 
     assert caught.value.kind == "cancelled_by_order"
 

@@ -16,12 +16,13 @@ from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_shared.errors import InstallFailed, Unreachable
 from surefoot_shared.release import digest_of, manifest_bytes
 from surefoot_shared.status import SlotName
-from tests.agent.trees import install, release, snapshot
+from tests.agent.trees import install, piece, release, snapshot
 
 A, B = SlotName.A, SlotName.B
 FILES = {"bin/camera": b"#!/bin/sh\n", "lib/model.bin": bytes(range(256)) * 40, "empty": b""}
 MANIFEST = release(FILES, executable=["bin/camera"])
 RAW = manifest_bytes(MANIFEST)
+MODEL = piece("lib/model.bin", FILES["lib/model.bin"])
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_installed_files_are_read_only_and_executables_stay_so(slots: DirectoryS
 def test_a_slot_without_a_seal_is_not_installed(slots: DirectorySlots) -> None:
     begun(slots)
     for path, content in FILES.items():
-        slots.write(B, path, lambda offset, c=content: [c[offset:]])
+        slots.write(B, piece(path, content), lambda offset, c=content: [c[offset:]])
 
     assert (slots.installed(B), slots.digest(B), list(slots.missing(B))) == (None, None, [])
 
@@ -94,8 +95,8 @@ def test_an_interrupted_file_goes_on_where_it_stopped(slots: DirectorySlots) -> 
 
     for _ in range(2):
         with pytest.raises(Unreachable):
-            begun(slots).write(B, "lib/model.bin", cut)
-    slots.write(B, "lib/model.bin", lambda offset: offsets.append(offset) or [content[offset:]])
+            begun(slots).write(B, MODEL, cut)
+    slots.write(B, MODEL, lambda offset: offsets.append(offset) or [content[offset:]])
 
     assert offsets == [0, 3000, 6000]
     assert (slots.path(B) / "lib/model.bin").read_bytes() == content
@@ -105,7 +106,7 @@ def test_a_beginning_that_was_spoiled_is_fetched_anew_without_blaming_the_source
     content = FILES["lib/model.bin"]
     (begun(slots).path(B).parent / "B.part" / digest_of(content)).write_bytes(b"\x00" * 5000)
 
-    slots.write(B, "lib/model.bin", lambda offset: [content[offset:]])
+    slots.write(B, MODEL, lambda offset: [content[offset:]])
 
     assert (slots.path(B) / "lib/model.bin").read_bytes() == content
 
@@ -113,7 +114,7 @@ def test_a_beginning_that_was_spoiled_is_fetched_anew_without_blaming_the_source
 @pytest.mark.parametrize("wrong", [b"x" * 10240, FILES["lib/model.bin"] + b"x", b"x" * 20000])
 def test_bytes_that_were_not_signed_never_get_a_name_in_the_tree(slots: DirectorySlots, wrong: bytes) -> None:
     with pytest.raises(InstallFailed) as caught:
-        begun(slots).write(B, "lib/model.bin", lambda offset: [wrong])
+        begun(slots).write(B, MODEL, lambda offset: [wrong])
 
     assert caught.value.kind == "artifact_corrupt"
     assert snapshot(slots.path(B)) == {}
@@ -130,14 +131,14 @@ def test_a_source_without_end_is_left_at_the_signed_size(slots: DirectorySlots) 
             yield b"x" * 1000
 
     with pytest.raises(InstallFailed, match="signed hash"):
-        begun(slots).write(B, "lib/model.bin", endless)
+        begun(slots).write(B, MODEL, endless)
 
     assert sent == 11_000
 
 
 def test_a_source_that_ends_early_is_worth_another_try(slots: DirectorySlots) -> None:
     with pytest.raises(Unreachable):
-        begun(slots).write(B, "lib/model.bin", lambda _: [b"short"])
+        begun(slots).write(B, MODEL, lambda _: [b"short"])
 
 
 def test_links_devices_and_strays_in_a_slot_are_removed(slots: DirectorySlots, tmp_path: Path) -> None:
@@ -162,7 +163,7 @@ def test_a_link_put_in_the_way_while_writing_is_never_followed(slots: DirectoryS
     (slots.path(B) / "lib").symlink_to(tmp_path)
 
     with pytest.raises(InstallFailed) as caught:
-        slots.write(B, "lib/model.bin", lambda _: [FILES["lib/model.bin"]])
+        slots.write(B, MODEL, lambda _: [FILES["lib/model.bin"]])
 
     assert caught.value.kind == "slot_write_failed"
     assert not (tmp_path / "model.bin").exists()
@@ -170,14 +171,14 @@ def test_a_link_put_in_the_way_while_writing_is_never_followed(slots: DirectoryS
 
 def test_a_path_that_is_not_in_the_manifest_cannot_be_written(slots: DirectorySlots) -> None:
     with pytest.raises(InstallFailed, match="manifest"):
-        begun(slots).write(B, "../A/evil", lambda _: [b"x"])
+        begun(slots).write(B, piece("../A/evil"), lambda _: [b"x"])
 
 
 def test_files_of_the_other_slot_are_linked_and_not_fetched(slots: DirectorySlots) -> None:
     install(slots, A, MANIFEST, FILES)
     begun(slots)
 
-    reused = [path for path in slots.missing(B) if slots.reuse(B, path)]
+    reused = [wanted.name for wanted in slots.missing(B) if not slots.reuse(B, wanted)]
     slots.seal(B)
 
     assert sorted(reused) == sorted(FILES)
@@ -189,7 +190,7 @@ def test_a_moved_file_is_found_by_its_content(slots: DirectorySlots) -> None:
     moved = release({"models/new-name.bin": FILES["lib/model.bin"]}, version="2")
     slots.begin(B, moved, manifest_bytes(moved))
 
-    assert slots.reuse(B, "models/new-name.bin")
+    assert not slots.reuse(B, piece("models/new-name.bin"))
 
 
 def test_a_rotten_file_of_the_other_slot_is_not_reused(slots: DirectorySlots) -> None:
@@ -199,7 +200,7 @@ def test_a_rotten_file_of_the_other_slot_is_not_reused(slots: DirectorySlots) ->
     rotten.write_bytes(b"y" * len(FILES["lib/model.bin"]))
     rotten.chmod(0o444)
 
-    assert not begun(slots).reuse(B, "lib/model.bin")
+    assert begun(slots).reuse(B, MODEL) == (MODEL,)
 
 
 def test_a_file_system_without_links_gets_copies(slots: DirectorySlots, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,8 +211,8 @@ def test_a_file_system_without_links_gets_copies(slots: DirectorySlots, monkeypa
         raise OSError(errno.EPERM, "no links here")
 
     monkeypatch.setattr(os, "link", no_links)
-    for path in slots.missing(B):
-        assert slots.reuse(B, path)
+    for wanted in slots.missing(B):
+        assert not slots.reuse(B, wanted)
     slots.seal(B)
 
     assert snapshot(slots.path(B)) == FILES
@@ -224,7 +225,7 @@ def test_a_seal_is_refused_when_what_was_written_does_not_read_back(
 ) -> None:
     begun(slots)
     for path, content in FILES.items():
-        slots.write(B, path, lambda offset, c=content: [c[offset:]])
+        slots.write(B, piece(path, content), lambda offset, c=content: [c[offset:]])
     file = slots.path(B) / "lib/model.bin"
     if damage == "flipped bit":
         file.chmod(0o644)
@@ -286,8 +287,8 @@ def test_what_the_slot_holds_already_counts_as_room_except_where_it_is_linked(sl
     install(slots, A, MANIFEST, FILES)
     alone, _ = tree.reclaimable(slots.path(A))
     begun(slots)
-    for path in slots.missing(B):
-        slots.reuse(B, path)
+    for wanted in slots.missing(B):
+        slots.reuse(B, wanted)
 
     shared, _ = tree.reclaimable(slots.path(A))
 
@@ -306,7 +307,7 @@ def test_a_disk_that_fills_up_is_told_apart_from_a_broken_one(
 
         monkeypatch.setattr(tree, "write_all", broken)
         with pytest.raises(InstallFailed) as caught:
-            slots.write(B, "lib/model.bin", lambda _: [FILES["lib/model.bin"]])
+            slots.write(B, MODEL, lambda _: [FILES["lib/model.bin"]])
         kinds.append(caught.value.kind)
 
     assert kinds == ["no_space", "no_space", "slot_write_failed", "slot_write_failed"]
@@ -357,8 +358,8 @@ def chunks(path):
             yield content[at:at + 4096]
             print(path, offset + at, flush=True)
     return of
-for path in slots.missing(SlotName.B):
-    slots.write(SlotName.B, path, chunks(path))
+for piece in slots.missing(SlotName.B):
+    slots.write(SlotName.B, piece, chunks(piece.name))
 slots.seal(SlotName.B)
 print("sealed", flush=True)
 """

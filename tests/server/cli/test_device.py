@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from surefoot_server.devices.models import Device
+from surefoot_server.devices.models import Assignment, Device
+from surefoot_shared.messages import RevertReport
 from surefoot_shared.status import Outcome
 from tests.server.cli.conftest import Operator
 from tests.server.rollouts.fleet import Fleet
@@ -43,6 +44,28 @@ def test_show_tells_the_attempts_with_their_reasons(surefoot: Operator, fleet: F
     assert said.code == 0
     assert "reverted" in said.out
     assert "frozen frames" in said.out
+
+
+def test_show_tells_a_revert_in_full_and_no_escape_sequence_reaches_the_terminal(
+    surefoot: Operator, fleet: Fleet
+) -> None:
+    rollout = fleet.start()
+    canary = fleet.in_phase(rollout, 0)[0]
+    log = "".join(f"line {n}\n" for n in range(30)) + "\x1b[2Jgone\n"
+    report = RevertReport("camera", "30 of 30 frozen frames", log, "panic", {}, 2, "panic", "Kernel panic\n")
+    with fleet.rig.db.write() as session:
+        row = session.get(Assignment, fleet.wish(canary).id)
+        assert row is not None
+        row.report = dict(vars(report))
+        session.add(row)
+
+    said = surefoot("device", "show", canary).out
+
+    assert "Check     camera" in said
+    assert "Machine   started anew: panic" in said
+    assert ("  line 29\n" in said, "  line 3\n" in said) == (True, False)
+    assert "\x1b" not in said
+    assert said.endswith("Kernel's last words:\n  Kernel panic\n")
 
 
 def test_why_is_one_sentence(surefoot: Operator, fleet: Fleet) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,21 @@ def test_only_what_the_server_lacks_is_uploaded(surefoot: Operator, app: Path, t
 
     assert said.code == 0
     assert "1 of 2 files to upload, 17 B." in said.err
+
+
+def test_of_an_image_only_the_chunks_that_changed_are_uploaded(surefoot: Operator, tmp_path: Path) -> None:
+    first, second, image = os.urandom(4 << 20), os.urandom(4 << 20), tmp_path / "root.ext4"
+    image.write_bytes(first + bytes(4 << 20) + second)
+    publish(surefoot, image, tmp_path / "out")
+    image.write_bytes(first + bytes(4 << 20) + second[::-1])
+    build(surefoot, image, tmp_path / "out2", "1.2", "102")
+    surefoot("release", "sign", tmp_path / "out2", "--keys", surefoot.rig.keys)
+
+    said = surefoot("release", "publish", tmp_path / "out2")
+
+    assert said.code == 0
+    assert "1 of 2 chunks to upload, 4.2 MB." in said.err
+    assert "12.6 MB" in surefoot("release", "show", "app/1.2").out
 
 
 def test_publishing_again_changes_nothing(surefoot: Operator, app: Path, tmp_path: Path) -> None:

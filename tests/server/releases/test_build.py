@@ -11,7 +11,7 @@ import pytest
 from surefoot_server.releases.build import build_release, read_release
 from surefoot_server.releases.recipe import Recipe
 from surefoot_shared.errors import Conflict, Invalid
-from surefoot_shared.release import Application, digest_of, parse_manifest
+from surefoot_shared.release import Application, SlotKind, digest_of, parse_manifest
 
 RECIPE = Recipe("app", "1.1", 101, hw=("rpi5", "jetson-orin"), application=Application(("bin/count",)))
 
@@ -126,3 +126,50 @@ def test_a_damaged_release_folder_is_refused(tmp_path: Path, tree: Path, damage:
 
     with pytest.raises(Invalid):
         read_release(tmp_path / "out")
+
+
+IMAGE_RECIPE = Recipe("rootfs", "7", 700, hw=("rpi5",))
+
+
+def disk(folder: Path, size: int = 1 << 20) -> Path:
+    path = folder / "root.ext4"
+    path.write_bytes(os.urandom(size))
+    return path
+
+
+def test_a_file_becomes_the_release_of_an_image(tmp_path: Path) -> None:
+    release = build_release(disk(tmp_path), IMAGE_RECIPE, tmp_path / "out")
+
+    assert (release.manifest.slot, release.manifest.files) == (SlotKind.IMAGE, ())
+    assert {path.name for path in (tmp_path / "out" / "blobs").iterdir()} == set(release.manifest.blobs)
+    assert release.manifest.installed_size_bytes == 1 << 20
+
+
+def test_the_same_image_gives_the_same_digest(tmp_path: Path) -> None:
+    path = disk(tmp_path)
+
+    first, second = (build_release(path, IMAGE_RECIPE, tmp_path / name) for name in "12")
+
+    assert first.raw == second.raw
+
+
+def test_an_image_starts_no_application(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(IMAGE_RECIPE, application=Application(("bin/count",)))
+
+    with pytest.raises(Invalid, match="no \\[application\\]"):
+        build_release(disk(tmp_path), recipe, tmp_path / "out")
+
+
+@pytest.mark.parametrize("damage", ["missing", "short"])
+def test_a_release_folder_that_lost_a_chunk_is_refused(tmp_path: Path, damage: str) -> None:
+    release = build_release(disk(tmp_path), IMAGE_RECIPE, tmp_path / "out")
+    (blob,) = (release.blob(name) for name in release.manifest.blobs)
+    blob.unlink() if damage == "missing" else blob.write_bytes(b"")
+
+    with pytest.raises(Invalid, match="missing in"):
+        read_release(tmp_path / "out")
+
+
+def test_something_that_is_not_there_is_called_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="is not a folder"):
+        build_release(tmp_path / "gone", RECIPE, tmp_path / "out")
