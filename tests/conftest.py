@@ -6,8 +6,10 @@ many tests that cost, and how the program is installed. Refuses a marker that na
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -19,15 +21,29 @@ PACKAGES = {
     "softhsm2-util": "softhsm2",
     "systemd-analyze": "systemd",
     "faketime": "faketime",
+    "fw_printenv": "libubootenv-tool",
+    "fw_setenv": "libubootenv-tool",
+    "qemu-system-aarch64": "qemu-system-arm",
+    "/usr/lib/u-boot/qemu_arm64/u-boot.bin": "u-boot-qemu",
+    "mkimage": "u-boot-tools",
+    "mkenvimage": "u-boot-tools",
+    "mkfs.ext4": "e2fsprogs",
+    "sfdisk": "fdisk",
 }
-"""Program → the Debian package that brings it; `.ci/run` installs every one of them."""
+"""Program, or file → the Debian package that brings it; `.ci/run` installs every one of them."""
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     programs = [str(name) for marker in item.iter_markers("needs") for name in marker.args]
     for program in programs:
-        if shutil.which(program) is None:
+        if not _is_here(program):
             pytest.skip(f"{program} is missing; install with: apt-get install {PACKAGES[program]}")
+
+
+def _is_here(program: str) -> bool:
+    """A firmware is a file and is named by its path; what makes disks is not on everybody's PATH."""
+    path = os.environ.get("PATH", "")
+    return Path(program).is_file() or shutil.which(program, path=f"{path}:/usr/sbin:/sbin") is not None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
