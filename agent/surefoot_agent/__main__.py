@@ -1,4 +1,4 @@
-"""The command line of the device: enrol, key, run, status, check, commit, revert, lock, unlock, apply, trust.
+"""The command line of the device: enrol, key, run, status, check, doctor, commit, revert, lock, unlock, apply, trust.
 
 Promises: data on stdout, talk on stderr, `--json` on every command that answers, and the exit codes of `EXIT_CODES`.
 Imports what a command needs when it needs it: `status` must be quick on the smallest board.
@@ -84,6 +84,13 @@ def parser() -> argparse.ArgumentParser:
     _verb(verbs, "run", run, "run the agent until it is told to stop", "surefoot-agent run --config agent.toml")
     _answering(verbs, "status", status, "show slots, attempt and last outcome", "surefoot-agent status --json")
     _answering(verbs, "check", check, "is this node able to update and to revert?", "surefoot-agent check")
+    _answering(
+        verbs,
+        "doctor",
+        doctor,
+        "which credential or link fails, and why?",
+        "surefoot-agent doctor --json",
+    )
     _answering(
         verbs, "commit", commit, "commit the release on trial now, before its soak ends", "surefoot-agent commit"
     )
@@ -303,13 +310,15 @@ def status(arguments: argparse.Namespace) -> int:
 
 
 def check(arguments: argparse.Namespace) -> int:
-    from surefoot_agent import readiness
-    from surefoot_agent.node import findings_text
+    from surefoot_agent import examine_cli
 
-    settings = load(arguments.config)
-    findings = readiness.check(settings, _clock_floor_s(settings))
-    print(json.dumps(wire.to_json(findings)) if arguments.json else findings_text(findings))
-    return OK if all(finding.ok for finding in findings) else FAILED
+    return examine_cli.check(arguments)
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    from surefoot_agent import examine_cli
+
+    return examine_cli.doctor(arguments)
 
 
 def commit(arguments: argparse.Namespace) -> int:
@@ -348,17 +357,6 @@ def _order(arguments: argparse.Namespace, verb: str) -> int:
     answer = ask(settings.state_dir / "agent.sock", Verb(verb))
     print(wire.encode(answer).decode() if arguments.json else f"{verb}: ordered")
     return OK
-
-
-def _clock_floor_s(settings: Settings) -> float:
-    from surefoot_shared.trust.clock import parse_time
-    from surefoot_shared.trust.floors import FloorStore
-
-    try:
-        at = parse_time(FloorStore(settings.state_dir / "trust").load().time)
-    except (SurefootError, OSError):
-        return 0.0
-    return at.timestamp() if at else 0.0
 
 
 def _text(path: Path | None) -> str:

@@ -30,12 +30,14 @@ from surefoot_agent.download.http import HttpDownloader
 from surefoot_agent.download.pace import Pacing
 from surefoot_agent.enrol import Identity, load_identity
 from surefoot_agent.golden import first_boot
+from surefoot_agent.health import uplink
 from surefoot_agent.health.checks import Checks
-from surefoot_agent.health.local import GREENBOOT, Folders
+from surefoot_agent.health.local import folders_of
+from surefoot_agent.health.uplink import Uplink
 from surefoot_agent.journal import Journal, open_journal
 from surefoot_agent.lanes import ThreadLanes
 from surefoot_agent.link import Link
-from surefoot_agent.orders import APPLICATION_VERBS, OrderServer
+from surefoot_agent.orders import APPLICATION_VERBS, Order, OrderServer, Verb
 from surefoot_agent.pull import Puller
 from surefoot_agent.renew import Renewal
 from surefoot_agent.reset_cause import Origin
@@ -46,13 +48,15 @@ from surefoot_agent.telemetry import NodeTelemetry
 from surefoot_agent.trial import TrialFile
 from surefoot_agent.trust import ChildTrust
 from surefoot_shared import wire
-from surefoot_shared.errors import ConfigError, InstallFailed
+from surefoot_shared.errors import ConfigError, InstallFailed, SurefootError
 from surefoot_shared.messages import PresenceMessage
 from surefoot_shared.status import Presence
 
 log = logging.getLogger(__name__)
 SOCKET = "agent.sock"
 JOURNAL = "journal.db"
+UPLINK_S = 8.0
+"""For the broker's acknowledgement; the asker waits a little longer."""
 NONCES = 8
 """Hellos whose answer may still be on its way."""
 
@@ -73,13 +77,16 @@ def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
     with starting(settings.state_dir):
         journal = open_journal(settings.state_dir / JOURNAL)
         renewal = Renewal(settings.state_dir, SystemClock().utc)
-        runner = Runner(_desk(settings, renewal, journal, instance), ThreadLanes(), _linked(identity, instance))
+        links: list[Link] = []  # the desk comes before the link that it asks
+        desk = _desk(settings, renewal, journal, instance, lambda timeout_s: links[0].round_trip(timeout_s))
+        runner = Runner(desk, ThreadLanes(), _linked(identity, instance))
     link = runner.link
     assert isinstance(link, Link)
+    links.append(link)
     renewal.on_change(link.use)
     component_dir = settings.state_dir / settings.component
     servers = [
-        OrderServer(settings.state_dir / SOCKET, runner.post),
+        OrderServer(settings.state_dir / SOCKET, asked(runner.post, link.round_trip)),
         OrderServer(component_dir / "app.sock", runner.post, APPLICATION_VERBS, admission(runner.application)),
     ]
     try:
@@ -97,14 +104,38 @@ def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
     boots.stopped(settings.state_dir, guard.boot_id())
 
 
+def asked(post: Callable[[Order], None], round_trip: Callable[[float], float]) -> Callable[[Order], None]:
+    """Hand orders to the runner; the one that only asks the broker is answered on the connection's own thread."""
+
+    def take(order: Order) -> None:
+        if order.verb is not Verb.UPLINK:
+            post(order)
+            return
+        try:
+            order.accept({"took_s": round_trip(UPLINK_S)})
+        except SurefootError as error:
+            order.refuse(error)
+
+    return take
+
+
 def _linked(identity: Identity, instance: str) -> Callable[[Callable[[Item], None]], Link]:
     presence = wire.encode(PresenceMessage(Presence.ONLINE, instance))
     return lambda post: Link(identity, post, presence)
 
 
-def _desk(settings: Settings, renewal: Renewal, journal: Journal, instance: str) -> Desk:
+def uplink_of(settings: Settings, identity: Callable[[], Identity], round_trip: Callable[[float], float]) -> Uplink:
+    """How this device looks at its way to the server, as it is configured."""
+    window_s = uplink.window_s(settings.uplink_window_s, settings.guard_budget_s)
+    return Uplink(uplink.Policy(settings.uplink), window_s, identity, round_trip)
+
+
+def _desk(
+    settings: Settings, renewal: Renewal, journal: Journal, instance: str, round_trip: Callable[[float], float]
+) -> Desk:
     identity = renewal.identity
-    hands = hands_of(settings, identity, boots.origin(settings.state_dir, guard.boot_id()))
+    way = uplink_of(settings, lambda: renewal.identity, round_trip)
+    hands = hands_of(settings, identity, boots.origin(settings.state_dir, guard.boot_id()), way)
     nonces: deque[str] = deque(maxlen=NONCES)
     trust = ChildTrust(settings.state_dir / "trust", identity.device, identity.hw, nonces=lambda: tuple(nonces))
     metrics_file = Path(settings.metrics_file) if settings.metrics_file else None
@@ -128,11 +159,20 @@ def _desk(settings: Settings, renewal: Renewal, journal: Journal, instance: str)
         seal=renewal.seal,
         new_id=lambda: _remembered(nonces),
         instance=instance,
-        doctor=lambda: findings_text(readiness.check(settings)),
+        doctor=lambda: _doctors_answer(settings, round_trip),
         puller=_puller(renewal, journal) if settings.https_interval_s else None,
         renewal=renewal,
         svn_floor=lambda: trust.floors().svn.get(settings.component, 0),
     )
+
+
+def _doctors_answer(settings: Settings, round_trip: Callable[[float], float]) -> str:
+    """What the server is told: both examinations, each line once."""
+    from surefoot_agent import doctor  # what a device needs seldom costs it no memory
+
+    found = doctor.examine(settings, round_trip)
+    told = {finding.name for finding in found}
+    return findings_text((*found, *(f for f in readiness.check(settings) if f.name not in told)))
 
 
 def _remembered(nonces: deque[str]) -> str:
@@ -155,7 +195,12 @@ def _puller(renewal: Renewal, journal: Journal) -> Puller:
     )
 
 
-def hands_of(settings: Settings, identity: Identity, origin: Origin = Origin()) -> Hands:  # noqa: B008 -- frozen
+def hands_of(
+    settings: Settings,
+    identity: Identity,
+    origin: Origin = Origin(),  # noqa: B008 -- frozen
+    way: Uplink | None = None,
+) -> Hands:
     """The real adapters of every port that touches this device."""
     component_dir = settings.state_dir / settings.component
     slots = DirectorySlots(component_dir, settings.reserve_bytes, settings.reserve_inodes)
@@ -182,6 +227,7 @@ def hands_of(settings: Settings, identity: Identity, origin: Origin = Origin()) 
             settings.app_env,
             folders_of(settings),
             NodeTelemetry(settings.state_dir, application).node,
+            way,
         ),
         trials=TrialFile(component_dir),
         clock=SystemClock(),
@@ -190,12 +236,6 @@ def hands_of(settings: Settings, identity: Identity, origin: Origin = Origin()) 
         max_starts=settings.max_starts,
         origin=origin,
     )
-
-
-def folders_of(settings: Settings) -> Folders:
-    """Where this device keeps checks of its own."""
-    greenboot = GREENBOOT if settings.greenboot == "on" else ()
-    return Folders(settings.check_dir, greenboot, each_s=settings.check_timeout_s, interval_s=settings.check_interval_s)
 
 
 @contextmanager
@@ -236,7 +276,7 @@ def findings_text(findings: tuple[readiness.Finding, ...]) -> str:
     """The answer of `check` for people: one line each, hints under what is wrong."""
     lines = []
     for finding in findings:
-        lines.append(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name:<10} {finding.message}")
+        lines.append(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name:<11} {finding.message}")
         if not finding.ok and finding.hint:
-            lines.append(f"      {'':<10} {finding.hint}")
+            lines.append(f"      {'':<11} {finding.hint}")
     return "\n".join(lines)

@@ -13,10 +13,12 @@ import pytest
 from surefoot_agent import __version__
 from surefoot_agent.config import Settings
 from surefoot_agent.enrol import Identity
-from surefoot_agent.node import findings_text, hands_of, only_one, starting
+from surefoot_agent.health.uplink import Policy
+from surefoot_agent.node import asked, findings_text, hands_of, only_one, starting, uplink_of
+from surefoot_agent.orders import Order, Verb
 from surefoot_agent.readiness import Finding
 from surefoot_server.pki.ca import create_ca
-from surefoot_shared.errors import ConfigError, InstallFailed
+from surefoot_shared.errors import ConfigError, InstallFailed, Unreachable
 from surefoot_shared.status import SlotName
 
 ROOT = Path(__file__).parents[2]
@@ -86,3 +88,28 @@ def test_what_the_disk_says_at_start_is_one_sentence(tmp_path: Path, error: Exce
     assert caught.value.kind == kind
     assert "cannot start" in caught.value.message
     assert caught.value.hint
+
+
+def test_the_order_that_asks_the_broker_is_answered_without_the_runner() -> None:
+    posted: list[Order] = []
+
+    def gone(timeout_s: float) -> float:
+        raise Unreachable("unreachable", "Not connected yet.")
+
+    well, ill, other = Order(Verb.UPLINK), Order(Verb.UPLINK), Order(Verb.STATUS)
+    asked(posted.append, lambda timeout_s: 0.5)(well)
+    asked(posted.append, gone)(ill)
+    asked(posted.append, gone)(other)
+
+    assert well.answers.get_nowait() == {"ok": True, "took_s": 0.5}
+    assert ill.answers.get_nowait()["message"] == "Not connected yet."
+    assert posted == [other]
+
+
+def test_the_policy_and_the_window_of_the_uplink_come_from_the_settings(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path, guard_budget_s=60.0, uplink="required")
+    here = identity(tmp_path)
+
+    made = uplink_of(settings, lambda: here, lambda timeout_s: 0.0)
+
+    assert (made.policy, made.window_s) == (Policy.REQUIRED, 50.0)

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from surefoot_agent.config import Settings
 from surefoot_agent.health import programs
 from surefoot_agent.health.scene import Finding
 from surefoot_agent.ports import CheckResult
@@ -78,6 +79,12 @@ class Folders:
         for root in self.greenboot:
             yield from (p for p in _files(root / folder) if p.suffix == ".sh" and p.name not in disabled)
         yield from _files(self.own / folder)
+
+
+def folders_of(settings: Settings) -> Folders:
+    """Where this device keeps checks of its own, as it is configured."""
+    greenboot = GREENBOOT if settings.greenboot == "on" else ()
+    return Folders(settings.check_dir, greenboot, each_s=settings.check_timeout_s, interval_s=settings.check_interval_s)
 
 
 def look(check: DeviceCheck) -> Finding:
