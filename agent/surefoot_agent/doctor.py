@@ -49,7 +49,7 @@ RoundTrip = Callable[[float], float]
 def examine(settings: Settings, round_trip: RoundTrip | None = None) -> tuple[Finding, ...]:
     """Look at everything; `round_trip` asks the broker over a connection that exists, None: make one."""
     floors = _floors(settings)
-    own = [f for f in readiness.check(settings, _seconds(floors.time)) if f.name in OF_THIS_NODE]
+    own = [f for f in readiness.check(settings, _seconds(floors.time)) if f.name.rpartition(".")[2] in OF_THIS_NODE]
     try:
         identity = load_identity(settings.state_dir)
     except SurefootError as error:

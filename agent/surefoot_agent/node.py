@@ -17,35 +17,27 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from surefoot_agent import __version__, boots, guard, readiness
-from surefoot_agent.application import Application
-from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.clock import SystemClock, stamp
-from surefoot_agent.config import Settings
+from surefoot_agent.components import ComponentSettings
+from surefoot_agent.config import Settings, components_of
 from surefoot_agent.contract import admission
 from surefoot_agent.desk import Desk, Rules
-from surefoot_agent.download.http import HttpDownloader
-from surefoot_agent.download.pace import Pacing
 from surefoot_agent.enrol import Identity, load_identity
 from surefoot_agent.golden import first_boot
-from surefoot_agent.health import uplink
-from surefoot_agent.health.checks import Checks
-from surefoot_agent.health.local import folders_of
-from surefoot_agent.health.uplink import Uplink
+from surefoot_agent.hands import hands_of, uplink_of
 from surefoot_agent.journal import Journal, open_journal
 from surefoot_agent.lanes import ThreadLanes
 from surefoot_agent.link import Link
 from surefoot_agent.orders import APPLICATION_VERBS, Order, OrderServer, Verb
 from surefoot_agent.pull import Puller
 from surefoot_agent.renew import Renewal
-from surefoot_agent.reset_cause import Origin
 from surefoot_agent.runner import Item, Runner
 from surefoot_agent.sight import Hands
-from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_agent.telemetry import NodeTelemetry
-from surefoot_agent.trial import TrialFile
 from surefoot_agent.trust import ChildTrust
 from surefoot_shared import wire
 from surefoot_shared.errors import ConfigError, InstallFailed, SurefootError
@@ -77,17 +69,20 @@ def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
     with starting(settings.state_dir):
         journal = open_journal(settings.state_dir / JOURNAL)
         renewal = Renewal(settings.state_dir, SystemClock().utc)
-        links: list[Link] = []  # the desk comes before the link that it asks
-        desk = _desk(settings, renewal, journal, instance, lambda timeout_s: links[0].round_trip(timeout_s))
-        runner = Runner(desk, ThreadLanes(), _linked(identity, instance))
+        links: list[Link] = []  # the desks come before the link that they ask
+
+        def round_trip(timeout_s: float) -> float:
+            return links[0].round_trip(timeout_s)
+
+        first, *beside = _desks(settings, renewal, journal, instance, round_trip)
+        runner = Runner(first, ThreadLanes(), _linked(identity, instance), beside=beside)
     link = runner.link
     assert isinstance(link, Link)
     links.append(link)
     renewal.on_change(link.use)
-    component_dir = settings.state_dir / settings.component
     servers = [
         OrderServer(settings.state_dir / SOCKET, asked(runner.post, link.round_trip)),
-        OrderServer(component_dir / "app.sock", runner.post, APPLICATION_VERBS, admission(runner.application)),
+        *(_application_server(desk, runner.post) for desk in (first, *beside)),
     ]
     try:
         with starting(settings.state_dir):
@@ -124,26 +119,49 @@ def _linked(identity: Identity, instance: str) -> Callable[[Callable[[Item], Non
     return lambda post: Link(identity, post, presence)
 
 
-def uplink_of(settings: Settings, identity: Callable[[], Identity], round_trip: Callable[[float], float]) -> Uplink:
-    """How this device looks at its way to the server, as it is configured."""
-    window_s = uplink.window_s(settings.uplink_window_s, settings.guard_budget_s)
-    return Uplink(uplink.Policy(settings.uplink), window_s, identity, round_trip)
+def _application_server(desk: Desk, post: Callable[[Item], None]) -> OrderServer:
+    hands, component = desk.hands, desk.rules.component
+    socket = hands.component_dir / "app.sock"
+    return OrderServer(socket, post, APPLICATION_VERBS, admission(hands.application), component)
 
 
-def _desk(
+def _desks(
     settings: Settings, renewal: Renewal, journal: Journal, instance: str, round_trip: Callable[[float], float]
-) -> Desk:
-    identity = renewal.identity
-    way = uplink_of(settings, lambda: renewal.identity, round_trip)
-    hands = hands_of(settings, identity, boots.origin(settings.state_dir, guard.boot_id()), way)
+) -> list[Desk]:
+    """A desk for each component; what is the device's is the same object on all of them."""
     nonces: deque[str] = deque(maxlen=NONCES)
+    identity, origin = renewal.identity, boots.origin(settings.state_dir, guard.boot_id())
     trust = ChildTrust(settings.state_dir / "trust", identity.device, identity.hw, nonces=lambda: tuple(nonces))
-    metrics_file = Path(settings.metrics_file) if settings.metrics_file else None
+    shared = Shared(settings, renewal, journal, instance, trust, lambda: _remembered(nonces), round_trip)
+    components = components_of(settings)
+    made = []
+    for number, component in enumerate(components):
+        way = uplink_of(settings, component, lambda: renewal.identity, round_trip)
+        made.append(_desk(shared, component, hands_of(settings, identity, component, origin, way), number == 0))
+    return made
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the desks of one device have in common."""
+
+    settings: Settings
+    renewal: Renewal
+    journal: Journal
+    instance: str
+    trust: ChildTrust
+    new_id: Callable[[], str]
+    round_trip: Callable[[float], float]
+
+
+def _desk(shared: Shared, component: ComponentSettings, hands: Hands, measures_node: bool) -> Desk:
+    settings, renewal, trust = shared.settings, shared.renewal, shared.trust
+    metrics_file = Path(component.metrics_file) if component.metrics_file else None
     return Desk(
         rules=Rules(
-            device=identity.device,
-            hw=identity.hw,
-            component=settings.component,
+            device=renewal.identity.device,
+            hw=renewal.identity.hw,
+            component=component.name,
             agent=__version__,
             telemetry_interval_s=settings.telemetry_interval_s,
             telemetry_keep=settings.telemetry_keep,
@@ -154,15 +172,15 @@ def _desk(
         ),
         hands=hands,
         trust=trust,
-        telemetry=NodeTelemetry(settings.state_dir, hands.application, metrics_file),
-        journal=journal,
+        telemetry=NodeTelemetry(settings.state_dir, hands.application, metrics_file, node=measures_node),
+        journal=shared.journal,
         seal=renewal.seal,
-        new_id=lambda: _remembered(nonces),
-        instance=instance,
-        doctor=lambda: _doctors_answer(settings, round_trip),
-        puller=_puller(renewal, journal) if settings.https_interval_s else None,
+        new_id=shared.new_id,
+        instance=shared.instance,
+        doctor=lambda: _doctors_answer(settings, shared.round_trip),
+        puller=_puller(renewal, shared.journal) if settings.https_interval_s else None,
         renewal=renewal,
-        svn_floor=lambda: trust.floors().svn.get(settings.component, 0),
+        svn_floor=lambda: trust.floors().svn.get(component.name, 0),
     )
 
 
@@ -192,49 +210,6 @@ def _puller(renewal: Renewal, journal: Journal) -> Puller:
         new_id=lambda: uuid.uuid4().hex,
         now=lambda: stamp(clock.utc()),
         seal=renewal.seal,
-    )
-
-
-def hands_of(
-    settings: Settings,
-    identity: Identity,
-    origin: Origin = Origin(),  # noqa: B008 -- frozen
-    way: Uplink | None = None,
-) -> Hands:
-    """The real adapters of every port that touches this device."""
-    component_dir = settings.state_dir / settings.component
-    slots = DirectorySlots(component_dir, settings.reserve_bytes, settings.reserve_inodes)
-    application = Application(
-        component_dir,
-        slots,
-        settings.app_env,
-        settings.metrics_port,
-        settings.restart_delay_s,
-        settings.restart_delay_max_s,
-        settings.log_limit_bytes,
-    )
-    pacing = Pacing(settings.min_speed_bytes_per_s, settings.min_speed_window_s, settings.rate_bytes_per_s)
-    return Hands(
-        component_dir=component_dir,
-        boot=SymlinkBoot(component_dir),
-        slots=slots,
-        downloader=HttpDownloader(slots, identity.ca_file, pacing, settings.connect_timeout_s, settings.read_timeout_s),
-        application=application,
-        health=Checks(
-            application,
-            slots,
-            lambda: guard.application_pids(component_dir),
-            settings.app_env,
-            folders_of(settings),
-            NodeTelemetry(settings.state_dir, application).node,
-            way,
-        ),
-        trials=TrialFile(component_dir),
-        clock=SystemClock(),
-        reports_dir=settings.state_dir / "reports",
-        guard_budget_s=settings.guard_budget_s,
-        max_starts=settings.max_starts,
-        origin=origin,
     )
 
 
@@ -274,9 +249,9 @@ def only_one(state_dir: Path) -> Iterator[None]:
 
 def findings_text(findings: tuple[readiness.Finding, ...]) -> str:
     """The answer of `check` for people: one line each, hints under what is wrong."""
-    lines = []
+    lines, width = [], max(10, *(len(finding.name) for finding in findings))
     for finding in findings:
-        lines.append(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name:<11} {finding.message}")
+        lines.append(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name:<{width}} {finding.message}")
         if not finding.ok and finding.hint:
-            lines.append(f"      {'':<11} {finding.hint}")
+            lines.append(f"      {'':<{width}} {finding.hint}")
     return "\n".join(lines)

@@ -16,11 +16,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from surefoot_agent import guard, processes
-from surefoot_agent.config import Settings
+from surefoot_agent.components import ComponentSettings
+from surefoot_agent.config import Settings, components_of
 from surefoot_agent.enrol import CA_FILE, DEVICE_FACTS, PAIR, pair_of
 from surefoot_agent.health import probation
 from surefoot_agent.health.local import folders_of
@@ -32,6 +33,8 @@ from surefoot_shared.status import SlotName, SlotState
 
 IDENTITY_FILES = (f"{PAIR}.key", f"{PAIR}.crt", CA_FILE, DEVICE_FACTS)
 GUARD_TIMEOUT_S = 10.0
+OF_COMPONENT = frozenset({"journal", "current", "slots", "room", "guard", "port"})
+"""Findings about one component; the others are about the node."""
 CLOCK_SLACK_S = 60.0
 """NTP may step back a little between the last signed time and now."""
 
@@ -67,8 +70,21 @@ class Facts:
 
 
 def check(settings: Settings, clock_floor_s: float = 0.0) -> tuple[Finding, ...]:
-    """Look at this node and judge it. `clock_floor_s` is the newest signed time that was ever verified here."""
-    return judge(observe(settings, clock_floor_s))
+    """Look at this node and judge it. `clock_floor_s` is the newest signed time that was ever verified here.
+
+    Where there are several components, what concerns one of them is named COMPONENT.FINDING.
+    """
+    found = [(each.name, judge(observe(settings, each, clock_floor_s))) for each in components_of(settings)]
+    if len(found) == 1:
+        return found[0][1]
+    of_node = tuple(finding for finding in found[0][1] if finding.name not in OF_COMPONENT)
+    of_each = [
+        replace(finding, name=f"{name}.{finding.name}")
+        for name, findings in found
+        for finding in findings
+        if finding.name in OF_COMPONENT
+    ]
+    return (*of_node, *of_each)
 
 
 def judge(facts: Facts) -> tuple[Finding, ...]:
@@ -146,9 +162,9 @@ def _of_problem(name: str, problem: str | None, fine: str, hint: str) -> Finding
     return Finding(name, True, fine) if problem is None else Finding(name, False, problem, hint)
 
 
-def observe(settings: Settings, clock_floor_s: float = 0.0) -> Facts:
+def observe(settings: Settings, component: ComponentSettings, clock_floor_s: float = 0.0) -> Facts:
     """Read everything once."""
-    folder = settings.state_dir / settings.component
+    folder = settings.state_dir / component.name
     return Facts(
         identity=_identity_modes(settings.state_dir / "identity"),
         state_problem=_problem(lambda: _probe_write(settings.state_dir)),
@@ -159,9 +175,9 @@ def observe(settings: Settings, clock_floor_s: float = 0.0) -> Facts:
         clock_s=time.time(),
         clock_floor_s=clock_floor_s,
         guard_problem=_problem(_probe_guard),
-        port_problem=_problem(lambda: _probe_port(folder, settings.metrics_port)),
-        journal_problem=_problem(lambda: _probe_journal(settings)),
-        budget_problem=_problem(lambda: _probe_budget(folder, settings)),
+        port_problem=_problem(lambda: _probe_port(folder, component.metrics_port)),
+        journal_problem=_problem(lambda: _probe_journal(settings.state_dir, component.name)),
+        budget_problem=_problem(lambda: _probe_budget(folder, settings, component)),
         guard_active=_guard_active(folder),
     )
 
@@ -204,9 +220,9 @@ def _probe_write(state_dir: Path) -> None:
             left.unlink(missing_ok=True)
 
 
-def _probe_journal(settings: Settings) -> None:
+def _probe_journal(state_dir: Path, component: str) -> None:
     try:
-        read_facts(settings.state_dir / "journal.db", settings.component)
+        read_facts(state_dir / "journal.db", component)
     except (sqlite3.Error, Invalid) as error:
         raise OSError(f"The journal cannot be read: {error}") from error
 
@@ -244,7 +260,7 @@ def _probe_room(folder: Path, settings: Settings) -> None:
         slots.room(manifest.installed_size_bytes, manifest.inodes, SlotName(current).other)
 
 
-def _probe_budget(folder: Path, settings: Settings) -> None:
+def _probe_budget(folder: Path, settings: Settings, component: ComponentSettings) -> None:
     """A release like the one that runs must be able to prove itself before the guard goes back."""
     current = guard.current_slot(folder)
     if current is None or not (folder / "slots").is_dir():
@@ -253,10 +269,10 @@ def _probe_budget(folder: Path, settings: Settings) -> None:
     if manifest is None:
         return
     needed_s = probation.needed_s(Suite(manifest, (*manifest.checks, *folders_of(settings).checks())))
-    if needed_s > settings.guard_budget_s:
+    if needed_s > component.guard_budget_s:
         raise OSError(
             f"A probation like that of the running release, with this device's own checks, may take "
-            f"{needed_s:g} s; the guard waits {settings.guard_budget_s:g} s"
+            f"{needed_s:g} s; the guard waits {component.guard_budget_s:g} s"
         )
 
 
