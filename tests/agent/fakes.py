@@ -385,7 +385,7 @@ class Part:
     """One component of a device: what of it outlives the agent. 1.0 is installed, good and current in slot A."""
 
     def __init__(self, name: str, folder: Path, world: World) -> None:
-        self.name, self.component_dir = name, folder / name
+        self.name, self.component_dir, self.reboots = name, folder / name, False
         self.slots = TrippedSlots(self.component_dir)
         self.application = FakeApplication(world, self.slots)
         self.downloader = FakeDownloader(world, self.slots)
@@ -484,6 +484,7 @@ class Device:
             reports_dir=self.folder / "reports",
             guard_budget_s=self.guard_budget_s,
             max_starts=self.max_starts,
+            reboots=part.reboots,
             origin=Origin(self.world.boot_id(), self.reset, self.kernel_tail),
         )
 

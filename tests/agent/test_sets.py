@@ -100,6 +100,30 @@ def test_none_is_armed_before_all_are_staged_and_none_switched_before_all_are_ar
 
 
 def test_applications_start_in_the_signed_order_and_go_back_the_other_way(device: Device) -> None:
+    began = _began(device)
+    device.health.sick_parts = {("app", "1.1")}
+    device.assign(*device.joint("1.1"))
+
+    played(device)
+
+    changes = began[2:]  # the first two are the start of the device
+    assert changes == [("model", "1.1"), ("app", "1.1"), ("app", "1.0"), ("model", "1.0")]
+
+
+def test_what_restarts_the_machine_is_switched_first_and_goes_back_last(tmp_path: Path) -> None:
+    device = Device(tmp_path, ("app", "rootfs"))
+    device.parts["rootfs"].reboots = True
+    began = _began(device)
+    device.health.sick_parts = {("app", "1.1")}
+    device.assign(*device.joint("1.1"))
+
+    played(device)
+
+    assert began[2:] == [("rootfs", "1.1"), ("app", "1.1"), ("app", "1.0"), ("rootfs", "1.0")]
+
+
+def _began(device: Device) -> list[tuple[str, str]]:
+    """Every start from now on: component and version."""
     began: list[tuple[str, str]] = []
     for name, part in device.parts.items():
         real = part.application.start
@@ -109,13 +133,7 @@ def test_applications_start_in_the_signed_order_and_go_back_the_other_way(device
             return real(slot, manifest)
 
         part.application.start = start  # type: ignore[method-assign]
-    device.health.sick_parts = {("app", "1.1")}
-    device.assign(*device.joint("1.1"))
-
-    played(device)
-
-    changes = began[2:]  # the first two are the start of the device
-    assert changes == [("model", "1.1"), ("app", "1.1"), ("app", "1.0"), ("model", "1.0")]
+    return began
 
 
 def test_a_window_of_one_member_holds_all_back(device: Device) -> None:
