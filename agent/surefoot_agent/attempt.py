@@ -17,13 +17,13 @@ from surefoot_agent import events as e
 from surefoot_agent.bench import Bench
 from surefoot_agent.desk import Desk
 from surefoot_agent.events import Effect
-from surefoot_agent.health.probation import Stage
+from surefoot_agent.health.probation import HealthVerdict, Stage
 from surefoot_agent.joint import Gate
 from surefoot_agent.journal import Draft
 from surefoot_agent.lanes import Lane
 from surefoot_agent.leases import HeldLease
 from surefoot_agent.machine import step
-from surefoot_agent.ports import CheckResult, Running
+from surefoot_agent.ports import CheckResult, Running, Suite
 from surefoot_agent.record import Record
 from surefoot_agent.results import Checked, Owner
 from surefoot_agent.sight import Hands
@@ -31,7 +31,6 @@ from surefoot_agent.timers import Timers, full_jitter
 from surefoot_agent.watch import Watch, event_of
 from surefoot_shared.errors import Conflict, SurefootError, Unreachable, UntrustedRelease
 from surefoot_shared.messages import Lease, Source
-from surefoot_shared.release import Manifest
 from surefoot_shared.status import AFTER_ARMED, AttemptState, Outcome
 
 log = logging.getLogger(__name__)
@@ -184,8 +183,8 @@ class Attempt:
         match result:
             case e.Event() as event:
                 self.play(event)
-            case Manifest() as manifest:
-                self._watch = Watch(manifest, self._clock.monotonic())
+            case Suite() as suite:
+                self._watch = Watch(suite, self._clock.monotonic())
                 self._timers.set("watch", 0.0)
                 self._timers.set("look", LOOK_S)
             case Checked(results):
@@ -360,12 +359,12 @@ class Attempt:
         if watch is None:
             return
         for name in watch.take_due(self._clock.monotonic()):
-            self._bench.effect(f"check:{name}", Lane.LOOK, self._check(watch.manifest, name))
+            self._bench.effect(f"check:{name}", Lane.LOOK, self._check(watch.suite, name))
         self._judge(())
 
-    def _check(self, manifest: Manifest, name: str) -> Callable[[], object]:
+    def _check(self, suite: Suite, name: str) -> Callable[[], object]:
         hands, record = self._hands, self.record
-        return lambda: Checked(tuple(effects.check(hands, record, manifest, name)))
+        return lambda: Checked(tuple(effects.check(hands, record, suite, name)))
 
     def _judge(self, results: Sequence[CheckResult]) -> None:
         watch = self._watch
@@ -376,11 +375,16 @@ class Attempt:
             watch.ready(self._clock.monotonic())
         verdict = watch.judge(results, self._clock.monotonic())
         if verdict is not None and verdict.healthy:
-            self._wait_at(Gate.COMMIT, lambda: self.play(event_of(verdict)))
+            self._wait_at(Gate.COMMIT, lambda: self._proved(verdict))
         elif verdict is not None:
             self.play(event_of(verdict))
         elif watch.stage is not stage:
             self._note(report.progress(self._desk.stamp(), self.record, watch.stage.value))
+
+    def _proved(self, verdict: HealthVerdict) -> None:
+        if verdict.doubt:
+            self._note(report.progress(self._desk.stamp(), self.record, verdict.doubt))
+        self.play(event_of(verdict))
 
     def _note(self, draft: Draft) -> None:
         self._journal.note((draft,))
