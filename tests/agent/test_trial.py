@@ -9,7 +9,9 @@ import pytest
 
 from surefoot_agent import guard
 from surefoot_agent.trial import Fallback, Trial, TrialFile, Verdict, guard_command
+from surefoot_shared.errors import InstallFailed
 
+TRUE = "/bin/true"
 TRIAL = Trial(
     assignment="a-1",
     attempt=1,
@@ -28,6 +30,37 @@ TRIAL = Trial(
 @pytest.fixture
 def trials(tmp_path: Path) -> TrialFile:
     return TrialFile(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("commands", "words"),
+    [
+        ({"back": (("fw_setenv", "-s", "x"),)}, "could not run 'fw_setenv'"),
+        ({"back": (("/nowhere/fw_setenv",),)}, "could not run '/nowhere/fw_setenv'"),
+        ({"restart": ((),)}, "could not run 'nothing'"),
+        ({"restart": ()}, "no way to restart"),
+    ],
+)
+def test_a_way_back_that_the_guard_could_not_walk_is_refused_when_it_is_armed(
+    tmp_path: Path, commands: dict[str, tuple[tuple[str, ...], ...]], words: str
+) -> None:
+    whole = replace(TRIAL, machine=True, back=((TRUE, "A"),), restart=((TRUE,),))
+    file = TrialFile(tmp_path)
+
+    with pytest.raises(InstallFailed, match=words):
+        file.arm(replace(whole, **commands))
+
+    assert file.read() is None
+    assert file.arm(whole) == whole
+
+
+def test_a_command_that_others_can_change_is_not_given_to_the_guard(tmp_path: Path) -> None:
+    script = tmp_path / "restart"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o777)
+
+    with pytest.raises(InstallFailed, match="can be changed by others"):
+        TrialFile(tmp_path).arm(replace(TRIAL, machine=True, restart=((str(script),),)))
 
 
 def test_what_is_armed_is_read_back_whole(trials: TrialFile) -> None:
@@ -121,3 +154,94 @@ def test_the_command_runs_the_guard_without_anything_installed(tmp_path: Path) -
 
     assert command[:2] == [sys.executable, "-I"]
     assert subprocess.run([*command, "--once"], env={}, cwd="/", timeout=30).returncode == 0
+
+
+# --- trials of a set --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[TrialFile, TrialFile]:
+    """Both members of a set, armed."""
+    model, app = TrialFile(tmp_path / "model"), TrialFile(tmp_path / "app")
+    model.arm(replace(TRIAL, component="model", set="set-1"))
+    app.arm(replace(TRIAL, set="set-1"))
+    return model, app
+
+
+@pytest.mark.parametrize("first", Verdict)
+@pytest.mark.parametrize("second", Verdict)
+def test_the_first_verdict_of_any_member_is_that_of_all(
+    pair: tuple[TrialFile, TrialFile], first: Verdict, second: Verdict
+) -> None:
+    model, app = pair
+
+    model.decide("a-1", 1, first, "because")
+    held = app.decide("a-1", 1, second)
+
+    assert held is not None
+    assert (held.verdict, held.reason) == (first, "because")
+    assert [each.verdict for each in map(TrialFile.read, pair) if each] == [first, first]
+
+
+def test_a_member_sees_the_verdict_of_its_set_before_it_wrote_one_itself(
+    pair: tuple[TrialFile, TrialFile], tmp_path: Path
+) -> None:
+    pair[0].decide("a-1", 1, Verdict.GUARD, "no_verdict")
+
+    seen = guard.load_trial(tmp_path / "app")
+
+    assert seen is not None
+    assert guard.must_act(seen, 0.0)
+
+
+def test_the_verdict_of_one_set_is_nothing_to_the_next(pair: tuple[TrialFile, TrialFile]) -> None:
+    model, app = pair
+    model.decide("a-1", 1, Verdict.UNHEALTHY)
+    app.decide("a-1", 1, Verdict.UNHEALTHY)
+
+    model.arm(replace(TRIAL, component="model", assignment="a-2", set="set-2"))
+
+    assert [each.verdict for each in map(TrialFile.read, pair) if each] == [None, Verdict.UNHEALTHY]
+
+
+def test_a_member_armed_after_the_verdict_of_its_set_gets_it(pair: tuple[TrialFile, TrialFile], tmp_path: Path) -> None:
+    pair[0].decide("a-1", 1, Verdict.UNHEALTHY)
+
+    late = TrialFile(tmp_path / "late").arm(replace(TRIAL, component="late", set="set-1"))
+
+    assert late.verdict is Verdict.UNHEALTHY
+
+
+def test_a_torn_verdict_of_a_set_is_none(pair: tuple[TrialFile, TrialFile], tmp_path: Path) -> None:
+    pair[0].decide("a-1", 1, Verdict.HEALTHY)
+    newest = tmp_path / guard.JOINT / "trial.1"
+    newest.write_bytes(newest.read_bytes()[:-3])
+
+    seen = pair[1].read()
+
+    assert seen is not None
+    assert seen.verdict is None
+
+
+def test_the_guard_does_not_go_back_from_a_set_that_was_committed(
+    pair: tuple[TrialFile, TrialFile], tmp_path: Path
+) -> None:
+    before = guard.load_trial(tmp_path / "app")  # what it had read a moment before
+    pair[0].decide("a-1", 1, Verdict.HEALTHY)
+    assert before is not None
+
+    assert not guard.go_back(tmp_path / "app", before)
+
+    assert guard.current_slot(tmp_path / "app") is None  # nothing was touched
+    assert not guard.look(tmp_path / "app")
+
+
+def test_the_guard_speaks_for_the_whole_set(pair: tuple[TrialFile, TrialFile], tmp_path: Path) -> None:
+    trial = guard.load_trial(tmp_path / "app")
+    assert trial is not None
+
+    assert guard.go_back(tmp_path / "app", {**trial, "fallback": None})
+
+    other = pair[0].read()
+    assert other is not None
+    assert (other.verdict, other.reason) == (Verdict.GUARD, "no_verdict")
