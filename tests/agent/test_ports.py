@@ -7,7 +7,9 @@ import pytest
 from surefoot_agent import ports
 from surefoot_agent.application import Application
 from surefoot_agent.boot.fake import FakeBoot
+from surefoot_agent.boot.script import ScriptBoot
 from surefoot_agent.boot.symlink import SymlinkBoot
+from surefoot_agent.boot.uboot import UBoot
 from surefoot_agent.download.http import HttpDownloader
 from surefoot_agent.health.checks import Checks
 from surefoot_agent.ports import BootControl, SlotControl, TrialControl
@@ -16,10 +18,11 @@ from surefoot_agent.telemetry import NodeTelemetry
 from surefoot_agent.trust import ChildTrust
 from tests.agent import fakes
 
+BOOTS = (SymlinkBoot, FakeBoot, UBoot, ScriptBoot)
 ADAPTERS = [
     (ports.Trust, ChildTrust),
     (ports.Trust, fakes.FakeTrust),
-    *[(port, kind) for port in (SlotControl, TrialControl, BootControl) for kind in (SymlinkBoot, FakeBoot)],
+    *[(port, kind) for port in (SlotControl, TrialControl, BootControl) for kind in BOOTS],
     (ports.SlotContents, DirectorySlots),
     (ports.SlotWriter, DirectorySlots),
     (ports.Slots, DirectorySlots),
