@@ -1,8 +1,8 @@
 """The boot controls by the name that `boot = …` of a component gives them, and the settings that they take.
 
 Promises: a name here is a name that works; nothing is imported before it is used, for `status` must be quick. A new
-backend is one entry: how it is made, which kinds of slots it can switch, and what its settings must be. Settings that do
-not fit each other are refused when they are loaded, not at the first switch.
+backend is one entry: how it is made, which kinds of slots it can switch, and what its settings must be. Settings that
+do not fit each other are refused when they are loaded, not at the first switch.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from surefoot_simulators.bootloader import flows
 from surefoot_simulators.bootloader.environment import Medium
 
 Marks = tuple[SlotState, SlotState]
+OWN, LETTERS = Surefoot(), Names("A", "B")
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class SymlinkBench(Bench):
 
 @dataclass(frozen=True)
 class UBootBench(Bench):
-    variables: Variables = Surefoot()
-    names: Names = Names("A", "B")
+    variables: Variables = OWN
+    names: Names = LETTERS
     flow: flows.Flow = flows.surefoot
     argument: str = "surefoot.slot={}"
 

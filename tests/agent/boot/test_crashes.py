@@ -8,6 +8,7 @@ the act done again ends where it would have ended. A write that is not a point c
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,7 +150,7 @@ def undisturbed(bench: Bench, act: Callable[[BootControl], None]) -> Step:
     seen.append(kept(bench.folder))
     changed = [
         (point, name, was, now)
-        for point, (old, new) in enumerate(zip(seen, seen[1:], strict=False), 1)
+        for point, (old, new) in enumerate(itertools.pairwise(seen), 1)
         for name, now in new.items()
         if isinstance(now, bytes) and isinstance(was := old.get(name, b""), bytes) and was != now
         if not name.endswith(".lock") and name not in bench.of_others
@@ -257,10 +258,13 @@ def test_a_switch_in_several_transactions_would_be_found(
     monkeypatch.setattr(Environment, "change", one_by_one)
     step = undisturbed(bench, lambda boot: boot.arm_trial(B))
 
-    with pytest.raises(AssertionError, match="neither the old switch nor the new one"):
+    def die_everywhere() -> None:
         for point in range(1, len(step.trace) + 1):
             step.die(cut_at(point))
             step.survives("in between")
+
+    with pytest.raises(AssertionError, match="neither the old switch nor the new one"):
+        die_everywhere()
 
 
 WRITES_UNSEEN = {

@@ -1,4 +1,4 @@
-"""The three sets as pure functions; on real media and with their bootloaders they are in test_uboot and test_crashes."""
+"""The three sets as pure functions; on real media, with their bootloaders, see test_uboot and test_crashes."""
 
 from __future__ import annotations
 
