@@ -14,6 +14,7 @@ from pathlib import Path
 
 from surefoot_agent.boot import select as boot_select
 from surefoot_agent.boot.select import BOOTS
+from surefoot_agent.slots import select as slots_select
 from surefoot_agent.slots.select import KINDS
 from surefoot_shared.errors import ConfigError
 from surefoot_shared.release import NAME
@@ -25,6 +26,8 @@ class ComponentSettings:
     """What the device was told of one component; `name` is that of its table."""
 
     kind: str = "directory"
+    slot_a: str = ""
+    slot_b: str = ""
     boot: str = "symlink"
     boot_variables: str = "surefoot"
     boot_slots: str = ""
@@ -55,6 +58,7 @@ ROWS = (
         f"What a slot holds: {', '.join(KINDS)}.",
         rule=lambda text: None if text in KINDS else _one_of(KINDS),
     ),
+    *slots_select.ROWS,
     Setting(
         "boot",
         "name",
@@ -78,7 +82,7 @@ def fitted(name: str, told: ComponentSettings) -> ComponentSettings:
         fitting = [boot for boot, backend in BOOTS.items() if told.kind in backend.kinds]
         message = f"components.{name}: boot {told.boot!r} cannot switch a component of kind {told.kind!r}."
         raise ConfigError("config_invalid", message, f"Set boot to {' or '.join(fitting)}." if fitting else "")
-    problem = BOOTS[told.boot].problem(told)
+    problem = BOOTS[told.boot].problem(told) or slots_select.problem_of(told)
     if problem is not None:
         raise ConfigError("config_invalid", f"components.{name}: {problem}")
     return dataclasses.replace(told, name=name)
