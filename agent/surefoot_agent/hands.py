@@ -6,7 +6,7 @@ Promises: what a component is made of is decided here and in the two registries 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,13 +20,17 @@ from surefoot_agent.config import Settings
 from surefoot_agent.download.http import HttpDownloader
 from surefoot_agent.download.pace import Pacing
 from surefoot_agent.enrol import Identity
+from surefoot_agent.health import uplink
 from surefoot_agent.health.checks import Checks
+from surefoot_agent.health.local import folders_of
+from surefoot_agent.health.uplink import Uplink
 from surefoot_agent.ports import ApplicationControl, BootControl, Downloader, Health, Slots
 from surefoot_agent.reset_cause import Origin
 from surefoot_agent.restart import restart_machine
 from surefoot_agent.rootfs import RootFilesystem
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.select import Place, slots_of
+from surefoot_agent.telemetry import NodeTelemetry
 from surefoot_agent.trial import TrialFile
 
 
@@ -40,6 +44,7 @@ class Site:
     folder: Path
     slots: Slots
     boot: BootControl
+    way: Uplink | None = None
 
 
 @dataclass(frozen=True)
@@ -56,12 +61,16 @@ def hands_of(
     identity: Identity,
     component: ComponentSettings,
     origin: Origin = Origin(),  # noqa: B008 -- frozen
+    way: Uplink | None = None,
 ) -> Hands:
-    """The real adapters of every port that touches this component; `origin` is what brought about this boot."""
+    """The real adapters of every port that touches this component; `origin` is what brought about this boot.
+
+    `way` is how releases are judged by what they leave of the way to the server; None: they are not.
+    """
     folder = settings.state_dir / component.name
     slots = slots_of(component, Place(folder, settings.reserve_bytes, settings.reserve_inodes))
     boot = boot_of(component, folder)
-    parts = MADE_OF[component.kind](Site(settings, component, identity, folder, slots, boot))
+    parts = MADE_OF[component.kind](Site(settings, component, identity, folder, slots, boot, way))
     return Hands(
         component_dir=folder,
         boot=boot,
@@ -78,6 +87,17 @@ def hands_of(
     )
 
 
+def uplink_of(
+    settings: Settings,
+    component: ComponentSettings,
+    identity: Callable[[], Identity],
+    round_trip: Callable[[float], float],
+) -> Uplink:
+    """How this device looks at its way to the server while the component is on trial."""
+    window_s = uplink.window_s(settings.uplink_window_s, component.guard_budget_s)
+    return Uplink(uplink.Policy(settings.uplink), window_s, identity, round_trip)
+
+
 def _directory(site: Site) -> Parts:
     """A tree whose process this agent starts and owns."""
     settings, component = site.settings, site.component
@@ -91,14 +111,14 @@ def _directory(site: Site) -> Parts:
         settings.log_limit_bytes,
     )
     pids = partial(guard.application_pids, site.folder)
-    return Parts(_downloader(site), application, Checks(application, site.slots, pids, component.app_env))
+    return Parts(_downloader(site), application, _checks(site, application, pids))
 
 
 def _image(site: Site) -> Parts:
     """This machine's root: the agent runs from it, and another one is entered by a restart."""
     component = site.component
     root = RootFilesystem(site.boot, site.slots, restart_machine, component.metrics_port)
-    return Parts(_downloader(site), root, Checks(root, site.slots, processes.everybody, component.app_env))
+    return Parts(_downloader(site), root, _checks(site, root, processes.everybody))
 
 
 def _downloader(site: Site) -> Downloader:
@@ -106,6 +126,12 @@ def _downloader(site: Site) -> Downloader:
     pacing = Pacing(settings.min_speed_bytes_per_s, settings.min_speed_window_s, settings.rate_bytes_per_s)
     timeouts = (settings.connect_timeout_s, settings.read_timeout_s)
     return HttpDownloader(site.slots, site.identity.ca_file, pacing, *timeouts)
+
+
+def _checks(site: Site, application: ApplicationControl, pids: Callable[[], Sequence[int]]) -> Checks:
+    node = NodeTelemetry(site.settings.state_dir, application).node
+    folders = folders_of(site.settings)
+    return Checks(application, site.slots, pids, site.component.app_env, folders, node, site.way)
 
 
 MADE_OF: Mapping[str, Callable[[Site], Parts]] = {
