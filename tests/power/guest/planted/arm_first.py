@@ -17,6 +17,7 @@ def download_with(given, record, lease, progress, stop):
 
 def armed_fill(self, wish, manifest, slot, lease, progress, stop):
     hands[0].boot.arm_trial(slot)
+    print("PLANTED: armed before a byte of the release is there", flush=True)
     fill(self, wish, manifest, slot, lease, progress, stop)
 
 
