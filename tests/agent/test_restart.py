@@ -6,43 +6,47 @@ from pathlib import Path
 
 import pytest
 
-from surefoot_agent import restart
+from surefoot_agent.restart import restart_machine
 from surefoot_shared.errors import InstallFailed
 
 
-def test_where_systemd_runs_it_is_asked_and_elsewhere_the_inits_own_command(tmp_path: Path) -> None:
-    assert restart.command(tmp_path) == ("/sbin/reboot",)
-    (tmp_path / "run/systemd/system").mkdir(parents=True)
-
-    assert restart.command(tmp_path) == ("systemctl", "--no-block", "reboot")
-
-
-def test_an_order_that_is_taken_returns() -> None:
-    assert restart.order(("true",)) is None
+def reboot(system: Path, script: str) -> Path:
+    file = system / "sbin" / "reboot"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+    return system
 
 
-def test_an_order_that_init_ends_together_with_everything_else_was_taken() -> None:
-    assert restart.order(("sh", "-c", "kill -TERM $$")) is None
-
-
-def test_an_init_that_refuses_is_told_with_its_words() -> None:
-    with pytest.raises(InstallFailed, match="Interactive authentication required") as caught:
-        restart.order(("sh", "-c", "echo Interactive authentication required. >&2; exit 1"))
-
-    assert caught.value.kind == "restart_failed"
-
-
-def test_an_init_that_is_not_there_is_told_as_such() -> None:
+def refused(system: Path) -> InstallFailed:
     with pytest.raises(InstallFailed) as caught:
-        restart.order(("/nowhere/reboot",))
-
+        restart_machine(system)
     assert caught.value.kind == "restart_failed"
+    return caught.value
 
 
-def test_the_restart_orders_the_machines_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    ordered: list[tuple[str, ...]] = []
-    monkeypatch.setattr(restart, "order", ordered.append)
+def test_the_machines_own_init_is_told(tmp_path: Path) -> None:
+    restart_machine(reboot(tmp_path, f"echo told >> {tmp_path}/told"))
 
-    restart.restart_machine()
+    assert (tmp_path / "told").read_text() == "told\n"
 
-    assert ordered == [restart.command()]
+
+def test_an_order_that_init_ends_together_with_everything_else_was_taken(tmp_path: Path) -> None:
+    assert restart_machine(reboot(tmp_path, "kill -TERM $$")) is None
+
+
+def test_an_init_that_refuses_is_told_with_its_words(tmp_path: Path) -> None:
+    error = refused(reboot(tmp_path, "echo Interactive authentication required. >&2; exit 1"))
+
+    assert "Interactive authentication required" in error.message
+
+
+def test_an_init_that_cannot_be_run_is_told_as_such(tmp_path: Path) -> None:
+    system = reboot(tmp_path, "")
+    (system / "sbin" / "reboot").write_text("#!/nowhere\n")
+
+    assert "cannot be run" in refused(system).message
+
+
+def test_a_machine_without_a_command_is_told_as_such(tmp_path: Path) -> None:
+    assert "no command" in refused(tmp_path).message
