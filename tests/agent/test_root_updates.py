@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from surefoot_agent import effects, sight
+from surefoot_agent import effects, sight, way_back
 from surefoot_agent import events as e
 from surefoot_agent.boot.fake import COUNTER, FakeBoot
 from surefoot_agent.ports import Running
@@ -57,6 +57,12 @@ class Root:
 
     def endpoint(self) -> Mapping[str, str]:
         return {}
+
+
+@pytest.fixture(autouse=True)
+def _restartable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arming asks for the command that restarts the machine; a container has none."""
+    monkeypatch.setattr(way_back, "restarts", lambda system: (("/bin/true",),))
 
 
 @pytest.fixture
