@@ -215,10 +215,18 @@ class ImageSlots:
         if filling.elsewhere is None:
             filling.elsewhere = _elsewhere(filling.index, image.index())
         wanted = sorted((filling.elsewhere[b], b) for b in blocks if filling.elsewhere[b] != NOWHERE)
-        held = read_blocks(self.path(slot.other), image.index(), [place for place, _ in wanted]) if wanted else ()
-        for (_, block), (_, content) in zip(wanted, held, strict=True):
+        held = self._held(slot.other, image.index(), [place for place, _ in wanted])
+        for (_, block), content in zip(wanted, held, strict=False):
             if filling.index.matches(block, content):
                 self._put(slot, filling, block, content)
+
+    def _held(self, slot: SlotName, index: Index, blocks: Sequence[int]) -> Iterator[memoryview]:
+        """What the other slot has; one that cannot be read costs a download, and never the update."""
+        try:
+            for _, content in read_blocks(self.path(slot), index, blocks) if blocks else ():
+                yield content
+        except InstallFailed as error:
+            log.warning("slot_not_reused slot=%s kind=%s", slot.value, error.kind)
 
     def _take(
         self, slot: SlotName, filling: _Filling, piece: Piece, left: Sequence[tuple[int, int]], chunks: Iterable[bytes]

@@ -10,6 +10,7 @@ Raises InstallFailed (slot_missing, slot_in_use, no_space, slot_write_failed).
 from __future__ import annotations
 
 import errno
+import functools
 import itertools
 import logging
 import mmap
@@ -202,11 +203,17 @@ def _opened(path: Path) -> int:
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
-    log.warning("slot_read_through_cache path=%s reason=%s", path, "no direct reads here")
+    _tell_of_the_cache(path)
     handle = os.open(path, plain)
     os.fsync(handle)  # dirty pages cannot be dropped
     os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
     return handle
+
+
+@functools.lru_cache(maxsize=16)
+def _tell_of_the_cache(path: Path) -> None:
+    """Once for each slot, not at each of a thousand pieces."""
+    log.warning("slot_read_through_cache path=%s", path)
 
 
 def _read(handle: int, index: Index, window: range, buffer: memoryview) -> int:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from surefoot_agent import durable
 from surefoot_agent.ports import Piece, Slots
 from surefoot_agent.slots import image as module
-from surefoot_agent.slots import mounts
+from surefoot_agent.slots import label, mounts
 from surefoot_agent.slots.image import ImageSlots
 from surefoot_agent.slots.medium import Medium
 from surefoot_shared.errors import InstallFailed, Unreachable
@@ -224,42 +225,79 @@ class Cut(BaseException):
     """The power is gone."""
 
 
-@pytest.mark.parametrize("synced", [True, False], ids=["kept by the medium", "lost by the medium"])
-def test_a_cut_at_every_write_and_sync_leaves_nothing_to_boot_and_goes_on(tmp_path: Path, synced: bool) -> None:
-    """`lost`: what was written since the last sync is gone, as in a disk's volatile cache."""
-    points = 0
+def after_the_cut(medium: str, synced: bytes, written: bytes, seed: int) -> bytes:
+    """What a disk holds when the power is back: everything, only what was synced, or some sectors of the rest."""
+    if medium == "kept":
+        return written
+    if medium == "lost":
+        return synced
+    chance = random.Random(seed)
+    sectors = [(synced[at : at + 512], written[at : at + 512]) for at in range(0, len(written), 512)]
+    return b"".join(chance.choice(pair) for pair in sectors)
+
+
+class Power:
+    """Counts the points at which the world can end, and ends it at one of them."""
+
+    def __init__(self) -> None:
+        self.left = -1
+        self.device = Path()
+        self.synced = b""
+
+    def on(self, device: Path, left: int) -> None:
+        self.device, self.left, self.synced = device, left, device.read_bytes()
+
+    def point(self, what: str, at: int = 0) -> None:
+        if self.left == 0:
+            raise Cut
+        self.left -= 1
+        if what == "sync":
+            self.synced = self.device.read_bytes()
+
+    def around(self, act: Callable[..., None]) -> Callable[..., None]:
+        def tripped(*given: object) -> None:
+            self.point("before")
+            act(*given)
+            self.point("after")
+
+        return tripped
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("medium", ["kept", "lost", "scattered"])
+def test_a_cut_at_every_write_and_sync_leaves_nothing_to_boot_and_goes_on(
+    tmp_path: Path, medium: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`scattered`: each sector since the last sync was kept or lost, so writes are torn as well.
+
+    Writing and removing the files beside the slot are points too, before and after.
+    """
+    power, points = Power(), 0
+    monkeypatch.setattr(module, "NOTE_BYTES", 3 * BLOCK)
+    for part, name in ((label, "write_file"), (module.progress, "write_file"), (durable, "remove")):
+        monkeypatch.setattr(part, name, power.around(getattr(part, name)))
     for point in range(1000):
         folder = tmp_path / str(point)
         devices = two_devices(folder / "dev", SLOT_BYTES)
-        durable = devices[B].read_bytes()
-        count = 0
-
-        def fault(what: str, at: int, limit: int = point) -> None:
-            nonlocal count, durable
-            count += 1
-            if count > limit:
-                raise Cut
-            if what == "sync":
-                durable = devices[B].read_bytes()  # noqa: B023 -- called within this turn of the loop
-
-        slots, _ = recording(folder, devices, fault)
+        slots, _ = recording(folder, devices, power.point)
+        power.on(devices[B], point)
         try:
             install(slots, B, OLD)
             points = point
             break
         except Cut:
-            pass
-        if not synced:
-            devices[B].write_bytes(durable)
+            devices[B].write_bytes(after_the_cut(medium, power.synced, devices[B].read_bytes(), point))
+        finally:
+            power.left = -1
 
         again, first = ImageSlots(folder / "rootfs", devices), devices[B].read_bytes()[:BLOCK]
-        assert again.installed(B) is None
-        assert first in (b"\xff" * BLOCK, bytes(BLOCK), OLD.content[:BLOCK])
+        sealed = again.installed(B) is not None
+        assert not sealed or held(again, B, OLD), "the seal comes last of all"
         assert first != OLD.content[:BLOCK] or held(again, B, OLD), "the first block comes last"
         install(again, B, OLD)
         assert (held(again, B, OLD), again.digest(B)) == (True, OLD.digest)
 
-    assert points >= 20
+    assert points >= 40
 
 
 def test_what_is_remembered_is_compared_and_never_believed(tmp_path: Path, slots: ImageSlots) -> None:
@@ -371,6 +409,16 @@ def test_a_slot_that_does_not_exist_is_named(slots: ImageSlots, gone: SlotName) 
         with pytest.raises(InstallFailed, match=f"slot-{gone.value.lower()}") as caught:
             act()
         assert caught.value.kind == "slot_missing"
+
+
+def test_another_slot_that_cannot_be_read_costs_a_download_and_not_the_update(slots: ImageSlots) -> None:
+    install(slots, A, OLD)
+    slots.path(A).unlink()
+
+    fetched = install(slots, B, OLD)
+
+    assert sum(piece.size_bytes for piece in fetched) == 3 * CHUNK + 512
+    assert held(slots, B, OLD)
 
 
 def test_a_folder_or_a_pipe_is_no_slot(slots: ImageSlots) -> None:
