@@ -10,7 +10,8 @@ write is read back. Refuses any other answer: a script that hangs, fails or says
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from surefoot_agent import durable, guard
@@ -35,7 +36,6 @@ class ScriptBoot:
     ) -> None:
         self._script, self._names, self._folder = script, names, component_dir
         self._current, self._timeout_s = current, timeout_s
-        durable.make_folder(component_dir)
 
     def current(self) -> SlotName:
         return self._current() if self._current else self._slot("get-current")
@@ -44,7 +44,7 @@ class ScriptBoot:
         return self._slot("get-primary")
 
     def set_primary(self, slot: SlotName) -> None:
-        with guard.trial_lock(self._folder):
+        with self._alone():
             self._go_to(slot)
             self._note(trial=None)
 
@@ -56,7 +56,7 @@ class ScriptBoot:
         return SlotState(stored) if stored in {s.value for s in SlotState} else SlotState.BAD
 
     def set_state(self, slot: SlotName, state: SlotState) -> None:
-        with guard.trial_lock(self._folder):
+        with self._alone():
             if state is SlotState.GOOD:
                 self._mark(slot, good=True)
             elif self.trial().slot is slot:
@@ -69,7 +69,7 @@ class ScriptBoot:
 
     def arm_trial(self, slot: SlotName) -> None:
         """Arm without looking whether it took: `primary` says, and a script that did nothing must be told apart."""
-        with guard.trial_lock(self._folder):
+        with self._alone():
             self._note(trial=slot.value, armed=False)
             self._call("set-primary", slot)
             self._note(trial=slot.value, armed=self.primary() is slot)
@@ -84,13 +84,19 @@ class ScriptBoot:
         return BootTrial(gave_up=slot if record.get("armed") else None)
 
     def commit(self, slot: SlotName) -> None:
-        with guard.trial_lock(self._folder):
+        with self._alone():
             self._mark(slot, good=True)
             self._go_to(slot)
             self._note(trial=None, **{slot.value: SlotState.GOOD.value})
 
     def capabilities(self) -> Capabilities:
         return Capabilities(needs_restart=True, counts=Counts.EVERY_START, tries=None, obeys_marks=False)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        durable.make_folder(self._folder)
+        with guard.trial_lock(self._folder):
+            yield
 
     def _go_to(self, slot: SlotName) -> None:
         """Make a slot the primary one; from here to the end of the act a trial that is left was left by order."""
