@@ -26,8 +26,6 @@ class ComponentSettings:
     """What the device was told of one component; `name` is that of its table."""
 
     kind: str = "directory"
-    slot_a: str = ""
-    slot_b: str = ""
     boot: str = "symlink"
     boot_variables: str = "surefoot"
     boot_slots: str = ""
@@ -35,6 +33,8 @@ class ComponentSettings:
     boot_tries: int = 3
     boot_config: Path = Path("/etc/fw_env.config")
     boot_script: str = ""
+    slot_a: str = ""
+    slot_b: str = ""
     app_env: Mapping[str, str] = field(default_factory=dict)
     metrics_port: int = 0
     metrics_file: str = ""

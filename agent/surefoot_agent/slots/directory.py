@@ -58,7 +58,7 @@ class DirectorySlots:
         self._root = component_dir / "slots"
         self._reserve_bytes = reserve_bytes
         self._reserve_inodes = reserve_inodes
-        self._labels = Labels(self._root)
+        self._labels = Labels(self._root, make)
         self._listed: dict[SlotName, _Listed] = {}
         for slot in SlotName if make else ():
             durable.make_folder(self.path(slot))

@@ -27,12 +27,13 @@ class Content:
 
 
 class Labels:
-    """The labels of both slots of a component, in `folder`."""
+    """The labels of both slots of a component, in `folder`; who only reads makes none."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, make: bool = True) -> None:
         self._folder = folder
         self._known: dict[SlotName, Content] = {}
-        durable.make_folder(folder)
+        if make:
+            durable.make_folder(folder)
 
     def content(self, slot: SlotName) -> Content:
         """What the manifest of the slot says, whole or not; raises InstallFailed(slot_corrupt) without one.
