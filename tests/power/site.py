@@ -22,6 +22,7 @@ HOST = "10.0.2.2"
 """This host, as the emulator's network shows it to the machine."""
 COMPONENT = "rootfs"
 HARDWARE = "qemu-virt"
+OVER = ("succeeded", "failed", "halted")
 RECIPE = """
 [probation]
 startup_s = 15
@@ -88,6 +89,10 @@ class Site:
         made = self.operator.run_json("rollout", "start", *words)
         assert isinstance(made, dict)  # the command's documented answer
         return str(made["id"])
+
+    def is_over(self, rollout: str) -> bool:
+        """Whether the rollout leaves its devices to the next one."""
+        return self.server.api.rollout(rollout).state in OVER
 
     def online(self, device: str) -> bool:
         found = self.server.api.devices().get(device)

@@ -50,8 +50,9 @@ class Standing:
         """Publish one more release, roll it out to the camera and return how that ended."""
         version = f"1.{next(self.numbers)}"
         self.site.release(version, mishap)
-        self.site.update(version, self.camera.device)
+        rollout = self.site.update(version, self.camera.device)
         self.site.wait(lambda: self.site.outcome(self.camera.device, version), f"the outcome of {version}", limit_s)
+        self.site.wait(lambda: self.site.is_over(rollout), f"the end of the rollout of {version}")
         ended = self.site.outcome(self.camera.device, version)
         assert ended is not None
         return ended
