@@ -27,10 +27,9 @@ class Content:
 
 
 class Labels:
-    """The labels of both slots of a component, in `folder`."""
+    """The labels of both slots of a component, in `folder`; who only reads makes none."""
 
     def __init__(self, folder: Path, make: bool = True) -> None:
-        """`make` makes the folder; who only looks has no right to."""
         self._folder = folder
         self._known: dict[SlotName, Content] = {}
         if make:
