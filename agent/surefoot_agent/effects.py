@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from surefoot_agent import carry, guard, sight, tries
 from surefoot_agent import events as e
-from surefoot_agent import guard, sight, tries
 from surefoot_agent.health import probation
 from surefoot_agent.ports import (
     CheckResult,
@@ -38,6 +38,7 @@ def preflight(hands: Hands, record: Record) -> e.Event:
         hint = "Check the device's disk, then give the device its release anew: `surefoot-agent enrol --release`."
         damaged = InstallFailed("slot_corrupt", f"Slot {previous.value}, the way back, is damaged.", hint)
         return e.StepFailed(Outcome.REFUSED, damaged.kind, str(damaged))
+    carry.refuse_where_impossible(hands, record)
     slot = previous.other
     if hands.slots.digest(slot) == wish.digest:
         return e.SlotHeld(slot, previous)
@@ -54,6 +55,7 @@ def download(
     raw = hands.downloader.manifest(wish, lease)
     manifest = _proved_manifest(wish, raw)
     _fits_the_budget(hands, manifest)
+    carry.check_room(hands, manifest, slot)
     hands.boot.set_state(slot, SlotState.BAD)
     hands.slots.begin(slot, manifest, raw)
     hands.downloader.fill(wish, manifest, slot, lease, progress, stop)
@@ -72,6 +74,7 @@ def measure(hands: Hands, record: Record) -> e.Event:
     """Record what runs now and how well, to compare the new release with."""
     manifest = _installed(hands, _slot(record))
     _fits_the_budget(hands, manifest)
+    carry.check_room(hands, manifest, _slot(record))
     running = hands.application.running()
     activation = running.start_id if running else None
     return e.Measured(dict(hands.health.baseline(manifest)), activation, hands.clock.boot_id())
@@ -83,6 +86,7 @@ def clean(hands: Hands, record: Record) -> e.Event:
     with hands.trials.lock():
         hands.trials.decide(wish.assignment, record.attempt, Verdict.UNHEALTHY, _reason(record))
         hands.trials.finish(wish.assignment, record.attempt)
+        carry.back(hands, record)
         if slot is not None and not record.previous_kept:
             if hands.boot.current() is slot:
                 raise InstallFailed("switch_had_no_effect", f"Slot {slot.value} runs and cannot be emptied.")
@@ -121,6 +125,7 @@ def switch(hands: Hands, record: Record) -> e.Event:
         running = hands.application.running()
         if running is not None and running.slot is slot and running.start_id != record.activation:
             return e.Switched(running.start_id, hands.clock.boot_id())
+        carry.there(hands, record)
         return e.Switched(hands.application.start(slot, _installed(hands, slot)).start_id, hands.clock.boot_id())
 
 
@@ -172,6 +177,7 @@ def commit(hands: Hands, record: Record) -> e.Event:
         if hands.boot.primary() is not slot or hands.boot.state(slot) is not SlotState.GOOD:
             raise InstallFailed("commit_lost", "Boot control does not read back what was committed.")
         hands.trials.decide(wish.assignment, record.attempt, Verdict.HEALTHY)
+        carry.commit(hands, record)
     return e.CommitHeld(sight.proof_of(running, wish.digest, record.soak_s))
 
 
@@ -187,6 +193,7 @@ def revert(hands: Hands, record: Record) -> e.Event:
             hands.boot.set_state(_slot(record), SlotState.BAD)
         if hands.boot.current() is not previous:
             raise InstallFailed("switch_had_no_effect", f"Boot control does not return to slot {previous.value}.")
+        carry.back(hands, record)
         running = hands.application.running()
         if running is None or running.slot is not previous:
             hands.application.stop()
@@ -229,7 +236,8 @@ def _trial(hands: Hands, record: Record) -> Trial:
     new = _installed(hands, slot)
     spec = hands.application.spec(previous, old) if old else None
     stops_s = sum(m.application.stop_s for m in (old, new) if m and m.application)
-    budget_s = hands.guard_budget_s + stops_s
+    data_s = carry.seconds(hands, record)
+    budget_s = hands.guard_budget_s + stops_s + data_s
     return Trial(
         assignment=wish.assignment,
         attempt=record.attempt,
@@ -242,7 +250,7 @@ def _trial(hands: Hands, record: Record) -> Trial:
         deadline_boot_id=hands.clock.boot_id(),
         max_starts=tries.ceiling(hands.max_starts),
         fallback=Fallback(spec.slot, spec.argv, spec.cwd, dict(spec.env), spec.log) if spec else None,
-        lock_wait_s=guard.LOCK_WAIT_S + stops_s,
+        lock_wait_s=guard.LOCK_WAIT_S + stops_s + data_s,
     )
 
 

@@ -16,6 +16,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -34,6 +35,8 @@ LOCK_WAIT_S = 10.0
 """A holder of trial.lock needs a few fsyncs and one application stop; the guard ends one that is frozen for longer."""
 
 
+DATA, DATA_BEFORE, DATA_ASIDE = "data", "data.before", "data.aside"
+"""In the component's folder: the application's data, those of before the trial, and what a reverted release left."""
 LAST_WORDS = "last_words"
 """File in the component's folder: end of the log of a release that the guard left."""
 LAST_WORDS_BYTES = 8 * 1024
@@ -284,6 +287,30 @@ def stop_application(component_dir: Path, stop_s: float) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+def restore_data(component_dir: Path, assignment: str, attempt: int) -> bool:
+    """Put the data back as they were before this attempt; what was recorded since goes to `data.aside`.
+
+    Hold the trial lock; the application does not run. Repeatable: `data.before` is there until its last step. Returns
+    whether there was anything to put back.
+    """
+    kept = load_record(component_dir, "data")
+    if kept is None or (kept.get("assignment"), kept.get("attempt")) != (assignment, attempt):
+        return False
+    if kept.get("phase") not in ("kept", "going_back"):
+        return False
+    data, before, aside = (component_dir / name for name in (DATA, DATA_BEFORE, DATA_ASIDE))
+    if before.is_dir():
+        with contextlib.suppress(OSError):
+            os.rmdir(data)  # an empty one, made by whoever started between the two renames below
+        if data.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+            os.replace(data, aside)
+        os.replace(before, data)
+        fsync_folder(component_dir)
+    save_record(component_dir, "data", {**kept, "phase": "restored"})
+    return True
+
+
 # --- the guard itself -------------------------------------------------------------------------------------------------
 
 
@@ -324,6 +351,7 @@ def go_back(component_dir: Path, trial: Mapping[str, object]) -> None:
     running = load_application(component_dir)
     if running is None or running.slot != previous or not process_alive(running):
         stop_application(component_dir, 2.0)
+        restore_data(component_dir, str(trial["assignment"]), int(_number(trial, "attempt")))
         fallback = trial["fallback"]
         if isinstance(fallback, dict):
             spec = {**fallback, "argv": tuple(fallback["argv"])}

@@ -25,6 +25,7 @@ from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.clock import SystemClock, stamp
 from surefoot_agent.config import Settings
 from surefoot_agent.contract import admission
+from surefoot_agent.data import DataFolder
 from surefoot_agent.desk import Desk, Rules
 from surefoot_agent.download.http import HttpDownloader
 from surefoot_agent.download.pace import Pacing
@@ -181,6 +182,7 @@ def hands_of(settings: Settings, identity: Identity, origin: Origin = Origin()) 
         guard_budget_s=settings.guard_budget_s,
         max_starts=settings.max_starts,
         origin=origin,
+        data=DataFolder(component_dir, settings.reserve_bytes),
     )
 
 

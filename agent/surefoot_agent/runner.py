@@ -14,7 +14,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from surefoot_agent import downlink, handover, plan, report, sight, startup
+from surefoot_agent import aftermath, downlink, handover, plan, report, sight, startup
+from surefoot_agent.aftermath import Aftermath
 from surefoot_agent.attempt import TIMERS, Attempt, Fetched, about
 from surefoot_agent.bench import Bench, Done
 from surefoot_agent.contract import Contract
@@ -32,7 +33,7 @@ from surefoot_agent.renew import Confirmed, Prepared
 from surefoot_agent.results import Aged, Decided, HaltRead, Sampled
 from surefoot_agent.timers import Timers
 from surefoot_shared import wire
-from surefoot_shared.errors import SurefootError, UntrustedRelease
+from surefoot_shared.errors import SurefootError
 from surefoot_shared.messages import EventKind, RunningProof, Sample, TrustHint
 from surefoot_shared.status import AFTER_ARMED, AttemptState
 from surefoot_shared.trust.bundle import read_bundle
@@ -49,8 +50,6 @@ AGE_S = 3600.0
 """How often it is looked whether what is trusted has grown old; days are counted."""
 HINT_S = 5.0
 """Spread of the hellos after a hint that reached the whole fleet at once."""
-OLDER = ("timestamp", "halt list has epoch")
-"""Words of a rollback in what is signed anew each day: checked after the signature, so it is only an old copy."""
 NOTICES = 64
 """Different notices told per process: a hostile server must not fill the outbox with refusals."""
 HANDS_OFF = frozenset({*AFTER_ARMED, AttemptState.COMMITTING, AttemptState.REVERTING})
@@ -86,6 +85,7 @@ class Runner:
         self._sighting: Sighting | None = None
         self._unanswered = 0
         self._handover = Handover(desk.renewal, self._bench, self._timers, self._is_idle, rand)
+        self._aftermath = Aftermath(self._hands, self._bench, self._timers, self._is_idle, self._notice)
 
     @property
     def record(self) -> Record:
@@ -214,6 +214,8 @@ class Runner:
                     self._attempt.lease_arrived(lease)
             case Prepared() | Confirmed():
                 self._handover.done(done.result)
+            case aftermath.Finished():
+                self._aftermath.done(done.result)
             case bytes() as bundle if done.name == "apply":
                 self._bundle(bundle)
             case bytes() as response:
@@ -228,17 +230,9 @@ class Runner:
         elif done.name in ("decide", "halt") and isinstance(error, SurefootError):
             self._decided_raw = b""
             self._timers.sooner("hello", ANSWER_S * (0.5 + self._rand()))  # its answer brings what was missing
-            self._refused(error)
+            self._notice(*report.refusal(error))
         elif done.name == "apply" and isinstance(error, SurefootError):
             self._notice(EventKind.NOTICE, error.kind, error.message)
-
-    def _refused(self, error: SurefootError) -> None:
-        """Tell what verification refused; a retained copy that a restarted broker brings back harms nobody."""
-        if error.kind == "metadata_rollback" and any(word in error.message for word in OLDER):
-            self._notice(EventKind.NOTICE, error.kind, "The broker delivered an older bundle; it was ignored.")
-            return
-        security = isinstance(error, UntrustedRelease)
-        self._notice(EventKind.SECURITY if security else EventKind.NOTICE, error.kind, error.message)
 
     def _due(self, name: str) -> None:
         match name:
@@ -261,6 +255,8 @@ class Runner:
                 self._bench.submit("age", Lane.TRUST, lambda: Aged(tuple(trust.grown_old(now))))
             case name if name in handover.TIMERS:
                 self._handover.due(name)
+            case aftermath.TIMER:
+                self._aftermath.due()
 
     def _keep(self) -> None:
         """Once a second: the application lives, the post goes out, a wish that waited for idle is taken."""
@@ -323,6 +319,7 @@ class Runner:
     def _raise_floors(self) -> None:
         hands, trust = self._hands, self._trust
         self._bench.submit("floors", Lane.TRUST, lambda: sight.raise_floors(hands, trust))
+        self._aftermath.due()
 
     # --- what is said -------------------------------------------------------------------------------------------------
 
