@@ -17,7 +17,6 @@ from surefoot_agent.lanes import Lane
 from surefoot_agent.sight import Hands
 from surefoot_agent.timers import Timers
 from surefoot_shared.errors import SurefootError
-from surefoot_shared.messages import EventKind
 
 log = logging.getLogger(__name__)
 TIMER = "aftermath"
@@ -41,10 +40,11 @@ class Aftermath:
         bench: Bench,
         timers: Timers,
         idle: Callable[[], bool],
-        tell: Callable[[EventKind, str, str], None],
+        tell: Callable[[str, str], None],
     ) -> None:
         self._hands, self._bench, self._timers, self._idle, self._tell = hands, bench, timers, idle, tell
         self._wait_s, self._busy = FIRST_S, False
+        self._told: set[str] = set()
 
     def due(self) -> None:
         """Look whether something is left to do: after a start, after a commit, and when the timer rings."""
@@ -62,7 +62,10 @@ class Aftermath:
             return
         log.warning("irreversible_migration_failed error=%s again_in_s=%s", error, self._wait_s)
         kind = error.kind if isinstance(error, SurefootError) else "migration_failed"
-        self._tell(EventKind.NOTICE, kind, error.message if isinstance(error, SurefootError) else str(error))
+        message = error.message if isinstance(error, SurefootError) else str(error)
+        if message not in self._told:
+            self._told.add(message)
+            self._tell(kind, message)
         self._timers.set(TIMER, self._wait_s)
         self._wait_s = min(2 * self._wait_s, LONGEST_S)
 
