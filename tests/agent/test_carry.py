@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from surefoot_agent import carry, effects, guard
+from surefoot_agent import carry, effects, guard, migrations
 from surefoot_agent import events as e
+from surefoot_agent.application import Application
 from surefoot_agent.data import SLOWEST_COPY_BYTES_PER_S, DataFolder, Irreversible, Phase
 from surefoot_agent.downlink import BundleArrived
 from surefoot_agent.record import Ending, Record
@@ -14,6 +16,7 @@ from surefoot_agent.trial import Verdict
 from surefoot_shared.errors import InstallFailed
 from surefoot_shared.release import DataHandling, Manifest
 from surefoot_shared.status import AttemptState, Outcome, SlotName
+from tests.agent.apps import SLEEPER
 from tests.agent.fakes import Device
 from tests.agent.trees import install, release
 
@@ -263,3 +266,57 @@ def test_what_is_pending_belongs_to_the_release_that_runs(device: Device) -> Non
     device.boot_control.set_primary(A)
 
     assert not carry.unfinished(device.hands())
+
+
+# --- with real processes ----------------------------------------------------------------------------------------------
+
+MIGRATE = b"""#!/bin/sh
+set -e
+case "$1" in
+up) test "$(cat "$SUREFOOT_DATA/format")" = 1; echo 2 > "$SUREFOOT_DATA/format" ;;
+down) test "$(cat "$SUREFOOT_DATA/format")" = 2; echo 1 > "$SUREFOOT_DATA/format" ;;
+esac
+echo "from $SUREFOOT_FROM to $SUREFOOT_TO"
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("who", ["agent", "guard"])
+def test_real_migrations_of_real_releases_and_a_way_back_by_agent_or_guard(
+    device: Device, who: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"run": SLEEPER, "migrate": MIGRATE}
+    handling = DataHandling(forward=("migrate", "up"), backward=("migrate", "down"), timeout_s=60.0)
+    for slot, version, data in ((A, "1.0", None), (B, "1.1", handling)):
+        manifest = release(files, version, ("run", "migrate"), ("run",), data=data)
+        install(device.slots, slot, manifest, files)
+        device.manifests[version] = manifest
+    monkeypatch.setattr(device.world, "monotonic", time.monotonic)
+    monkeypatch.setattr(device.world, "boot_id", guard.boot_id)
+    device.guard_budget_s = 0.1
+    application = Application(device.component_dir, device.slots)
+    hands = replace(device.hands(), application=application, migrate=migrations.run)
+    (device.component_dir / "data" / "format").write_text("1\n")
+    application.start(A, device.manifests["1.0"])
+    record = Record("app", AttemptState.ARMED, 1, device.wish("1.1", "a-1"), 1, B, A, previous_kept=False)
+    try:
+        assert effects.arm(hands, record) == e.Flipped()
+
+        assert isinstance(effects.switch(hands, record), e.Switched)
+
+        assert form(device) == "2\n"
+        assert "[forward migration] from 1.0 to 1.1\n" in (device.component_dir / "app.log").read_text()
+        if who == "agent":
+            effects.revert(hands, reverting(record))
+            assert "[backward migration] from 1.1 to 1.0\n" in (device.component_dir / "app.log").read_text()
+        else:
+            trial = guard.load_record(device.component_dir, "trial")
+            assert trial is not None
+            guard.save_record(device.component_dir, "trial", {**trial, "deadline_monotonic": 0.0})
+            assert guard.look(device.component_dir)
+            assert (device.component_dir / guard.DATA_ASIDE / "format").read_text() == "2\n"
+        running = application.running()
+        assert running is not None
+        assert (form(device), running.slot) == ("1\n", A)
+    finally:
+        guard.stop_application(device.component_dir, 1.0)
