@@ -38,6 +38,13 @@ class Settings:
     https_interval_s: float = 900.0
     guard_budget_s: float = 180.0
     guard_poll_s: float = 0.5
+    watchdog_s: float = 0.0
+    greenboot: str = "on"
+    check_dir: Path = Path("/etc/surefoot/check")
+    check_timeout_s: float = 10.0
+    check_interval_s: float = 60.0
+    uplink: str = "baseline"
+    uplink_window_s: float = 0.0
     max_starts: int = 3
     reserve_bytes: int = 64 * MIB
     reserve_inodes: int = 1_000
@@ -52,6 +59,14 @@ class Settings:
     lock_max_s: float = 3600.0
     defer_max_s: float = 14_400.0
     log_level: str = "INFO"
+
+
+def _switch(text: str) -> str | None:
+    return None if text in ("on", "off") else "on or off"
+
+
+def _policy(text: str) -> str | None:
+    return None if text in ("baseline", "required", "wanted", "off") else "baseline, required, wanted or off"
 
 
 TABLE = Table(
@@ -99,6 +114,30 @@ TABLE = Table(
             7200,
         ),
         Setting("guard_poll_s", "s", "Time between two looks of the guard at the trial.", 0.05, 10),
+        Setting(
+            "watchdog_s",
+            "s",
+            "Time after a start in which this board resets itself unless a release was committed; 0: it never does.",
+            0,
+            86_400,
+        ),
+        Setting("greenboot", "on/off", "Whether greenboot's check folders judge releases here.", rule=_switch),
+        Setting("check_dir", "path", "Folder whose required.d and wanted.d hold this device's own check programs."),
+        Setting("check_timeout_s", "s", "Time that each program of a check folder may take.", 0.1, 300),
+        Setting("check_interval_s", "s", "Time between two runs of a check folder once it has passed.", 1, 3600),
+        Setting(
+            "uplink",
+            "policy",
+            "What a release must leave working of the way to the server: baseline, required, wanted or off.",
+            rule=_policy,
+        ),
+        Setting(
+            "uplink_window_s",
+            "s",
+            "Time after a switch in which the way to the server must have worked; 0: all that the guard leaves.",
+            0,
+            7200,
+        ),
         Setting("max_starts", "starts", "Starts that one trial may use before it is reverted.", 1, 20),
         Setting("reserve_bytes", "B", "Free space that an update never touches, for journal and revert.", 0, 1 << 40),
         Setting("reserve_inodes", "files", "Free inodes that an update never touches.", 0, 10_000_000),
@@ -147,8 +186,24 @@ def load(
     settings = TABLE.load([file] if file is not None else drop_ins(dirs), os.environ if env is None else env)
     if settings.restart_delay_max_s < settings.restart_delay_s:
         raise ConfigError("config_invalid", "restart_delay_max_s is shorter than restart_delay_s.")
-    components_of(settings)
+    for component in components_of(settings):
+        _check_budgets(settings, component)
     return settings
+
+
+def _check_budgets(settings: Settings, component: ComponentSettings) -> None:
+    """What can never fit is refused here; what a release and the device's folders need, before each update."""
+    guard_s, watchdog_s = component.guard_budget_s, settings.watchdog_s
+    if 0 < watchdog_s <= guard_s:
+        message = f"guard_budget_s is {guard_s:g} s, and this board resets itself after {watchdog_s:g} s (watchdog_s)."
+        hint = "Let the guard act first: lower guard_budget_s, or give the watchdog more time."
+        raise ConfigError("config_invalid", message, hint)
+    if settings.uplink_window_s >= guard_s:
+        message = f"uplink_window_s is {settings.uplink_window_s:g} s; the guard waits {guard_s:g} s (guard_budget_s)."
+        raise ConfigError("config_invalid", message, "Lower uplink_window_s, or raise guard_budget_s.")
+    if settings.check_timeout_s >= guard_s:
+        message = f"check_timeout_s is {settings.check_timeout_s:g} s; the guard waits {guard_s:g} s (guard_budget_s)."
+        raise ConfigError("config_invalid", message, "Lower check_timeout_s, or raise guard_budget_s.")
 
 
 def components_of(settings: Settings) -> tuple[ComponentSettings, ...]:

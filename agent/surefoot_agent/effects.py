@@ -15,12 +15,14 @@ from surefoot_agent import events as e
 from surefoot_agent.health import probation
 from surefoot_agent.ports import (
     CheckResult,
+    Suite,
     Wish,
 )
 from surefoot_agent.record import Record
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.kind import refuse_other_kind
 from surefoot_agent.trial import Fallback, Trial, Verdict
+from surefoot_shared import checks
 from surefoot_shared.errors import InstallFailed, UntrustedRelease
 from surefoot_shared.messages import Lease
 from surefoot_shared.release import Manifest, digest_of, note_of, parse_manifest
@@ -143,13 +145,13 @@ def look(hands: Hands, record: Record) -> e.Event | None:
     return None
 
 
-def on_trial(hands: Hands, record: Record) -> Manifest:
-    """Return what says how the release on trial is judged."""
-    return _installed(hands, _slot(record))
+def on_trial(hands: Hands, record: Record) -> Suite:
+    """Return what says how the release on trial is judged on this device."""
+    return hands.health.suite(_installed(hands, _slot(record)))
 
 
-def check(hands: Hands, record: Record, manifest: Manifest, name: str) -> Sequence[CheckResult]:
-    return hands.health.run(manifest, record.baseline, only={name})
+def check(hands: Hands, record: Record, suite: Suite, name: str) -> Sequence[CheckResult]:
+    return hands.health.run(suite, record.baseline, only={name})
 
 
 # --- the two ends -----------------------------------------------------------------------------------------------------
@@ -260,14 +262,19 @@ def _proved_manifest(wish: Wish, raw: bytes) -> Manifest:
     manifest = parse_manifest(raw)
     if note_of(manifest) != wish.note:
         raise UntrustedRelease("target_mismatch", "The manifest does not say what its signed target says.")
+    wrong = checks.first_problem(manifest)
+    if wrong:  # a check that this agent cannot carry out as it is written must not pass for one that it can
+        raise UntrustedRelease("manifest_malformed", f"Its health checks cannot be carried out: {wrong}.")
     return manifest
 
 
 def _fits_the_budget(hands: Hands, manifest: Manifest) -> None:
     """A release that cannot prove itself before the guard acts could only be reverted."""
-    needed_s = probation.needed_s(manifest)
+    suite = hands.health.suite(manifest)
+    needed_s = probation.needed_s(suite)
     if needed_s > hands.guard_budget_s:
-        message = f"Its probation may take {needed_s:g} s; the guard waits {hands.guard_budget_s:g} s."
+        own = ", with the device's own checks" if len(suite.checks) > len(manifest.checks) else ""
+        message = f"Its probation{own} may take {needed_s:g} s; the guard waits {hands.guard_budget_s:g} s."
         raise InstallFailed("probation_too_long", message)
 
 

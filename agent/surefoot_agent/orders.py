@@ -33,6 +33,7 @@ class Verb(str, Enum):
     LOCK = "lock"
     UNLOCK = "unlock"
     APPLY = "apply"
+    UPLINK = "uplink"
     DEFER = "defer"
     READY = "ready"
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from surefoot_server.releases.image import read_image
 from surefoot_server.releases.recipe import Recipe
 from surefoot_server.releases.tree import Progress, read_tree
+from surefoot_shared import checks
 from surefoot_shared.errors import Conflict, Invalid, UntrustedRelease
 from surefoot_shared.image import Image
 from surefoot_shared.release import Manifest, SlotKind, TreeFile, digest_of, manifest_bytes, parse_manifest
@@ -110,7 +111,7 @@ def _manifest(recipe: Recipe, files: tuple[TreeFile, ...], image: Image | None =
             why = f"The migration {argv[0]} is not an executable file of the folder."
             raise Invalid("malformed", why, "Correct [data], or make the file executable.")
     try:
-        return Manifest(
+        made = Manifest(
             component=recipe.component,
             version=recipe.version,
             counter=recipe.counter,
@@ -127,3 +128,7 @@ def _manifest(recipe: Recipe, files: tuple[TreeFile, ...], image: Image | None =
         )
     except ValueError as error:
         raise Invalid("malformed", f"The release cannot be built: {error}.", "Correct the value.") from error
+    wrong = checks.first_problem(made)
+    if wrong:
+        raise Invalid("malformed", f"The release cannot be built: {wrong}.", "docs/health.md lists every parameter.")
+    return made
