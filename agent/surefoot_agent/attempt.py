@@ -45,7 +45,9 @@ LEASE_ASK_S = 30.0
 """Between two reminders that a lease is awaited; the server answers the first at once where it may."""
 PROGRESS_S = 15.0
 PROGRESS_RATIO = 0.1
-REFUSED = frozenset({"no_space", "wrong_hardware", "halted", "probation_too_long", "data_irreversible"})
+REFUSED = frozenset(
+    {"no_space", "wrong_hardware", "halted", "probation_too_long", "data_irreversible", "data_not_kept"}
+)
 """Kinds that mean the device does not take this release, as against one that it tried and could not install."""
 TIMERS = ("retry", "lease", "turn", "watch", "look")
 

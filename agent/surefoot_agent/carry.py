@@ -75,8 +75,11 @@ def refuse_where_impossible(hands: Hands, record: Record) -> None:
 
 
 def check_room(hands: Hands, manifest: Manifest, slot: SlotName) -> None:
-    """Raise InstallFailed(no_space) where the copy would not fit; before the switch, best before the download."""
-    if way(hands.slots.installed(slot.other), manifest, slot.other, slot).copies:
+    """Raise InstallFailed where the copy would not fit or none can be made; best before the fetch."""
+    copies = way(hands.slots.installed(slot.other), manifest, slot.other, slot).copies
+    if copies or manifest.data is not None:
+        hands.data.able()
+    if copies:
         hands.data.room()
 
 
@@ -183,7 +186,7 @@ def _fresh(hands: Hands, record: Record) -> Kept:
 
 def _migration(hands: Hands, kept: Kept, command: Command) -> Migration:
     manifest, tree = command.manifest, hands.slots.path(command.slot).resolve()
-    env = hands.application.spec(command.slot, manifest).env
+    spec = hands.application.spec(command.slot, manifest)
     ends = (kept.from_version, kept.to_version)
     if command.kind == "backward" and manifest.version == kept.to_version:
         ends = (kept.to_version, kept.from_version)  # the way back of an update that did not hold
@@ -192,7 +195,8 @@ def _migration(hands: Hands, kept: Kept, command: Command) -> Migration:
         kind=command.kind,
         argv=(str(tree / command.argv[0]), *command.argv[1:]),
         cwd=str(tree),
-        env={**env, **versions},
+        env={**spec.env, **versions},
+        user=spec.user,
         timeout_s=command.handling.timeout_s,
         component_dir=hands.component_dir,
     )

@@ -94,6 +94,9 @@ class DataFolder:
         kept = self.kept()
         return kept if kept is not None and (kept.assignment, kept.attempt) == (assignment, attempt) else None
 
+    def able(self) -> None:
+        """Raise InstallFailed(data_not_kept) where this agent cannot handle data at all."""
+
     def size_bytes(self) -> int:
         """What a copy takes where the file system cannot clone."""
         return _size_bytes(self._data)
@@ -163,6 +166,18 @@ class DataFolder:
         finally:
             for path in (source, target):
                 path.unlink(missing_ok=True)
+
+
+class OutOfReach(DataFolder):
+    """The data of a device in two halves: they belong to the other half, which has no verb for them."""
+
+    def kept(self) -> Kept | None:
+        return None
+
+    def able(self) -> None:
+        message = "The release changes data, which a device in two halves does not do."
+        hint = "Publish it without [data], or run this device's agent as one process (no helper_socket)."
+        raise InstallFailed("data_not_kept", message, hint)
 
 
 def copy_tree(source: Path, target: Path) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from surefoot_agent import confine
+from surefoot_agent import confine, guard
 from surefoot_shared.errors import InstallFailed
 
 OUTPUT_BYTES = 16 * 1024
@@ -40,6 +40,8 @@ class Migration:
     env: Mapping[str, str]
     timeout_s: float
     component_dir: Path
+    user: str = ""
+    """Whose it runs as, as AppSpec.user; empty for the caller's own."""
 
 
 def run(migration: Migration) -> None:
@@ -65,7 +67,7 @@ def run(migration: Migration) -> None:
 
 def _spawn(migration: Migration, lock: int) -> subprocess.Popen[bytes]:
     env = {**migration.env, "SUREFOOT_COMPONENT_DIR": os.path.realpath(migration.component_dir)}
-    return subprocess.Popen(
+    process: subprocess.Popen[bytes] = subprocess.Popen(
         [sys.executable, "-I", str(Path(confine.__file__).resolve()), *migration.argv],
         cwd=migration.cwd,
         env=env,
@@ -74,7 +76,9 @@ def _spawn(migration: Migration, lock: int) -> subprocess.Popen[bytes]:
         stderr=subprocess.STDOUT,
         start_new_session=True,
         pass_fds=(lock,),
+        **guard.identity_of(migration.user),  # type: ignore[call-overload]
     )
+    return process
 
 
 def _finish(process: subprocess.Popen[bytes], deadline: float) -> tuple[int | None, bytes]:

@@ -164,7 +164,7 @@ def _of_problem(name: str, problem: str | None, fine: str, hint: str) -> Finding
 
 def observe(settings: Settings, component: ComponentSettings, clock_floor_s: float = 0.0) -> Facts:
     """Read everything once."""
-    folder = settings.state_dir / component.name
+    folder = settings.component_dir(component.name)
     return Facts(
         identity=_identity_modes(settings.state_dir / "identity"),
         state_problem=_problem(lambda: _probe_write(settings.state_dir)),

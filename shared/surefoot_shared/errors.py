@@ -143,6 +143,7 @@ KINDS: dict[str, Kind] = {
     "migration_failed": Kind("device", "Look at the migration's last lines in the application's log."),
     "data_not_kept": Kind("device", "Check the device's data partition: the data could not be copied or put back."),
     "data_irreversible": Kind("operator", "Publish a newer release: the data were changed for good."),
+    "helper_unreachable": Kind("device", "Start surefoot-helper on the device; the guard acts without it."),
     "commit_lost": Kind("device", "Check the boot control of this board with `surefoot-agent check`."),
     "too_many_tries": Kind("device", "Look at the restart causes in the revert report."),
     "window_over": Kind("operator", "Give the assignment windows that are still to come."),
