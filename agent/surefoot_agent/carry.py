@@ -90,6 +90,13 @@ def seconds(hands: Hands, record: Record) -> float:
     return planned.timeouts_s() + copying_s
 
 
+def at_most_s(hands: Hands) -> float:
+    """Return how long the data of another component of a set may take, whichever way it goes."""
+    handled = [m.data for slot in SlotName if (m := hands.slots.installed(slot)) is not None and m.data is not None]
+    copying_s = hands.data.size_bytes() / SLOWEST_COPY_BYTES_PER_S if handled else 0.0
+    return copying_s + sum(2 * data.timeout_s for data in handled)
+
+
 def there(hands: Hands, record: Record) -> None:
     """Copy and migrate before the new release is started; returns at once where that was done. Raises InstallFailed."""
     planned = _way(hands, record)

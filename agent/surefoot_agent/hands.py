@@ -52,6 +52,8 @@ class Parts:
     downloader: Downloader
     application: ApplicationControl
     health: Health
+    reboots: bool = False
+    """A start of this component is a start of the machine."""
 
 
 def hands_of(
@@ -85,6 +87,7 @@ def hands_of(
         max_starts=component.max_starts,
         origin=origin,
         data=DataFolder(folder, settings.reserve_bytes),
+        reboots=parts.reboots,
     )
 
 

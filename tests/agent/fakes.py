@@ -27,7 +27,7 @@ from surefoot_agent.reset_cause import Cause, Origin
 from surefoot_agent.runner import Item, Runner
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.directory import DirectorySlots
-from surefoot_agent.trial import TrialFile
+from surefoot_agent.trial import Trial, TrialFile
 from surefoot_shared import identity, wire
 from surefoot_shared.errors import InstallFailed, UntrustedRelease
 from surefoot_shared.messages import (
@@ -36,6 +36,7 @@ from surefoot_shared.messages import (
     EventKind,
     Events,
     Hello,
+    JointSet,
     Lease,
     MetadataVersions,
     Response,
@@ -143,6 +144,10 @@ class TrippedBoot(SymlinkBoot):
 
 class TrippedTrials(TrialFile):
     world: World
+
+    def _decide_set(self, *given: object) -> Trial:
+        with self.world.around("set"):
+            return super()._decide_set(*given)  # type: ignore[arg-type]
 
     def _write(self, trial: object) -> None:
         with self.world.around("trial"):
@@ -292,6 +297,7 @@ class FakeHealth:
     def __init__(self) -> None:
         self.sick: set[str] = set()
         self.silent: set[str] = set()
+        self.sick_parts: set[tuple[str, str]] = set()
 
     def suite(self, manifest: Manifest) -> Suite:
         return Suite(manifest, manifest.checks)
@@ -302,7 +308,8 @@ class FakeHealth:
         manifest = suite.manifest
         if manifest.version in self.silent:
             return ()
-        result = Check.FAIL if manifest.version in self.sick else Check.PASS
+        sick = manifest.version in self.sick or (manifest.component, manifest.version) in self.sick_parts
+        result = Check.FAIL if sick else Check.PASS
         message = "40 frozen frames" if result is Check.FAIL else ""
         return tuple(CheckResult(c.name, c.required, result, message, {"fps": 3.0}) for c in manifest.checks)
 
@@ -445,7 +452,7 @@ class Part:
     """One component of a device: what of it outlives the agent. 1.0 is installed, good and current in slot A."""
 
     def __init__(self, name: str, folder: Path, world: World) -> None:
-        self.name, self.component_dir = name, folder / name
+        self.name, self.component_dir, self.reboots = name, folder / name, False
         self.slots = TrippedSlots(self.component_dir)
         self.application = FakeApplication(world, self.slots)
         self.downloader = FakeDownloader(world, self.slots)
@@ -517,6 +524,12 @@ class Device:
         plain = Wish(assignment, part.name, self._seq, Intent.UPDATE, digest, size, note_of(manifest))
         return replace(plain, **changes)  # type: ignore[arg-type]
 
+    def joint(self, version: str, name: str = "set-1", only: Sequence[str] = ()) -> tuple[Wish, ...]:
+        """Wishes for this version of every component, or of `only` some, as one set in the order of the components."""
+        parts = [self.parts[each] for each in only or self.parts]
+        joint = JointSet(name, tuple((part.name, part.digest(version)) for part in parts))
+        return tuple(self.wish(version, f"{p.name}-1", component=p.name, joint=joint) for p in parts)
+
     def assign(
         self, *wishes: Wish, refusals: tuple[Refusal, ...] = (), epoch: int = 0, halted: tuple[str, ...] = ()
     ) -> bytes:
@@ -544,6 +557,7 @@ class Device:
             max_starts=self.max_starts,
             data=part.data,
             migrate=part.migrations,
+            reboots=part.reboots,
             origin=Origin(self.world.boot_id(), self.reset, self.kernel_tail),
         )
 

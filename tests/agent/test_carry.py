@@ -190,6 +190,14 @@ def test_the_guard_waits_as_long_as_the_data_may_take(device: Device) -> None:
     assert trial.lock_wait_s > guard.LOCK_WAIT_S + 100.0
 
 
+def test_a_fellow_of_a_set_is_waited_for_too(device: Device) -> None:
+    assert carry.at_most_s(device.hands()) == 0.0
+
+    armed(device, UP_AND_DOWN)
+
+    assert 100.0 < carry.at_most_s(device.hands()) < 101.0
+
+
 def test_data_without_room_for_their_copy_refuse_the_release_before_its_first_byte(device: Device) -> None:
     device.data._reserve_bytes = 1 << 60
     device.publish("1.1", UP_AND_DOWN)
