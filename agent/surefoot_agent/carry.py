@@ -22,6 +22,8 @@ from surefoot_shared.release import DataHandling, Manifest
 from surefoot_shared.status import SlotName
 
 log = logging.getLogger(__name__)
+REFUSED = ("data_irreversible", "data_not_kept")
+"""Kinds that mean the device does not take a release because of its data."""
 
 
 @dataclass(frozen=True)
