@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -237,3 +238,29 @@ def test_benches_play_the_bootloader_of_their_kind(tmp_path: Path) -> None:
 def _made(folder: Path) -> Path:
     folder.mkdir()
     return folder
+
+
+def test_every_act_reads_and_writes_under_the_trial_lock(
+    bench: UBootBench, boot: BootControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[bool] = []
+    real = tool.run
+
+    def run(argv: tuple[str, ...], *given: str) -> str:
+        with (bench.folder / "trial.lock").open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                held.append(False)
+            except BlockingIOError:
+                held.append(True)
+        return real(argv, *given)
+
+    boot.commit(A)
+    monkeypatch.setattr(tool, "run", run)
+    boot.set_state(B, SlotState.BAD)
+    boot.arm_trial(B)
+    boot.commit(B)
+    boot.set_primary(A)
+
+    assert held
+    assert all(held)
