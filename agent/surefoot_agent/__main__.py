@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from surefoot_agent.config import components_of, load
 from surefoot_agent.enrol_cli import ENROL, add_enrol
+from surefoot_agent.helper_cli import add_helper
 from surefoot_agent.trust_cli import add_trust
 from surefoot_shared import wire
 from surefoot_shared.errors import (
@@ -98,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     _of_component(_answering(verbs, "revert", revert, meaning, "surefoot-agent revert"))
     _answering(verbs, "lock", lock, "keep the device from switching, for as long as it takes", "surefoot-agent lock")
     _answering(verbs, "unlock", unlock, "allow switching again", "surefoot-agent unlock")
+    add_helper(verbs)
     _apply(verbs)
     add_trust(verbs)
     return top
@@ -180,7 +182,7 @@ def status(arguments: argparse.Namespace) -> int:
         raise ConfigError("not_enrolled", f"{settings.state_dir} holds no identity.")
     names = [component.name for component in components_of(settings)]
     asked = [chosen(names, arguments.component)] if arguments.component else names
-    found = [read_status(settings.state_dir, name) for name in asked]
+    found = [read_status(settings.state_dir, name, settings.component_dir(name)) for name in asked]
     if arguments.json:
         print(wire.encode(found[0] if len(found) == 1 else {"components": found, "v": 1}).decode())
     else:

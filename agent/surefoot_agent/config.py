@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from surefoot_shared.settings import LOG_LEVELS, Setting, Table, drop_ins, log_l
 DROP_IN_DIRS = tuple(Path(root) / "surefoot/agent.d" for root in ("/usr/lib", "/etc", "/run"))
 ENV_PREFIX = "SUREFOOT_AGENT_"
 MIB = 1024 * 1024
+USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,27 @@ class Settings:
     log_limit_bytes: int = 4 * MIB
     lock_max_s: float = 3600.0
     defer_max_s: float = 14_400.0
+    helper_socket: str = ""
+    helper_dir: Path = Path("/var/lib/surefoot-helper")
+    agent_user: str = ""
+    app_user: str = ""
+    verify_user: str = ""
+    app_socket_dir: str = ""
     log_level: str = "INFO"
+
+    def component_dir(self, component: str) -> Path:
+        """Where the component's slots, link and trial are: with whoever may write them."""
+        return (self.helper_dir if self.helper_socket else self.state_dir) / component
+
+    def app_socket(self, component: str) -> Path:
+        """Where the agent listens to the component's application."""
+        if self.app_socket_dir:
+            return Path(self.app_socket_dir) / f"{component}.sock"
+        return self.component_dir(component) / "app.sock"
+
+
+def _user(text: str) -> str | None:
+    return None if not text or USER.fullmatch(text) else "a user's name"
 
 
 def _switch(text: str) -> str | None:
@@ -171,6 +193,16 @@ TABLE = Table(
         ),
         Setting("lock_max_s", "s", "Life of the application's lock unless it renews it.", 1, 604_800),
         Setting("defer_max_s", "s", "Time for which the application may put one update off, in all.", 0, 604_800),
+        Setting(
+            "helper_socket",
+            "path",
+            "Socket of the privileged half (`surefoot-agent helper`); empty: the agent does everything itself.",
+        ),
+        Setting("helper_dir", "path", "Folder of the privileged half: slots, trial records, its own root and floors."),
+        Setting("agent_user", "name", "Whom the privileged half listens to, besides its own user.", rule=_user),
+        Setting("app_user", "name", "Whom the privileged half starts the application as; empty: itself.", rule=_user),
+        Setting("verify_user", "name", "Whom the privileged half verifies signatures as; empty: itself.", rule=_user),
+        Setting("app_socket_dir", "path", "Folder of the sockets for applications; empty: the component's own folder."),
         Setting("log_level", "level", f"Least severe line that is logged: {', '.join(LOG_LEVELS)}.", rule=log_level),
     ),
 )

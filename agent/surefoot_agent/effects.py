@@ -22,6 +22,7 @@ from surefoot_agent.record import Record
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.kind import refuse_other_kind
 from surefoot_agent.trial import Fallback, Trial, Verdict
+from surefoot_agent.way_back import way_back
 from surefoot_shared import checks
 from surefoot_shared.errors import InstallFailed, UntrustedRelease
 from surefoot_shared.messages import Lease
@@ -232,6 +233,7 @@ def _trial(hands: Hands, record: Record) -> Trial:
     spec = hands.application.spec(previous, old) if old else None
     stops_s = sum(m.application.stop_s for m in (old, new) if m and m.application)
     budget_s = hands.guard_budget_s + stops_s
+    path = way_back(hands.boot, previous)
     return Trial(
         assignment=wish.assignment,
         attempt=record.attempt,
@@ -243,7 +245,12 @@ def _trial(hands: Hands, record: Record) -> Trial:
         deadline_monotonic=hands.clock.monotonic() + budget_s,
         deadline_boot_id=hands.clock.boot_id(),
         max_starts=tries.ceiling(hands.max_starts),
-        fallback=Fallback(spec.slot, spec.argv, spec.cwd, dict(spec.env), spec.log) if spec else None,
+        fallback=Fallback.of(spec) if spec else None,
+        starts=0 if path.machine else 1,
+        machine=path.machine,
+        back=path.back,
+        restart=path.restart,
+        previous_mark=path.previous_mark,
         lock_wait_s=guard.LOCK_WAIT_S + stops_s,
     )
 

@@ -27,6 +27,7 @@ from surefoot_agent.ports import ApplicationControl, Downloader, Health, Slots
 from surefoot_agent.reset_cause import Origin
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.select import Place, slots_of
+from surefoot_agent.split import split_hands
 from surefoot_agent.telemetry import NodeTelemetry
 from surefoot_agent.trial import TrialFile
 
@@ -59,10 +60,13 @@ def hands_of(
     origin: Origin = Origin(),  # noqa: B008 -- frozen
     way: Uplink | None = None,
 ) -> Hands:
-    """The real adapters of every port that touches this component; `origin` is what brought about this boot.
+    """The real adapters of every port that touches this component, or those of the privileged half.
 
-    `way` is how releases are judged by what they leave of the way to the server; None: they are not.
+    `origin` is what brought about this boot, `way` is how releases are judged by what they leave of the way to the
+    server; None: they are not.
     """
+    if settings.helper_socket:
+        return split_hands(settings, identity, component, origin, way)
     folder = settings.state_dir / component.name
     slots = slots_of(component, Place(folder, settings.reserve_bytes, settings.reserve_inodes))
     parts = MADE_OF[component.kind](Site(settings, component, identity, folder, slots, way))

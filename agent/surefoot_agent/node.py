@@ -82,7 +82,7 @@ def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
     renewal.on_change(link.use)
     servers = [
         OrderServer(settings.state_dir / SOCKET, asked(runner.post, link.round_trip)),
-        *(_application_server(desk, runner.post) for desk in (first, *beside)),
+        *(_application_server(settings, desk, runner.post) for desk in (first, *beside)),
     ]
     try:
         with starting(settings.state_dir):
@@ -119,10 +119,11 @@ def _linked(identity: Identity, instance: str) -> Callable[[Callable[[Item], Non
     return lambda post: Link(identity, post, presence)
 
 
-def _application_server(desk: Desk, post: Callable[[Item], None]) -> OrderServer:
-    hands, component = desk.hands, desk.rules.component
-    socket = hands.component_dir / "app.sock"
-    return OrderServer(socket, post, APPLICATION_VERBS, admission(hands.application), component)
+def _application_server(settings: Settings, desk: Desk, post: Callable[[Item], None]) -> OrderServer:
+    """Where the application is another user, its group may connect; else nobody but ourselves."""
+    component, mode = desk.rules.component, 0o660 if settings.app_socket_dir else 0o600
+    admit = admission(desk.hands.application)
+    return OrderServer(settings.app_socket(component), post, APPLICATION_VERBS, admit, mode, component)
 
 
 def _desks(

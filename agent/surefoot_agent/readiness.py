@@ -160,7 +160,7 @@ def _of_problem(name: str, problem: str | None, fine: str, hint: str) -> Finding
 
 def observe(settings: Settings, component: ComponentSettings, clock_floor_s: float = 0.0) -> Facts:
     """Read everything once."""
-    folder = settings.state_dir / component.name
+    folder = settings.component_dir(component.name)
     boot = None if component.boot == "symlink" else platform.observe(component, folder)
     return Facts(
         identity=_identity_modes(settings.state_dir / "identity"),

@@ -142,6 +142,25 @@ def test_a_missing_file_given_by_hand_is_an_error(tmp_path: Path) -> None:
     assert caught.value.kind == "config_unreadable"
 
 
+def test_the_component_is_with_whoever_may_write_it() -> None:
+    one, two = Settings(), Settings(helper_socket="/run/h.sock", app_socket_dir="/run/surefoot-app")
+
+    assert one.component_dir("app") == Path("/var/lib/surefoot/app")
+    assert two.component_dir("app") == Path("/var/lib/surefoot-helper/app")
+    assert (one.app_socket("app"), two.app_socket("app")) == (
+        Path("/var/lib/surefoot/app/app.sock"),
+        Path("/run/surefoot-app/app.sock"),
+    )
+
+
+def test_a_user_that_could_be_no_user_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text('app_user = "root; rm"\n')
+
+    with pytest.raises(ConfigError, match="app_user"):
+        load(file, {})
+
+
 @pytest.mark.parametrize(
     ("text", "numbers"),
     [
