@@ -61,6 +61,11 @@ class UBoot:
     def capabilities(self) -> Capabilities:
         return self._variables.capabilities()
 
+    def way_back(self, slot: SlotName) -> tuple[tuple[str, ...], ...]:
+        """Take every start from the other slot, in one transaction: the bootloader then gives it up by itself."""
+        command = self._environment.command(*self._variables.given_up(slot.other))
+        return (command,) if command else ()
+
     def _read(self) -> Env:
         """Read the environment. Raises InstallFailed where it is not the one that U-Boot reads."""
         env = self._environment.read()
