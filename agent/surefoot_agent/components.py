@@ -14,6 +14,7 @@ from pathlib import Path
 
 from surefoot_agent.boot import select as boot_select
 from surefoot_agent.boot.select import BOOTS
+from surefoot_agent.slots import select as slots_select
 from surefoot_agent.slots.select import KINDS
 from surefoot_shared.errors import ConfigError
 from surefoot_shared.release import NAME
@@ -32,6 +33,8 @@ class ComponentSettings:
     boot_tries: int = 3
     boot_config: Path = Path("/etc/fw_env.config")
     boot_script: str = ""
+    slot_a: str = ""
+    slot_b: str = ""
     app_env: Mapping[str, str] = field(default_factory=dict)
     metrics_port: int = 0
     metrics_file: str = ""
@@ -61,6 +64,7 @@ ROWS = (
         f"What a slot holds: {', '.join(KINDS)}.",
         rule=lambda text: None if text in KINDS else _one_of(KINDS),
     ),
+    *slots_select.ROWS,
     Setting(
         "boot",
         "name",
@@ -84,7 +88,7 @@ def fitted(name: str, told: ComponentSettings) -> ComponentSettings:
         fitting = [boot for boot, backend in BOOTS.items() if told.kind in backend.kinds]
         message = f"components.{name}: boot {told.boot!r} cannot switch a component of kind {told.kind!r}."
         raise ConfigError("config_invalid", message, f"Set boot to {' or '.join(fitting)}." if fitting else "")
-    problem = BOOTS[told.boot].problem(told)
+    problem = BOOTS[told.boot].problem(told) or slots_select.problem_of(told)
     if problem is not None:
         raise ConfigError("config_invalid", f"components.{name}: {problem}")
     return dataclasses.replace(told, name=name)
