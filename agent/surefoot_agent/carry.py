@@ -196,6 +196,7 @@ def _fresh(hands: Hands, record: Record) -> Kept:
 def _migration(hands: Hands, kept: Kept, command: Command) -> Migration:
     manifest, tree = command.manifest, hands.slots.path(command.slot).resolve()
     spec = hands.application.spec(command.slot, manifest)
+    assert spec is not None  # only a tree has commands, and a tree has an application to start
     ends = (kept.from_version, kept.to_version)
     if command.kind == "backward" and manifest.version == kept.to_version:
         ends = (kept.to_version, kept.from_version)  # the way back of an update that did not hold
