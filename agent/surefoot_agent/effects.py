@@ -177,7 +177,7 @@ def commit(hands: Hands, record: Record, fellows: Mapping[str, Hands] = {}) -> e
             if stopped is not None:
                 return stopped
         if trial is not None and trial.set and hands.boot.current() is not slot:
-            hands.boot.commit(slot)  # the set is committed: back to the new slot
+            _forward(hands, slot)
         issued = hands.boot.state(slot) is SlotState.GOOD
         stopped = _verdict_against(hands, trial, in_time=issued) if trial else None
         if stopped is not None:
@@ -219,6 +219,15 @@ def _decide_set(
         return trial, e.Unhealthy("set_broken", f"Of its set {', '.join(left)} does not stand on the new release.")
     held = hands.trials.decide(wish.assignment, record.attempt, Verdict.HEALTHY)
     return held, None if held is None else _verdict_against(hands, held)
+
+
+def _forward(hands: Hands, slot: SlotName) -> None:
+    """The set is committed and the old release runs: enter the new one again, by a restart where that takes one."""
+    hands.boot.set_primary(slot)
+    if hands.boot.current() is not slot:
+        hands.application.start(slot, _installed(hands, slot))
+        message = f"Slot {slot.value} was left; its set is committed, so it is entered again."
+        raise InstallFailed("commit_lost", message)
 
 
 def _in_set(wish: Wish, fellows: Mapping[str, Hands]) -> Mapping[str, Hands]:
