@@ -2,7 +2,7 @@
 
 Promises: the three take turns within the same run, each with a file of its own as its slot, each with two images in
 turn so that none finds its bytes in place, each with its source in memory beforehand; medians. Surefoot and RAUC verify
-everything that they write, all three end with a sync. Surefoot's first figure holds, besides, what the others do not do:
+everything that they write, all three end with a sync. Surefoot's first figure holds, besides, what no other does:
 reading the slot back from the medium. dd hashes nothing; the peer that hashes first, by the same library, shows what
 that costs here.
 """
