@@ -125,7 +125,7 @@ class DirectorySlots:
         part = self._part_folder(slot) / wanted.sha256
         with _disk():
             tree.write_part(part, wanted, source)
-            tree.place_part(part, self._place(slot, wanted), self.path(slot), wanted)
+            tree.place_part(part, self._place(slot, wanted), self.path(slot))
 
     def verify(self, slot: SlotName) -> None:
         """Read every file back from the medium; raises InstallFailed(slot_corrupt), and drops what is wrong."""
