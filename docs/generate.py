@@ -17,8 +17,8 @@ from pathlib import Path
 
 from command_lines import agent_page_parts, help_text, operator_page_parts
 
+from surefoot_agent import components, machine
 from surefoot_agent import config as agent_config
-from surefoot_agent import machine
 from surefoot_server import config as server_config
 from surefoot_server.rollouts import table as rollout_table
 from surefoot_shared import errors, messages, metrics, topics
@@ -47,6 +47,10 @@ def settings_page() -> str:
         "## The agent",
         _folders(agent_config.DROP_IN_DIRS) + " `surefoot-agent --config FILE` reads that file alone.",
         _settings(agent_config.SETTINGS, agent_config.ENV_PREFIX),
+        "### One component",
+        inspect.cleandoc(components.__doc__ or "").partition("\n\n")[0] + " Without any such table the device has one "
+        "directory component, named by `component`. These keys stand in files only.",
+        _settings(components.TABLE.rows),
         "## The server",
         _folders(server_config.DROP_IN_DIRS) + " Options of `surefoot up` win over both.",
         _settings(server_config.SETTINGS, server_config.ENV_PREFIX),
@@ -57,12 +61,21 @@ def _folders(folders: Iterable[Path]) -> str:
     return "Folders: " + ", ".join(f"`{folder}`" for folder in folders) + "."
 
 
-def _settings(table: Iterable[agent_config.Setting], prefix: str) -> str:
+def _settings(table: Iterable[agent_config.Setting], prefix: str = "") -> str:
+    """A row for each key; without a prefix none can be set in the environment."""
     rows = [
-        (f"`{s.key}`", s.unit, _value(s.default), _range(s.low, s.high), s.meaning, f"`{prefix}{s.key.upper()}`")
+        (f"`{s.key}`", s.unit, _value(s.default), _range(s.low, s.high), s.meaning, *_in_environment(s, prefix))
         for s in table
     ]
+    if not prefix:
+        return _table(("key", "unit", "default", "range", "meaning"), rows)
     return _table(("key", "unit", "default", "range", "meaning", "environment"), rows)
+
+
+def _in_environment(setting: agent_config.Setting, prefix: str) -> tuple[str, ...]:
+    if not prefix:
+        return ()
+    return ("files only" if setting.each else f"`{prefix}{setting.key.upper()}`",)
 
 
 def errors_page() -> str:

@@ -11,10 +11,11 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from surefoot_agent.config import Settings, load
+from surefoot_agent.config import Settings, components_of, load
+from surefoot_agent.enrol_cli import ENROL, add_enrol
 from surefoot_agent.trust_cli import add_trust
 from surefoot_shared import wire
 from surefoot_shared.errors import (
@@ -26,6 +27,9 @@ from surefoot_shared.errors import (
     SurefootError,
     UntrustedRelease,
 )
+
+if TYPE_CHECKING:
+    from surefoot_agent.status import Status
 
 OK, FAILED, USAGE, NOT_FOUND, NOT_ALLOWED, CONFLICT, UNTRUSTED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 8, 130
 EXIT_CODES: tuple[tuple[int, str], ...] = (
@@ -77,17 +81,19 @@ def parser() -> argparse.ArgumentParser:
         epilog=f"Example: surefoot-agent status --json. Exit codes: {codes}.",
     )
     verbs = top.add_subparsers(metavar="COMMAND", required=True)
-    _enrol(verbs)
+    add_enrol(_verb(verbs, *ENROL))
     _answering(
         verbs, "key", show_key, "show the sha256 of this node's key, for `device preauthorise`", "surefoot-agent key"
     )
     _verb(verbs, "run", run, "run the agent until it is told to stop", "surefoot-agent run --config agent.toml")
-    _answering(verbs, "status", status, "show slots, attempt and last outcome", "surefoot-agent status --json")
-    _answering(verbs, "check", check, "is this node able to update and to revert?", "surefoot-agent check")
-    _answering(
-        verbs, "commit", commit, "commit the release on trial now, before its soak ends", "surefoot-agent commit"
+    _of_component(
+        _answering(verbs, "status", status, "show slots, attempt and last outcome", "surefoot-agent status --json")
     )
-    _answering(verbs, "revert", revert, "go back from the release on trial to the one before", "surefoot-agent revert")
+    _answering(verbs, "check", check, "is this node able to update and to revert?", "surefoot-agent check")
+    meaning = "commit the release on trial now, before its soak ends"
+    _of_component(_answering(verbs, "commit", commit, meaning, "surefoot-agent commit"))
+    meaning = "go back from the release on trial to the one before"
+    _of_component(_answering(verbs, "revert", revert, meaning, "surefoot-agent revert"))
     _answering(verbs, "lock", lock, "keep the device from switching, for as long as it takes", "surefoot-agent lock")
     _answering(verbs, "unlock", unlock, "allow switching again", "surefoot-agent unlock")
     _apply(verbs)
@@ -105,50 +111,20 @@ def _apply(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     verb.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
 
-def _enrol(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    example = (
-        "surefoot-agent enrol --server https://updates.example:8443 --bootstrap ./bootstrap "
-        "--token-file enrol.token --device cam-17 --hw rpi5 --release ./camera-1.0"
-    )
-    enrol = _verb(verbs, "enrol", enrol_node, "give this node its identity and its first release", example)
-    enrol.add_argument("--server", required=True, metavar="URL", help="the server's device address, https")
-    enrol.add_argument("--bootstrap", required=True, type=Path, metavar="DIR", help="both roots and the fleet's CA")
-    enrol.add_argument(
-        "--token-file",
-        type=Path,
-        metavar="FILE",
-        help="file with the enrolment token; without it the key must be known",
-    )
-    enrol.add_argument(
-        "--device",
-        required=True,
-        metavar="ID",
-        help="the id this node shall have; for an image a pattern: cam-{serial}",
-    )
-    enrol.add_argument("--hw", required=True, metavar="HW", help="the hardware, as releases name it")
-    enrol.add_argument(
-        "--factory-chain",
-        type=Path,
-        metavar="FILE",
-        help="the factory's certificate of this node's key and those above",
-    )
-    enrol.add_argument("--factory-key", type=Path, metavar="FILE", help="that key, where the state folder has none")
-    enrol.add_argument(
-        "--image", type=Path, metavar="ROOT", help="prepare the image mounted here; its devices enrol at first boot"
-    )
-    enrol.add_argument("--state-dir", type=Path, metavar="DIR", help="overrides the setting state_dir")
-    enrol.add_argument("--release", type=Path, metavar="DIR", help="signed release folder to install into slot A")
-
-
 def _answering(
     verbs: argparse._SubParsersAction[argparse.ArgumentParser],
     name: str,
     act: Callable[[argparse.Namespace], int],
     meaning: str,
     example: str,
-) -> None:
+) -> argparse.ArgumentParser:
     verb = _verb(verbs, name, act, meaning, example)
     verb.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    return verb
+
+
+def _of_component(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--component", metavar="NAME", help="this component alone (default: all of this device)")
 
 
 def _verb(
@@ -167,88 +143,6 @@ def _verb(
     verb.add_argument("--config", type=Path, metavar="FILE", help="read this file alone instead of the drop-in folders")
     verb.set_defaults(act=act)
     return verb
-
-
-def enrol_node(arguments: argparse.Namespace) -> int:
-    from surefoot_agent.enrol import enrol
-    from surefoot_agent.node import only_one
-
-    settings = load(arguments.config)
-    state_dir = _state_dir(arguments, settings)
-    with only_one(state_dir):
-        if arguments.image:
-            _prepare_image(arguments, state_dir)
-        else:
-            if arguments.release:
-                _check_release(settings, state_dir, arguments)
-            token, chain = _text(arguments.token_file), _text(arguments.factory_chain)
-            if arguments.factory_key:
-                _take_key(arguments.factory_key, state_dir)
-            identity = enrol(
-                arguments.server, arguments.bootstrap, token, arguments.device, arguments.hw, state_dir, chain
-            )
-            print(f"{identity.device} is enrolled at {identity.server_url}", file=sys.stderr)
-        if arguments.release:
-            _provision(settings, state_dir, arguments)
-    if arguments.image:
-        (state_dir / "agent.lock").unlink(missing_ok=True)  # nothing of this machine stays in the image
-    return OK
-
-
-def _state_dir(arguments: argparse.Namespace, settings: Settings) -> Path:
-    chosen: Path = arguments.state_dir.absolute() if arguments.state_dir else settings.state_dir
-    if not arguments.image:
-        return chosen.resolve()
-    root: Path = arguments.image.resolve()
-    if not root.is_dir():
-        raise ConfigError("config_invalid", f"{root} is not a folder.", "Mount the image first.")
-    return root / chosen.relative_to("/")
-
-
-def _prepare_image(arguments: argparse.Namespace, state_dir: Path) -> None:
-    from surefoot_agent.golden import FirstBoot, prepare
-
-    wish = FirstBoot(arguments.server, arguments.hw, arguments.device, _text(arguments.token_file))
-    prepare(state_dir, arguments.bootstrap, wish)
-    print(f"{state_dir} is prepared; each device enrols at its first `surefoot-agent run`", file=sys.stderr)
-
-
-def _provision(settings: Settings, state_dir: Path, arguments: argparse.Namespace) -> None:
-    from surefoot_agent.boot.symlink import SymlinkBoot
-    from surefoot_agent.provision import provision
-    from surefoot_agent.slots.directory import DirectorySlots
-
-    folder = state_dir / settings.component
-    slots = DirectorySlots(folder, settings.reserve_bytes, settings.reserve_inodes)
-    boot, now, trust = SymlinkBoot(folder), datetime.now(timezone.utc), state_dir / "trust"
-    manifest = provision(trust, arguments.release, settings.component, arguments.hw, slots, boot, now)
-    print(f"{manifest.component} {manifest.version} is in slot A", file=sys.stderr)
-
-
-def _check_release(settings: Settings, state_dir: Path, arguments: argparse.Namespace) -> None:
-    """Refuse a release that could not be taken before the enrolment token is spent."""
-    from surefoot_agent.enrol import DEVICE_FACTS, copy_roots
-    from surefoot_agent.provision import first_release
-    from surefoot_shared.topics import check_device_id
-
-    check_device_id(arguments.device)
-    if (state_dir / "identity" / DEVICE_FACTS).exists():
-        return  # no token will be spent
-    copy_roots(arguments.bootstrap, state_dir)
-    first_release(state_dir / "trust", arguments.release, settings.component, arguments.hw, datetime.now(timezone.utc))
-
-
-def _take_key(path: Path, state_dir: Path) -> None:
-    """Make the factory's key this node's own, unless it has one."""
-    from surefoot_agent.enrol import PAIR
-    from surefoot_shared.identity import key_from_pem, key_to_pem
-    from surefoot_shared.trust.durable import write_durably
-
-    own = state_dir / "identity" / f"{PAIR}.key"
-    if not own.exists():
-        key = key_from_pem(_text(path).encode())
-        own.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_durably(own, key_to_pem(key))
 
 
 def show_key(arguments: argparse.Namespace) -> int:
@@ -277,15 +171,30 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def status(arguments: argparse.Namespace) -> int:
-    from surefoot_agent.status import Status, read_status
+    from surefoot_agent.status import read_status
 
     settings = load(arguments.config)
     if not any((settings.state_dir / name).exists() for name in ("identity/device.json", "journal.db")):
         raise ConfigError("not_enrolled", f"{settings.state_dir} holds no identity.")
-    facts: Status = read_status(settings.state_dir, settings.component)
+    names = [component.name for component in components_of(settings)]
+    asked = [chosen(names, arguments.component)] if arguments.component else names
+    found = [read_status(settings.state_dir, name) for name in asked]
     if arguments.json:
-        print(wire.encode(facts).decode())
-        return OK
+        print(wire.encode(found[0] if len(found) == 1 else {"components": found, "v": 1}).decode())
+    else:
+        print("\n\n".join(_status_text(facts) for facts in found))
+    return OK
+
+
+def chosen(names: Sequence[str], component: str) -> str:
+    """The component that a person named. Raises NotFound."""
+    if component not in names:
+        message = f"This device has no component {component}."
+        raise NotFound("not_found", message, f"It has {', '.join(names)}.")
+    return component
+
+
+def _status_text(facts: Status) -> str:
     rows = [
         ("component", facts.component),
         ("running", f"slot {facts.running_slot}" if facts.running_slot else "nothing"),
@@ -298,8 +207,7 @@ def status(arguments: argparse.Namespace) -> int:
         ("locked", "yes: no switch until `surefoot-agent unlock`" if facts.locked else "no"),
         ("to report", f"{facts.events_waiting} events"),
     ]
-    print("\n".join(f"{name:<10} {value}" for name, value in rows))
-    return OK
+    return "\n".join(f"{name:<10} {value}" for name, value in rows)
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -345,7 +253,8 @@ def _order(arguments: argparse.Namespace, verb: str) -> int:
     from surefoot_agent.orders import Verb, ask
 
     settings = load(arguments.config)
-    answer = ask(settings.state_dir / "agent.sock", Verb(verb))
+    more = {"component": arguments.component} if getattr(arguments, "component", None) else {}
+    answer = ask(settings.state_dir / "agent.sock", Verb(verb), **more)
     print(wire.encode(answer).decode() if arguments.json else f"{verb}: ordered")
     return OK
 
@@ -359,16 +268,6 @@ def _clock_floor_s(settings: Settings) -> float:
     except (SurefootError, OSError):
         return 0.0
     return at.timestamp() if at else 0.0
-
-
-def _text(path: Path | None) -> str:
-    """A token or certificates from a file; nothing where none is given."""
-    if path is None:
-        return ""
-    try:
-        return path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("config_unreadable", f"The file {path} cannot be read.") from error
 
 
 if __name__ == "__main__":

@@ -6,13 +6,15 @@ a source may say, and what is refused, is in `surefoot_shared.settings`; what ea
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from surefoot_agent import components as parts
+from surefoot_agent.components import ComponentSettings, component_name
 from surefoot_shared.errors import ConfigError
-from surefoot_shared.release import NAME
 from surefoot_shared.settings import LOG_LEVELS, Setting, Table, drop_ins, log_level
 
 DROP_IN_DIRS = tuple(Path(root) / "surefoot/agent.d" for root in ("/usr/lib", "/etc", "/run"))
@@ -26,6 +28,7 @@ class Settings:
 
     state_dir: Path = Path("/var/lib/surefoot")
     component: str = "app"
+    components: Mapping[str, ComponentSettings] = field(default_factory=dict)
     app_env: Mapping[str, str] = field(default_factory=dict)
     metrics_port: int = 0
     metrics_file: str = ""
@@ -51,16 +54,24 @@ class Settings:
     log_level: str = "INFO"
 
 
-def _component(text: str) -> str | None:
-    return None if NAME.fullmatch(text) else "lower-case letters, digits, - and _"
-
-
 TABLE = Table(
     Settings,
     ENV_PREFIX,
     (
         Setting("state_dir", "path", "Folder on the data partition that holds identity, journal, slots and metadata."),
-        Setting("component", "name", "The component this agent updates.", rule=_component),
+        Setting(
+            "component",
+            "name",
+            "The component this agent updates, a folder behind a link; [components.NAME] tables take its place.",
+            rule=component_name,
+        ),
+        Setting(
+            "components",
+            "tables",
+            "The components of this device, a table each; what a table may say is below.",
+            rule=component_name,
+            each=parts.TABLE,
+        ),
         Setting("app_env", "table", "Environment of the application besides the variables of its contract."),
         Setting(
             "metrics_port", "port", "Port of the application's metrics; 0 picks a free one once and keeps it.", 0, 65535
@@ -136,4 +147,37 @@ def load(
     settings = TABLE.load([file] if file is not None else drop_ins(dirs), os.environ if env is None else env)
     if settings.restart_delay_max_s < settings.restart_delay_s:
         raise ConfigError("config_invalid", "restart_delay_max_s is shorter than restart_delay_s.")
+    components_of(settings)
     return settings
+
+
+def components_of(settings: Settings) -> tuple[ComponentSettings, ...]:
+    """Every component of this device, by name, with what the device says where it says nothing itself.
+
+    Raises ConfigError.
+    """
+    told = settings.components or {settings.component: ComponentSettings()}
+    if settings.component not in ("app", *told):
+        message = f"component is {settings.component!r}, but the tables are {', '.join(sorted(told))}."
+        raise ConfigError("config_invalid", message, "Remove component, or give it its [components.NAME] table.")
+    return tuple(_completed(settings, parts.fitted(name, told[name]), len(told) == 1) for name in sorted(told))
+
+
+def _completed(settings: Settings, own: ComponentSettings, alone: bool) -> ComponentSettings:
+    """Lay what a component says over what the device says; a port or a file serves one component only."""
+    return dataclasses.replace(
+        own,
+        app_env={**settings.app_env, **own.app_env},
+        guard_budget_s=_own("guard_budget_s", own.name, own.guard_budget_s) or settings.guard_budget_s,
+        max_starts=int(_own("max_starts", own.name, own.max_starts)) or settings.max_starts,
+        metrics_port=own.metrics_port or (settings.metrics_port if alone else 0),
+        metrics_file=own.metrics_file or (settings.metrics_file if alone else ""),
+    )
+
+
+def _own(key: str, name: str, value: float) -> float:
+    """What a component says lies in the range of the device's own key, or is 0 for nothing said."""
+    low = next(row.low or 0 for row in SETTINGS if row.key == key)
+    if 0 < value < low:
+        raise ConfigError("config_invalid", f"components.{name}.{key} is {value:g}; the least is {low:g}.")
+    return value

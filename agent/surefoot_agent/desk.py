@@ -56,19 +56,33 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Sighting:
-    """What a look around the device showed."""
+class Look:
+    """What one component showed."""
 
     slots: Mapping[SlotName, SlotReport]
     proof: RunningProof | None
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What a look around the device showed."""
+
+    components: Mapping[str, Look]
     image: MetadataVersions
     director: MetadataVersions
     svn_floor: int
 
+    def digest(self, component: str) -> str | None:
+        """The digest that ran of a component, None where nothing was proved to run."""
+        proof = self.components[component].proof
+        return proof.digest if proof else None
+
 
 @dataclass(frozen=True)
 class Desk:
-    """`instance` is this process; `doctor` is the text of `surefoot-agent doctor`."""
+    """One component's; journal, trust, seal and the rest of the device's are the same on each of its desks.
+
+    `instance` is this process; `doctor` is the text of `surefoot-agent doctor`."""
 
     rules: Rules
     hands: Hands
@@ -85,18 +99,21 @@ class Desk:
     renewal: Renewal | None = None
     """None: the identity stays as it is."""
 
-    def look_around(self) -> Sighting:
-        """Read slots, process and metadata; runs where trust's files do not change meanwhile."""
+    def look(self) -> Look:
+        return Look(sight.slot_reports(self.hands), sight.seen(self.hands))
+
+    def look_around(self, others: Sequence[Desk] = ()) -> Sighting:
+        """Read slots, processes and metadata; runs where trust's files do not change meanwhile."""
         try:
             image, director = self.trust.versions()
         except SurefootError:
             image = director = MetadataVersions()  # the server then sends everything, which is what helps
-        slots, proof = sight.slot_reports(self.hands), sight.seen(self.hands)
-        return Sighting(slots, proof, image, director, self.svn_floor())
+        looks = {desk.rules.component: desk.look() for desk in (self, *others)}
+        return Sighting(looks, image, director, max(desk.svn_floor() for desk in (self, *others)))
 
-    def hello(self, record: Record, seen: Sighting) -> bytes:
+    def hello(self, records: Sequence[Record], seen: Sighting) -> bytes:
         """Return the sealed hello, numbered by the journal."""
-        clock = self.hands.clock
+        clock, looks = self.hands.clock, [(record, seen.components[record.component]) for record in records]
         hello = Hello(
             device=self.rules.device,
             seq=self.journal.next_hello(),
@@ -108,12 +125,12 @@ class Desk:
             clock_source=clock.source(),
             agent=self.rules.agent,
             hw=self.rules.hw,
-            components=(report.component_report(record, seen.slots, seen.proof),),
+            components=tuple(report.component_report(record, look.slots, look.proof) for record, look in looks),
             image=seen.image,
             director=seen.director,
-            halt_epoch=record.halt_epoch,
+            halt_epoch=min(record.halt_epoch for record in records),
             svn_floor=seen.svn_floor,
-            trials_reported=record.trials,
+            trials_reported=sum(record.trials for record in records),
         )
         return wire.encode(self.seal(SealKind.HELLO, wire.encode(hello)))
 
@@ -122,10 +139,16 @@ class Desk:
         digest, slot = (proof.digest, proof.slot) if proof else (None, None)
         return self.telemetry.sample(self.rules.component, digest, slot)
 
-    def answer(self, request: Request, status: Status) -> bytes:
-        """Return the response; a question that cannot be answered gets the reason."""
+    def answer(self, request: Request, statuses: Sequence[Status], others: Sequence[Desk] = ()) -> bytes:
+        """Return the response; a question that cannot be answered gets the reason.
+
+        `statuses` are of every component of the device, this one's first, in the order of `others`.
+        """
         try:
-            ok, text = True, self._text(request, status)
+            parts = [(desk, status) for desk, status in zip((self, *others), statuses, strict=True)]
+            about = parts[:1] if request.kind is RequestKind.DOCTOR else parts  # it looks at the whole node
+            texts = [(status.component, desk._text(request, status)) for desk, status in about]
+            ok, text = True, texts[0][1] if len(texts) == 1 else "\n".join(f"[{name}]\n{said}" for name, said in texts)
         except (SurefootError, OSError) as error:
             ok, text = False, str(error)
         cut = text.encode()[-ANSWER_BYTES:].decode(errors="replace")

@@ -17,32 +17,27 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from surefoot_agent import __version__, boots, guard, readiness
-from surefoot_agent.application import Application
-from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.clock import SystemClock, stamp
-from surefoot_agent.config import Settings
+from surefoot_agent.components import ComponentSettings
+from surefoot_agent.config import Settings, components_of
 from surefoot_agent.contract import admission
 from surefoot_agent.desk import Desk, Rules
-from surefoot_agent.download.http import HttpDownloader
-from surefoot_agent.download.pace import Pacing
 from surefoot_agent.enrol import Identity, load_identity
 from surefoot_agent.golden import first_boot
-from surefoot_agent.health.checks import Checks
+from surefoot_agent.hands import hands_of
 from surefoot_agent.journal import Journal, open_journal
 from surefoot_agent.lanes import ThreadLanes
 from surefoot_agent.link import Link
 from surefoot_agent.orders import APPLICATION_VERBS, OrderServer
 from surefoot_agent.pull import Puller
 from surefoot_agent.renew import Renewal
-from surefoot_agent.reset_cause import Origin
 from surefoot_agent.runner import Item, Runner
 from surefoot_agent.sight import Hands
-from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_agent.telemetry import NodeTelemetry
-from surefoot_agent.trial import TrialFile
 from surefoot_agent.trust import ChildTrust
 from surefoot_shared import wire
 from surefoot_shared.errors import ConfigError, InstallFailed
@@ -72,14 +67,14 @@ def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
     with starting(settings.state_dir):
         journal = open_journal(settings.state_dir / JOURNAL)
         renewal = Renewal(settings.state_dir, SystemClock().utc)
-        runner = Runner(_desk(settings, renewal, journal, instance), ThreadLanes(), _linked(identity, instance))
+        first, *beside = _desks(settings, renewal, journal, instance)
+        runner = Runner(first, ThreadLanes(), _linked(identity, instance), beside=beside)
     link = runner.link
     assert isinstance(link, Link)
     renewal.on_change(link.use)
-    component_dir = settings.state_dir / settings.component
     servers = [
         OrderServer(settings.state_dir / SOCKET, runner.post),
-        OrderServer(component_dir / "app.sock", runner.post, APPLICATION_VERBS, admission(runner.application)),
+        *(_application_server(desk, runner.post) for desk in (first, *beside)),
     ]
     try:
         with starting(settings.state_dir):
@@ -101,17 +96,45 @@ def _linked(identity: Identity, instance: str) -> Callable[[Callable[[Item], Non
     return lambda post: Link(identity, post, presence)
 
 
-def _desk(settings: Settings, renewal: Renewal, journal: Journal, instance: str) -> Desk:
-    identity = renewal.identity
-    hands = hands_of(settings, identity, boots.origin(settings.state_dir, guard.boot_id()))
+def _application_server(desk: Desk, post: Callable[[Item], None]) -> OrderServer:
+    hands, component = desk.hands, desk.rules.component
+    socket = hands.component_dir / "app.sock"
+    return OrderServer(socket, post, APPLICATION_VERBS, admission(hands.application), component)
+
+
+def _desks(settings: Settings, renewal: Renewal, journal: Journal, instance: str) -> list[Desk]:
+    """A desk for each component; what is the device's is the same object on all of them."""
     nonces: deque[str] = deque(maxlen=NONCES)
+    identity, origin = renewal.identity, boots.origin(settings.state_dir, guard.boot_id())
     trust = ChildTrust(settings.state_dir / "trust", identity.device, identity.hw, nonces=lambda: tuple(nonces))
-    metrics_file = Path(settings.metrics_file) if settings.metrics_file else None
+    shared = Shared(settings, renewal, journal, instance, trust, lambda: _remembered(nonces))
+    components = components_of(settings)
+    return [
+        _desk(shared, component, hands_of(settings, identity, component, origin), number == 0)
+        for number, component in enumerate(components)
+    ]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the desks of one device have in common."""
+
+    settings: Settings
+    renewal: Renewal
+    journal: Journal
+    instance: str
+    trust: ChildTrust
+    new_id: Callable[[], str]
+
+
+def _desk(shared: Shared, component: ComponentSettings, hands: Hands, measures_node: bool) -> Desk:
+    settings, renewal, trust = shared.settings, shared.renewal, shared.trust
+    metrics_file = Path(component.metrics_file) if component.metrics_file else None
     return Desk(
         rules=Rules(
-            device=identity.device,
-            hw=identity.hw,
-            component=settings.component,
+            device=renewal.identity.device,
+            hw=renewal.identity.hw,
+            component=component.name,
             agent=__version__,
             telemetry_interval_s=settings.telemetry_interval_s,
             telemetry_keep=settings.telemetry_keep,
@@ -122,15 +145,15 @@ def _desk(settings: Settings, renewal: Renewal, journal: Journal, instance: str)
         ),
         hands=hands,
         trust=trust,
-        telemetry=NodeTelemetry(settings.state_dir, hands.application, metrics_file),
-        journal=journal,
+        telemetry=NodeTelemetry(settings.state_dir, hands.application, metrics_file, node=measures_node),
+        journal=shared.journal,
         seal=renewal.seal,
-        new_id=lambda: _remembered(nonces),
-        instance=instance,
+        new_id=shared.new_id,
+        instance=shared.instance,
         doctor=lambda: findings_text(readiness.check(settings)),
-        puller=_puller(renewal, journal) if settings.https_interval_s else None,
+        puller=_puller(renewal, shared.journal) if settings.https_interval_s else None,
         renewal=renewal,
-        svn_floor=lambda: trust.floors().svn.get(settings.component, 0),
+        svn_floor=lambda: trust.floors().svn.get(component.name, 0),
     )
 
 
@@ -151,36 +174,6 @@ def _puller(renewal: Renewal, journal: Journal) -> Puller:
         new_id=lambda: uuid.uuid4().hex,
         now=lambda: stamp(clock.utc()),
         seal=renewal.seal,
-    )
-
-
-def hands_of(settings: Settings, identity: Identity, origin: Origin = Origin()) -> Hands:  # noqa: B008 -- frozen
-    """The real adapters of every port that touches this device."""
-    component_dir = settings.state_dir / settings.component
-    slots = DirectorySlots(component_dir, settings.reserve_bytes, settings.reserve_inodes)
-    application = Application(
-        component_dir,
-        slots,
-        settings.app_env,
-        settings.metrics_port,
-        settings.restart_delay_s,
-        settings.restart_delay_max_s,
-        settings.log_limit_bytes,
-    )
-    pacing = Pacing(settings.min_speed_bytes_per_s, settings.min_speed_window_s, settings.rate_bytes_per_s)
-    return Hands(
-        component_dir=component_dir,
-        boot=SymlinkBoot(component_dir),
-        slots=slots,
-        downloader=HttpDownloader(slots, identity.ca_file, pacing, settings.connect_timeout_s, settings.read_timeout_s),
-        application=application,
-        health=Checks(application, slots, lambda: guard.application_pids(component_dir), settings.app_env),
-        trials=TrialFile(component_dir),
-        clock=SystemClock(),
-        reports_dir=settings.state_dir / "reports",
-        guard_budget_s=settings.guard_budget_s,
-        max_starts=settings.max_starts,
-        origin=origin,
     )
 
 
@@ -220,9 +213,9 @@ def only_one(state_dir: Path) -> Iterator[None]:
 
 def findings_text(findings: tuple[readiness.Finding, ...]) -> str:
     """The answer of `check` for people: one line each, hints under what is wrong."""
-    lines = []
+    lines, width = [], max(10, *(len(finding.name) for finding in findings))
     for finding in findings:
-        lines.append(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name:<10} {finding.message}")
+        lines.append(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name:<{width}} {finding.message}")
         if not finding.ok and finding.hint:
-            lines.append(f"      {'':<10} {finding.hint}")
+            lines.append(f"      {'':<{width}} {finding.hint}")
     return "\n".join(lines)

@@ -13,7 +13,7 @@ import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
@@ -47,7 +47,8 @@ REASON_CHARS = 200
 class Order:
     """One request, answered once, from any thread. `file` and `release` are what is applied, and from where.
 
-    `start` is the start id of the application that asks, empty for a person; `for_s` 0: as long as is allowed.
+    `start` is the start id of the application that asks, empty for a person; `for_s` 0: as long as is allowed;
+    `component` empty: every component of the device.
     """
 
     verb: Verb
@@ -56,6 +57,7 @@ class Order:
     start: str = ""
     for_s: float = 0.0
     reason: str = ""
+    component: str = ""
     answers: queue.Queue[dict[str, Json]] = field(default_factory=lambda: queue.Queue(1))
 
     def accept(self, facts: dict[str, Json] | None = None) -> None:
@@ -74,9 +76,14 @@ class OrderServer:
         post: Callable[[Order], None],
         verbs: frozenset[Verb] = PERSONS_VERBS,
         admit: Callable[[Order], None] = lambda order: None,
+        component: str = "",
     ) -> None:
-        """`admit` raises where whoever asks may not; it runs on the connection's own thread."""
+        """`admit` raises where whoever asks may not; it runs on the connection's own thread.
+
+        `component` is the only one that may be spoken of here; empty: whichever the request names.
+        """
         self._path, self._post, self._verbs, self._admit = path, post, verbs, admit
+        self._component = component
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         path.unlink(missing_ok=True)  # the state folder's lock says that nobody else serves it
         with _short(path) as address:
@@ -112,6 +119,8 @@ class OrderServer:
                 order = order_of(wire.parse(_line(connection), LINE_BYTES))
                 if order.verb not in self._verbs:
                     raise Invalid("malformed", f"{order.verb.value} is not taken here.")
+                if self._component:
+                    order = replace(order, component=self._component)
                 self._admit(order)
                 self._post(order)
                 answer = order.answers.get(timeout=ANSWER_S)
@@ -136,6 +145,7 @@ def order_of(asked: Mapping[str, Json]) -> Order:
         start=str(asked.get("start", "")),
         for_s=float(for_s),
         reason=str(asked.get("reason", ""))[:REASON_CHARS],
+        component=str(asked.get("component", "")),
     )
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from surefoot_agent.ports import BootControl, Piece, Slots
 from surefoot_agent.slots.kind import refuse_other_kind
-from surefoot_shared.errors import ConfigError, InstallFailed
-from surefoot_shared.release import Manifest, TargetNote, digest_of
+from surefoot_shared.errors import ConfigError, InstallFailed, Invalid
+from surefoot_shared.release import Manifest, TargetNote, digest_of, parse_manifest
 from surefoot_shared.status import SlotName, SlotState
 from surefoot_shared.trust.floors import FloorStore
 
@@ -48,6 +48,14 @@ def first_release(
     if manifest.component != component:
         raise ConfigError("config_invalid", f"{release} is a release of {manifest.component}, not of {component}.")
     return note, manifest, raw
+
+
+def component_named_in(release: Path) -> str | None:
+    """The component that the folder's manifest names, unverified: it only picks whose slots are asked."""
+    try:
+        return parse_manifest((release / "manifest.json").read_bytes()).component
+    except (OSError, Invalid):
+        return None  # whoever verifies the folder says what is wrong with it
 
 
 def _fill(slots: Slots, release: Path, manifest: Manifest, raw: bytes) -> None:

@@ -16,11 +16,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from surefoot_agent import guard, processes
-from surefoot_agent.config import Settings
+from surefoot_agent.components import ComponentSettings
+from surefoot_agent.config import Settings, components_of
 from surefoot_agent.enrol import CA_FILE, DEVICE_FACTS, PAIR, pair_of
 from surefoot_agent.journal import read_facts
 from surefoot_agent.slots.directory import DirectorySlots
@@ -29,6 +30,8 @@ from surefoot_shared.status import SlotName, SlotState
 
 IDENTITY_FILES = (f"{PAIR}.key", f"{PAIR}.crt", CA_FILE, DEVICE_FACTS)
 GUARD_TIMEOUT_S = 10.0
+OF_COMPONENT = frozenset({"journal", "current", "slots", "room", "guard", "port"})
+"""Findings about one component; the others are about the node."""
 CLOCK_SLACK_S = 60.0
 """NTP may step back a little between the last signed time and now."""
 
@@ -63,8 +66,21 @@ class Facts:
 
 
 def check(settings: Settings, clock_floor_s: float = 0.0) -> tuple[Finding, ...]:
-    """Look at this node and judge it. `clock_floor_s` is the newest signed time that was ever verified here."""
-    return judge(observe(settings, clock_floor_s))
+    """Look at this node and judge it. `clock_floor_s` is the newest signed time that was ever verified here.
+
+    Where there are several components, what concerns one of them is named COMPONENT.FINDING.
+    """
+    found = [(each.name, judge(observe(settings, each, clock_floor_s))) for each in components_of(settings)]
+    if len(found) == 1:
+        return found[0][1]
+    of_node = tuple(finding for finding in found[0][1] if finding.name not in OF_COMPONENT)
+    of_each = [
+        replace(finding, name=f"{name}.{finding.name}")
+        for name, findings in found
+        for finding in findings
+        if finding.name in OF_COMPONENT
+    ]
+    return (*of_node, *of_each)
 
 
 def judge(facts: Facts) -> tuple[Finding, ...]:
@@ -138,9 +154,9 @@ def _of_problem(name: str, problem: str | None, fine: str, hint: str) -> Finding
     return Finding(name, True, fine) if problem is None else Finding(name, False, problem, hint)
 
 
-def observe(settings: Settings, clock_floor_s: float = 0.0) -> Facts:
+def observe(settings: Settings, component: ComponentSettings, clock_floor_s: float = 0.0) -> Facts:
     """Read everything once."""
-    folder = settings.state_dir / settings.component
+    folder = settings.state_dir / component.name
     return Facts(
         identity=_identity_modes(settings.state_dir / "identity"),
         state_problem=_problem(lambda: _probe_write(settings.state_dir)),
@@ -151,8 +167,8 @@ def observe(settings: Settings, clock_floor_s: float = 0.0) -> Facts:
         clock_s=time.time(),
         clock_floor_s=clock_floor_s,
         guard_problem=_problem(_probe_guard),
-        port_problem=_problem(lambda: _probe_port(folder, settings.metrics_port)),
-        journal_problem=_problem(lambda: _probe_journal(settings)),
+        port_problem=_problem(lambda: _probe_port(folder, component.metrics_port)),
+        journal_problem=_problem(lambda: _probe_journal(settings.state_dir, component.name)),
         guard_active=_guard_active(folder),
     )
 
@@ -195,9 +211,9 @@ def _probe_write(state_dir: Path) -> None:
             left.unlink(missing_ok=True)
 
 
-def _probe_journal(settings: Settings) -> None:
+def _probe_journal(state_dir: Path, component: str) -> None:
     try:
-        read_facts(settings.state_dir / "journal.db", settings.component)
+        read_facts(state_dir / "journal.db", component)
     except (sqlite3.Error, Invalid) as error:
         raise OSError(f"The journal cannot be read: {error}") from error
 

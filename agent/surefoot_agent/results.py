@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from surefoot_agent.ports import Decision
@@ -11,9 +12,16 @@ from surefoot_shared.trust.age import Old
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What a bundle says, with what ran committed when it was read."""
+    """What a bundle says, with what of each component ran committed when it was read."""
 
     decision: Decision
+    proofs: Mapping[str, RunningProof | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What of one component runs committed now."""
+
     proof: RunningProof | None
 
 

@@ -11,38 +11,33 @@ import logging
 import queue
 import random
 import threading
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
-from surefoot_agent import downlink, handover, plan, report, sight, startup
-from surefoot_agent.attempt import TIMERS, Attempt, Fetched, about
+from surefoot_agent import downlink, handover, report, sight
+from surefoot_agent.attempt import about
 from surefoot_agent.bench import Bench, Done
-from surefoot_agent.contract import Contract
+from surefoot_agent.component import Component, Of
+from surefoot_agent.counter import Counter
 from surefoot_agent.desk import Desk, Sighting
-from surefoot_agent.download import local
 from surefoot_agent.handover import Handover
 from surefoot_agent.lanes import Lane, Lanes
-from surefoot_agent.orders import Order, Verb
-from surefoot_agent.ports import ApplicationControl, Decision
+from surefoot_agent.orders import Order
+from surefoot_agent.ports import Decision
 from surefoot_agent.post import Post, Publisher
 from surefoot_agent.pull import Pulled
-from surefoot_agent.reconcile import decide
 from surefoot_agent.record import Record
 from surefoot_agent.renew import Confirmed, Prepared
 from surefoot_agent.results import Aged, Decided, HaltRead, Sampled
+from surefoot_agent.status import Status
 from surefoot_agent.timers import Timers
-from surefoot_shared import wire
 from surefoot_shared.errors import SurefootError, UntrustedRelease
-from surefoot_shared.messages import EventKind, RunningProof, Sample, TrustHint
-from surefoot_shared.status import AFTER_ARMED, AttemptState
-from surefoot_shared.trust.bundle import read_bundle
+from surefoot_shared.messages import EventKind, Lease, RunningProof, Sample, TrustHint
+from surefoot_shared.status import AttemptState
 
 log = logging.getLogger(__name__)
 
 KEEP_S = 1.0
 """How often a dead application is noticed while nothing is on trial."""
-SETTLE_S = 60.0
-"""How often an application that is not there at all is started again; `tend` has its own, faster back-off."""
 ANSWER_S = 30.0
 """A hello that no bundle answers is said again after about this time, then after twice as long, and so on."""
 AGE_S = 3600.0
@@ -53,14 +48,12 @@ OLDER = ("timestamp", "halt list has epoch")
 """Words of a rollback in what is signed anew each day: checked after the signature, so it is only an old copy."""
 NOTICES = 64
 """Different notices told per process: a hostile server must not fill the outbox with refusals."""
-HANDS_OFF = frozenset({*AFTER_ARMED, AttemptState.COMMITTING, AttemptState.REVERTING})
-"""States in which the attempt alone starts and stops the application."""
 
-Item = downlink.LinkEvent | Order | Done | Fetched
+Item = downlink.LinkEvent | Order | Done | Of
 
 
 class Runner:
-    """One component of one device: `start`, then `run` (threads), or `tick` and `drain` (none)."""
+    """The components of one device: `start`, then `run` (threads), or `tick` and `drain` (none)."""
 
     def __init__(
         self,
@@ -68,18 +61,22 @@ class Runner:
         lanes: Lanes,
         link: Callable[[Callable[[Item], None]], Publisher],
         rand: Callable[[], float] = random.random,
+        beside: Sequence[Desk] = (),
     ) -> None:
-        """`link` is given the function to which it must hand its events, from any thread."""
-        self._desk, self._rules, self._hands, self._trust = desk, desk.rules, desk.hands, desk.trust
+        """`link` is given the function to which it must hand its events, from any thread.
+
+        `beside` are the desks of the device's other components; what is the device's is the same on each.
+        """
+        self._desk, self._rules, self._trust = desk, desk.rules, desk.trust
         self._journal, self._clock, self._rand = desk.journal, desk.hands.clock, rand
         self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
         self._bench, self._timers = Bench(lanes, self.post), Timers(self._clock.monotonic)
         self.link = link(self.post)
         self._outbox = Post(self._rules.device, self._journal, self.link, desk.seal, self._rules.telemetry_keep)
-        self._attempt = Attempt(
-            desk, self._bench, self._timers, rand, self.post, self._flush, self._went_idle, self._raise_floors
-        )
-        self._contract = Contract(desk, self._attempt)
+        self._desks = (desk, *beside)
+        self._components = {each.rules.component: self._component(each, lanes) for each in self._desks}
+        self._first = next(iter(self._components.values()))
+        self._counter = Counter(self._components, self._bench)
         self._decision: Decision | None = None
         self._decided_raw = b""
         self._noticed: set[tuple[str, str]] = set()
@@ -87,13 +84,21 @@ class Runner:
         self._unanswered = 0
         self._handover = Handover(desk.renewal, self._bench, self._timers, self._is_idle, rand)
 
-    @property
-    def record(self) -> Record:
-        return self._attempt.record
+    def _component(self, desk: Desk, lanes: Lanes) -> Component:
+        def raise_floors() -> None:
+            hands, trust = desk.hands, desk.trust
+            self._bench.submit("floors", Lane.TRUST, lambda: sight.raise_floors(hands, trust))
+
+        return Component(desk, lanes.of(desk.rules.component), self.post, self._rand, self._flush, raise_floors)
 
     @property
-    def application(self) -> ApplicationControl:
-        return self._hands.application
+    def record(self) -> Record:
+        """That of the first component, which most devices have alone."""
+        return self._first.record
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        return tuple(component.record for component in self._components.values())
 
     def post(self, item: Item) -> None:
         """Queue something that happened; from any thread."""
@@ -105,20 +110,10 @@ class Runner:
         self._timers.set("keep", KEEP_S)
         self._timers.set("sample", self._rules.telemetry_interval_s * self._rand())
         self._timers.set("age", AGE_S * self._rand())
-        seen, limit = startup.see(self._hands, self.record), self._hands.max_starts
-        row = decide(startup.facts(self.record, seen, self._journal.readable, limit))
-        log.info("started state=%s next=%s why=%s %s", self.record.state.value, row.next.value, row.why, self._about())
         if not self._journal.readable:
             self._notice(EventKind.NOTICE, "journal_unreadable", "The journal cannot be read; nothing is changed.")
-        first = startup.begin(row.next, self.record, seen, limit)
-        if first.settle:
-            self._settle()
-        for event in first.events:
-            self._attempt.play(event)
-        for effect in first.effects:
-            self._attempt.order(effect)
-        if self.record.state is AttemptState.IDLE:
-            self._raise_floors()
+        for component in self._components.values():
+            component.start(self._journal.readable)
 
     def run(self, stop: threading.Event) -> None:
         """Loop until `stop` is set; then keep what must not be lost."""
@@ -130,7 +125,8 @@ class Runner:
                 except queue.Empty:
                     continue
         finally:
-            self._attempt.stop()
+            for component in self._components.values():
+                component.stop()
             self._bench.stop()
             self._outbox.persist()
 
@@ -142,21 +138,19 @@ class Runner:
     def tick(self) -> float:
         """Do what is due; return the seconds until something will be."""
         while (name := self._timers.take_due()) is not None:
-            if name in TIMERS:
-                self._attempt.due(name)
-            else:
-                self._due(name)
-        return self._timers.wait_s()
+            self._due(name)
+        waits_s = [component.tick() for component in self._components.values()]
+        return min(self._timers.wait_s(), *waits_s)
 
     def handle(self, item: Item) -> None:
         """Take one thing that happened."""
         match item:
             case Done():
                 self._done(item)
-            case Fetched():
-                self._attempt.fetched(item)
+            case Of(component, what):
+                self._components[component].take(what)
             case Order():
-                self._ordered(item)
+                self._counter.take(item)
             case downlink.Connected(pair):
                 self._handover.connected(pair)
                 self._timers.drop("pull")
@@ -175,10 +169,10 @@ class Runner:
             case downlink.AckArrived(ack):
                 self._outbox.acknowledged(ack)
             case downlink.LeaseArrived(lease):
-                self._attempt.lease_arrived(lease)
+                self._leased(lease)
             case downlink.RequestArrived(request):
-                desk, status = self._desk, self._desk.status(self.record)
-                self._bench.submit("request", Lane.LOOK, lambda: desk.answer(request, status))
+                desk, statuses, others = self._desk, self._statuses(), self._desks[1:]
+                self._bench.submit("request", Lane.LOOK, lambda: desk.answer(request, statuses, others))
             case downlink.TrustHintArrived(hint):
                 self._hinted(hint)
             case downlink.MessageRefused(topic, message):
@@ -195,11 +189,11 @@ class Runner:
             self._failed(done, done.error)
             return
         match done.result:
-            case Decided(decision, proof):
-                self._apply(decision, proof)
+            case Decided(decision, proofs):
+                self._apply(decision, proofs)
             case HaltRead(epoch, digests):
-                for event in plan.halt(self.record, epoch, digests):
-                    self._attempt.play(event)
+                for component in self._components.values():
+                    component.halted(epoch, digests)
             case Sighting() as sighting:
                 self._hello(sighting)
             case Sampled(samples):
@@ -211,21 +205,17 @@ class Runner:
             case Pulled(bundle, lease):
                 self._bundle(bundle)
                 if lease is not None:
-                    self._attempt.lease_arrived(lease)
+                    self._leased(lease)
             case Prepared() | Confirmed():
                 self._handover.done(done.result)
             case bytes() as bundle if done.name == "apply":
                 self._bundle(bundle)
             case bytes() as response:
                 self.link.publish("response", response)
-            case result:
-                self._attempt.done(result)
 
     def _failed(self, done: Done, error: SurefootError | OSError) -> None:
-        log.warning("work_failed name=%s error=%s %s", done.name, error, self._about())
-        if done.token:
-            self._attempt.failed(done.name, error)
-        elif done.name in ("decide", "halt") and isinstance(error, SurefootError):
+        log.warning("work_failed name=%s error=%s", done.name, error)
+        if done.name in ("decide", "halt") and isinstance(error, SurefootError):
             self._decided_raw = b""
             self._timers.sooner("hello", ANSWER_S * (0.5 + self._rand()))  # its answer brings what was missing
             self._refused(error)
@@ -245,12 +235,11 @@ class Runner:
             case "keep":
                 self._timers.set("keep", KEEP_S)
                 self._keep()
-            case "settle":
-                self._settle()
             case "sample":
                 self._timers.set("sample", self._rules.telemetry_interval_s)
-                desk = self._desk
-                self._bench.submit("sample", Lane.LOOK, lambda: Sampled(tuple(desk.sample())))
+                desks = self._desks
+                samples = lambda: Sampled(tuple(sample for desk in desks for sample in desk.sample()))  # noqa: E731
+                self._bench.submit("sample", Lane.LOOK, samples)
             case "hello":
                 self._say_hello()
             case "pull":
@@ -263,14 +252,10 @@ class Runner:
                 self._handover.due(name)
 
     def _keep(self) -> None:
-        """Once a second: the application lives, the post goes out, a wish that waited for idle is taken."""
-        if self.record.state not in HANDS_OFF:
-            self._bench.submit("tend", Lane.APP, self._hands.application.tend)
-            if not self._timers.waits("settle"):
-                self._timers.set("settle", SETTLE_S)
+        """Once a second: each component is looked after, the post goes out."""
+        for component in self._components.values():
+            component.keep()
         self._outbox.tick(self._clock.monotonic())
-        if plan.wanted(self.record, self._decision):
-            self._take_next()
 
     def _pull_later(self) -> None:
         """Ask over HTTPS for as long as the broker stays away; jittered, for a broker that fails leaves them all."""
@@ -284,65 +269,55 @@ class Runner:
             self._bench.submit("pull", Lane.LOOK, lambda: puller.send(request))
         self._pull_later()
 
-    def _settle(self) -> None:
-        hands = self._hands
-        if self.record.state not in HANDS_OFF:
-            self._bench.submit("settle", Lane.APP, lambda: sight.ensure_running(hands))
-
     # --- what is wanted -----------------------------------------------------------------------------------------------
 
     def _bundle(self, raw: bytes) -> None:
         """Verify a bundle; the very bytes that were verified before (retained copies) are only planned again."""
         self._answered()
         if raw == self._decided_raw and self._decision is not None:
-            self._take_next()
+            for component in self._components.values():
+                component.take_next()
             return
         self._decided_raw = raw
-        hands, trust = self._hands, self._trust
-        self._bench.submit("decide", Lane.TRUST, lambda: Decided(trust.decide(raw), sight.settled(hands)))
+        desks, trust = self._desks, self._trust
+        self._bench.submit("decide", Lane.TRUST, lambda: Decided(trust.decide(raw), _proofs(desks)))
 
-    def _went_idle(self) -> None:
-        """The attempt ended: whatever it left, the application of the current slot runs, and the next wish begins."""
-        self._settle()
-        self._take_next()
-
-    def _take_next(self) -> None:
-        decision, hands = self._decision, self._hands
-        if decision is not None:
-            self._bench.submit("settled", Lane.LOOK, lambda: Decided(decision, sight.settled(hands)))
-
-    def _apply(self, decision: Decision, proof: RunningProof | None) -> None:
+    def _apply(self, decision: Decision, proofs: Mapping[str, RunningProof | None]) -> None:
         if self._decision is not None and decision.director_version < self._decision.director_version:
             return
         self._decision = decision
         if not self._journal.readable:
             return  # nothing that is remembered may be relied on, so nothing new is begun
-        for event in plan.plan(self.record, decision, proof):
-            self._attempt.play(event)
+        for name, component in self._components.items():
+            component.decided(decision, proofs[name])
 
-    def _raise_floors(self) -> None:
-        hands, trust = self._hands, self._trust
-        self._bench.submit("floors", Lane.TRUST, lambda: sight.raise_floors(hands, trust))
+    def _leased(self, lease: Lease) -> None:
+        for component in self._components.values():
+            component.lease_arrived(lease)
 
     # --- what is said -------------------------------------------------------------------------------------------------
 
     def _say_hello(self) -> None:
         self._timers.set("hello", self._rules.heartbeat_interval_s)
-        self._bench.submit("hello", Lane.TRUST, self._desk.look_around)
+        desk, others = self._desk, self._desks[1:]
+        self._bench.submit("hello", Lane.TRUST, lambda: desk.look_around(others))
 
     def _hello(self, seen: Sighting) -> None:
         self._sighting = seen
-        if self.link.publish("hello", self._desk.hello(self.record, seen)):
+        if self.link.publish("hello", self._desk.hello(self.records, seen)):
             self._timers.sooner("hello", ANSWER_S * 2.0 ** min(self._unanswered, 10) * (0.5 + self._rand()))
             self._unanswered += 1
             self._outbox.connected(self._clock.monotonic())
 
     def _correct_hello(self, samples: tuple[Sample, ...]) -> None:
-        """What runs is not what the last hello said (the application came up, or died): say it again."""
-        said = self._sighting.proof.digest if self._sighting and self._sighting.proof else None
-        runs = next((sample.digest for sample in samples if sample.digest is not None), None)
-        if self._sighting is not None and self.record.state is AttemptState.IDLE and runs != said:
-            self._timers.sooner("hello", 0.0)
+        """What runs is not what the last hello said (an application came up, or died): say it again."""
+        if self._sighting is None:
+            return
+        for name, component in self._components.items():
+            said = self._sighting.digest(name)
+            runs = next((s.digest for s in samples if s.component == name and s.digest is not None), None)
+            if component.record.state is AttemptState.IDLE and runs != said:
+                self._timers.sooner("hello", 0.0)
 
     def _answered(self) -> None:
         """The server heard the hello: the next one is the heartbeat, which no later answer puts off again."""
@@ -353,7 +328,7 @@ class Runner:
 
     def _hinted(self, hint: TrustHint) -> None:
         known = self._sighting.image.timestamp if self._sighting else 0
-        if hint.halt_epoch > self.record.halt_epoch or hint.image_timestamp > known:
+        if hint.halt_epoch > min(record.halt_epoch for record in self.records) or hint.image_timestamp > known:
             self._timers.sooner("hello", HINT_S * self._rand())
 
     def _notice(self, kind: EventKind, reason: str, message: str) -> None:
@@ -362,37 +337,19 @@ class Runner:
         if key in self._noticed or len(self._noticed) >= NOTICES:
             return
         self._noticed.add(key)
-        log.warning("notice kind=%s reason=%s message=%s %s", kind.value, reason, message, self._about())
+        log.warning("notice kind=%s reason=%s message=%s %s", kind.value, reason, message, about(self.record))
         self._journal.note((report.notice(self._desk.stamp(), self.record, kind, reason, message),))
         self._flush()
 
     def _flush(self) -> None:
         self._outbox.flush(self._clock.monotonic())
 
-    def _ordered(self, order: Order) -> None:
-        """Carry out what a person or the application asks on the local socket."""
-        facts: dict[str, wire.Json] = {}
-        try:
-            match order.verb:
-                case Verb.COMMIT:
-                    self._attempt.commit_now()
-                case Verb.REVERT:
-                    self._attempt.revert_now("A person ordered it on the device.")
-                case Verb.LOCK | Verb.UNLOCK | Verb.DEFER | Verb.READY:
-                    facts = self._contract.take(order)
-                case Verb.APPLY:
-                    self._attempt.use_medium(local.source_of(Path(order.release)))
-                    self._bench.submit("apply", Lane.LOOK, lambda: read_bundle(Path(order.file)))
-                case Verb.STATUS:
-                    pass
-        except SurefootError as error:
-            order.refuse(error)
-        else:
-            status = wire.to_json(self._desk.status(self.record))
-            order.accept({**facts, "status": status})
+    def _statuses(self) -> tuple[Status, ...]:
+        return tuple(component.desk.status(component.record) for component in self._components.values())
 
     def _is_idle(self) -> bool:
-        return self.record.state is AttemptState.IDLE
+        return all(record.state is AttemptState.IDLE for record in self.records)
 
-    def _about(self) -> str:
-        return about(self.record)
+
+def _proofs(desks: Sequence[Desk]) -> Mapping[str, RunningProof | None]:
+    return {desk.rules.component: sight.settled(desk.hands) for desk in desks}

@@ -30,7 +30,10 @@ SCRAPE_TIMEOUT_S = 2.0
 
 
 class NodeTelemetry:
-    """Telemetry port. `metrics_path` is the application's endpoint, `metrics_file` a text file beside it."""
+    """Telemetry port. `metrics_path` is the application's endpoint, `metrics_file` a text file beside it.
+
+    Of several components one measures the `node` and the agent too.
+    """
 
     def __init__(
         self,
@@ -39,15 +42,16 @@ class NodeTelemetry:
         metrics_file: Path | None = None,
         metrics_path: str = "/metrics",
         clock: Callable[[], float] = time.monotonic,
+        node: bool = True,
     ) -> None:
-        self._state_dir, self._application = state_dir, application
+        self._state_dir, self._application, self._measures_node = state_dir, application, node
         self._metrics_file, self._metrics_path = metrics_file, metrics_path
         self._rates = _Rates(clock)
 
     def sample(self, component: str, digest: str | None, slot: SlotName | None) -> Sequence[Sample]:
         at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         running = self._application.running()
-        own = {**self._node(), **self._agent()}
+        own = {**self._node(), **self._agent()} if self._measures_node else {}
         samples = [Sample(at=at, name=name, value=value) for name, value in own.items()]
         of_release = Sample(at=at, name="", value=0.0, component=component, digest=digest, slot=slot)
         measured = {**self._exposed(running), **self._process(running)}  # the kernel knows better

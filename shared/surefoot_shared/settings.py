@@ -37,7 +37,7 @@ class Setting:
     """One row: what a key means, its unit and its range (both ends belong to it).
 
     `rule` looks at a text and returns what it should be instead, or None where it is right. `default` is filled in by
-    `Table` from the settings class.
+    `Table` from the settings class. `each` makes the key a table of named tables, all with these rows.
     """
 
     key: str
@@ -47,6 +47,7 @@ class Setting:
     high: float | None = None
     rule: Rule | None = None
     default: object = None
+    each: Table[Any] | None = None
 
 
 def log_level(text: str) -> str | None:
@@ -56,13 +57,14 @@ def log_level(text: str) -> str | None:
 class Table(Generic[S]):
     """The settings of one program: the class that holds them, a row for each field, the prefix in the environment."""
 
-    def __init__(self, settings: type[S], env_prefix: str, rows: Iterable[Setting]) -> None:
+    def __init__(self, settings: type[S], env_prefix: str, rows: Iterable[Setting], *, derived: str = "") -> None:
+        """`derived` names the field that no source sets: the reader of the settings fills it in."""
         defaults = settings()
         self._class, self.env_prefix = settings, env_prefix
         self.rows = tuple(dataclasses.replace(row, default=getattr(defaults, row.key)) for row in rows)
         self._by_key = {row.key: row for row in self.rows}
         fields = {field.name for field in dataclasses.fields(settings)}  # type: ignore[arg-type]  # a dataclass
-        assert fields == set(self._by_key), "every setting has its row"
+        assert fields - {derived} == set(self._by_key), "every setting has its row"
 
     def load(self, files: Iterable[Path], env: Mapping[str, str], given: Mapping[str, object] | None = None) -> S:
         """Read the files in order, then the environment, then `given`, where None says nothing. Raises ConfigError."""
@@ -72,7 +74,13 @@ class Table(Generic[S]):
         self._merge(values, self._from_env(env), ENVIRONMENT)
         said = {key: value for key, value in (given or {}).items() if value is not None}
         self._merge(values, said, COMMAND_LINE)
-        return self._class(**values)
+        return self._built(values)
+
+    def _built(self, values: Mapping[str, Any]) -> S:
+        """Make the value of what was merged; each named table becomes a value of its own."""
+        named = {row.key: row.each for row in self.rows if row.each is not None and row.key in values}
+        tables = {key: {name: each._built(v) for name, v in values[key].items()} for key, each in named.items()}
+        return self._class(**{**values, **tables})
 
     def _from_env(self, env: Mapping[str, str]) -> dict[str, object]:
         """`PREFIX_STATE_DIR` sets `state_dir`; tables are written as `A=1 B='two words'`."""
@@ -81,6 +89,8 @@ class Table(Generic[S]):
         for key in names:
             if key not in self._by_key:
                 raise self._unknown(f"{prefix}{key.upper()}", ENVIRONMENT)
+            if self._by_key[key].each is not None:
+                raise ConfigError("config_invalid", f"{key} cannot be set in the environment; write it in a file.")
         return {key: self._parse_text(key, text) for key, text in names.items()}
 
     def _parse_text(self, key: str, text: str) -> object:
@@ -98,9 +108,23 @@ class Table(Generic[S]):
         for key, value in more.items():
             if key not in self._by_key:
                 raise self._unknown(key, source)
-            converted, earlier = _convert(self._by_key[key], value, source), values.get(key)
+            row, earlier = self._by_key[key], values.get(key)
+            if row.each is not None:
+                values[key] = row.each._merge_named(row, earlier or {}, value, source)
+                continue
+            converted = _convert(row, value, source)
             both = isinstance(earlier, dict) and isinstance(converted, dict)
             values[key] = {**earlier, **converted} if both else converted  # type: ignore[dict-item]  # both are dicts
+
+    def _merge_named(self, row: Setting, earlier: Mapping[str, Any], value: object, source: str) -> dict[str, Any]:
+        """Lay named tables over those of earlier sources, key by key. `row` is the one whose `each` this table is."""
+        if not isinstance(value, dict) or not all(isinstance(table, dict) for table in value.values()):
+            raise ConfigError("config_invalid", f"{row.key} in {source} must be tables: [{row.key}.NAME].")
+        merged = {name: dict(table) for name, table in earlier.items()}
+        for name, table in value.items():
+            _text(row, name, f"The name of [{row.key}.{name}] in {source}")
+            self._merge(merged.setdefault(name, {}), table, f"[{row.key}.{name}] of {source}")
+        return merged
 
     def _unknown(self, key: str, source: str) -> ConfigError:
         start = key.lower().removeprefix(self.env_prefix.lower())[:4]

@@ -374,39 +374,31 @@ FRAME = HealthCheck("camera", CheckKind.PROCESS, interval_s=1.0, timeout_s=1.0)
 QUICK = Probation(startup_s=5.0, steady=2, soak_s=4.0)
 
 
-class Device:
-    """What outlives the agent. `boot()` starts an agent on it; 1.0 is installed, good and current in slot A."""
+class Part:
+    """One component of a device: what of it outlives the agent. 1.0 is installed, good and current in slot A."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.component_dir = folder, folder / "app"
-        self.world, self.trust, self.server, self.health = World(), FakeTrust(), ServerMemory(), FakeHealth()
+    def __init__(self, name: str, folder: Path, world: World) -> None:
+        self.name, self.component_dir = name, folder / name
         self.slots = TrippedSlots(self.component_dir)
-        self.slots.world = self.world
-        self.application = FakeApplication(self.world, self.slots)
-        self.downloader = FakeDownloader(self.world, self.slots)
-        self.manifests: dict[str, Manifest] = {}
-        self.max_starts, self.guard_budget_s = 3, 60.0
-        self.reset, self.kernel_tail = Cause.UNEXPLAINED, ""
+        self.application = FakeApplication(world, self.slots)
+        self.downloader = FakeDownloader(world, self.slots)
         self.boot_control = TrippedBoot(self.component_dir)
-        self.boot_control.world = self.world
         self.trials = TrippedTrials(self.component_dir)
-        self.trials.world = self.world
+        self.slots.world = self.boot_control.world = self.trials.world = world
+        self.manifests: dict[str, Manifest] = {}
         for version in ("1.0", "1.1", "1.2"):
             self.publish(version)
-        self.provision()
-        self.journal: TrippedJournal | None = None
-        self.world.points, self.world.trace = 0, []
-        self._seq = 0
-        self.puller: object | None = None
+        self._provision()
 
     def publish(self, version: str) -> None:
         files = {"run": f"#!/bin/sh\n# {version}\n".encode(), "model": b"the same in all"}
         manifest = release(files, version, ("run",), ("run",), (FRAME,), QUICK)
+        manifest = replace(manifest, component=self.name)
         self.manifests[version] = manifest
         self.downloader.blobs[digest_of(manifest_bytes(manifest))] = manifest_bytes(manifest)
         self.downloader.blobs.update({digest_of(content): content for content in files.values()})
 
-    def provision(self) -> None:
+    def _provision(self) -> None:
         manifest = self.manifests["1.0"]
         install(self.slots, SlotName.A, manifest, {f.path: self.downloader.blobs[f.sha256] for f in manifest.files})
         guard.set_slot_state(self.component_dir, "A", "good")
@@ -414,11 +406,44 @@ class Device:
     def digest(self, version: str) -> str:
         return digest_of(manifest_bytes(self.manifests[version]))
 
-    def wish(self, version: str, assignment: str, seq: int | None = None, **changes: object) -> Wish:
+    def running_version(self) -> str | None:
+        process = self.application.process
+        manifest = self.slots.installed(process.slot) if process else None
+        return manifest.version if manifest else None
+
+    def linked_version(self) -> str | None:
+        manifest = self.slots.installed(self.boot_control.current())
+        return manifest.version if manifest else None
+
+
+class Device:
+    """What outlives the agent. `boot()` starts an agent on it; its first component is meant where none is named."""
+
+    def __init__(self, folder: Path, components: Sequence[str] = ("app",)) -> None:
+        self.folder = folder
+        self.world, self.trust, self.server, self.health = World(), FakeTrust(), ServerMemory(), FakeHealth()
+        self.parts = {name: Part(name, folder, self.world) for name in components}
+        first = self.parts[components[0]]
+        self.component_dir, self.slots, self.application = first.component_dir, first.slots, first.application
+        self.downloader, self.manifests, self.trials = first.downloader, first.manifests, first.trials
+        self.boot_control = first.boot_control
+        self.publish, self.digest = first.publish, first.digest
+        self.running_version, self.linked_version = first.running_version, first.linked_version
+        self.max_starts, self.guard_budget_s = 3, 60.0
+        self.reset, self.kernel_tail = Cause.UNEXPLAINED, ""
+        self.journal: TrippedJournal | None = None
+        self.world.points, self.world.trace = 0, []
+        self._seq = 0
+        self.puller: object | None = None
+
+    def wish(
+        self, version: str, assignment: str, seq: int | None = None, component: str = "", **changes: object
+    ) -> Wish:
         self._seq = self._seq + 1 if seq is None else seq
-        manifest = self.manifests[version]
-        size = len(manifest_bytes(manifest))
-        plain = Wish(assignment, "app", self._seq, Intent.UPDATE, self.digest(version), size, note_of(manifest))
+        part = self.parts[component] if component else next(iter(self.parts.values()))
+        manifest = part.manifests[version]
+        size, digest = len(manifest_bytes(manifest)), part.digest(version)
+        plain = Wish(assignment, part.name, self._seq, Intent.UPDATE, digest, size, note_of(manifest))
         return replace(plain, **changes)  # type: ignore[arg-type]
 
     def assign(
@@ -432,15 +457,16 @@ class Device:
         self.server.bundle = bundle
         return bundle
 
-    def hands(self) -> Hands:
+    def hands(self, component: str = "") -> Hands:
+        part = self.parts[component] if component else next(iter(self.parts.values()))
         return Hands(
-            component_dir=self.component_dir,
-            boot=self.boot_control,
-            slots=self.slots,
-            downloader=self.downloader,
-            application=self.application,
+            component_dir=part.component_dir,
+            boot=part.boot_control,
+            slots=part.slots,
+            downloader=part.downloader,
+            application=part.application,
             health=self.health,
-            trials=self.trials,
+            trials=part.trials,
             clock=self.world,
             reports_dir=self.folder / "reports",
             guard_budget_s=self.guard_budget_s,
@@ -455,15 +481,18 @@ class Device:
         journal = open_journal(self.folder / "journal.db", lambda: "stream-1")
         journal._db.execute("PRAGMA synchronous = OFF")  # these cuts are not of the machine the tests run on
         self.journal = TrippedJournal(journal, self.world)
-        runner = Runner(self.desk(), lanes or InlineLanes(), lambda post: Server(post, self.server), rand=lambda: 0.5)
+        desk, *beside = [self.desk(name) for name in self.parts]
+        server = lambda post: Server(post, self.server)  # noqa: E731
+        runner = Runner(desk, lanes or InlineLanes(), server, lambda: 0.5, beside)
         runner.start()
         runner.post(Connected())
         return runner
 
-    def desk(self) -> Desk:
+    def desk(self, component: str = "") -> Desk:
+        name = component or next(iter(self.parts))
         return Desk(
-            rules=Rules("cam-1", "x86-box", "app", "0.1"),
-            hands=self.hands(),
+            rules=Rules("cam-1", "x86-box", name, "0.1"),
+            hands=self.hands(name),
             trust=self.trust,
             telemetry=FakeTelemetry(),
             journal=self.journal,  # type: ignore[arg-type]
@@ -489,8 +518,9 @@ class Device:
         """Let time pass until the attempt ended and the server knows."""
 
         def ended() -> bool:
-            idle = runner.record.state is AttemptState.IDLE
-            return idle and bool(self.server.outcomes()) and runner.record.seq >= self._seq
+            idle = all(record.state is AttemptState.IDLE for record in runner.records)
+            newest = max(record.seq for record in runner.records)
+            return idle and bool(self.server.outcomes()) and newest >= self._seq
 
         self.play(runner, seconds, ended)
 
@@ -499,17 +529,10 @@ class Device:
 
     def restart(self, cause: Cause) -> None:
         """The machine starts anew, for this reason."""
-        self.application.process, self.reset = None, cause
+        for part in self.parts.values():
+            part.application.process = None
+        self.reset = cause
         self.world.boot += 1
-
-    def running_version(self) -> str | None:
-        process = self.application.process
-        manifest = self.slots.installed(process.slot) if process else None
-        return manifest.version if manifest else None
-
-    def linked_version(self) -> str | None:
-        manifest = self.slots.installed(self.boot_control.current())
-        return manifest.version if manifest else None
 
 
 assert probation.needed_s(release({"run": b""}, probation=QUICK, checks=(FRAME,))) < 60.0

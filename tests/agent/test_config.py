@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from surefoot_agent.config import SETTINGS, Settings, load
+from surefoot_agent.config import SETTINGS, Settings, components_of, load
 from surefoot_shared.errors import ConfigError
 
 
@@ -140,3 +140,46 @@ def test_a_missing_file_given_by_hand_is_an_error(tmp_path: Path) -> None:
         load(tmp_path / "absent.toml", env={})
 
     assert caught.value.kind == "config_unreadable"
+
+
+def test_without_a_table_the_device_has_one_directory_component(tmp_path: Path) -> None:
+    file = write(tmp_path, "a.toml", 'component = "model"\nguard_budget_s = 60\nmetrics_port = 9100\n')
+
+    (component,) = components_of(load(file, env={}))
+
+    assert (component.name, component.kind, component.boot) == ("model", "directory", "symlink")
+    assert (component.guard_budget_s, component.max_starts, component.metrics_port) == (60.0, 3, 9100)
+
+
+def test_what_a_component_says_wins_and_the_rest_comes_from_the_device(tmp_path: Path) -> None:
+    write(tmp_path, "a.toml", "max_starts = 5\napp_env = {A = '1', B = '1'}\nmetrics_port = 9100\n[components.app]\n")
+    write(tmp_path, "b.toml", "[components.model]\nguard_budget_s = 30\napp_env = {B = '2'}\n")
+
+    app, model = components_of(load(env={}, dirs=[tmp_path]))
+
+    assert (app.name, app.guard_budget_s, app.max_starts) == ("app", 180.0, 5)
+    assert (model.name, model.guard_budget_s, model.max_starts) == ("model", 30.0, 5)
+    assert (app.app_env, model.app_env) == ({"A": "1", "B": "1"}, {"A": "1", "B": "2"})
+    assert (app.metrics_port, model.metrics_port) == (0, 0)  # one port cannot serve two
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('[components.app]\nkind = "jar"\n', "kind in [components.app]"),
+        ('[components.app]\nboot = "bios"\n', "one of symlink"),
+        ("[components.app]\nguard_budget_s = 2\n", "components.app.guard_budget_s is 2; the least is 5"),
+        ("[components.App]\n", "lower-case"),
+        ("components = 3\n", "[components.NAME]"),
+        ("components = {app = 3}\n", "[components.NAME]"),
+        ('component = "model"\n[components.app]\n', "the tables are app"),
+        ("[components.app]\nbooot = 1\n", "[components.app] of"),
+    ],
+)
+def test_a_component_that_cannot_be_is_refused_by_name(tmp_path: Path, text: str, named: str) -> None:
+    file = write(tmp_path, "a.toml", text)
+
+    with pytest.raises(ConfigError) as caught:
+        load(file, env={})
+
+    assert named in caught.value.message

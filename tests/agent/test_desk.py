@@ -27,7 +27,7 @@ def desk(device: Device) -> Desk:
 
 
 def hello(desk: Desk, device: Device) -> Hello:
-    raw = desk.hello(desk.journal.record("app"), desk.look_around())
+    raw = desk.hello([desk.journal.record("app")], desk.look_around())
     sealed = wire.decode(Sealed, raw)
     return wire.decode(Hello, identity.open_sealed(identity.SealKind.HELLO, sealed, KEY.public_key()))
 
@@ -43,7 +43,7 @@ def test_hello_says_who_what_and_where_and_is_sealed_with_the_devices_key(desk: 
 
 
 def test_a_seal_made_for_hello_does_not_pass_as_an_event(desk: Desk) -> None:
-    sealed = wire.decode(Sealed, desk.hello(desk.journal.record("app"), desk.look_around()))
+    sealed = wire.decode(Sealed, desk.hello([desk.journal.record("app")], desk.look_around()))
 
     with pytest.raises(Invalid):
         identity.open_sealed(identity.SealKind.EVENT, sealed, KEY.public_key())
@@ -73,7 +73,7 @@ def test_an_application_that_does_not_run_gives_samples_without_a_release(desk: 
 
 def answer(desk: Desk, kind: RequestKind, lines: int = 10) -> Response:
     status = desk.status(desk.journal.record("app"))
-    return wire.decode(Response, desk.answer(Request("q-1", kind, lines), status))
+    return wire.decode(Response, desk.answer(Request("q-1", kind, lines), [status]))
 
 
 def test_each_kind_of_request_has_an_answer(desk: Desk) -> None:

@@ -82,3 +82,25 @@ def test_after_stop_nothing_that_waited_is_begun(threads: ThreadLanes) -> None:
     gate.set()
 
     assert begun == []
+
+
+def test_what_changes_one_component_waits_for_no_other(threads: ThreadLanes) -> None:
+    gate, got = threading.Event(), queue.Queue[object]()
+
+    threads.of("app").submit(Lane.FILES, lambda: gate.wait(10), lambda result, error: got.put("app"))
+    threads.of("model").submit(Lane.FILES, lambda: None, lambda result, error: got.put("model"))
+
+    assert got.get(timeout=10) == "model"
+    gate.set()
+    assert got.get(timeout=10) == "app"
+
+
+def test_trust_is_one_lane_for_all_components(threads: ThreadLanes) -> None:
+    order: list[str] = []
+    done = queue.Queue[object]()
+    for name in ("app", "model", "app"):
+        threads.of(name).submit(Lane.TRUST, lambda name=name: order.append(name), lambda result, error: done.put(error))
+    for _ in range(3):
+        assert done.get(timeout=10) is None
+
+    assert order == ["app", "model", "app"]

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from surefoot_agent.__main__ import CONFLICT, FAILED, NOT_ALLOWED, NOT_FOUND, UNTRUSTED, USAGE, exit_code, main, parser
-from surefoot_agent.enrol import ROOTS
 from surefoot_agent.journal import open_journal
 from surefoot_agent.node import only_one
 from surefoot_agent.orders import OrderServer, Verb
@@ -49,6 +48,35 @@ def test_status_of_a_new_node_says_that_nothing_runs(config: Path, capsys: pytes
     shown = json.loads(capsys.readouterr().out)
     assert code == 0
     assert (shown["state"], shown["running_slot"], shown["committed"]) == ("idle", None, None)
+
+
+def test_status_shows_each_component_of_a_device_that_has_several(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    open_journal(_made(config.parent / "state") / "journal.db").close()
+    config.write_text(config.read_text() + "[components.app]\n[components.model]\n")
+
+    main(["status", "--json", "--config", str(config)])
+    every = json.loads(capsys.readouterr().out)
+    main(["status", "--json", "--component", "model", "--config", str(config)])
+    one = json.loads(capsys.readouterr().out)
+    main(["status", "--config", str(config)])
+    text = capsys.readouterr().out
+
+    assert [facts["component"] for facts in every["components"]] == ["app", "model"]
+    assert one["component"] == "model"
+    assert [line.split()[1] for line in text.splitlines() if line.startswith("component")] == ["app", "model"]
+
+
+def test_a_component_that_the_device_does_not_have_is_not_found(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    open_journal(_made(config.parent / "state") / "journal.db").close()
+
+    code = main(["status", "--component", "modle", "--config", str(config)])
+
+    assert code == NOT_FOUND
+    assert "It has app." in capsys.readouterr().err
 
 
 def test_check_of_a_node_that_is_not_enrolled_fails_and_says_what_to_do(
@@ -93,15 +121,6 @@ def test_a_second_agent_on_the_same_state_is_refused(
 
     assert code == CONFLICT
     assert "[already_running]" in capsys.readouterr().err
-
-
-def test_a_missing_token_file_is_named(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["enrol", "--server", "https://localhost:1", "--bootstrap", str(tmp_path), "--token-file", "/no/token"]
-
-    code = main([*words, "--device", "cam-1", "--hw", "rpi5", "--config", str(config)])
-
-    assert code == USAGE
-    assert "/no/token" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("verb", ["commit", "revert", "lock", "unlock"])
@@ -155,29 +174,6 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def test_a_release_folder_that_cannot_be_taken_is_refused_before_the_token_is_spent(
-    config: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bootstrap = _made(config.parent / "bootstrap")
-    for name in ROOTS:
-        (bootstrap / name).write_bytes(b"{}")
-    where = [
-        "--bootstrap",
-        str(bootstrap),
-        "--release",
-        str(config.parent / "none"),
-        "--device",
-        "cam-1",
-        "--hw",
-        "x86",
-    ]
-
-    code = main(["enrol", "--config", str(config), "--server", "https://localhost:1", *where])
-
-    assert code == USAGE
-    assert "is not a signed release folder" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_command_shows_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as done:
@@ -196,40 +192,3 @@ def test_the_sha256_of_the_key_is_the_same_every_time_and_openssls(
 
     key = key_from_pem((tmp_path / "state/identity/device.key").read_bytes())
     assert first == again == hashlib.sha256(public_to_pem(key.public_key())).hexdigest()
-
-
-def test_an_image_is_prepared_without_a_trace_of_this_machine(config: Path, tmp_path: Path) -> None:
-    root, bootstrap = tmp_path / "image", tmp_path / "bootstrap"
-    for folder in (root, bootstrap):
-        folder.mkdir()
-    for name in ("image.root.json", "director.root.json", "ca.pem"):
-        (bootstrap / name).write_text(name)
-    words = [
-        "enrol",
-        "--image",
-        str(root),
-        "--server",
-        "https://up:8443",
-        "--bootstrap",
-        str(bootstrap),
-        "--hw",
-        "rpi5",
-    ]
-
-    code = main([*words, "--device", "cam-{serial}", "--state-dir", "/var/lib/surefoot", "--config", str(config)])
-
-    assert code == 0
-    names = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
-    assert names == {
-        "var/lib/surefoot/identity/ca.pem",
-        "var/lib/surefoot/identity/first-boot.json",
-        "var/lib/surefoot/trust/bootstrap/director.root.json",
-        "var/lib/surefoot/trust/bootstrap/image.root.json",
-    }
-
-
-def test_an_image_that_is_no_folder_is_named(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["enrol", "--image", str(tmp_path / "none"), "--server", "https://up:8443", "--bootstrap", str(tmp_path)]
-
-    assert main([*words, "--hw", "rpi5", "--device", "cam-{serial}", "--config", str(config)]) == USAGE
-    assert "none is not a folder" in capsys.readouterr().err

@@ -5,27 +5,16 @@ from __future__ import annotations
 import errno
 import re
 import sqlite3
-from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
 from surefoot_agent import __version__
-from surefoot_agent.config import Settings
-from surefoot_agent.enrol import Identity
-from surefoot_agent.node import findings_text, hands_of, only_one, starting
+from surefoot_agent.node import findings_text, only_one, starting
 from surefoot_agent.readiness import Finding
-from surefoot_server.pki.ca import create_ca
 from surefoot_shared.errors import ConfigError, InstallFailed
-from surefoot_shared.status import SlotName
 
 ROOT = Path(__file__).parents[2]
-
-
-def identity(folder: Path) -> Identity:
-    ca = folder / "ca.pem"
-    ca.write_bytes(create_ca(folder / "ca", "fleet", datetime.now(timezone.utc)).pem)
-    return Identity("cam-17", "rpi5", "https://localhost:1", "localhost", 1, 5, folder / "k", folder / "c", ca)
 
 
 def test_the_state_folder_takes_one_agent_at_a_time(tmp_path: Path) -> None:
@@ -42,22 +31,6 @@ def test_a_state_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="file/state"), only_one(tmp_path / "file" / "state"):
         pass
-
-
-def test_the_reserve_of_the_settings_reaches_the_disk_check(tmp_path: Path) -> None:
-    settings = Settings(state_dir=tmp_path, reserve_bytes=1 << 40)
-    hands = hands_of(settings, identity(tmp_path))
-
-    with pytest.raises(InstallFailed, match="free"):
-        hands.slots.room(1, 1, SlotName.B)
-
-
-def test_trial_limits_and_folders_come_from_the_settings(tmp_path: Path) -> None:
-    hands = hands_of(Settings(state_dir=tmp_path, guard_budget_s=42.0, max_starts=7), identity(tmp_path))
-
-    assert (hands.guard_budget_s, hands.max_starts) == (42.0, 7)
-    assert hands.component_dir == tmp_path / "app"
-    assert hands.reports_dir == tmp_path / "reports"
 
 
 def test_findings_read_as_one_line_each_with_the_hint_below_what_is_wrong() -> None:

@@ -157,3 +157,16 @@ def test_a_stopped_server_leaves_no_socket(tmp_path: Path) -> None:
     server.stop()
 
     assert not (tmp_path / "agent.sock").exists()
+
+
+def test_on_the_socket_of_one_component_no_other_can_be_named(tmp_path: Path) -> None:
+    heard: list[str] = []
+    answer = lambda order: (heard.append(order.component), order.accept())[1]  # noqa: E731
+    server = OrderServer(tmp_path / "app.sock", answer, component="app")
+    server.start()
+    try:
+        ask(tmp_path / "app.sock", Verb.STATUS, component="model")
+    finally:
+        server.stop()
+
+    assert heard == ["app"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from surefoot_agent.boot.symlink import SymlinkBoot
-from surefoot_agent.provision import provision
+from surefoot_agent.provision import component_named_in, provision
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_shared.errors import ConfigError, InstallFailed, SurefootError
 from surefoot_shared.release import digest_of
@@ -110,3 +110,8 @@ def test_wrong_hardware_leaves_the_slots_untouched(bench: Bench) -> None:
 
     assert caught.value.kind == "wrong_hardware"
     assert list(bench.slots.path(SlotName.A).iterdir()) == []
+
+
+def test_a_folder_says_of_which_component_it_is_before_it_is_verified(bench: Bench, tmp_path: Path) -> None:
+    assert component_named_in(bench.release) == "app"
+    assert component_named_in(tmp_path / "absent") is None

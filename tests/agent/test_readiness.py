@@ -10,6 +10,7 @@ import pytest
 
 from surefoot_agent import guard
 from surefoot_agent.boot.symlink import SymlinkBoot
+from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings
 from surefoot_agent.readiness import IDENTITY_FILES, Facts, Finding, check, judge
 from surefoot_agent.slots.directory import DirectorySlots
@@ -143,3 +144,12 @@ def test_a_torn_seal_of_a_good_slot_is_found(settings: Settings) -> None:
     (settings.state_dir / "app/slots/A.sealed").write_bytes(b"")
 
     assert failing(check(settings)) == {"slots"}
+
+
+def test_of_several_components_each_is_looked_at_and_the_node_once(settings: Settings) -> None:
+    both = replace(settings, components={"app": ComponentSettings(), "model": ComponentSettings()})
+
+    findings = {finding.name: finding.ok for finding in check(both)}
+
+    assert [name for name in findings if name.endswith("identity")] == ["identity"]
+    assert (findings["app.current"], findings["model.current"]) == (True, False)

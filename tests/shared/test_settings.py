@@ -139,3 +139,49 @@ def test_a_file_that_would_take_the_readers_memory_or_stack_is_refused(tmp_path:
         TABLE.load([toml(tmp_path, text)], {})
 
     assert caught.value.kind == "config_unreadable"
+
+
+@dataclass(frozen=True)
+class Part:
+    size: int = 1
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Whole:
+    parts: Mapping[str, Part] = field(default_factory=dict)
+
+
+def _short(text: str) -> str | None:
+    return None if len(text) < 4 else "shorter"
+
+
+PARTS = Table(Part, "", (Setting("size", "mm", "How large.", 1, 9),), derived="name")
+WHOLE = Table(Whole, "WHOLE_", (Setting("parts", "tables", "What of.", rule=_short, each=PARTS),))
+
+
+def test_named_tables_become_values_joined_key_by_key_over_all_sources(tmp_path: Path) -> None:
+    first = toml(tmp_path, "[parts.a]\nsize = 2\n[parts.b]\n", "a.toml")
+    second = toml(tmp_path, "[parts.a]\nsize = 3\n[parts.c]\nsize = 4\n", "b.toml")
+
+    assert WHOLE.load([first, second], {}).parts == {"a": Part(3), "b": Part(1), "c": Part(4)}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[parts.a]\nsize = 12\n", r"size in \[parts\.a\] of .*a\.toml is 12 mm"),
+        ("[parts.a]\nwidth = 1\n", r"\[parts\.a\] of .*a\.toml has the unknown key width"),
+        ("[parts.a]\nname = 'x'\n", "unknown key name"),
+        ("[parts.long]\n", "must be shorter"),
+        ("parts = [1]\n", r"must be tables: \[parts\.NAME\]"),
+    ],
+)
+def test_a_named_table_that_is_wrong_is_named_with_its_file(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        WHOLE.load([toml(tmp_path, text)], {})
+
+
+def test_named_tables_cannot_be_set_in_the_environment() -> None:
+    with pytest.raises(ConfigError, match="write it in a file"):
+        WHOLE.load([], {"WHOLE_PARTS": "a=1"})

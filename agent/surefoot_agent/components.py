@@ -1,0 +1,72 @@
+"""One component of this device, as it was configured: a frozen value for each `[components.NAME]` table.
+
+Promises: whatever a component says of its own wins over the device's, and is held to the same range; names of kinds and
+boot controls are those that exist (`slots.select`, `boot.select`). Refuses a boot control that cannot switch such a
+component. What a key means is in `ROWS`; docs/settings.md is made from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from surefoot_agent.boot.select import BOOTS
+from surefoot_agent.slots.select import KINDS
+from surefoot_shared.errors import ConfigError
+from surefoot_shared.release import NAME
+from surefoot_shared.settings import Setting, Table
+
+
+@dataclass(frozen=True)
+class ComponentSettings:
+    """What the device was told of one component; `name` is that of its table."""
+
+    kind: str = "directory"
+    boot: str = "symlink"
+    app_env: Mapping[str, str] = field(default_factory=dict)
+    metrics_port: int = 0
+    metrics_file: str = ""
+    guard_budget_s: float = 0.0
+    max_starts: int = 0
+    name: str = "app"
+
+
+def component_name(text: str) -> str | None:
+    return None if NAME.fullmatch(text) else "lower-case letters, digits, - and _"
+
+
+def _one_of(names: Mapping[str, object]) -> str:
+    return f"one of {', '.join(names)}"
+
+
+ROWS = (
+    Setting(
+        "kind",
+        "name",
+        f"What a slot holds: {', '.join(KINDS)}.",
+        rule=lambda text: None if text in KINDS else _one_of(KINDS),
+    ),
+    Setting(
+        "boot",
+        "name",
+        f"What says which slot the next start enters: {', '.join(BOOTS)}.",
+        rule=lambda text: None if text in BOOTS else _one_of(BOOTS),
+    ),
+    Setting("app_env", "table", "As app_env of the device, which it is laid over."),
+    Setting("metrics_port", "port", "As metrics_port of the device; 0 picks one for this component.", 0, 65535),
+    Setting("metrics_file", "path", "As metrics_file of the device, for this component; empty for none."),
+    Setting("guard_budget_s", "s", "As guard_budget_s of the device; 0: what the device says.", 0, 7200),
+    Setting("max_starts", "starts", "As max_starts of the device; 0: what the device says.", 0, 20),
+)
+TABLE = Table(ComponentSettings, "", ROWS, derived="name")
+
+
+def fitted(name: str, told: ComponentSettings) -> ComponentSettings:
+    """Return the component under its name. Raises ConfigError where its parts do not fit each other."""
+    kinds = BOOTS[told.boot].kinds
+    if told.kind not in kinds:
+        fitting = [boot for boot, backend in BOOTS.items() if told.kind in backend.kinds]
+        message = f"components.{name}: boot {told.boot!r} cannot switch a component of kind {told.kind!r}."
+        raise ConfigError("config_invalid", message, f"Set boot to {' or '.join(fitting)}." if fitting else "")
+    return dataclasses.replace(told, name=name)

@@ -1,0 +1,99 @@
+"""The real adapters of one component of this device, chosen by its kind and its boot control.
+
+Promises: what a component is made of is decided here and in the two registries that it names, `slots.select` and
+`boot.select`, and nowhere else; a kind that is started, fetched or judged another way gets its entry in `MADE_OF`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from surefoot_agent import guard
+from surefoot_agent.application import Application
+from surefoot_agent.boot.select import boot_of
+from surefoot_agent.clock import SystemClock
+from surefoot_agent.components import ComponentSettings
+from surefoot_agent.config import Settings
+from surefoot_agent.download.http import HttpDownloader
+from surefoot_agent.download.pace import Pacing
+from surefoot_agent.enrol import Identity
+from surefoot_agent.health.checks import Checks
+from surefoot_agent.ports import ApplicationControl, Downloader, Health, Slots
+from surefoot_agent.reset_cause import Origin
+from surefoot_agent.sight import Hands
+from surefoot_agent.slots.select import Place, slots_of
+from surefoot_agent.trial import TrialFile
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the adapters of a component are made from. `folder` is the component's own, on the data partition."""
+
+    settings: Settings
+    component: ComponentSettings
+    identity: Identity
+    folder: Path
+    slots: Slots
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What differs by kind besides the slots: how a release is fetched, started, and judged."""
+
+    downloader: Downloader
+    application: ApplicationControl
+    health: Health
+
+
+def hands_of(
+    settings: Settings,
+    identity: Identity,
+    component: ComponentSettings,
+    origin: Origin = Origin(),  # noqa: B008 -- frozen
+) -> Hands:
+    """The real adapters of every port that touches this component; `origin` is what brought about this boot."""
+    folder = settings.state_dir / component.name
+    slots = slots_of(component, Place(folder, settings.reserve_bytes, settings.reserve_inodes))
+    parts = MADE_OF[component.kind](Site(settings, component, identity, folder, slots))
+    return Hands(
+        component_dir=folder,
+        boot=boot_of(component, folder),
+        slots=slots,
+        downloader=parts.downloader,
+        application=parts.application,
+        health=parts.health,
+        trials=TrialFile(folder),
+        clock=SystemClock(),
+        reports_dir=settings.state_dir / "reports",
+        guard_budget_s=component.guard_budget_s,
+        max_starts=component.max_starts,
+        origin=origin,
+    )
+
+
+def _directory(site: Site) -> Parts:
+    """A tree whose process this agent starts and owns."""
+    settings, component = site.settings, site.component
+    application = Application(
+        site.folder,
+        site.slots,
+        component.app_env,
+        component.metrics_port,
+        settings.restart_delay_s,
+        settings.restart_delay_max_s,
+        settings.log_limit_bytes,
+    )
+    pacing = Pacing(settings.min_speed_bytes_per_s, settings.min_speed_window_s, settings.rate_bytes_per_s)
+    timeouts = (settings.connect_timeout_s, settings.read_timeout_s)
+    return Parts(
+        downloader=HttpDownloader(site.slots, site.identity.ca_file, pacing, *timeouts),
+        application=application,
+        health=Checks(application, site.slots, lambda: guard.application_pids(site.folder), component.app_env),
+    )
+
+
+MADE_OF: Mapping[str, Callable[[Site], Parts]] = {
+    "directory": _directory,
+}
