@@ -187,7 +187,7 @@ class Medium:
         if place is not None:
             self._named(place, "link", lambda: _quietly(_real.unlink, place))
 
-    def symlink(self, source: Any, target: Any, **given: Any) -> None:
+    def symlink(self, source: Any, target: Any, is_folder: bool = False, **given: Any) -> None:
         place = self._place(target, given.get("dir_fd"))
         if place is not None:
             self.point(f"symlink {self._name(place)}")

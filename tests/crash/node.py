@@ -33,6 +33,14 @@ class End(str, Enum):
     PARTLY = "power, a part was kept"
 
 
+class Back(str, Enum):
+    """Who comes back afterwards. The guard looks only once the time that the agent had is over."""
+
+    AGENT = "agent"
+    GUARD_FIRST = "guard first"
+    GUARD_ALONE = "guard alone"
+
+
 class Node(Device):
     """A directory slot behind the link; 1.0 is installed, good, current and running."""
 
@@ -68,9 +76,11 @@ class Node(Device):
                 return None
 
     def guard(self) -> None:
-        """Let the guard look, as it does twice a second."""
-        with self.active(), contextlib.suppress(Cut):
-            guard.look(self.component_dir)
+        """Let the guard look once the time of the agent is over; twice, as after a reboot it counts a start first."""
+        for _ in range(2):
+            self.world.now += 2 * self.guard_budget_s
+            with self.active(), contextlib.suppress(Cut):
+                guard.look(self.component_dir)
 
     def end(self, how: End, seed: int = 0) -> None:
         """What the end of the world leaves."""
@@ -116,6 +126,17 @@ class Node(Device):
         if outcomes[0][1] is not Outcome.COMMITTED:
             checks["what failed is still good"] = self.boot_control.state(current.other) is not SlotState.GOOD
         return [what for what, holds in checks.items() if not holds]
+
+    def broken_without_an_agent(self, how: End) -> list[str]:
+        """Say what is wrong where the guard alone came back: nothing new may stay that was not found healthy."""
+        trial = guard.load_record(self.component_dir, "trial") or {}
+        linked, running = self.linked_version(), self.running_version()
+        broken = []
+        if linked != "1.0" and trial.get("verdict") != "healthy":
+            broken.append(f"boots {linked}, which nobody found healthy")
+        if how is End.KILLED and running != linked:
+            broken.append(f"runs {running}, boots {linked}")
+        return broken
 
     def _whole(self) -> bool:
         self.slots.verify(self.boot_control.current())

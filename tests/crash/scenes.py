@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from surefoot_shared.status import Outcome
-from tests.crash.node import End, Node
+from tests.crash.node import Back, End, Node
 
 
 def healthy(node: Node) -> None:
@@ -82,18 +82,18 @@ def undisturbed(folder: Path, scene: Scene, make: Callable[[Path], Node]) -> lis
 
 
 def ended_at(
-    folder: Path, scene: Scene, make: Callable[[Path], Node], instant: Instant, how: End, guarded: bool
+    folder: Path, scene: Scene, make: Callable[[Path], Node], instant: Instant, how: End, back: Back
 ) -> list[str]:
     """End the world at an instant, let the device come back, and return the promises that it broke."""
     with closing(prepared(folder, scene, make)) as node:
         if node.run(instant.number, instant.torn) is not None:
             return ["the world did not end"]
         node.end(how, seed=instant.number)
-        allowed = set(scene.allowed)
-        if guarded:
-            allowed.add(Outcome.REVERTED)
-            node.world.now += 2 * node.guard_budget_s
+        if back is not Back.AGENT:
             node.guard()
+        if back is Back.GUARD_ALONE:
+            return node.broken_without_an_agent(how)
         if node.run() is None:
             return ["the world ended again"]
-        return node.broken_promises(allowed) + ([] if node.is_idle() else ["the attempt did not end"])
+        gone_back = {Outcome.REVERTED} if back is Back.GUARD_FIRST else set()
+        return node.broken_promises({*scene.allowed, *gone_back}) + ([] if node.is_idle() else ["it is not idle"])
