@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from surefoot_agent.runner import Runner
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_agent.trial import TrialFile
 from surefoot_shared.status import AttemptState, Outcome, SlotState
-from tests.agent.fakes import Device
+from tests.agent.fakes import Device, Part
 from tests.crash.medium import Cut, Medium
 from tests.crash.processes import Table
 
@@ -42,22 +42,27 @@ class Back(str, Enum):
 
 
 class Node(Device):
-    """A directory slot behind the link; 1.0 is installed, good, current and running."""
+    """Directory slots behind a link for each component; 1.0 is installed, good, current and running."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, components: Sequence[str] = ("app",)) -> None:
         self.medium = Medium(folder)
-        super().__init__(folder)
+        super().__init__(folder, components)
         self.table = Table(self.world, self.medium)
-        self.slots = DirectorySlots(self.component_dir)  # type: ignore[assignment]
-        self.boot_control = SymlinkBoot(self.component_dir)  # type: ignore[assignment]
-        self.trials = TrialFile(self.component_dir)  # type: ignore[assignment]
-        self.downloader._slots = self.slots
-        self.application = Application(  # type: ignore[assignment]
-            self.component_dir, self.slots, metrics_port=20_000, clock=lambda: self.world.now
-        )
-        with self.table.active():
-            self.application.start(self.boot_control.current(), self.manifests["1.0"])
+        for part in self.parts.values():
+            self.equip(part)
+            with self.table.active():
+                part.application.start(part.boot_control.current(), part.manifests["1.0"])
         self.medium.trace.clear()
+
+    def equip(self, part: Part) -> None:
+        """Give a component its real hands."""
+        part.slots = DirectorySlots(part.component_dir)  # type: ignore[assignment]
+        part.boot_control = SymlinkBoot(part.component_dir)  # type: ignore[assignment]
+        part.trials = TrialFile(part.component_dir)  # type: ignore[assignment]
+        part.downloader._slots = part.slots
+        part.application = Application(  # type: ignore[assignment]
+            part.component_dir, part.slots, metrics_port=20_000, clock=lambda: self.world.now
+        )
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
@@ -79,8 +84,9 @@ class Node(Device):
         """Let the guard look once the time of the agent is over; twice, as after a reboot it counts a start first."""
         for _ in range(2):
             self.world.now += 2 * self.guard_budget_s
-            with self.active(), contextlib.suppress(Cut):
-                guard.look(self.component_dir)
+            for part in self.parts.values():
+                with self.active():
+                    guard.look(part.component_dir)
 
     def end(self, how: End, seed: int = 0) -> None:
         """What the end of the world leaves."""
@@ -99,48 +105,56 @@ class Node(Device):
             self.journal.close()  # type: ignore[operator]
         self.medium.close()
 
-    def running_version(self) -> str | None:
-        with self.table.active():
-            running = self.application.running()
-        manifest = self.slots.installed(running.slot) if running else None
-        return manifest.version if manifest else None
-
     # --- what must hold -----------------------------------------------------------------------------------------------
 
     def broken_promises(self, allowed: set[Outcome]) -> list[str]:
         """Say what is wrong with a device at rest; nothing where it is old or new, whole, and said so once."""
-        outcomes = [(assignment, outcome) for assignment, outcome, _ in self.server.outcomes()]
-        if [a for a, _ in outcomes] != ["a-1"] or outcomes[0][1] not in allowed:
-            return [f"the server was told {outcomes}"]
-        wanted = "1.1" if outcomes[0][1] is Outcome.COMMITTED else "1.0"
-        current, trial = self.boot_control.current(), guard.load_record(self.component_dir, "trial")
+        told = sorted((str(assignment), outcome) for assignment, outcome, _ in self.server.outcomes())
+        ends = {outcome for _, outcome in told}
+        if [a for a, _ in told] != self.assignments or len(ends) != 1 or not ends <= allowed:
+            return [f"the server was told {told}"]
+        committed = ends == {Outcome.COMMITTED}
         with self.table.active():
-            checks = {
-                f"boots {self.linked_version()}, not {wanted}": self.linked_version() == wanted,
-                f"runs {self.running_version()}, not {wanted}": self.running_version() == wanted,
-                "more than one application runs": len(self.table.alive) == 1,
-                "the slot that boots is not good": self.boot_control.state(current) is SlotState.GOOD,
-                "the slot that boots is not whole": self._whole(),
-                "the guard would still act": trial is None or not guard.must_act(trial, 1e12),
-            }
-        if outcomes[0][1] is not Outcome.COMMITTED:
-            checks["what failed is still good"] = self.boot_control.state(current.other) is not SlotState.GOOD
-        return [what for what, holds in checks.items() if not holds]
+            one_each = len(self.table.alive) == len(self.parts)
+            broken = [wrong for part in self.parts.values() for wrong in self._wrong(part, committed)]
+        return broken + ([] if one_each else [f"{len(self.table.alive)} applications run"])
 
     def broken_without_an_agent(self, how: End) -> list[str]:
         """Say what is wrong where the guard alone came back: nothing new may stay that was not found healthy."""
-        trial = guard.load_record(self.component_dir, "trial") or {}
-        linked, running = self.linked_version(), self.running_version()
         broken = []
-        if linked != "1.0" and trial.get("verdict") != "healthy":
-            broken.append(f"boots {linked}, which nobody found healthy")
-        if how is End.KILLED and running != linked:
-            broken.append(f"runs {running}, boots {linked}")
+        for part in self.parts.values():
+            trial = guard.load_record(part.component_dir, "trial") or {}
+            linked, running = part.linked_version(), self._running_version(part)
+            if linked != "1.0" and trial.get("verdict") != "healthy":
+                broken.append(f"{part.name} boots {linked}, which nobody found healthy")
+            if how is End.KILLED and running != linked:
+                broken.append(f"{part.name} runs {running}, boots {linked}")
         return broken
 
-    def _whole(self) -> bool:
-        self.slots.verify(self.boot_control.current())
-        return True
+    def _wrong(self, part: Part, committed: bool) -> list[str]:
+        wanted = "1.1" if committed else "1.0"
+        current, trial = part.boot_control.current(), guard.load_record(part.component_dir, "trial")
+        running, other = self._running_version(part), part.boot_control.state(current.other)
+        part.slots.verify(current)  # raises where the slot that boots is not whole
+        checks = {
+            f"{part.name} boots {part.linked_version()}, not {wanted}": part.linked_version() == wanted,
+            f"{part.name} runs {running}, not {wanted}": running == wanted,
+            f"{part.name} boots a slot that is not good": part.boot_control.state(current) is SlotState.GOOD,
+            f"{part.name}: the guard would still act": trial is None or not guard.must_act(trial, 1e12),
+            f"{part.name}: what failed is still good": committed or other is not SlotState.GOOD,
+        }
+        return [what for what, holds in checks.items() if not holds]
+
+    def _running_version(self, part: Part) -> str | None:
+        with self.table.active():
+            running = part.application.running()
+        manifest = part.slots.installed(running.slot) if running else None
+        return manifest.version if manifest else None
+
+    @property
+    def assignments(self) -> list[str]:
+        """What was assigned, in order."""
+        return sorted({w.assignment for decision in self.trust.decisions.values() for w in decision.wishes})
 
     def is_idle(self) -> bool:
         with self.active():
