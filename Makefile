@@ -3,6 +3,8 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 FAST := -m "not slow and not crash" -n 2
+# Compiled once and kept: else each of the hundreds of processes that tests and demonstration start compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # A copied or moved checkout carries a .venv that points to the old place: make it again.
 ifneq ($(shell cat .venv/.place 2>/dev/null),$(CURDIR)/.venv)

@@ -1,6 +1,6 @@
 """Write the pages and blocks that are made from the code:  python docs/generate.py [--check]
 
-Promises: docs/{settings,errors,messages,metrics,cli}.md and the blocks between `<!-- begin NAME -->` and
+Promises: docs/{settings,errors,health,messages,metrics,cli}.md and the blocks between `<!-- begin NAME -->` and
 `<!-- end NAME -->` of README.md and ARCHITECTURE.md say what the code says. `--check` writes nothing, names what is
 stale and exits 1; tests/house/test_documents.py calls it. The code is the source: nothing here knows a fact of its own.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
@@ -21,7 +22,8 @@ from surefoot_agent import components, machine
 from surefoot_agent import config as agent_config
 from surefoot_server import config as server_config
 from surefoot_server.rollouts import table as rollout_table
-from surefoot_shared import errors, messages, metrics, topics
+from surefoot_shared import checks, errors, messages, metrics, topics
+from surefoot_shared.release import CheckKind
 
 ROOT = Path(__file__).parents[1]
 MADE = "<!-- Made by docs/generate.py from {source}; change that and run `make docs`. -->"
@@ -177,7 +179,33 @@ def cli_page() -> str:
     )
 
 
+def health_page() -> str:
+    return _page(
+        "Health checks",
+        "shared/surefoot_shared/checks.py and docs/health.head.md",
+        (ROOT / "docs/health.head.md").read_text().rstrip(),
+        "## The kinds",
+        *(_kind(kind, spec) for kind, spec in checks.SPECS.items()),
+    )
+
+
+def _kind(kind: CheckKind, spec: checks.Spec) -> str:
+    example = f'[[checks]]\nname = "my-{kind.value}"\nkind = "{kind.value}"\n'
+    example += f"params = {{ {spec.example} }}\n" if spec.example else ""
+    rows = [
+        (f"`{p.key}`", p.unit, "required" if p.required else "", _limits(p.low, p.high), p.meaning) for p in spec.params
+    ]
+    table = _table(("parameter", "unit", "", "range", "meaning"), rows) if rows else "It takes no parameters."
+    return "\n\n".join((f"### {kind.value}", spec.proves, table, f"```toml\n{example}```"))
+
+
+def _limits(low: float, high: float) -> str:
+    ends = (f"from {_figure(low)}" if math.isfinite(low) else "", f"to {_figure(high)}" if math.isfinite(high) else "")
+    return " ".join(end for end in ends if end)
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "docs/health.md": health_page,
     "docs/settings.md": settings_page,
     "docs/errors.md": errors_page,
     "docs/messages.md": messages_page,

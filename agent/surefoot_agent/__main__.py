@@ -1,4 +1,4 @@
-"""The command line of the device: enrol, key, run, status, check, commit, revert, lock, unlock, apply, trust.
+"""The command line of the device: enrol, key, run, status, check, doctor, commit, revert, lock, unlock, apply, trust.
 
 Promises: data on stdout, talk on stderr, `--json` on every command that answers, and the exit codes of `EXIT_CODES`.
 Imports what a command needs when it needs it: `status` must be quick on the smallest board.
@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from surefoot_agent.config import Settings, components_of, load
+from surefoot_agent.config import components_of, load
 from surefoot_agent.enrol_cli import ENROL, add_enrol
+from surefoot_agent.helper_cli import add_helper
 from surefoot_agent.trust_cli import add_trust
 from surefoot_shared import wire
 from surefoot_shared.errors import (
@@ -90,12 +91,15 @@ def parser() -> argparse.ArgumentParser:
         _answering(verbs, "status", status, "show slots, attempt and last outcome", "surefoot-agent status --json")
     )
     _answering(verbs, "check", check, "is this node able to update and to revert?", "surefoot-agent check")
+    meaning = "which credential or link fails, and why?"
+    _answering(verbs, "doctor", doctor, meaning, "surefoot-agent doctor --json")
     meaning = "commit the release on trial now, before its soak ends"
     _of_component(_answering(verbs, "commit", commit, meaning, "surefoot-agent commit"))
     meaning = "go back from the release on trial to the one before"
     _of_component(_answering(verbs, "revert", revert, meaning, "surefoot-agent revert"))
     _answering(verbs, "lock", lock, "keep the device from switching, for as long as it takes", "surefoot-agent lock")
     _answering(verbs, "unlock", unlock, "allow switching again", "surefoot-agent unlock")
+    add_helper(verbs)
     _apply(verbs)
     add_trust(verbs)
     return top
@@ -178,7 +182,7 @@ def status(arguments: argparse.Namespace) -> int:
         raise ConfigError("not_enrolled", f"{settings.state_dir} holds no identity.")
     names = [component.name for component in components_of(settings)]
     asked = [chosen(names, arguments.component)] if arguments.component else names
-    found = [read_status(settings.state_dir, name) for name in asked]
+    found = [read_status(settings.state_dir, name, settings.component_dir(name)) for name in asked]
     if arguments.json:
         print(wire.encode(found[0] if len(found) == 1 else {"components": found, "v": 1}).decode())
     else:
@@ -211,13 +215,15 @@ def _status_text(facts: Status) -> str:
 
 
 def check(arguments: argparse.Namespace) -> int:
-    from surefoot_agent import readiness
-    from surefoot_agent.node import findings_text
+    from surefoot_agent import examine_cli
 
-    settings = load(arguments.config)
-    findings = readiness.check(settings, _clock_floor_s(settings))
-    print(json.dumps(wire.to_json(findings)) if arguments.json else findings_text(findings))
-    return OK if all(finding.ok for finding in findings) else FAILED
+    return examine_cli.check(arguments)
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    from surefoot_agent import examine_cli
+
+    return examine_cli.doctor(arguments)
 
 
 def commit(arguments: argparse.Namespace) -> int:
@@ -257,17 +263,6 @@ def _order(arguments: argparse.Namespace, verb: str) -> int:
     answer = ask(settings.state_dir / "agent.sock", Verb(verb), **more)
     print(wire.encode(answer).decode() if arguments.json else f"{verb}: ordered")
     return OK
-
-
-def _clock_floor_s(settings: Settings) -> float:
-    from surefoot_shared.trust.clock import parse_time
-    from surefoot_shared.trust.floors import FloorStore
-
-    try:
-        at = parse_time(FloorStore(settings.state_dir / "trust").load().time)
-    except (SurefootError, OSError):
-        return 0.0
-    return at.timestamp() if at else 0.0
 
 
 if __name__ == "__main__":

@@ -49,11 +49,16 @@ class Application:
         restart_delay_max_s: float = 60.0,
         log_limit_bytes: int = 4 * 1024 * 1024,
         clock: Callable[[], float] = time.monotonic,
+        app_socket: Path | None = None,
+        user: str = "",
+        cgroup: bool = False,
     ) -> None:
+        """`app_socket` is where the agent listens to it; `user` and `cgroup` as in guard.AppSpec."""
         self._folder = component_dir
         self._slots = slots
         self._app_env = dict(app_env or {})
         self._log_limit_bytes = log_limit_bytes
+        self._socket, self._user, self._cgroup = app_socket or component_dir.resolve() / "app.sock", user, cgroup
         self._delay = _Delay(restart_delay_s, restart_delay_max_s, clock)
         durable.make_folder(component_dir / "data")
         self.restarts = 0
@@ -71,11 +76,19 @@ class Application:
             "SUREFOOT_SLOT": slot.value,
             "SUREFOOT_RELEASE": manifest.version,
             "SUREFOOT_DATA": str(folder / "data"),
-            "SUREFOOT_SOCKET": str(folder / "app.sock"),
+            "SUREFOOT_SOCKET": str(self._socket),
             "SUREFOOT_METRICS_PORT": str(self.metrics_port),
         }
         argv = (str(tree / start.argv[0]), *start.argv[1:])
-        return guard.AppSpec(slot=slot.value, argv=argv, cwd=str(tree), env=env, log=str(folder / "app.log"))
+        return guard.AppSpec(
+            slot=slot.value,
+            argv=argv,
+            cwd=str(tree),
+            env=env,
+            log=str(folder / "app.log"),
+            user=self._user,
+            cgroup=self._cgroup,
+        )
 
     def start(self, slot: SlotName, manifest: Manifest) -> Running:
         """Stop whatever runs, start this slot. Raises InstallFailed(boot_failed) where it cannot be executed."""

@@ -22,13 +22,12 @@ from surefoot_agent.journal import Draft
 from surefoot_agent.lanes import Lane
 from surefoot_agent.leases import HeldLease
 from surefoot_agent.machine import step
-from surefoot_agent.ports import CheckResult, Running
+from surefoot_agent.ports import CheckResult, Running, Suite
 from surefoot_agent.record import Record
 from surefoot_agent.timers import Timers, full_jitter
 from surefoot_agent.watch import Watch
 from surefoot_shared.errors import Conflict, SurefootError, Unreachable, UntrustedRelease
 from surefoot_shared.messages import Lease, Source
-from surefoot_shared.release import Manifest
 from surefoot_shared.status import AFTER_ARMED, AttemptState, Outcome
 
 log = logging.getLogger(__name__)
@@ -175,8 +174,8 @@ class Attempt:
         match result:
             case e.Event() as event:
                 self.play(event)
-            case Manifest() as manifest:
-                self._watch = Watch(manifest, self._clock.monotonic())
+            case Suite() as suite:
+                self._watch = Watch(suite, self._clock.monotonic())
                 self._timers.set("watch", 0.0)
                 self._timers.set("look", LOOK_S)
             case Checked(results):
@@ -345,12 +344,12 @@ class Attempt:
         if watch is None:
             return
         for name in watch.take_due(self._clock.monotonic()):
-            self._bench.effect(f"check:{name}", Lane.LOOK, self._check(watch.manifest, name))
+            self._bench.effect(f"check:{name}", Lane.LOOK, self._check(watch.suite, name))
         self._judge(())
 
-    def _check(self, manifest: Manifest, name: str) -> Callable[[], object]:
+    def _check(self, suite: Suite, name: str) -> Callable[[], object]:
         hands, record = self._hands, self.record
-        return lambda: Checked(tuple(effects.check(hands, record, manifest, name)))
+        return lambda: Checked(tuple(effects.check(hands, record, suite, name)))
 
     def _judge(self, results: Sequence[CheckResult]) -> None:
         watch = self._watch
@@ -361,6 +360,8 @@ class Attempt:
             watch.ready(self._clock.monotonic())
         verdict = watch.judge(results, self._clock.monotonic())
         if verdict is not None:
+            if verdict.doubt:
+                self._note(report.progress(self._desk.stamp(), self.record, verdict.doubt))
             self.play(_event(verdict))
         elif watch.stage is not stage:
             self._note(report.progress(self._desk.stamp(), self.record, watch.stage.value))
@@ -382,4 +383,4 @@ def _start_of(running: Running | None) -> str | None:
 def _event(verdict: HealthVerdict) -> e.Event:
     if verdict.healthy:
         return e.Healthy(verdict.soak_s)
-    return e.Unhealthy("health_failed", verdict.message, verdict.check, verdict.measured)
+    return e.Unhealthy("health_failed", verdict.message, verdict.check, verdict.measured, checks=verdict.checks)

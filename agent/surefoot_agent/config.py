@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from surefoot_shared.settings import LOG_LEVELS, Setting, Table, drop_ins, log_l
 DROP_IN_DIRS = tuple(Path(root) / "surefoot/agent.d" for root in ("/usr/lib", "/etc", "/run"))
 ENV_PREFIX = "SUREFOOT_AGENT_"
 MIB = 1024 * 1024
+USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,13 @@ class Settings:
     https_interval_s: float = 900.0
     guard_budget_s: float = 180.0
     guard_poll_s: float = 0.5
+    watchdog_s: float = 0.0
+    greenboot: str = "on"
+    check_dir: Path = Path("/etc/surefoot/check")
+    check_timeout_s: float = 10.0
+    check_interval_s: float = 60.0
+    uplink: str = "baseline"
+    uplink_window_s: float = 0.0
     max_starts: int = 3
     reserve_bytes: int = 64 * MIB
     reserve_inodes: int = 1_000
@@ -51,7 +60,35 @@ class Settings:
     log_limit_bytes: int = 4 * MIB
     lock_max_s: float = 3600.0
     defer_max_s: float = 14_400.0
+    helper_socket: str = ""
+    helper_dir: Path = Path("/var/lib/surefoot-helper")
+    agent_user: str = ""
+    app_user: str = ""
+    verify_user: str = ""
+    app_socket_dir: str = ""
     log_level: str = "INFO"
+
+    def component_dir(self, component: str) -> Path:
+        """Where the component's slots, link and trial are: with whoever may write them."""
+        return (self.helper_dir if self.helper_socket else self.state_dir) / component
+
+    def app_socket(self, component: str) -> Path:
+        """Where the agent listens to the component's application."""
+        if self.app_socket_dir:
+            return Path(self.app_socket_dir) / f"{component}.sock"
+        return self.component_dir(component) / "app.sock"
+
+
+def _user(text: str) -> str | None:
+    return None if not text or USER.fullmatch(text) else "a user's name"
+
+
+def _switch(text: str) -> str | None:
+    return None if text in ("on", "off") else "on or off"
+
+
+def _policy(text: str) -> str | None:
+    return None if text in ("baseline", "required", "wanted", "off") else "baseline, required, wanted or off"
 
 
 TABLE = Table(
@@ -99,6 +136,30 @@ TABLE = Table(
             7200,
         ),
         Setting("guard_poll_s", "s", "Time between two looks of the guard at the trial.", 0.05, 10),
+        Setting(
+            "watchdog_s",
+            "s",
+            "Time after a start in which this board resets itself unless a release was committed; 0: it never does.",
+            0,
+            86_400,
+        ),
+        Setting("greenboot", "on/off", "Whether greenboot's check folders judge releases here.", rule=_switch),
+        Setting("check_dir", "path", "Folder whose required.d and wanted.d hold this device's own check programs."),
+        Setting("check_timeout_s", "s", "Time that each program of a check folder may take.", 0.1, 300),
+        Setting("check_interval_s", "s", "Time between two runs of a check folder once it has passed.", 1, 3600),
+        Setting(
+            "uplink",
+            "policy",
+            "What a release must leave working of the way to the server: baseline, required, wanted or off.",
+            rule=_policy,
+        ),
+        Setting(
+            "uplink_window_s",
+            "s",
+            "Time after a switch in which the way to the server must have worked; 0: all that the guard leaves.",
+            0,
+            7200,
+        ),
         Setting("max_starts", "starts", "Starts that one trial may use before it is reverted.", 1, 20),
         Setting("reserve_bytes", "B", "Free space that an update never touches, for journal and revert.", 0, 1 << 40),
         Setting("reserve_inodes", "files", "Free inodes that an update never touches.", 0, 10_000_000),
@@ -132,6 +193,16 @@ TABLE = Table(
         ),
         Setting("lock_max_s", "s", "Life of the application's lock unless it renews it.", 1, 604_800),
         Setting("defer_max_s", "s", "Time for which the application may put one update off, in all.", 0, 604_800),
+        Setting(
+            "helper_socket",
+            "path",
+            "Socket of the privileged half (`surefoot-agent helper`); empty: the agent does everything itself.",
+        ),
+        Setting("helper_dir", "path", "Folder of the privileged half: slots, trial records, its own root and floors."),
+        Setting("agent_user", "name", "Whom the privileged half listens to, besides its own user.", rule=_user),
+        Setting("app_user", "name", "Whom the privileged half starts the application as; empty: itself.", rule=_user),
+        Setting("verify_user", "name", "Whom the privileged half verifies signatures as; empty: itself.", rule=_user),
+        Setting("app_socket_dir", "path", "Folder of the sockets for applications; empty: the component's own folder."),
         Setting("log_level", "level", f"Least severe line that is logged: {', '.join(LOG_LEVELS)}.", rule=log_level),
     ),
 )
@@ -147,8 +218,24 @@ def load(
     settings = TABLE.load([file] if file is not None else drop_ins(dirs), os.environ if env is None else env)
     if settings.restart_delay_max_s < settings.restart_delay_s:
         raise ConfigError("config_invalid", "restart_delay_max_s is shorter than restart_delay_s.")
-    components_of(settings)
+    for component in components_of(settings):
+        _check_budgets(settings, component)
     return settings
+
+
+def _check_budgets(settings: Settings, component: ComponentSettings) -> None:
+    """What can never fit is refused here; what a release and the device's folders need, before each update."""
+    guard_s, watchdog_s = component.guard_budget_s, settings.watchdog_s
+    if 0 < watchdog_s <= guard_s:
+        message = f"guard_budget_s is {guard_s:g} s, and this board resets itself after {watchdog_s:g} s (watchdog_s)."
+        hint = "Let the guard act first: lower guard_budget_s, or give the watchdog more time."
+        raise ConfigError("config_invalid", message, hint)
+    if settings.uplink_window_s >= guard_s:
+        message = f"uplink_window_s is {settings.uplink_window_s:g} s; the guard waits {guard_s:g} s (guard_budget_s)."
+        raise ConfigError("config_invalid", message, "Lower uplink_window_s, or raise guard_budget_s.")
+    if settings.check_timeout_s >= guard_s:
+        message = f"check_timeout_s is {settings.check_timeout_s:g} s; the guard waits {guard_s:g} s (guard_budget_s)."
+        raise ConfigError("config_invalid", message, "Lower check_timeout_s, or raise guard_budget_s.")
 
 
 def components_of(settings: Settings) -> tuple[ComponentSettings, ...]:

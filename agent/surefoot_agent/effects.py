@@ -15,12 +15,15 @@ from surefoot_agent import guard, sight, tries
 from surefoot_agent.health import probation
 from surefoot_agent.ports import (
     CheckResult,
+    Suite,
     Wish,
 )
 from surefoot_agent.record import Record
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.kind import refuse_other_kind
 from surefoot_agent.trial import Fallback, Trial, Verdict
+from surefoot_agent.way_back import way_back
+from surefoot_shared import checks
 from surefoot_shared.errors import InstallFailed, UntrustedRelease
 from surefoot_shared.messages import Lease
 from surefoot_shared.release import Manifest, digest_of, note_of, parse_manifest
@@ -138,13 +141,13 @@ def look(hands: Hands, record: Record) -> e.Event | None:
     return None
 
 
-def on_trial(hands: Hands, record: Record) -> Manifest:
-    """Return what says how the release on trial is judged."""
-    return _installed(hands, _slot(record))
+def on_trial(hands: Hands, record: Record) -> Suite:
+    """Return what says how the release on trial is judged on this device."""
+    return hands.health.suite(_installed(hands, _slot(record)))
 
 
-def check(hands: Hands, record: Record, manifest: Manifest, name: str) -> Sequence[CheckResult]:
-    return hands.health.run(manifest, record.baseline, only={name})
+def check(hands: Hands, record: Record, suite: Suite, name: str) -> Sequence[CheckResult]:
+    return hands.health.run(suite, record.baseline, only={name})
 
 
 # --- the two ends -----------------------------------------------------------------------------------------------------
@@ -230,6 +233,7 @@ def _trial(hands: Hands, record: Record) -> Trial:
     spec = hands.application.spec(previous, old) if old else None
     stops_s = sum(m.application.stop_s for m in (old, new) if m and m.application)
     budget_s = hands.guard_budget_s + stops_s
+    path = way_back(hands.boot, previous)
     return Trial(
         assignment=wish.assignment,
         attempt=record.attempt,
@@ -241,7 +245,12 @@ def _trial(hands: Hands, record: Record) -> Trial:
         deadline_monotonic=hands.clock.monotonic() + budget_s,
         deadline_boot_id=hands.clock.boot_id(),
         max_starts=tries.ceiling(hands.max_starts),
-        fallback=Fallback(spec.slot, spec.argv, spec.cwd, dict(spec.env), spec.log) if spec else None,
+        fallback=Fallback.of(spec) if spec else None,
+        starts=0 if path.machine else 1,
+        machine=path.machine,
+        back=path.back,
+        restart=path.restart,
+        previous_mark=path.previous_mark,
         lock_wait_s=guard.LOCK_WAIT_S + stops_s,
     )
 
@@ -252,14 +261,19 @@ def _proved_manifest(wish: Wish, raw: bytes) -> Manifest:
     manifest = parse_manifest(raw)
     if note_of(manifest) != wish.note:
         raise UntrustedRelease("target_mismatch", "The manifest does not say what its signed target says.")
+    wrong = checks.first_problem(manifest)
+    if wrong:  # a check that this agent cannot carry out as it is written must not pass for one that it can
+        raise UntrustedRelease("manifest_malformed", f"Its health checks cannot be carried out: {wrong}.")
     return manifest
 
 
 def _fits_the_budget(hands: Hands, manifest: Manifest) -> None:
     """A release that cannot prove itself before the guard acts could only be reverted."""
-    needed_s = probation.needed_s(manifest)
+    suite = hands.health.suite(manifest)
+    needed_s = probation.needed_s(suite)
     if needed_s > hands.guard_budget_s:
-        message = f"Its probation may take {needed_s:g} s; the guard waits {hands.guard_budget_s:g} s."
+        own = ", with the device's own checks" if len(suite.checks) > len(manifest.checks) else ""
+        message = f"Its probation{own} may take {needed_s:g} s; the guard waits {hands.guard_budget_s:g} s."
         raise InstallFailed("probation_too_long", message)
 
 

@@ -60,6 +60,9 @@ def _prepare_image(arguments: argparse.Namespace, state_dir: Path) -> None:
 
 
 def _provision(settings: Settings, state_dir: Path, release: Path, hw: str) -> None:
+    if settings.helper_socket:
+        hint = "Enrol without --release, then run `surefoot-agent adopt --release DIR` as root."
+        raise ConfigError("config_invalid", "The slots of this device belong to its privileged half.", hint)
     from surefoot_agent.boot.select import boot_of
     from surefoot_agent.provision import provision
     from surefoot_agent.slots.select import Place, slots_of

@@ -13,7 +13,7 @@ from enum import Enum
 from surefoot_agent.ports import Refusal, Wish
 from surefoot_agent.record import Committed
 from surefoot_agent.reset_cause import Cause
-from surefoot_shared.messages import RevertReport, RunningProof
+from surefoot_shared.messages import CheckReport, RevertReport, RunningProof
 from surefoot_shared.status import Outcome, SlotName
 
 
@@ -225,6 +225,7 @@ class Unhealthy(Event):
     check: str | None = None
     measured: Mapping[str, float] = field(default_factory=dict)
     cause: str = "failed_verdict"
+    checks: tuple[CheckReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,10 @@ Promises: acts only under `trial.lock` and only after it has read the verdict ag
 progress is never undone; every step may be repeated and is finished by the next guard or agent where this one dies.
 Refuses: to import anything of Surefoot (it must work when the agent cannot even be imported), to believe a wall clock
 (budgets are CLOCK_MONOTONIC, restarts are told by the kernel's boot_id), and to kill what it has not proved to be the
-application by pid and start time. The first half is the primitives that the agent shares, each written once; it is
-above 300 lines because one file is all that may be needed. Run: python3 -I guard.py --component-dir DIR [--once]
+application by pid and start time. A root filesystem goes back by the commands that its trial record holds since it was
+armed: boot control's own, then a restart of the machine. The first half is the primitives that the agent shares, each
+written once; it is long because one file is all that may be needed.
+Run: python3 -I guard.py --component-dir DIR [--once]
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import pwd
 import signal
 import struct
 import subprocess
@@ -33,6 +36,11 @@ _HEAD = struct.Struct(">4sQI")
 LOCK_WAIT_S = 10.0
 """A holder of trial.lock needs a few fsyncs and one application stop; the guard ends one that is frozen for longer."""
 
+RESTART_WAIT_S = 150.0
+"""systemd gives every service 90 s to stop before it kills it and goes on."""
+COMMAND_S = 30.0
+"""Boot control writes a few bytes, and init takes an order at once."""
+
 
 LAST_WORDS = "last_words"
 """File in the component's folder: end of the log of a release that the guard left."""
@@ -45,13 +53,18 @@ class Locked(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class AppSpec:
-    """How to start the application of one slot. `env` is the whole environment, `log` takes stdout and stderr."""
+    """How to start the application of one slot. `env` is the whole environment, `log` takes stdout and stderr.
+
+    `user`: whose it runs as, empty for the caller's own; `cgroup`: in one of its own, where cgroup v2 can be written.
+    """
 
     slot: str
     argv: tuple[str, ...]
     cwd: str
     env: Mapping[str, str]
     log: str
+    user: str = ""
+    cgroup: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +78,7 @@ class AppRecord:
     slot: str
     argv: tuple[str, ...]
     cwd: str
+    cgroup: str = ""
 
 
 def load_record(folder: Path, name: str) -> dict[str, object] | None:
@@ -223,21 +237,66 @@ def spawn_application(component_dir: Path, spec: AppSpec) -> AppRecord:
     log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:
         process = subprocess.Popen(
-            spec.argv, cwd=spec.cwd, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            spec.argv,
+            cwd=spec.cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            **identity_of(spec.user),  # type: ignore[call-overload]
         )
     finally:
         os.close(log)
     record = AppRecord(start_id, process.pid, start_ticks(process.pid) or 0, boot_id(), spec.slot, spec.argv, spec.cwd)
     process.returncode = 0  # it outlives us: we reap it by pid, the object must not wait or warn
+    if spec.cgroup:
+        record = dataclasses.replace(record, cgroup=_move_to_cgroup(component_dir, spec.slot))
     write_file(component_dir / "app.json", json.dumps(dataclasses.asdict(record), sort_keys=True).encode())
     return record
+
+
+def identity_of(user: str) -> dict[str, object]:
+    """What makes Popen give up the caller's identity, supplementary groups too; raises OSError for an unknown user."""
+    if not user:
+        return {}
+    try:
+        known = pwd.getpwnam(user)
+    except KeyError:
+        raise OSError(f"There is no user {user!r} to run the application as") from None
+    return {"user": known.pw_uid, "group": known.pw_gid, "extra_groups": os.getgrouplist(user, known.pw_gid)}
+
+
+def _move_to_cgroup(component_dir: Path, slot: str) -> str:
+    """Move what was just started, and whatever it has started since, into a cgroup below ours; return its path.
+
+    The empty path where cgroup v2 cannot be written: the process group and the mark then say what belongs to it.
+    """
+    try:
+        own = next(x for x in Path("/proc/self/cgroup").read_text().splitlines() if x.startswith("0::"))[4:]
+        mounts = (line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines())
+        root = next(m[4] for m in mounts if m[m.index("-") + 1] == "cgroup2")
+        name = f"application-{zlib.crc32(os.fsencode(os.path.realpath(component_dir))):08x}-{slot}"
+        cgroup = Path(root) / own / name
+        cgroup.mkdir(exist_ok=True)
+        outside = True
+        while outside:  # a child that was forked meanwhile carries the mark, and is moved in the next round
+            inside = set(map(int, (cgroup / "cgroup.procs").read_text().split()))
+            outside = bool(moving := [pid for pid in application_pids(component_dir) if pid not in inside])
+            for pid in moving:
+                with contextlib.suppress(ProcessLookupError):
+                    (cgroup / "cgroup.procs").write_text(str(pid))
+    except (OSError, StopIteration, ValueError):
+        return ""
+    return str(cgroup)
 
 
 def load_application(component_dir: Path) -> AppRecord | None:
     """Return the record in `app.json`, None where there is none or it cannot be read."""
     try:
         value = json.loads((component_dir / "app.json").read_bytes())
-        return AppRecord(**{**value, "argv": tuple(value["argv"])})
+        known = {field.name for field in dataclasses.fields(AppRecord)}  # a newer agent may have stored more
+        return AppRecord(**{k: v for k, v in value.items() if k in known} | {"argv": tuple(value["argv"])})
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None
 
@@ -279,9 +338,14 @@ def stop_application(component_dir: Path, stop_s: float) -> None:
     record = load_application(component_dir)
     if record is not None:
         stop_process(record, stop_s)
+        with contextlib.suppress(OSError):  # a kernel before 5.14 has no cgroup.kill: the mark finds them too
+            (Path(record.cgroup) / "cgroup.kill").write_text("1") if record.cgroup else None
     for pid in application_pids(component_dir):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    if record is not None and record.cgroup:
+        with contextlib.suppress(OSError):  # still dying, or never made: the next start finds and uses it
+            os.rmdir(record.cgroup)
 
 
 # --- the guard itself -------------------------------------------------------------------------------------------------
@@ -308,7 +372,7 @@ def look(component_dir: Path) -> bool:
         if trial is None or not must_act(trial, time.monotonic()):
             return False
         go_back(component_dir, trial)
-    return True
+        return bool((load_record(component_dir, "trial") or {}).get("finished"))
 
 
 def go_back(component_dir: Path, trial: Mapping[str, object]) -> None:
@@ -318,6 +382,9 @@ def go_back(component_dir: Path, trial: Mapping[str, object]) -> None:
         keep_last_words(component_dir)
         trial.update(verdict="guard", reason="too_many_tries" if _spent(trial) else "no_verdict")
         save_record(component_dir, "trial", trial)
+    if trial.get("machine"):
+        _restart_into_previous(component_dir, trial)
+        return
     new, previous = str(trial["slot"]), str(trial["previous"])
     point_current(component_dir, previous)
     set_slot_state(component_dir, new, "bad")
@@ -329,6 +396,40 @@ def go_back(component_dir: Path, trial: Mapping[str, object]) -> None:
             spec = {**fallback, "argv": tuple(fallback["argv"])}
             spawn_application(component_dir, AppSpec(**spec))
     save_record(component_dir, "trial", {**trial, "finished": True})
+
+
+def _restart_into_previous(component_dir: Path, trial: dict[str, object]) -> None:
+    """Boot control's commands, then a restart; repeated, harder each time, until the old root is what runs."""
+    asked, mark = trial.get("back_boot_id"), trial.get("previous_mark")
+    there = mark in Path("/proc/cmdline").read_text().split() if mark else asked not in (None, boot_id())
+    if there:
+        save_record(component_dir, "trial", {**trial, "finished": True})
+        return
+    again = asked == boot_id()
+    if again and time.monotonic() - _number(trial, "back_monotonic") < RESTART_WAIT_S:
+        return  # init stops what runs
+    for argv in _commands(trial, "back"):
+        try:
+            _run(argv)
+        except (OSError, subprocess.SubprocessError) as error:
+            _say("boot_control_failed", error=str(error))  # a bootloader that counts tries leads back by itself
+    times = int(_number(trial, "back_tries")) + 1 if again else 1
+    asked_now = {"back_boot_id": boot_id(), "back_monotonic": time.monotonic(), "back_tries": times}
+    save_record(component_dir, "trial", {**trial, **asked_now})
+    restarts = _commands(trial, "restart")
+    _say("restarting_machine", times=times)
+    _run(restarts[min(times, len(restarts)) - 1])
+
+
+def _commands(trial: Mapping[str, object], key: str) -> list[list[str]]:
+    found = trial.get(key)
+    return [[str(word) for word in argv] for argv in found if isinstance(argv, list)] if isinstance(found, list) else []
+
+
+def _run(argv: list[str]) -> None:
+    """Run a fixed command of the trial record: no shell, an environment of our own, bounded."""
+    env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=2, timeout=COMMAND_S, check=True, cwd="/")
 
 
 def keep_last_words(component_dir: Path) -> None:

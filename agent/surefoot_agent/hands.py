@@ -19,11 +19,16 @@ from surefoot_agent.config import Settings
 from surefoot_agent.download.http import HttpDownloader
 from surefoot_agent.download.pace import Pacing
 from surefoot_agent.enrol import Identity
+from surefoot_agent.health import uplink
 from surefoot_agent.health.checks import Checks
+from surefoot_agent.health.local import folders_of
+from surefoot_agent.health.uplink import Uplink
 from surefoot_agent.ports import ApplicationControl, Downloader, Health, Slots
 from surefoot_agent.reset_cause import Origin
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.select import Place, slots_of
+from surefoot_agent.split import split_hands
+from surefoot_agent.telemetry import NodeTelemetry
 from surefoot_agent.trial import TrialFile
 
 
@@ -36,6 +41,7 @@ class Site:
     identity: Identity
     folder: Path
     slots: Slots
+    way: Uplink | None = None
 
 
 @dataclass(frozen=True)
@@ -52,11 +58,18 @@ def hands_of(
     identity: Identity,
     component: ComponentSettings,
     origin: Origin = Origin(),  # noqa: B008 -- frozen
+    way: Uplink | None = None,
 ) -> Hands:
-    """The real adapters of every port that touches this component; `origin` is what brought about this boot."""
+    """The real adapters of every port that touches this component, or those of the privileged half.
+
+    `origin` is what brought about this boot, `way` is how releases are judged by what they leave of the way to the
+    server; None: they are not.
+    """
+    if settings.helper_socket:
+        return split_hands(settings, identity, component, origin, way)
     folder = settings.state_dir / component.name
     slots = slots_of(component, Place(folder, settings.reserve_bytes, settings.reserve_inodes))
-    parts = MADE_OF[component.kind](Site(settings, component, identity, folder, slots))
+    parts = MADE_OF[component.kind](Site(settings, component, identity, folder, slots, way))
     return Hands(
         component_dir=folder,
         boot=boot_of(component, folder),
@@ -71,6 +84,17 @@ def hands_of(
         max_starts=component.max_starts,
         origin=origin,
     )
+
+
+def uplink_of(
+    settings: Settings,
+    component: ComponentSettings,
+    identity: Callable[[], Identity],
+    round_trip: Callable[[float], float],
+) -> Uplink:
+    """How this device looks at its way to the server while the component is on trial."""
+    window_s = uplink.window_s(settings.uplink_window_s, component.guard_budget_s)
+    return Uplink(uplink.Policy(settings.uplink), window_s, identity, round_trip)
 
 
 def _directory(site: Site) -> Parts:
@@ -90,7 +114,15 @@ def _directory(site: Site) -> Parts:
     return Parts(
         downloader=HttpDownloader(site.slots, site.identity.ca_file, pacing, *timeouts),
         application=application,
-        health=Checks(application, site.slots, lambda: guard.application_pids(site.folder), component.app_env),
+        health=Checks(
+            application,
+            site.slots,
+            lambda: guard.application_pids(site.folder),
+            component.app_env,
+            folders_of(settings),
+            NodeTelemetry(settings.state_dir, application).node,
+            site.way,
+        ),
     )
 
 

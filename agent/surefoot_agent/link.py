@@ -25,6 +25,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from surefoot_agent.downlink import Connected, Disconnected, LinkEvent, MessageRefused, parse_down
 from surefoot_agent.enrol import Identity
 from surefoot_shared import topics, wire
+from surefoot_shared.errors import Unreachable
 from surefoot_shared.messages import PresenceMessage
 from surefoot_shared.status import Presence
 
@@ -83,11 +84,14 @@ class Link:
         on_event: Callable[[LinkEvent], None],
         presence: bytes,
         backoff: Backoff | None = None,
+        visible: bool = True,
     ) -> None:
+        """Where it is not `visible`, the server is not told that the device is online: somebody only tries the way."""
         self._identity, self._on_event, self._backoff = identity, on_event, backoff or Backoff()
         online = wire.decode(PresenceMessage, presence)
         self._online = wire.encode(dataclasses.replace(online, state=Presence.ONLINE))
         self._offline = wire.encode(dataclasses.replace(online, state=Presence.OFFLINE))
+        self._online = self._online if visible else self._offline
         self._client: mqtt.Client | None = None
         self._pair = identity.cert_file.stem
         self._connected = False
@@ -122,6 +126,24 @@ class Link:
         if client is None or not self._connected:
             return False
         return client.publish(topic, payload, qos=1).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def round_trip(self, timeout_s: float) -> float:
+        """Have the broker acknowledge a message, and return the seconds it took. Raises Unreachable.
+
+        The message is the presence that it holds already: nothing changes, and nobody is told anything new.
+        """
+        client, began = self._client, time.monotonic()
+        if client is None or not self._connected or self._stopping.is_set():
+            raise Unreachable("unreachable", self._drop.message)
+        try:
+            sent = client.publish(self._topic("presence"), self._online, qos=1, retain=True)
+            sent.wait_for_publish(timeout_s)
+            answered = sent.is_published()
+        except (RuntimeError, ValueError) as error:
+            raise Unreachable("unreachable", f"The broker took no message: {error}.") from error
+        if not answered:
+            raise Unreachable("too_slow", f"The broker acknowledged nothing within {timeout_s:g} s.")
+        return time.monotonic() - began
 
     def _topic(self, what: str) -> str:
         return topics.up(self._identity.device, what)

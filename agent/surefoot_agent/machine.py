@@ -303,8 +303,8 @@ def _ending(record: Record, event: Event) -> Ending | None:
         case e.Strayed():
             message = "The boot control points at a slot that was never armed."
             return Ending(Outcome.FAILED, "switch_had_no_effect", message, cause=Cause.UNEXPLAINED.value)
-        case e.Unhealthy(reason, message, check, measured, cause):
-            return Ending(Outcome.REVERTED, reason, message, check, measured, cause)
+        case e.Unhealthy(reason, message, check, measured, cause, checks):
+            return Ending(Outcome.REVERTED, reason, message, check, measured, cause, checks)
         case e.CommitLost(message):
             return Ending(Outcome.REVERTED, "commit_lost", message, cause=Cause.UNEXPLAINED.value)
         case e.StepFailed(outcome, reason, message):

@@ -28,11 +28,11 @@ from surefoot_agent.contract import admission
 from surefoot_agent.desk import Desk, Rules
 from surefoot_agent.enrol import Identity, load_identity
 from surefoot_agent.golden import first_boot
-from surefoot_agent.hands import hands_of
+from surefoot_agent.hands import hands_of, uplink_of
 from surefoot_agent.journal import Journal, open_journal
 from surefoot_agent.lanes import ThreadLanes
 from surefoot_agent.link import Link
-from surefoot_agent.orders import APPLICATION_VERBS, OrderServer
+from surefoot_agent.orders import APPLICATION_VERBS, Order, OrderServer, Verb
 from surefoot_agent.pull import Puller
 from surefoot_agent.renew import Renewal
 from surefoot_agent.runner import Item, Runner
@@ -40,13 +40,15 @@ from surefoot_agent.sight import Hands
 from surefoot_agent.telemetry import NodeTelemetry
 from surefoot_agent.trust import ChildTrust
 from surefoot_shared import wire
-from surefoot_shared.errors import ConfigError, InstallFailed
+from surefoot_shared.errors import ConfigError, InstallFailed, SurefootError
 from surefoot_shared.messages import PresenceMessage
 from surefoot_shared.status import Presence
 
 log = logging.getLogger(__name__)
 SOCKET = "agent.sock"
 JOURNAL = "journal.db"
+UPLINK_S = 8.0
+"""For the broker's acknowledgement; the asker waits a little longer."""
 NONCES = 8
 """Hellos whose answer may still be on its way."""
 
@@ -67,14 +69,20 @@ def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
     with starting(settings.state_dir):
         journal = open_journal(settings.state_dir / JOURNAL)
         renewal = Renewal(settings.state_dir, SystemClock().utc)
-        first, *beside = _desks(settings, renewal, journal, instance)
+        links: list[Link] = []  # the desks come before the link that they ask
+
+        def round_trip(timeout_s: float) -> float:
+            return links[0].round_trip(timeout_s)
+
+        first, *beside = _desks(settings, renewal, journal, instance, round_trip)
         runner = Runner(first, ThreadLanes(), _linked(identity, instance), beside=beside)
     link = runner.link
     assert isinstance(link, Link)
+    links.append(link)
     renewal.on_change(link.use)
     servers = [
-        OrderServer(settings.state_dir / SOCKET, runner.post),
-        *(_application_server(desk, runner.post) for desk in (first, *beside)),
+        OrderServer(settings.state_dir / SOCKET, asked(runner.post, link.round_trip)),
+        *(_application_server(settings, desk, runner.post) for desk in (first, *beside)),
     ]
     try:
         with starting(settings.state_dir):
@@ -91,28 +99,47 @@ def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
     boots.stopped(settings.state_dir, guard.boot_id())
 
 
+def asked(post: Callable[[Order], None], round_trip: Callable[[float], float]) -> Callable[[Order], None]:
+    """Hand orders to the runner; the one that only asks the broker is answered on the connection's own thread."""
+
+    def take(order: Order) -> None:
+        if order.verb is not Verb.UPLINK:
+            post(order)
+            return
+        try:
+            order.accept({"took_s": round_trip(UPLINK_S)})
+        except SurefootError as error:
+            order.refuse(error)
+
+    return take
+
+
 def _linked(identity: Identity, instance: str) -> Callable[[Callable[[Item], None]], Link]:
     presence = wire.encode(PresenceMessage(Presence.ONLINE, instance))
     return lambda post: Link(identity, post, presence)
 
 
-def _application_server(desk: Desk, post: Callable[[Item], None]) -> OrderServer:
-    hands, component = desk.hands, desk.rules.component
-    socket = hands.component_dir / "app.sock"
-    return OrderServer(socket, post, APPLICATION_VERBS, admission(hands.application), component)
+def _application_server(settings: Settings, desk: Desk, post: Callable[[Item], None]) -> OrderServer:
+    """Where the application is another user, its group may connect; else nobody but ourselves."""
+    component, mode = desk.rules.component, 0o660 if settings.app_socket_dir else 0o600
+    admit = admission(desk.hands.application)
+    return OrderServer(settings.app_socket(component), post, APPLICATION_VERBS, admit, mode, component)
 
 
-def _desks(settings: Settings, renewal: Renewal, journal: Journal, instance: str) -> list[Desk]:
+def _desks(
+    settings: Settings, renewal: Renewal, journal: Journal, instance: str, round_trip: Callable[[float], float]
+) -> list[Desk]:
     """A desk for each component; what is the device's is the same object on all of them."""
     nonces: deque[str] = deque(maxlen=NONCES)
     identity, origin = renewal.identity, boots.origin(settings.state_dir, guard.boot_id())
     trust = ChildTrust(settings.state_dir / "trust", identity.device, identity.hw, nonces=lambda: tuple(nonces))
-    shared = Shared(settings, renewal, journal, instance, trust, lambda: _remembered(nonces))
+    shared = Shared(settings, renewal, journal, instance, trust, lambda: _remembered(nonces), round_trip)
     components = components_of(settings)
-    return [
-        _desk(shared, component, hands_of(settings, identity, component, origin), number == 0)
-        for number, component in enumerate(components)
-    ]
+    made = []
+    for number, component in enumerate(components):
+        way = uplink_of(settings, component, lambda: renewal.identity, round_trip)
+        made.append(_desk(shared, component, hands_of(settings, identity, component, origin, way), number == 0))
+    return made
 
 
 @dataclass(frozen=True)
@@ -125,6 +152,7 @@ class Shared:
     instance: str
     trust: ChildTrust
     new_id: Callable[[], str]
+    round_trip: Callable[[float], float]
 
 
 def _desk(shared: Shared, component: ComponentSettings, hands: Hands, measures_node: bool) -> Desk:
@@ -150,11 +178,20 @@ def _desk(shared: Shared, component: ComponentSettings, hands: Hands, measures_n
         seal=renewal.seal,
         new_id=shared.new_id,
         instance=shared.instance,
-        doctor=lambda: findings_text(readiness.check(settings)),
+        doctor=lambda: _doctors_answer(settings, shared.round_trip),
         puller=_puller(renewal, shared.journal) if settings.https_interval_s else None,
         renewal=renewal,
         svn_floor=lambda: trust.floors().svn.get(component.name, 0),
     )
+
+
+def _doctors_answer(settings: Settings, round_trip: Callable[[float], float]) -> str:
+    """What the server is told: both examinations, each line once."""
+    from surefoot_agent import doctor  # what a device needs seldom costs it no memory
+
+    found = doctor.examine(settings, round_trip)
+    told = {finding.name for finding in found}
+    return findings_text((*found, *(f for f in readiness.check(settings) if f.name not in told)))
 
 
 def _remembered(nonces: deque[str]) -> str:

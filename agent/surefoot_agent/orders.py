@@ -33,6 +33,7 @@ class Verb(str, Enum):
     LOCK = "lock"
     UNLOCK = "unlock"
     APPLY = "apply"
+    UPLINK = "uplink"
     DEFER = "defer"
     READY = "ready"
 
@@ -76,6 +77,7 @@ class OrderServer:
         post: Callable[[Order], None],
         verbs: frozenset[Verb] = PERSONS_VERBS,
         admit: Callable[[Order], None] = lambda order: None,
+        mode: int = 0o600,
         component: str = "",
     ) -> None:
         """`admit` raises where whoever asks may not; it runs on the connection's own thread.
@@ -87,7 +89,7 @@ class OrderServer:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         path.unlink(missing_ok=True)  # the state folder's lock says that nobody else serves it
         with _short(path) as address:
-            old = os.umask(0o177)
+            old = os.umask(0o777 & ~mode)
             try:
                 self._socket.bind(address)
             finally:

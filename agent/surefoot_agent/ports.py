@@ -14,7 +14,7 @@ from typing import Protocol
 
 from surefoot_agent.guard import AppSpec
 from surefoot_shared.messages import Lease, MetadataVersions, Sample
-from surefoot_shared.release import Manifest, SlotKind, TargetNote
+from surefoot_shared.release import HealthCheck, Manifest, Probation, SlotKind, TargetNote
 from surefoot_shared.status import Check, Intent, SlotName, SlotState
 from surefoot_shared.trust.age import Old
 
@@ -279,13 +279,35 @@ class CheckResult:
     result: Check
     message: str
     measured: Mapping[str, float] = field(default_factory=dict)
+    took_s: float = 0.0
+    output: str = ""
+    """The last of what a program or a page said."""
+    broken: tuple[str, ...] = ()
+    """The parts that failed, of a check whose parts (streams, programs) stand or fall by themselves."""
+    parts: tuple[CheckResult, ...] = ()
+    """Results of the programs of a folder."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What judges a release on this device: its own signed checks, then those of the device's configuration."""
+
+    manifest: Manifest
+    checks: tuple[HealthCheck, ...]
+
+    @property
+    def probation(self) -> Probation:
+        return self.manifest.probation
 
 
 class Health(Protocol):
-    """Runs every check of a manifest once; no check stops another, each has its timeout."""
+    """Runs every check of a suite once; no check stops another, each has its timeout."""
+
+    def suite(self, manifest: Manifest) -> Suite:
+        """Put the device's own checks beside those of the release, as the device is configured now."""
 
     def run(
-        self, manifest: Manifest, baseline: Mapping[str, float], only: Collection[str] | None = None
+        self, suite: Suite, baseline: Mapping[str, float], only: Collection[str] | None = None
     ) -> Sequence[CheckResult]:
         """Run the checks named in `only`, by default all; `probation.due` says which are due."""
 

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from surefoot_agent.guard import AppRecord
 from surefoot_agent.ports import Running
@@ -17,6 +18,13 @@ from surefoot_shared.status import SlotName
 
 LISTEN = "0A"
 """TCP_LISTEN in the `st` column of /proc/net/tcp."""
+
+
+@runtime_checkable
+class Witness(Protocol):
+    """Knows what its processes listen on."""
+
+    def listens(self, port: int) -> bool: ...
 
 
 def proved(record: AppRecord, slot_path: Path) -> Running | None:
@@ -39,7 +47,12 @@ def running(record: AppRecord, executable: str, directory: str) -> Running:
 
 
 def listens(port: int, pids: Iterable[int]) -> bool:
-    """True where one of the processes holds a socket that listens on the TCP port."""
+    """True where one of the processes holds a socket that listens on the TCP port.
+
+    Another user's processes do not show what they hold: they come with a witness, who can see it.
+    """
+    if isinstance(pids, Witness):
+        return pids.listens(port)
     inodes = set(_listening_inodes(port))
     return bool(inodes) and any(_holds(pid, inodes) for pid in pids)
 

@@ -23,7 +23,10 @@ from surefoot_agent import guard, processes
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings, components_of
 from surefoot_agent.enrol import CA_FILE, DEVICE_FACTS, PAIR, pair_of
+from surefoot_agent.health import probation
+from surefoot_agent.health.local import folders_of
 from surefoot_agent.journal import read_facts
+from surefoot_agent.ports import Suite
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_shared.errors import Invalid, SurefootError
 from surefoot_shared.status import SlotName, SlotState
@@ -61,6 +64,7 @@ class Facts:
     guard_problem: str | None
     port_problem: str | None
     journal_problem: str | None = None
+    budget_problem: str | None = None
     guard_active: bool | None = None
     """Whether a guard process holds its lock; None where that cannot be said."""
 
@@ -97,6 +101,9 @@ def judge(facts: Facts) -> tuple[Finding, ...]:
         _of_problem(
             "guard", facts.guard_problem, _GUARD[facts.guard_active], "Install the agent again, with its python3."
         ),
+        _of_problem(
+            "budget", facts.budget_problem, "A probation and this device's own checks fit the guard.", _BUDGET_HINT
+        ),
         _of_problem("port", facts.port_problem, "The metrics port is free or the application's.", _PORT_HINT),
     )
 
@@ -106,6 +113,7 @@ _GUARD = {
     True: "The guard can run; one watches this component now.",
     False: "The guard can run; none watches this component now.",
 }
+_BUDGET_HINT = "Raise guard_budget_s, lower check_timeout_s, or take programs out of the check folders."
 _PORT_HINT = "Stop the program that holds it, or set metrics_port."
 
 
@@ -156,7 +164,7 @@ def _of_problem(name: str, problem: str | None, fine: str, hint: str) -> Finding
 
 def observe(settings: Settings, component: ComponentSettings, clock_floor_s: float = 0.0) -> Facts:
     """Read everything once."""
-    folder = settings.state_dir / component.name
+    folder = settings.component_dir(component.name)
     return Facts(
         identity=_identity_modes(settings.state_dir / "identity"),
         state_problem=_problem(lambda: _probe_write(settings.state_dir)),
@@ -169,6 +177,7 @@ def observe(settings: Settings, component: ComponentSettings, clock_floor_s: flo
         guard_problem=_problem(_probe_guard),
         port_problem=_problem(lambda: _probe_port(folder, component.metrics_port)),
         journal_problem=_problem(lambda: _probe_journal(settings.state_dir, component.name)),
+        budget_problem=_problem(lambda: _probe_budget(folder, settings, component)),
         guard_active=_guard_active(folder),
     )
 
@@ -249,6 +258,22 @@ def _probe_room(folder: Path, settings: Settings) -> None:
     manifest = slots.installed(SlotName(current))
     if manifest is not None:
         slots.room(manifest.installed_size_bytes, manifest.inodes, SlotName(current).other)
+
+
+def _probe_budget(folder: Path, settings: Settings, component: ComponentSettings) -> None:
+    """A release like the one that runs must be able to prove itself before the guard goes back."""
+    current = guard.current_slot(folder)
+    if current is None or not (folder / "slots").is_dir():
+        return
+    manifest = DirectorySlots(folder).installed(SlotName(current))
+    if manifest is None:
+        return
+    needed_s = probation.needed_s(Suite(manifest, (*manifest.checks, *folders_of(settings).checks())))
+    if needed_s > component.guard_budget_s:
+        raise OSError(
+            f"A probation like that of the running release, with this device's own checks, may take "
+            f"{needed_s:g} s; the guard waits {component.guard_budget_s:g} s"
+        )
 
 
 def _probe_guard() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from surefoot_agent.ports import Wish
-from surefoot_shared.messages import RevertReport, RunningProof
+from surefoot_shared.messages import CheckReport, RevertReport, RunningProof
 from surefoot_shared.status import AttemptState, Outcome, SlotName
 
 
@@ -34,6 +34,7 @@ class Ending:
     measured: Mapping[str, float] = field(default_factory=dict)
     cause: str = "failed_verdict"
     """As in RevertReport.cause."""
+    checks: tuple[CheckReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ def _report(hands: Hands, record: Record) -> RevertReport:
         start=record.starts,
         reset_cause=ended_by.value if restarted else None,
         kernel_tail=hands.origin.kernel_tail if restarted else "",
+        checks=ending.checks if ending else (),
     )
 
 

@@ -39,14 +39,18 @@ class Series:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def get(url: str, timeout_s: float, limit_bytes: int = LIMIT_BYTES) -> Answer:
-    """Fetch one local page. Raises Unreachable (refused, too slow, cut) or Invalid (not HTTP, too large)."""
+def get(url: str, timeout_s: float, limit_bytes: int = LIMIT_BYTES, method: str = "GET") -> Answer:
+    """Fetch one local page, or POST nothing to it.
+
+    Raises Unreachable (refused, too slow, cut) or Invalid (not HTTP, too large).
+    """
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
         raise Invalid("malformed", f"{url} is no http address.")
     deadline = time.monotonic() + timeout_s
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    question = f"GET {path} HTTP/1.0\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode()
+    body = "Content-Length: 0\r\n" if method == "POST" else ""
+    question = f"{method} {path} HTTP/1.0\r\nHost: {parts.netloc}\r\n{body}Connection: close\r\n\r\n".encode()
     try:
         with socket.create_connection((parts.hostname, parts.port or 80), timeout_s) as connection:
             connection.settimeout(_left_s(deadline))

@@ -50,8 +50,8 @@ class Status:
     v: int = 1
 
 
-def read_status(state_dir: Path, component: str) -> Status:
-    """Read the status of one component."""
+def read_status(state_dir: Path, component: str, component_dir: Path | None = None) -> Status:
+    """Read the status of one component; `component_dir` where it is not in the state folder."""
     try:
         facts = read_facts(state_dir / "journal.db", component)
         readable = True
@@ -59,7 +59,7 @@ def read_status(state_dir: Path, component: str) -> Status:
         facts, readable = StoredFacts(Record(component, AttemptState.RESCUE), False, 0), False
     clock = SystemClock()
     now = Moment(clock.monotonic(), clock.boot_id(), stamp(clock.utc()))
-    return status_of(facts, state_dir / component, now, clock.utc(), readable)
+    return status_of(facts, component_dir or state_dir / component, now, clock.utc(), readable)
 
 
 def status_of(facts: StoredFacts, component_dir: Path, now: Moment, utc: datetime, readable: bool) -> Status:

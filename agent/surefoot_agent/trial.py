@@ -9,6 +9,7 @@ Budgets are CLOCK_MONOTONIC of one boot, never wall-clock time; format and codec
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from surefoot_agent import guard
 from surefoot_shared import wire
-from surefoot_shared.errors import Invalid
+from surefoot_shared.errors import InstallFailed, Invalid
 
 
 class Verdict(str, Enum):
@@ -37,6 +38,12 @@ class Fallback:
     cwd: str
     env: dict[str, str]
     log: str
+    user: str = ""
+    cgroup: bool = False
+
+    @classmethod
+    def of(cls, spec: guard.AppSpec) -> Fallback:
+        return cls(spec.slot, spec.argv, spec.cwd, dict(spec.env), spec.log, spec.user, spec.cgroup)
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,14 @@ class Trial:
     verdict: Verdict | None = None
     reason: str | None = None
     finished: bool = False
+    machine: bool = False
+    """The slot is entered, and left, by a restart of the machine; `starts` then begins at 0."""
+    back: tuple[tuple[str, ...], ...] = ()
+    """Fixed commands that make boot control enter the previous slot again, for a guard that knows none."""
+    restart: tuple[tuple[str, ...], ...] = ()
+    """Fixed commands that restart the machine, each harder than the one before."""
+    previous_mark: str = ""
+    """A word of the kernel's command line that only a start from the previous slot has; empty: there is none."""
     lock_wait_s: float = guard.LOCK_WAIT_S
     """How long a holder of the lock may need (it stops and starts the application under it)."""
     v: int = 1
@@ -92,7 +107,11 @@ class TrialFile:
         return trial if trial is not None and (trial.assignment, trial.attempt) == (assignment, attempt) else None
 
     def arm(self, trial: Trial) -> Trial:
-        """Store the trial and return what holds: the stored one where this attempt was armed before in this boot."""
+        """Store the trial and return what holds: the stored one where this attempt was armed before in this boot.
+
+        Raises InstallFailed(boot_failed) for a way back that could not be walked: it is found out now, by us.
+        """
+        _check_commands(trial)
         with self.lock():
             before = self.of(trial.assignment, trial.attempt)
             if before is not None and (before.verdict or before.deadline_boot_id == trial.deadline_boot_id):
@@ -123,6 +142,17 @@ class TrialFile:
         plain = wire.to_json(trial)
         assert isinstance(plain, dict)  # to_json of a dataclass is an object
         guard.save_record(self._folder, "trial", plain)
+
+
+def _check_commands(trial: Trial) -> None:
+    """A machine's way back needs a restart; each command is an absolute path to what nobody else can change."""
+    if trial.machine and not trial.restart:
+        raise InstallFailed("boot_failed", "The trial of a root filesystem names no way to restart the machine.")
+    for argv in (*trial.back, *trial.restart):
+        if not argv or not os.path.isabs(argv[0]) or not os.access(argv[0], os.X_OK) or not os.path.isfile(argv[0]):
+            raise InstallFailed("boot_failed", f"The guard could not run {argv[0] if argv else 'nothing'!r}.")
+        if os.stat(argv[0]).st_mode & 0o022:
+            raise InstallFailed("boot_failed", f"{argv[0]} can be changed by others; the guard must not run it.")
 
 
 def guard_command(component_dir: Path, poll_s: float = 0.5) -> list[str]:

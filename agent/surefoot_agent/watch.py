@@ -9,13 +9,12 @@ from collections.abc import Iterable
 
 from surefoot_agent.health import probation
 from surefoot_agent.health.probation import HealthVerdict, Stage
-from surefoot_agent.ports import CheckResult
-from surefoot_shared.release import Manifest
+from surefoot_agent.ports import CheckResult, Suite
 
 
 class Watch:
-    def __init__(self, manifest: Manifest, now: float) -> None:
-        self.manifest = manifest
+    def __init__(self, suite: Suite, now: float) -> None:
+        self.suite = suite
         self._state = probation.begin(now)
         self._away: set[str] = set()
 
@@ -25,7 +24,7 @@ class Watch:
 
     def ready(self, now: float) -> None:
         """The application calls itself ready: its startup is over."""
-        self._state = probation.ready(self.manifest, self._state, now)
+        self._state = probation.ready(self.suite, self._state, now)
 
     def soaked_s(self, now: float) -> float:
         """Seconds of soak so far, 0 before it began."""
@@ -33,7 +32,7 @@ class Watch:
 
     def take_due(self, now: float) -> tuple[str, ...]:
         """Return the checks to run now; they count as on their way until their result or `lost`."""
-        due = tuple(name for name in probation.due(self.manifest, self._state, now) if name not in self._away)
+        due = tuple(name for name in probation.due(self.suite, self._state, now) if name not in self._away)
         self._away.update(due)
         return due
 
@@ -45,5 +44,5 @@ class Watch:
         """Fold results in (none: time alone may decide) and return the verdict, if there is one."""
         results = tuple(results)
         self._away.difference_update(r.name for r in results)
-        self._state, verdict = probation.judge(self.manifest, self._state, results, now)
+        self._state, verdict = probation.judge(self.suite, self._state, results, now)
         return verdict

@@ -140,6 +140,7 @@ KINDS: dict[str, Kind] = {
     "boot_failed": Kind("device", "Look at the application's log in the revert report."),
     "no_verdict": Kind("device", "The agent gave no verdict in time and the guard brought the old release back."),
     "health_failed": Kind("device", "Look at the failing check in the revert report."),
+    "helper_unreachable": Kind("device", "Start surefoot-helper on the device; the guard acts without it."),
     "commit_lost": Kind("device", "Check the boot control of this board with `surefoot-agent check`."),
     "too_many_tries": Kind("device", "Look at the restart causes in the revert report."),
     "window_over": Kind("operator", "Give the assignment windows that are still to come."),

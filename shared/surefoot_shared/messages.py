@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from surefoot_shared.status import AttemptState, Intent, Outcome, Presence, SlotName, SlotState
+from surefoot_shared.status import AttemptState, Check, Intent, Outcome, Presence, SlotName, SlotState
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,20 @@ class RunningProof:
 
 
 @dataclass(frozen=True)
+class CheckReport:
+    """The last result of one health check, or of one program of a folder of checks."""
+
+    name: str
+    required: bool
+    result: Check
+    message: str
+    took_s: float = 0.0
+    measured: Mapping[str, float] = field(default_factory=dict)
+    output: str = ""
+    """The end of what a program or a page said; untrusted: it is shown as text, never as markup."""
+
+
+@dataclass(frozen=True)
 class RevertReport:
     """Why the device went back; written to shared data before it does, delivered by the old slot."""
 
@@ -123,6 +137,8 @@ class RevertReport:
     """Why the machine last started anew, None where it did not since the release was started."""
     kernel_tail: str = ""
     """End of the kernel's last words, where the board keeps them (pstore)."""
+    checks: tuple[CheckReport, ...] = ()
+    """Every check as it stood when the verdict fell, the failing ones first."""
 
 
 @dataclass(frozen=True)

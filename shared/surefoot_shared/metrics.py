@@ -23,6 +23,8 @@ METRICS: dict[str, Metric] = {
     "camera_frames_processed_total": Metric("1", "counter", "Frames that went through the whole pipeline."),
     "camera_frames_dropped_total": Metric("1", "counter", "Frames captured and not processed."),
     "camera_frozen_frames_total": Metric("1", "counter", "Processed frames identical to the one before."),
+    "camera_black_frames_total": Metric("1", "counter", "Processed frames that are black throughout."),
+    "camera_restarts_total": Metric("1", "counter", "Times the capture pipeline was stopped and started again."),
     "inference_p95_s": Metric("s", "gauge", "95th percentile of the time to process a frame."),
     "counts_total": Metric("1", "counter", "Objects that crossed the counting line."),
     "memory_bytes": Metric("B", "gauge", "Resident memory of the application."),

@@ -36,6 +36,8 @@ class CheckKind(str, Enum):
     TCP = "tcp"
     METRIC = "metric"
     COMMAND = "command"
+    UNIT = "unit"
+    UPLINK = "uplink"
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,7 @@ class TreeFile:
 class HealthCheck:
     """One check. `k` of the last `n` results must pass; `required` ones decide, wanted ones are reported.
 
-    `params` by kind: process {}; http {url, status=200}; camera {url, min_fps, max_frame_age_s}: url is the
-    application's Prometheus endpoint, and `{metrics_port}` in a url stands for the port the device assigned.
+    What `params` may hold is in `surefoot_shared.checks`, kind by kind.
     """
 
     name: str

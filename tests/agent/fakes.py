@@ -19,7 +19,7 @@ from surefoot_agent.guard import AppSpec
 from surefoot_agent.health import probation
 from surefoot_agent.journal import Journal, open_journal
 from surefoot_agent.lanes import Done, InlineLanes, Lane, Lanes, Work
-from surefoot_agent.ports import CheckResult, Decision, Progress, Refusal, Running, Wish
+from surefoot_agent.ports import CheckResult, Decision, Progress, Refusal, Running, Suite, Wish
 from surefoot_agent.reset_cause import Cause, Origin
 from surefoot_agent.runner import Item, Runner
 from surefoot_agent.sight import Hands
@@ -230,9 +230,13 @@ class FakeHealth:
         self.sick: set[str] = set()
         self.silent: set[str] = set()
 
+    def suite(self, manifest: Manifest) -> Suite:
+        return Suite(manifest, manifest.checks)
+
     def run(
-        self, manifest: Manifest, baseline: Mapping[str, float], only: Collection[str] | None = None
+        self, suite: Suite, baseline: Mapping[str, float], only: Collection[str] | None = None
     ) -> Sequence[CheckResult]:
+        manifest = suite.manifest
         if manifest.version in self.silent:
             return ()
         result = Check.FAIL if manifest.version in self.sick else Check.PASS
@@ -535,4 +539,4 @@ class Device:
         self.world.boot += 1
 
 
-assert probation.needed_s(release({"run": b""}, probation=QUICK, checks=(FRAME,))) < 60.0
+assert probation.needed_s(Suite(release({"run": b""}, probation=QUICK), (FRAME,))) < 60.0

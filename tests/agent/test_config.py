@@ -142,6 +142,51 @@ def test_a_missing_file_given_by_hand_is_an_error(tmp_path: Path) -> None:
     assert caught.value.kind == "config_unreadable"
 
 
+def test_the_component_is_with_whoever_may_write_it() -> None:
+    one, two = Settings(), Settings(helper_socket="/run/h.sock", app_socket_dir="/run/surefoot-app")
+
+    assert one.component_dir("app") == Path("/var/lib/surefoot/app")
+    assert two.component_dir("app") == Path("/var/lib/surefoot-helper/app")
+    assert (one.app_socket("app"), two.app_socket("app")) == (
+        Path("/var/lib/surefoot/app/app.sock"),
+        Path("/run/surefoot-app/app.sock"),
+    )
+
+
+def test_a_user_that_could_be_no_user_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text('app_user = "root; rm"\n')
+
+    with pytest.raises(ConfigError, match="app_user"):
+        load(file, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("guard_budget_s = 95\nwatchdog_s = 90\n", ("95 s", "90 s")),
+        ("guard_budget_s = 90\nwatchdog_s = 90\n", ("90 s", "90 s")),
+        ("guard_budget_s = 60\ncheck_timeout_s = 60\n", ("60 s", "60 s")),
+    ],
+)
+def test_budgets_that_can_never_fit_are_refused_with_both_numbers(
+    tmp_path: Path, text: str, numbers: tuple[str, str]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, "own.toml", text), env={})
+
+    assert all(number in caught.value.message for number in numbers)
+
+
+def test_a_watchdog_that_leaves_the_guard_its_time_is_taken(tmp_path: Path) -> None:
+    assert load(write(tmp_path, "own.toml", "guard_budget_s = 80\nwatchdog_s = 90\n"), env={}).watchdog_s == 90.0
+
+
+def test_a_switch_is_on_or_off(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="on or off"):
+        load(write(tmp_path, "own.toml", 'greenboot = "yes"\n'), env={})
+
+
 def test_without_a_table_the_device_has_one_directory_component(tmp_path: Path) -> None:
     file = write(tmp_path, "a.toml", 'component = "model"\nguard_budget_s = 60\nmetrics_port = 9100\n')
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from surefoot_agent import guard
-from tests.agent.apps import SLEEPER, gone, until
+from tests.agent.apps import SLEEPER, STUBBORN, gone, until
 
 SLOW = pytest.mark.slow
 
@@ -277,6 +278,7 @@ def test_a_commit_that_came_while_it_waited_for_the_lock_is_not_undone(component
 def test_the_last_words_of_the_release_it_leaves_are_kept_for_the_report(component: Path) -> None:
     (component / guard.LAST_WORDS).write_text("of an earlier trial")
     arm(component)
+    until(lambda: b"up in B" in (component / "app.log").read_bytes(), "the application's own words")
     (component / "app.log").write_bytes(b"x" * 2 * guard.LAST_WORDS_BYTES + b"the end")
 
     guard.look(component)
@@ -299,7 +301,7 @@ def test_words_that_cannot_be_kept_are_no_older_ones_and_no_reason_to_stay(
         guard.keep_last_words(component)
 
     assert guard.look(component)
-    assert (component / guard.LAST_WORDS).read_bytes() == b""
+    assert b"earlier" not in (component / guard.LAST_WORDS).read_bytes()
     assert running_slot(component) == "A"
 
 
@@ -415,3 +417,166 @@ def test_it_outlives_the_agent_and_waits_for_the_end_of_the_budget(component: Pa
         process.wait()
 
     assert running_slot(component) == "A"
+
+
+# --- a root filesystem ------------------------------------------------------------------------------------------------
+
+
+def words_of_this_start() -> list[str]:
+    return Path("/proc/cmdline").read_text().split()
+
+
+@pytest.fixture
+def machine(component: Path) -> Path:
+    """A component whose slots are roots: its commands write down that they were run, and in which order."""
+    for name in ("fw", "restart", "restart-hard"):
+        script = component / name
+        script.write_text(f'#!/bin/sh\necho {name} "$@" >> {component}/ran\n')
+        script.chmod(0o755)
+    arm(
+        component,
+        machine=True,
+        fallback=None,
+        back=[[str(component / "fw"), "primary", "A; reboot"]],
+        restart=[[str(component / "restart")], [str(component / "restart-hard")]],
+        previous_mark="root=another",
+    )
+    return component
+
+
+def ran(machine: Path) -> list[str]:
+    return (machine / "ran").read_text().splitlines() if (machine / "ran").exists() else []
+
+
+def test_a_root_goes_back_by_boot_controls_own_command_and_a_restart(machine: Path) -> None:
+    assert not guard.look(machine)  # not back yet
+
+    assert ran(machine) == ["fw primary A; reboot", "restart"]
+    trial = trial_of(machine)
+    assert (trial["verdict"], trial["reason"], trial["finished"]) == ("guard", "no_verdict", False)
+    assert guard.current_slot(machine) == "B"  # the link is not what a root goes by
+    assert running_slot(machine) == "B"
+
+
+def test_while_init_stops_what_runs_nothing_is_ordered_twice(machine: Path) -> None:
+    guard.look(machine)
+
+    guard.look(machine)
+
+    assert ran(machine) == ["fw primary A; reboot", "restart"]
+
+
+def test_a_restart_that_does_not_come_is_ordered_again_and_harder(machine: Path) -> None:
+    guard.look(machine)
+    for _ in range(2):
+        guard.save_record(machine, "trial", {**trial_of(machine), "back_monotonic": time.monotonic() - 1000.0})
+        guard.look(machine)
+
+    assert [line for line in ran(machine) if line.startswith("restart")] == ["restart", "restart-hard", "restart-hard"]
+
+
+def test_the_way_back_of_a_root_ends_when_the_kernel_says_it_runs(machine: Path) -> None:
+    guard.look(machine)
+    here = {**trial_of(machine), "back_boot_id": "the boot before", "previous_mark": words_of_this_start()[0]}
+    guard.save_record(machine, "trial", here)
+    before = ran(machine)
+
+    assert guard.look(machine)
+
+    assert trial_of(machine)["finished"] is True
+    assert ran(machine) == before
+
+
+def test_a_start_that_entered_the_new_root_once_more_is_restarted_again(machine: Path) -> None:
+    guard.look(machine)
+    guard.save_record(machine, "trial", {**trial_of(machine), "back_boot_id": "the boot before"})
+
+    guard.look(machine)
+
+    assert ran(machine) == ["fw primary A; reboot", "restart"] * 2
+    assert trial_of(machine)["finished"] is False
+
+
+def test_a_bootloader_that_led_back_by_itself_is_not_answered_with_a_restart(machine: Path) -> None:
+    guard.save_record(machine, "trial", {**trial_of(machine), "previous_mark": words_of_this_start()[0]})
+
+    guard.look(machine)
+
+    assert ran(machine) == []
+    assert (trial_of(machine)["verdict"], trial_of(machine)["finished"]) == ("guard", True)
+
+
+def test_without_a_mark_another_boot_is_the_end_of_the_way_back(machine: Path) -> None:
+    guard.save_record(machine, "trial", {**trial_of(machine), "previous_mark": ""})
+    guard.look(machine)
+    assert ran(machine) == ["fw primary A; reboot", "restart"]
+    guard.save_record(machine, "trial", {**trial_of(machine), "back_boot_id": "the boot before"})
+
+    guard.look(machine)
+
+    assert trial_of(machine)["finished"] is True
+
+
+def test_boot_control_that_fails_does_not_keep_the_machine_up(machine: Path) -> None:
+    (machine / "fw").write_text("#!/bin/sh\nexit 1\n")
+
+    guard.look(machine)
+
+    assert ran(machine) == ["restart"]
+
+
+def test_a_root_gets_its_budget_when_it_is_started(machine: Path) -> None:
+    fresh = {**trial_of(machine), "starts": 0, "deadline_boot_id": "the boot before"}
+    guard.save_record(machine, "trial", fresh)
+
+    assert not guard.look(machine)
+
+    assert trial_of(machine)["starts"] == 1
+    assert float(str(trial_of(machine)["deadline_monotonic"])) > time.monotonic() + 50
+    assert ran(machine) == []
+
+
+# --- users and cgroups ------------------------------------------------------------------------------------------------
+
+
+def test_an_application_record_of_a_newer_agent_is_understood(component: Path) -> None:
+    record = guard.spawn_application(component, spec(component, "A"))
+    stored = json.loads((component / "app.json").read_text())
+    (component / "app.json").write_text(json.dumps({**stored, "mood": "good"}))
+
+    assert guard.load_application(component) == record
+
+
+def test_without_a_cgroup_that_can_be_written_the_process_group_serves(
+    component: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "mkdir", lambda *a, **k: (_ for _ in ()).throw(PermissionError(13, "read-only")))
+
+    record = guard.spawn_application(component, dataclasses.replace(spec(component, "A"), cgroup=True))
+
+    assert record.cgroup == ""
+    assert guard.process_alive(record)
+    guard.stop_application(component, 1.0)
+    until(lambda: gone(record.pid), "its end")
+
+
+def test_where_a_cgroup_can_be_written_whatever_the_application_started_ends_with_it(component: Path) -> None:
+    (component / "slots" / "A" / "run").write_bytes(STUBBORN)
+    record = guard.spawn_application(component, dataclasses.replace(spec(component, "A"), cgroup=True))
+    until(lambda: len(guard.application_pids(component)) == 2, "the child")
+    pids = guard.application_pids(component)
+    if record.cgroup:
+        inside = (Path(record.cgroup) / "cgroup.procs").read_text().split()
+        assert set(map(int, inside)) == set(pids)
+
+    guard.stop_application(component, 0.1)
+
+    for pid in pids:
+        until(lambda pid=pid: gone(pid), "the end of the application and its child")  # type: ignore[misc]
+
+
+def test_an_application_is_never_started_as_somebody_else_than_its_user(component: Path) -> None:
+    with pytest.raises(OSError, match="no user 'nobody-of-this-name'"):
+        guard.spawn_application(component, dataclasses.replace(spec(component, "A"), user="nobody-of-this-name"))
+
+    assert guard.load_application(component) is None

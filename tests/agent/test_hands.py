@@ -12,7 +12,8 @@ from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings, components_of
 from surefoot_agent.enrol import Identity
-from surefoot_agent.hands import MADE_OF, hands_of
+from surefoot_agent.hands import MADE_OF, hands_of, uplink_of
+from surefoot_agent.health.uplink import Policy
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_agent.slots.select import KINDS
@@ -64,3 +65,12 @@ def test_a_component_has_its_own_folder_limits_and_adapters(tmp_path: Path) -> N
 def test_every_kind_of_slot_can_be_started_and_switched() -> None:
     assert set(MADE_OF) == set(KINDS)
     assert {kind for backend in BOOTS.values() for kind in backend.kinds} == set(KINDS)
+
+
+def test_the_policy_and_the_window_of_the_uplink_come_from_the_settings(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path, guard_budget_s=60.0, uplink="required")
+    here, (component,) = identity(tmp_path), components_of(settings)
+
+    made = uplink_of(settings, component, lambda: here, lambda timeout_s: 0.0)
+
+    assert (made.policy, made.window_s) == (Policy.REQUIRED, 50.0)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import random
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from surefoot_agent.link import Backoff, QuickDrops
 from surefoot_server.broker.start import start_broker
 from surefoot_server.pki.ca import create_ca
 from surefoot_shared import topics
+from surefoot_shared.errors import Unreachable
 from surefoot_shared.messages import Ack, PresenceMessage
 from surefoot_shared.status import Presence
 from tests.server.house import BROKERS, Device, House, until
@@ -253,3 +256,26 @@ def test_a_refused_connection_in_between_or_slow_drops_are_no_twin() -> None:
 
     assert not any(refused.ended(n != 3, 1.0, 2.0 * n) for n in range(7))
     assert not any(slow.ended(True, 5.0, 9.0 * n) for n in range(20))
+
+
+def test_a_round_trip_is_acknowledged_and_changes_nothing(house: House) -> None:
+    cam = house.device("cam-1")
+
+    assert cam.link.round_trip(10.0) < 10.0
+    assert cam.of(Disconnected) == []
+
+
+@pytest.mark.slow
+@pytest.mark.needs("mosquitto")
+def test_a_broker_that_is_stopped_acknowledges_nothing(mosquitto: House) -> None:
+    cam = mosquitto.device("cam-1")
+    pid = mosquitto.broker.child.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(Unreachable) as caught:
+            cam.link.round_trip(0.3)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+    assert caught.value.kind == "too_slow"

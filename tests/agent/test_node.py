@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from surefoot_agent import __version__
-from surefoot_agent.node import findings_text, only_one, starting
+from surefoot_agent.node import asked, findings_text, only_one, starting
+from surefoot_agent.orders import Order, Verb
 from surefoot_agent.readiness import Finding
-from surefoot_shared.errors import ConfigError, InstallFailed
+from surefoot_shared.errors import ConfigError, InstallFailed, Unreachable
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,3 +60,19 @@ def test_what_the_disk_says_at_start_is_one_sentence(tmp_path: Path, error: Exce
     assert caught.value.kind == kind
     assert "cannot start" in caught.value.message
     assert caught.value.hint
+
+
+def test_the_order_that_asks_the_broker_is_answered_without_the_runner() -> None:
+    posted: list[Order] = []
+
+    def gone(timeout_s: float) -> float:
+        raise Unreachable("unreachable", "Not connected yet.")
+
+    well, ill, other = Order(Verb.UPLINK), Order(Verb.UPLINK), Order(Verb.STATUS)
+    asked(posted.append, lambda timeout_s: 0.5)(well)
+    asked(posted.append, gone)(ill)
+    asked(posted.append, gone)(other)
+
+    assert well.answers.get_nowait() == {"ok": True, "took_s": 0.5}
+    assert ill.answers.get_nowait()["message"] == "Not connected yet."
+    assert posted == [other]

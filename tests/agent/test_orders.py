@@ -159,6 +159,14 @@ def test_a_stopped_server_leaves_no_socket(tmp_path: Path) -> None:
     assert not (tmp_path / "agent.sock").exists()
 
 
+def test_the_applications_group_may_connect_where_it_is_another_user(tmp_path: Path) -> None:
+    server = OrderServer(tmp_path / "app.sock", lambda order: order.accept(), mode=0o660)
+
+    assert stat.S_IMODE(os.stat(tmp_path / "app.sock").st_mode) == 0o660
+    server.start()
+    server.stop()
+
+
 def test_on_the_socket_of_one_component_no_other_can_be_named(tmp_path: Path) -> None:
     heard: list[str] = []
     answer = lambda order: (heard.append(order.component), order.accept())[1]  # noqa: E731

@@ -47,3 +47,12 @@ def test_a_process_that_is_gone_is_not_proved(tmp_path: Path) -> None:
 
 def test_a_neighbouring_folder_with_the_same_beginning_is_not_the_slot(tmp_path: Path) -> None:
     assert not processes._inside(f"{tmp_path}/slots/A.old/bin", tmp_path / "slots/A")
+
+
+def test_processes_of_another_user_are_answered_for_by_their_witness() -> None:
+    class Watched(tuple[int, ...]):
+        def listens(self, port: int) -> bool:
+            return port == 8080
+
+    assert processes.listens(8080, Watched((1,)))
+    assert not processes.listens(8081, Watched((1,)))

@@ -9,7 +9,9 @@ import pytest
 
 from surefoot_agent import guard
 from surefoot_agent.trial import Fallback, Trial, TrialFile, Verdict, guard_command
+from surefoot_shared.errors import InstallFailed
 
+TRUE = "/bin/true"
 TRIAL = Trial(
     assignment="a-1",
     attempt=1,
@@ -28,6 +30,37 @@ TRIAL = Trial(
 @pytest.fixture
 def trials(tmp_path: Path) -> TrialFile:
     return TrialFile(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("commands", "words"),
+    [
+        ({"back": (("fw_setenv", "-s", "x"),)}, "could not run 'fw_setenv'"),
+        ({"back": (("/nowhere/fw_setenv",),)}, "could not run '/nowhere/fw_setenv'"),
+        ({"restart": ((),)}, "could not run 'nothing'"),
+        ({"restart": ()}, "no way to restart"),
+    ],
+)
+def test_a_way_back_that_the_guard_could_not_walk_is_refused_when_it_is_armed(
+    tmp_path: Path, commands: dict[str, tuple[tuple[str, ...], ...]], words: str
+) -> None:
+    whole = replace(TRIAL, machine=True, back=((TRUE, "A"),), restart=((TRUE,),))
+    file = TrialFile(tmp_path)
+
+    with pytest.raises(InstallFailed, match=words):
+        file.arm(replace(whole, **commands))
+
+    assert file.read() is None
+    assert file.arm(whole) == whole
+
+
+def test_a_command_that_others_can_change_is_not_given_to_the_guard(tmp_path: Path) -> None:
+    script = tmp_path / "restart"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o777)
+
+    with pytest.raises(InstallFailed, match="can be changed by others"):
+        TrialFile(tmp_path).arm(replace(TRIAL, machine=True, restart=((str(script),),)))
 
 
 def test_what_is_armed_is_read_back_whole(trials: TrialFile) -> None:

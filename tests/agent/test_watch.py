@@ -3,19 +3,19 @@ from __future__ import annotations
 import pytest
 
 from surefoot_agent.health.probation import Stage
-from surefoot_agent.ports import CheckResult
+from surefoot_agent.ports import CheckResult, Suite
 from surefoot_agent.watch import Watch
 from surefoot_shared.release import CheckKind, HealthCheck, Probation
 from surefoot_shared.status import Check
 from tests.agent.trees import release
 
 CHECKS = (HealthCheck("camera", CheckKind.CAMERA, interval_s=1.0), HealthCheck("http", CheckKind.HTTP, interval_s=5.0))
-MANIFEST = release({"run": b""}, checks=CHECKS, probation=Probation(startup_s=10.0, steady=1, soak_s=3.0))
+SUITE = Suite(release({"run": b""}, probation=Probation(startup_s=10.0, steady=1, soak_s=3.0)), CHECKS)
 
 
 @pytest.fixture
 def watch() -> Watch:
-    return Watch(MANIFEST, 100.0)
+    return Watch(SUITE, 100.0)
 
 
 def result(name: str, value: Check = Check.PASS) -> CheckResult:

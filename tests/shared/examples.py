@@ -7,6 +7,7 @@ from surefoot_shared.image import NO_BLOB, Image, joined
 from surefoot_shared.messages import (
     Ack,
     AssignmentNote,
+    CheckReport,
     ComponentReport,
     Event,
     EventKind,
@@ -37,7 +38,7 @@ from surefoot_shared.release import (
     TargetNote,
     TreeFile,
 )
-from surefoot_shared.status import AttemptState, Intent, Outcome, Presence, SlotName, SlotState
+from surefoot_shared.status import AttemptState, Check, Intent, Outcome, Presence, SlotName, SlotState
 from surefoot_shared.tokens import DeviceToken, TokenRequest
 
 ONE, TWO = "1" * 64, "2" * 64
@@ -89,7 +90,15 @@ EVENT = Event(
     progress=0.5,
     proof=RunningProof(ONE, SlotName.A, 4242, "/slots/A/bin/app", "/slots/A", True, 10.0),
     report=RevertReport(
-        "camera", "frozen frames", "last line\n", "failed_verdict", {"frozen_ratio": 1.0}, 2, "panic", "Kernel panic\n"
+        "camera",
+        "frozen frames",
+        "last line\n",
+        "failed_verdict",
+        {"frozen_ratio": 1.0},
+        2,
+        "panic",
+        "Kernel panic\n",
+        (CheckReport("camera", True, Check.FAIL, "frozen frames", 0.6, {"frozen_ratio": 1.0}, "said"),),
     ),
 )
 SAMPLE = Sample("2026-11-23T08:00:00Z", "camera_fps", 24.9, "app", TWO, SlotName.B)

@@ -57,12 +57,13 @@ class DirectorySlots:
 
     kind = SlotKind.TREE
 
-    def __init__(self, component_dir: Path, reserve_bytes: int = 0, reserve_inodes: int = 0) -> None:
+    def __init__(self, component_dir: Path, reserve_bytes: int = 0, reserve_inodes: int = 0, make: bool = True) -> None:
+        """`make` False: for whoever only reads what another user writes."""
         self._root = component_dir / "slots"
         self._reserve_bytes = reserve_bytes
         self._reserve_inodes = reserve_inodes
         self._known: dict[SlotName, _Known] = {}
-        for slot in SlotName:
+        for slot in SlotName if make else ():
             durable.make_folder(self.path(slot))
 
     def path(self, slot: SlotName) -> Path:

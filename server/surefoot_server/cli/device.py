@@ -1,4 +1,4 @@
-"""`surefoot device`: see devices, why one is not updating, tag them, let them in."""
+"""`surefoot device`: see devices, why one is not updating, ask them, tag them, let them in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from surefoot_server.cli import admission, shown
+from surefoot_server.cli import admission, questions, shown
 from surefoot_server.cli.params import NAME, TAG, Text, path
 from surefoot_server.cli.terminal import Terminal, Verbs, columns, facts, json_option, pass_terminal
 from surefoot_shared import wire
@@ -184,6 +184,8 @@ for _command in (
     admission.preauthorise,
     admission.replace,
     admission.revoke,
+    questions.doctor,
+    questions.logs,
 ):
     device.add_command(_command)
 
@@ -202,15 +204,21 @@ def _reverts(found: shown.Device) -> list[str]:
         ("Start", str(report.start) if report.start else ""),
         ("Machine", f"started anew: {report.reset_cause}" if report.reset_cause else ""),
     ]
+    checks = columns(
+        ("CHECK", "RESULT", "TOOK", "WORDS"),
+        [
+            (c.name, c.result if c.required else f"{c.result} (wanted)", f"{c.took_s:.2f} s", shown.plain(c.message))
+            for c in report.checks
+        ],
+    )
     tails = [("Application's last lines", report.log_tail), ("Kernel's last words", report.kernel_tail)]
     texts = [f"{name}:\n{_last_lines(text)}" for name, text in tails if text.strip()]
-    return ["\n\n".join([facts(rows), *texts])]
+    return ["\n\n".join([facts(rows), *([checks] if report.checks else []), *texts])]
 
 
 def _last_lines(text: str) -> str:
     """What a device sent is shown as text: no escape sequence of it reaches the terminal."""
-    lines = text.expandtabs().splitlines()[-LINES:]
-    return "\n".join("  " + "".join(c if c.isprintable() else "\ufffd" for c in line) for line in lines)
+    return "\n".join("  " + line for line in shown.plain(text).splitlines()[-LINES:])
 
 
 def _presence(found: shown.Device) -> str:

@@ -59,6 +59,27 @@ class Component:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What a device was asked, and its answer once it came."""
+
+    id: str
+    answered_at: str | None
+    ok: bool | None
+    text: str
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One health check as it stood when a release was reverted."""
+
+    name: str
+    required: bool
+    result: str
+    message: str
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Report:
     """Why a device went back, in its own words: shown as text, never trusted."""
 
@@ -69,6 +90,7 @@ class Report:
     start: int = 0
     reset_cause: str | None = None
     kernel_tail: str = ""
+    checks: tuple[CheckResult, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -272,3 +294,9 @@ def size(size_bytes: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} GB"
+
+
+def plain(text: str) -> str:
+    """What a device sent, as text: no escape sequence of it reaches the terminal."""
+    lines = text.expandtabs().splitlines()
+    return "\n".join("".join(c if c.isprintable() else "\ufffd" for c in line) for line in lines)

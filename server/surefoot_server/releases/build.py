@@ -6,6 +6,7 @@ The release folder appears whole or not at all; nothing is signed here and nothi
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 from surefoot_server.releases.image import read_image
 from surefoot_server.releases.recipe import Recipe
 from surefoot_server.releases.tree import Progress, read_tree
+from surefoot_shared import checks
 from surefoot_shared.errors import Conflict, Invalid, UntrustedRelease
 from surefoot_shared.image import Image
 from surefoot_shared.release import Manifest, SlotKind, TreeFile, digest_of, manifest_bytes, parse_manifest
@@ -23,6 +25,8 @@ MANIFEST_FILE = "manifest.json"
 ROLE_FILE = "role.json"
 TARGETS_FILE = "targets.json"
 BLOBS = "blobs"
+PIECE_BYTES = 1024 * 1024
+"""What is held of a file while it is read: a model may be larger than the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ def _read(source: Path, recipe: Recipe, blobs: Path, progress: Progress) -> Mani
 
 
 def read_release(folder: Path) -> ReleaseFolder:
-    """Load a release folder; raises Invalid where it is none or a blob is missing or altered in size."""
+    """Load a release folder. Raises Invalid where it is none, UntrustedRelease where a file is not what was built."""
     try:
         raw = (folder / MANIFEST_FILE).read_bytes()
         manifest = parse_manifest(raw)
@@ -87,10 +91,21 @@ def read_release(folder: Path) -> ReleaseFolder:
     release = ReleaseFolder(folder, manifest, raw)
     for sha256, size in manifest.blobs.items():
         blob = release.blob(sha256)
-        if not blob.is_file() or blob.stat().st_size != size:
-            why = f"The content of {_named(manifest, sha256)} is missing in {folder} or was altered."
+        if not blob.is_file():
+            why = f"The content of {_named(manifest, sha256)} is missing in {folder}."
             raise Invalid("malformed", why, "Build the release again.")
+        if blob.stat().st_size != size or _sha256(blob) != sha256:
+            why = f"The content of {_named(manifest, sha256)} in {folder} was altered or cut short after it was built."
+            raise UntrustedRelease("artifact_corrupt", why, "Nothing was signed or sent. Build the release again.")
     return release
+
+
+def _sha256(blob: Path) -> str:
+    found = hashlib.sha256()
+    with blob.open("rb") as stream:
+        while piece := stream.read(PIECE_BYTES):
+            found.update(piece)
+    return found.hexdigest()
 
 
 def _named(manifest: Manifest, sha256: str) -> str:
@@ -105,7 +120,7 @@ def _manifest(recipe: Recipe, files: tuple[TreeFile, ...], image: Image | None =
         why = f"The application {recipe.application.argv[0]} is not an executable file of the folder."
         raise Invalid("malformed", why, "Correct [application] argv, or make the file executable.")
     try:
-        return Manifest(
+        made = Manifest(
             component=recipe.component,
             version=recipe.version,
             counter=recipe.counter,
@@ -121,3 +136,7 @@ def _manifest(recipe: Recipe, files: tuple[TreeFile, ...], image: Image | None =
         )
     except ValueError as error:
         raise Invalid("malformed", f"The release cannot be built: {error}.", "Correct the value.") from error
+    wrong = checks.first_problem(made)
+    if wrong:
+        raise Invalid("malformed", f"The release cannot be built: {wrong}.", "docs/health.md lists every parameter.")
+    return made

@@ -15,7 +15,8 @@
     kind = "camera"
     params = { url = "http://127.0.0.1:{metrics_port}/metrics", min_fps = 5 }
 
-An unknown key is an error that names it; so is a value of the wrong type or out of range.
+An unknown key is an error that names it; so is a value of the wrong type or out of range, in `params` too: what each
+kind of check may be told is in `surefoot_shared.checks`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from surefoot_shared import wire
+from surefoot_shared import checks, wire
 from surefoot_shared.errors import ConfigError, Invalid
 from surefoot_shared.release import Application, HealthCheck, Probation
 
@@ -63,10 +64,14 @@ def read_recipe(path: Path) -> Recipe:
     for check in table.get("checks", []) if isinstance(table.get("checks"), list) else []:
         _refuse_unknown(check, HealthCheck, f"{path} [[checks]]")
     try:
-        return wire.from_json(Recipe, typing.cast(wire.Json, table))  # what is not JSON (a date) fails by its type
+        recipe = wire.from_json(Recipe, typing.cast(wire.Json, table))  # what is not JSON (a date) fails by its type
     except Invalid as error:
         hint = "Correct the value; `surefoot release build --help` shows an example."
         raise ConfigError("config_invalid", f"{path}: {error.message}", hint) from error
+    wrong = next(filter(None, map(checks.problem, recipe.checks)), None)
+    if wrong:
+        raise ConfigError("config_invalid", f"{path}: {wrong}.", "docs/health.md lists the parameters of every kind.")
+    return recipe
 
 
 def _refuse_unknown(table: object, kind: type, where: str) -> None:

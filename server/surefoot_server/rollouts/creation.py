@@ -49,9 +49,10 @@ def check_startable(planned: Planned) -> None:
         return
     if plan.excluded:
         first, count = plan.excluded[0], len(plan.excluded)
+        who = "The only device of {} is" if count == 1 else f"All {count} devices of {{}} are"
         raise Conflict(
             "conflict",
-            f"All {count} devices of {planned.cohort} are left out, {first.device} because {first.reason}.",
+            f"{who.format(planned.cohort)} left out, {first.device} because {first.reason}.",
             "`surefoot rollout plan` lists the reason of each.",
         )
     raise Conflict("conflict", f"No device belongs to {planned.cohort}.", "`surefoot cohort list` shows who belongs.")

@@ -2,8 +2,9 @@
 
 The application's contract with the device: it is started in its slot with SUREFOOT_METRICS_PORT (and SUREFOOT_SLOT,
 SUREFOOT_RELEASE, SUREFOOT_DATA, which it does not need), serves `/metrics` and `/healthz` on 127.0.0.1, and stops on
-SIGTERM within a second. Two more come from the device's own configuration: SUREFOOT_HW, the hardware it runs on, and
-CAMERA_SEED, which street it looks at. `/healthz` answers 200 as soon as a first frame was processed, 503 before.
+SIGTERM within a second. POST `/restart` stops and starts its pipelines. Two more come from the device's own
+configuration: SUREFOOT_HW, the hardware it runs on, and CAMERA_SEED, which street it looks at. `/healthz` answers 200
+as soon as a first frame was processed, 503 before.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 
-from .meter import Meter
+from .meter import Meter, page
 from .scene import Frame, Street
 from .settings import Settings, read_settings
 from .source import FrameSource
 from .tracking import LineCounter
 from .vision import Background, find_blobs
+
+BLACK_LEVEL = 16
+"""Grey level that no pixel of a black frame exceeds: sensor noise stays far below."""
 
 
 class Pipeline:
@@ -53,10 +57,50 @@ class Pipeline:
             inference_s=done_s - begun_s,
             dropped=delivery.dropped,
             frozen=frozen,
+            black=int(frame.pixels.max()) <= BLACK_LEVEL,
         )
 
 
-def serve_metrics(port: int, meter: Meter, ready: threading.Event) -> ThreadingHTTPServer:
+class Stream:
+    """One camera of the application: its source and pipeline, on a thread, stopped and started by order."""
+
+    def __init__(self, number: int, settings: Settings, seed: int, hw: str, ready: threading.Event) -> None:
+        self.meter = Meter(settings.version, time.monotonic())
+        self._settings, self._ready = settings, ready
+        self._street = Street(seed + number, settings.line_x)
+        self._dead = number == settings.dead_stream
+        self._freeze_after_s = settings.freeze_after_s if settings.freezes_on(hw) else None
+        self._orders, self._restarts = threading.Event(), 0
+
+    def restart(self) -> None:
+        self._orders.set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Deliver and process frames until `stop` is set."""
+        while not stop.is_set():
+            self._once(stop)
+            if self._orders.is_set():
+                self._orders.clear()
+                self._restarts += 1
+                self.meter.restarted()
+
+    def _once(self, stop: threading.Event) -> None:
+        """Run one pipeline until it is stopped."""
+        settings, pipeline = self._settings, Pipeline(self._settings, self.meter)
+        black_after_s = settings.black_after_s or None
+        source = FrameSource(self._street, settings.fps, time.monotonic, stop.wait, self._freeze_after_s, black_after_s)
+        dead = self._dead or -1 < settings.restarts_survived < self._restarts
+        while not stop.is_set() and not self._orders.is_set():
+            if dead:
+                stop.wait(0.05)
+                continue
+            pipeline.process(source)
+            self._ready.set()
+
+
+def serve_metrics(
+    port: int, meters: Mapping[str, Meter], ready: threading.Event, restart: Callable[[], None]
+) -> ThreadingHTTPServer:
     """Answer on 127.0.0.1 from a thread of its own; raises OSError where the port is taken."""
 
     class Page(BaseHTTPRequestHandler):
@@ -64,11 +108,18 @@ def serve_metrics(port: int, meter: Meter, ready: threading.Event) -> ThreadingH
 
         def do_GET(self) -> None:
             if self.path == "/metrics":
-                self._answer(200, meter.text(time.monotonic()))
+                self._answer(200, page(meters, time.monotonic()))
             elif self.path == "/healthz":
                 self._answer(200, "ok\n") if ready.is_set() else self._answer(503, "no frame yet\n")
             else:
                 self._answer(404, "try /metrics or /healthz\n")
+
+        def do_POST(self) -> None:
+            if self.path == "/restart":
+                restart()
+                self._answer(202, "the pipelines stop and start\n")
+            else:
+                self._answer(404, "try /restart\n")
 
         def _answer(self, status: int, text: str) -> None:
             body = text.encode()
@@ -91,18 +142,24 @@ def run(tree: Path, environment: Mapping[str, str], stop: threading.Event) -> No
     """Run until `stop` is set; raises ValueError for a wrong setting, OSError for a taken port."""
     settings = read_settings(tree)
     hw = environment.get("SUREFOOT_HW", "")
-    meter, ready = Meter(settings.version, time.monotonic()), threading.Event()
-    server = serve_metrics(int(environment["SUREFOOT_METRICS_PORT"]), meter, ready)
+    ready, seed = threading.Event(), int(environment.get("CAMERA_SEED", "1"))
+    streams = [Stream(number, settings, seed, hw, ready) for number in range(settings.streams)]
+    meters = {str(number): stream.meter for number, stream in enumerate(streams)}
+
+    def restart() -> None:
+        for stream in streams:
+            stream.restart()
+
+    server = serve_metrics(int(environment["SUREFOOT_METRICS_PORT"]), meters, ready, restart)
     print(
         f"camera-app {settings.version} on {hw or 'unknown hardware'} counts on port {server.server_port}", flush=True
     )
-    street = Street(int(environment.get("CAMERA_SEED", "1")), settings.line_x)
-    freeze_after_s = settings.freeze_after_s if settings.freezes_on(hw) else None
-    source = FrameSource(street, settings.fps, time.monotonic, stop.wait, freeze_after_s)
-    pipeline = Pipeline(settings, meter)
-    while not stop.is_set():
-        pipeline.process(source)
-        ready.set()
+    others = [threading.Thread(target=stream.run, args=(stop,)) for stream in streams[1:]]
+    for other in others:
+        other.start()
+    streams[0].run(stop)
+    for other in others:
+        other.join()
     server.shutdown()
     server.server_close()
     print("camera-app stopped as asked", flush=True)

@@ -11,10 +11,12 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 
 WINDOW_S = 3.0
 """Over which fps is measured: long enough for a steady figure, short enough to see a stall within a check or two."""
+PER_STREAM = ("camera_", "inference_", "counts_")
 TIMES_KEPT = 200
 """Processing times behind the 95th percentile: twenty seconds at 10 fps."""
 
@@ -28,16 +30,26 @@ class Meter:
         self._processed_at: deque[float] = deque()
         self._inference_s: deque[float] = deque(maxlen=TIMES_KEPT)
         self._captured_at_s = started_s
-        self._captured = self._processed = self._dropped = self._frozen = 0
+        self._captured = self._processed = self._dropped = self._frozen = self._black = self._restarts = 0
         self._counted_in = self._counted_out = 0
 
-    def frame(self, *, captured_at_s: float, done_at_s: float, inference_s: float, dropped: int, frozen: bool) -> None:
+    def frame(
+        self,
+        *,
+        captured_at_s: float,
+        done_at_s: float,
+        inference_s: float,
+        dropped: int,
+        frozen: bool,
+        black: bool = False,
+    ) -> None:
         """Note one processed frame, and the frames that were dropped before it."""
         with self._lock:
             self._captured += 1 + dropped
             self._dropped += dropped
             self._processed += 1
             self._frozen += frozen
+            self._black += black
             self._captured_at_s = captured_at_s
             self._inference_s.append(inference_s)
             self._processed_at.append(done_at_s)
@@ -47,8 +59,17 @@ class Meter:
         with self._lock:
             self._counted_in, self._counted_out = counted_in, counted_out
 
+    def restarted(self) -> None:
+        """Note that the pipeline was stopped and started again."""
+        with self._lock:
+            self._restarts += 1
+
     def text(self, now_s: float) -> str:
-        """Return the metrics page as of now."""
+        """Return the metrics page of a camera with one stream as of now."""
+        return page({"": self}, now_s)
+
+    def samples(self, now_s: float) -> tuple[str, dict[str, float]]:
+        """Return the version and every value by name, labels included."""
         with self._lock:
             self._forget(now_s)
             gauges = {
@@ -63,17 +84,40 @@ class Meter:
                 "camera_frames_processed_total": self._processed,
                 "camera_frames_dropped_total": self._dropped,
                 "camera_frozen_frames_total": self._frozen,
+                "camera_black_frames_total": self._black,
+                "camera_restarts_total": self._restarts,
                 'counts_total{direction="in"}': self._counted_in,
                 'counts_total{direction="out"}': self._counted_out,
             }
-        lines = [f'application_info{{version="{self._version}"}} 1']
-        lines += [f"{name} {value:.6g}" for name, value in gauges.items()]
-        lines += [f"{name} {count}" for name, count in counters.items()]
-        return _typed(lines)
+        return self._version, {**gauges, **counters}
 
     def _forget(self, now_s: float) -> None:
         while self._processed_at and self._processed_at[0] <= now_s - WINDOW_S:
             self._processed_at.popleft()
+
+
+def page(meters: Mapping[str, Meter], now_s: float) -> str:
+    """Return one page of every stream; with several, each has its name as a label, what is the process's has none."""
+    taken = {stream: meter.samples(now_s) for stream, meter in meters.items()}
+    (version, first), *_ = taken.values()
+    lines = [f'application_info{{version="{version}"}} 1']
+    for name in first:
+        for stream, (_, values) in taken.items():
+            if not name.startswith(PER_STREAM) and values is not first:
+                continue
+            label = f'stream="{stream}"' if len(meters) > 1 and name.startswith(PER_STREAM) else ""
+            lines.append(f"{_labelled(name, label)} {_figure(values[name])}")
+    return _typed(lines)
+
+
+def _labelled(name: str, label: str) -> str:
+    if not label:
+        return name
+    return f"{name[:-1]},{label}}}" if name.endswith("}") else f"{name}{{{label}}}"
+
+
+def _figure(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.6g}"
 
 
 def _typed(lines: list[str]) -> str:

@@ -31,6 +31,14 @@ class Settings:
     """A fault: seconds after which the source delivers one frame for ever; 0 = never."""
     freeze_on_hw: str = ""
     """The hardware on which the fault shows."""
+    streams: int = 1
+    """Cameras that one application counts."""
+    black_after_s: float = 0.0
+    """A fault: seconds after which the sensor delivers black frames; 0 = never."""
+    dead_stream: int = -1
+    """A fault: the stream that never delivers a frame; -1 = none."""
+    restarts_survived: int = -1
+    """A fault: times that the pipeline can be stopped and started before no frame comes any more; -1 = any."""
 
     def __post_init__(self) -> None:
         if not self.version or not 1.0 <= self.fps <= 60.0:
@@ -39,6 +47,8 @@ class Settings:
             raise ValueError("threshold is not within 1 to 255 or learn_ratio not within 0 to 1")
         if not 0 < self.line_x < 160 or self.freeze_after_s < 0.0:
             raise ValueError("line_x is outside the frame or freeze_after_s is negative")
+        if not 1 <= self.streams <= 16 or self.black_after_s < 0.0 or not -1 <= self.dead_stream < self.streams:
+            raise ValueError("streams is not within 1 to 16, black_after_s is negative or dead_stream is no stream")
 
     def freezes_on(self, hw: str) -> bool:
         return self.freeze_after_s > 0.0 and self.freeze_on_hw == hw

@@ -8,7 +8,9 @@ which is what makes this fault worth finding.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from .scene import Frame, Street
 
@@ -32,12 +34,13 @@ class FrameSource:
         clock: Callable[[], float],
         wait: Callable[[float], object],
         freeze_after_s: float | None = None,
+        black_after_s: float | None = None,
     ) -> None:
         self._street, self._interval_s = street, 1.0 / fps
         self._clock, self._wait = clock, wait
         self._started_s = clock()
         self._taken = 0
-        self._freeze_after_s = freeze_after_s
+        self._freeze_after_s, self._black_after_s = freeze_after_s, black_after_s
         self._last: Frame | None = None
 
     def read(self) -> Delivery:
@@ -61,4 +64,6 @@ class FrameSource:
         frozen = self._freeze_after_s is not None and age_s >= self._freeze_after_s
         if not frozen or self._last is None:
             self._last = self._street.next_frame()
+        if self._black_after_s is not None and age_s >= self._black_after_s:
+            self._last = replace(self._last, pixels=np.zeros_like(self._last.pixels))
         return self._last

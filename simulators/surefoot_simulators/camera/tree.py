@@ -7,6 +7,7 @@ writes nothing into it, so a sealed slot stays as it was sealed. Two calls with 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,9 +76,12 @@ class Faults:
 
     freeze_after_s: float = 0.0
     freeze_on_hw: str = ""
+    black_after_s: float = 0.0
+    dead_stream: int = -1
+    restarts_survived: int = -1
 
 
-def write_camera_tree(folder: Path, version: str, faults: Faults = Faults()) -> None:
+def write_camera_tree(folder: Path, version: str, faults: Faults = Faults(), streams: int = 1) -> None:
     """Write the release tree of `version` into `folder`, which must not exist or be empty."""
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty")
@@ -91,7 +95,7 @@ def write_camera_tree(folder: Path, version: str, faults: Faults = Faults()) -> 
     script.parent.mkdir()
     script.write_text(SCRIPT)
     script.chmod(0o755)
-    write_settings(folder, Settings(version, freeze_after_s=faults.freeze_after_s, freeze_on_hw=faults.freeze_on_hw))
+    write_settings(folder, Settings(version, streams=streams, **dataclasses.asdict(faults)))
 
 
 def write_recipe(file: Path, soak_s: float = 10.0) -> None:

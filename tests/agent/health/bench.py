@@ -10,6 +10,7 @@ from surefoot_agent import guard
 from surefoot_agent.application import Application
 from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.health.checks import Checks
+from surefoot_agent.health.local import Folders
 from surefoot_agent.ports import CheckResult
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_shared.release import CheckKind, HealthCheck, Manifest, Probation
@@ -40,12 +41,21 @@ class Bench:
         self.application = Application(self.folder, self.slots)
         self.pidfile = root / "pid"
         env = {"PATH": os.environ["PATH"], "PIDFILE": str(self.pidfile)}
-        self.checks = Checks(self.application, self.slots, lambda: guard.application_pids(self.folder), env)
+        self.node: Mapping[str, float] = {}
+        self.device_folders = Folders(root / "checks", (), each_s=5.0)
+        self.checks = Checks(
+            self.application,
+            self.slots,
+            lambda: guard.application_pids(self.folder),
+            env,
+            self.device_folders,
+            lambda: self.node,
+        )
         self.frames = 0
         self.script = SERVING
 
     def run(self, *checks: HealthCheck, baseline: Mapping[str, float] | None = None) -> list[CheckResult]:
-        return list(self.checks.run(self.manifest(*checks), baseline or {}))
+        return list(self.checks.run(self.checks.suite(self.manifest(*checks)), baseline or {}))
 
     def one(self, check: HealthCheck) -> tuple[Check, str]:
         (result,) = self.run(check)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from surefoot_agent.health.local import DeviceCheck
 from surefoot_agent.health.probation import (
     HealthVerdict,
     ProbationState,
@@ -14,8 +17,8 @@ from surefoot_agent.health.probation import (
     needed_s,
     ready,
 )
-from surefoot_agent.ports import CheckResult
-from surefoot_shared.release import CheckKind, HealthCheck, Manifest, Probation
+from surefoot_agent.ports import CheckResult, Suite
+from surefoot_shared.release import CheckKind, HealthCheck, Probation
 from surefoot_shared.status import Check
 from tests.agent.trees import release
 
@@ -25,8 +28,8 @@ PROCESS = HealthCheck("process", CheckKind.PROCESS, interval_s=1, timeout_s=1)
 WANTED = HealthCheck("uplink", CheckKind.HTTP, required=False, interval_s=5, timeout_s=1)
 
 
-def manifest(*checks: HealthCheck, rules: Probation = RULES) -> Manifest:
-    return release({}, checks=checks, probation=rules)
+def manifest(*checks: HealthCheck, rules: Probation = RULES) -> Suite:
+    return Suite(release({}, probation=rules), checks)
 
 
 def result(name: str, found: Check, required: bool = True) -> CheckResult:
@@ -34,7 +37,7 @@ def result(name: str, found: Check, required: bool = True) -> CheckResult:
 
 
 def play(
-    of: Manifest, rounds: Mapping[float, str], state: ProbationState | None = None
+    of: Suite, rounds: Mapping[float, str], state: ProbationState | None = None
 ) -> tuple[ProbationState, HealthVerdict | None, float]:
     """Give each check of `of` one letter a round: p(ass), f(ail), u(nknown), - (no result). Stop at the verdict."""
     letters = {"p": Check.PASS, "f": Check.FAIL, "u": Check.UNKNOWN}
@@ -224,3 +227,94 @@ def test_ready_changes_nothing_once_startup_is_over() -> None:
     assert state.stage is Stage.SOAK
 
     assert ready(of, state, 6.0) == state
+
+
+FOLDER = DeviceCheck(
+    "device/required.d", CheckKind.COMMAND, interval_s=60, timeout_s=20, programs=(Path("/x"), Path("/y"))
+)
+UPLINK = DeviceCheck("uplink", CheckKind.UPLINK, interval_s=5, timeout_s=10, window_s=60)
+
+
+def test_a_check_of_the_device_must_pass_once_and_its_failure_decides() -> None:
+    _, good, at = play(manifest(CAMERA, FOLDER), {1: "p p", **each_second("p -", 60, start=2)})
+    _, bad, _ = play(manifest(CAMERA, FOLDER), {1: "p p", **each_second("p -", 5, start=2), 12.0: "p f"})
+
+    assert good is not None
+    assert (good.healthy, at) == (True, 23.0)
+    assert bad is not None
+    assert (bad.healthy, bad.check) == (False, "device/required.d")
+
+
+def test_a_check_of_the_device_is_repeated_soon_until_it_passed_and_seldom_afterwards() -> None:
+    of = manifest(FOLDER)
+    state, _ = judge(of, begin(0.0), [result(FOLDER.name, Check.FAIL)], 1.0)
+    assert due(of, state, 6.0) == (FOLDER.name,)
+
+    state, _ = judge(of, state, [result(FOLDER.name, Check.PASS)], 6.0)
+
+    assert due(of, state, 60.0) == ()
+    assert due(of, state, 66.0) == (FOLDER.name,)
+
+
+def test_programs_of_the_device_count_in_what_a_probation_needs() -> None:
+    alone, with_folder = needed_s(manifest(CAMERA)), needed_s(manifest(CAMERA, FOLDER))
+
+    assert (alone, with_folder) == (5 + 10 + 12 + 20, 5 + 10 + 50 + 20)
+
+
+def test_an_uplink_that_is_down_at_first_costs_nothing_and_holds_up_nothing() -> None:
+    rounds = {**each_second("p f", 20), **each_second("p p", 20, start=21)}
+
+    _, verdict, at = play(manifest(CAMERA, UPLINK), rounds)
+
+    assert verdict is not None
+    assert (verdict.healthy, at) == (True, 23.0)
+
+
+def test_a_soak_that_is_over_waits_for_the_uplink_to_the_end_of_its_window() -> None:
+    _, late, late_at = play(manifest(CAMERA, UPLINK), {**each_second("p f", 49), **each_second("p p", 20, start=50)})
+    _, never, never_at = play(manifest(CAMERA, UPLINK), each_second("p f", 100))
+
+    assert late is not None
+    assert never is not None
+    assert (late.healthy, late_at) == (True, 50.0)
+    assert (never.healthy, never.check, never_at) == (False, "uplink", 60.0)
+    assert "did not hold within 60 s after the switch" in never.message
+
+
+def test_an_uplink_that_says_nothing_against_the_release_lets_it_pass_with_a_doubt() -> None:
+    _, verdict, at = play(manifest(CAMERA, UPLINK), each_second("p u", 100))
+
+    assert verdict is not None
+    assert (verdict.healthy, at, verdict.doubt) == (True, 23.0, "Check uplink decided nothing: uplink says unknown.")
+
+
+def test_a_release_that_says_that_it_is_ready_does_not_shorten_the_window_of_the_uplink() -> None:
+    of = manifest(CAMERA, UPLINK)
+    state = ready(of, begin(0.0), 1.0)
+
+    _, verdict, at = play(of, each_second("p f", 100, start=2), state)
+
+    assert verdict is not None
+    assert at == 60.0
+
+
+def test_a_window_counts_in_what_a_probation_needs_and_not_twice() -> None:
+    assert needed_s(manifest(CAMERA, UPLINK)) == 65.0
+    assert needed_s(manifest(CAMERA, replace(UPLINK, window_s=10))) == needed_s(manifest(CAMERA))
+
+
+def test_the_verdict_holds_every_check_programs_one_by_one_the_failing_ones_first() -> None:
+    parts = (result("/x", Check.PASS), replace(result("/y", Check.FAIL), output="a" * 5000, took_s=0.5))
+    folder = replace(result(FOLDER.name, Check.FAIL), parts=parts)
+    of, state = manifest(CAMERA, FOLDER), replace(begin(0.0), stage=Stage.STEADY)
+
+    _, verdict = judge(of, state, [result("camera", Check.PASS), folder], 20.0)
+
+    assert verdict is not None
+    assert [(c.name, c.result) for c in verdict.checks] == [
+        ("/y", Check.FAIL),
+        ("camera", Check.PASS),
+        ("/x", Check.PASS),
+    ]
+    assert (verdict.checks[0].took_s, len(verdict.checks[0].output)) == (0.5, 2048)

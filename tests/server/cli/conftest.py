@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from surefoot_server.access.roles import Role
 from surefoot_server.app import create_app
@@ -64,21 +65,49 @@ class Operator:
         return Said(code, out, err)
 
 
-@pytest.fixture
-def server(rig: Rig) -> Iterator[str]:
-    """The operators' API of the rig, really listening; its URL."""
+class Door:
+    """One listener for all tests, since to stop one takes a tenth of a second; behind it the test's own server."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self.app is not None, "a request after the end of its test"
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture(scope="session")
+def door() -> Iterator[Door]:
     listener = socket.create_server(("127.0.0.1", 0))
-    served = uvicorn.Server(uvicorn.Config(create_app(rig.state), log_config=None, lifespan="off"))
+    made = Door(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    served = uvicorn.Server(uvicorn.Config(made, log_config=None, lifespan="off"))
     thread = threading.Thread(target=served.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    yield made
     served.should_exit = True
     thread.join(timeout=10)
     listener.close()
 
 
 @pytest.fixture
-def surefoot(rig: Rig, server: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Operator:
+def server(rig: Rig, door: Door) -> Iterator[str]:
+    """The operators' API of the rig, really listening; its URL."""
+    door.app = create_app(rig.state)
+    yield door.url
+    door.app = None
+
+
+@pytest.fixture
+def surefoot(
+    request: pytest.FixtureRequest,
+    rig: Rig,
+    server: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Operator:
+    if "fleet" in request.fixturenames:
+        request.getfixturevalue("fleet")  # before the first token: a fleet joins an untouched database at once
     return Operator(rig, server, capsys, monkeypatch)
 
 

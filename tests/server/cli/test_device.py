@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 
 from surefoot_server.devices.models import Assignment, Device
-from surefoot_shared.messages import RevertReport
-from surefoot_shared.status import Outcome
+from surefoot_shared import wire
+from surefoot_shared.messages import CheckReport, RevertReport
+from surefoot_shared.status import Check, Outcome
 from tests.server.cli.conftest import Operator
 from tests.server.rollouts.fleet import Fleet
 
@@ -52,17 +56,21 @@ def test_show_tells_a_revert_in_full_and_no_escape_sequence_reaches_the_terminal
     rollout = fleet.start()
     canary = fleet.in_phase(rollout, 0)[0]
     log = "".join(f"line {n}\n" for n in range(30)) + "\x1b[2Jgone\n"
-    report = RevertReport("camera", "30 of 30 frozen frames", log, "panic", {}, 2, "panic", "Kernel panic\n")
+    failing = CheckReport("camera", True, Check.FAIL, "30 of 30 frozen\x1b[2J frames", 0.61, {"frozen": 30.0}, "said")
+    report = RevertReport(
+        "camera", "30 of 30 frozen frames", log, "panic", {}, 2, "panic", "Kernel panic\n", (failing,)
+    )
     with fleet.rig.db.write() as session:
         row = session.get(Assignment, fleet.wish(canary).id)
         assert row is not None
-        row.report = dict(vars(report))
+        row.report = json.loads(wire.encode(report))
         session.add(row)
 
     said = surefoot("device", "show", canary).out
 
     assert "Check     camera" in said
     assert "Machine   started anew: panic" in said
+    assert re.search(r"camera +fail +0\.61 s +30 of 30 frozen", said)
     assert ("  line 29\n" in said, "  line 3\n" in said) == (True, False)
     assert "\x1b" not in said
     assert said.endswith("Kernel's last words:\n  Kernel panic\n")

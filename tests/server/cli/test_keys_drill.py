@@ -10,6 +10,7 @@ from surefoot_server.cli.main import run
 from surefoot_server.keys import scratch
 from surefoot_server.keys.drill import SCENES
 
+pytestmark = pytest.mark.slow
 Capture = pytest.CaptureFixture[str]
 
 

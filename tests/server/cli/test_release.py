@@ -109,9 +109,14 @@ def test_an_altered_file_is_noticed_before_anything_is_sent(surefoot: Operator, 
     build(surefoot, app, tmp_path / "out")
     surefoot("release", "sign", tmp_path / "out", "--keys", surefoot.rig.keys)
     blob = next((tmp_path / "out" / "blobs").iterdir())
-    blob.write_bytes(blob.read_bytes() + b"x")
+    raw = blob.read_bytes()
+    blob.write_bytes(bytes([raw[0] ^ 1]) + raw[1:])
 
-    assert surefoot("release", "publish", tmp_path / "out").code == 2
+    done = surefoot("release", "publish", tmp_path / "out")
+
+    assert done.code == 8
+    assert "Build the release again" in done.err
+    assert surefoot("release", "list", "--json").json == []
 
 
 def test_a_build_without_what_it_needs_says_what(surefoot: Operator, app: Path, tmp_path: Path) -> None:

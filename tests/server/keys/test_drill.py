@@ -43,6 +43,7 @@ def failed(tmp_path: Path) -> set[str]:
     return {scene.name for scene in run_drill(tmp_path, NOW) if not scene.held}
 
 
+@pytest.mark.slow
 def test_without_a_threshold_one_stolen_release_key_is_enough_and_the_drill_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -51,12 +52,14 @@ def test_without_a_threshold_one_stolen_release_key_is_enough_and_the_drill_says
     assert failed(tmp_path) == {"theft of a release key"}
 
 
+@pytest.mark.slow
 def test_a_device_without_match_rules_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify, "check_target", lambda *arguments: None)
 
     assert failed(tmp_path) == {"theft of director", "rollback by director"}
 
 
+@pytest.mark.slow
 def test_a_revocation_that_changes_nothing_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drill, "revoke", lambda *arguments: drill.rotate(arguments[0], ("image-root",), *arguments[2:]))
 

@@ -37,7 +37,9 @@ def test_the_runbooks_cover_rotation_theft_loss_and_expiry() -> None:
         assert word in titles
 
 
-@pytest.mark.parametrize("title", sections())
+@pytest.mark.parametrize(
+    "title", [pytest.param(title, marks=pytest.mark.slow if title == "Rehearse" else ()) for title in sections()]
+)
 def test_a_runbook_works_as_it_is_written(title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = tmp_path / "passphrase"
     secret.touch(0o600)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from surefoot_server.releases.build import build_release, read_release
 from surefoot_server.releases.recipe import Recipe
-from surefoot_shared.errors import Conflict, Invalid
+from surefoot_shared.errors import Conflict, Invalid, UntrustedRelease
 from surefoot_shared.release import Application, SlotKind, digest_of, parse_manifest
 
 RECIPE = Recipe("app", "1.1", 101, hw=("rpi5", "jetson-orin"), application=Application(("bin/count",)))
@@ -110,7 +111,7 @@ def test_a_release_cannot_be_built_into_its_own_tree(tree: Path) -> None:
         build_release(tree, RECIPE, tree / "out")
 
 
-@pytest.mark.parametrize("damage", ["no manifest", "junk manifest", "no blob", "short blob"])
+@pytest.mark.parametrize("damage", ["no manifest", "junk manifest", "no blob"])
 def test_a_damaged_release_folder_is_refused(tmp_path: Path, tree: Path, damage: str) -> None:
     release = build_release(tree, RECIPE, tmp_path / "out")
     blob = release.blob(release.manifest.files[0].sha256)
@@ -119,13 +120,24 @@ def test_a_damaged_release_folder_is_refused(tmp_path: Path, tree: Path, damage:
             (tmp_path / "out" / "manifest.json").unlink()
         case "junk manifest":
             (tmp_path / "out" / "manifest.json").write_bytes(b"{}")
-        case "no blob":
-            blob.unlink()
         case _:
-            blob.write_bytes(b"")
+            blob.unlink()
 
     with pytest.raises(Invalid):
         read_release(tmp_path / "out")
+
+
+@pytest.mark.parametrize("harm", [lambda raw: raw[:-1], lambda raw: bytes([raw[0] ^ 1]) + raw[1:]], ids=["cut", "bent"])
+def test_a_file_that_is_not_what_was_built_is_named(tmp_path: Path, tree: Path, harm: Callable[[bytes], bytes]) -> None:
+    release = build_release(tree, RECIPE, tmp_path / "out")
+    file = release.manifest.files[0]
+    blob = release.blob(file.sha256)
+    blob.write_bytes(harm(blob.read_bytes()))
+
+    with pytest.raises(UntrustedRelease, match=file.path) as refused:
+        read_release(tmp_path / "out")
+
+    assert refused.value.kind == "artifact_corrupt"
 
 
 IMAGE_RECIPE = Recipe("rootfs", "7", 700, hw=("rpi5",))
@@ -166,7 +178,7 @@ def test_a_release_folder_that_lost_a_chunk_is_refused(tmp_path: Path, damage: s
     (blob,) = (release.blob(name) for name in release.manifest.blobs)
     blob.unlink() if damage == "missing" else blob.write_bytes(b"")
 
-    with pytest.raises(Invalid, match="missing in"):
+    with pytest.raises((Invalid, UntrustedRelease), match="missing in" if damage == "missing" else "cut short"):
         read_release(tmp_path / "out")
 
 

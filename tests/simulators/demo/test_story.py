@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from surefoot_agent.health.probation import needed_s
+from surefoot_agent.ports import Suite
 from surefoot_server.releases.recipe import read_recipe
 from surefoot_server.rollouts import policy
 from surefoot_shared.release import Manifest, TreeFile
@@ -42,7 +43,7 @@ def test_the_guard_waits_longer_than_an_honest_probation_may_take(tmp_path: Path
     file = TreeFile("bin/camera-app", 0o755, 0, "0" * 64)
     manifest = Manifest("app", "1.1", 1, 0, ("rpi5",), (file,), recipe.application, recipe.checks, recipe.probation)
 
-    assert needed_s(manifest) < story.GUARD_BUDGET_S
+    assert needed_s(Suite(manifest, manifest.checks)) < story.GUARD_BUDGET_S
 
 
 def test_only_a_full_set_of_kept_promises_is_a_success() -> None:

@@ -18,7 +18,7 @@ STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); 
 PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEPER!r}]).wait()"
 
 
-def wait_until(true: Callable[[], object], limit_s: float = 10.0) -> None:
+def wait_until(true: Callable[[], object], limit_s: float = 60.0) -> None:
     until_s = time.monotonic() + limit_s
     while not true():
         assert time.monotonic() < until_s, "waited in vain"

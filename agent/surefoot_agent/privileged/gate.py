@@ -1,0 +1,115 @@
+"""What the privileged half lets the agent do: pure rules over what the device shows.
+
+Promises: whoever asks, the slot that the device enters next is never written, emptied or marked bad; no slot is entered
+that does not hold, whole, what the release keys signed for this hardware at or above the floors, but for the way back
+of a trial that has no healthy verdict, which is always open; a commit needs its trial. An agent that is fully taken
+over can wait, go back, and choose among what may run: nothing else. Raises Conflict or UntrustedRelease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from surefoot_agent.trial import Trial, Verdict
+from surefoot_shared.errors import Conflict
+from surefoot_shared.release import Manifest, TargetNote, note_of
+from surefoot_shared.status import SlotName, SlotState
+
+
+@dataclass(frozen=True)
+class View:
+    """What the device shows at this moment. `running` is the slot of the live application."""
+
+    current: SlotName | None
+    primary: SlotName | None
+    running: SlotName | None
+    trial: Trial | None
+    installed: Callable[[SlotName], Manifest | None]
+    digest: Callable[[SlotName], str | None]
+    state: Callable[[SlotName], SlotState]
+    may_run: Callable[[TargetNote, str], None]
+    """Raises UntrustedRelease."""
+
+    @property
+    def open_trial(self) -> Trial | None:
+        return self.trial if self.trial is not None and self.trial.verdict is None else None
+
+
+def may_write(view: View, slot: SlotName) -> None:
+    """Only the slot that nothing runs from, that nothing will enter, and that is no way back."""
+    if slot in (view.current, view.primary, view.running):
+        raise Conflict("conflict", f"Slot {slot.value} runs, or is entered next; it is not written.")
+    if view.open_trial is not None:
+        raise Conflict("conflict", "A release is on trial; neither slot is written.")
+
+
+def may_mark(view: View, slot: SlotName, state: SlotState) -> None:
+    if state is SlotState.GOOD:
+        may_enter(view, slot)
+    elif slot is view.primary:
+        raise Conflict("conflict", f"Slot {slot.value} is entered next; it is not marked {state.value}.")
+
+
+def may_arm(view: View, slot: SlotName) -> None:
+    """A slot is tried only with its trial, without which the guard would not watch it."""
+    trial = view.open_trial
+    if trial is None or trial.slot != slot.value:
+        raise Conflict("conflict", f"No open trial of slot {slot.value} is recorded.")
+    _holds_what_may_run(view, slot)
+
+
+def may_enter(view: View, slot: SlotName) -> None:
+    """The way back from a trial, or a slot that was proved before."""
+    if _is_way_back(view, slot):
+        return
+    trial = view.trial
+    tried = trial is not None and trial.slot == slot.value and trial.verdict in (None, Verdict.HEALTHY)
+    if not tried and view.state(slot) is not SlotState.GOOD and slot is not view.primary:
+        raise Conflict("conflict", f"Slot {slot.value} has proved nothing.")
+    _holds_what_may_run(view, slot)
+
+
+def may_commit(view: View, slot: SlotName) -> None:
+    """A trial of this slot that nobody decided against, or a slot that was committed before."""
+    trial = view.trial
+    again = view.state(slot) is SlotState.GOOD and slot is view.current
+    on_trial = trial is not None and trial.slot == slot.value and trial.verdict in (None, Verdict.HEALTHY)
+    if slot is not view.current or not (again or on_trial):
+        raise Conflict("conflict", f"Slot {slot.value} is on no trial that it could pass.")
+    if not again and view.running is not slot:
+        raise Conflict("conflict", f"Nothing runs from slot {slot.value}.")
+    _holds_what_may_run(view, slot)
+
+
+def may_start(view: View, slot: SlotName) -> None:
+    """The application of the slot that is entered next, which was let in by the rules above."""
+    if slot is not view.current:
+        raise Conflict("conflict", f"Slot {slot.value} is not the one to run.")
+    if not _is_way_back(view, slot):
+        _holds_what_may_run(view, slot)
+
+
+def may_begin_trial(view: View, slot: SlotName) -> SlotName:
+    """Return the way back: the slot that runs. The same trial may be armed again after its flip."""
+    if view.current is None:
+        raise Conflict("conflict", "Boot control shows neither slot.")
+    _holds_what_may_run(view, slot)
+    trial = view.open_trial
+    if trial is not None and trial.slot == slot.value:
+        return SlotName(trial.previous)
+    if slot is view.current:
+        raise Conflict("conflict", f"Slot {slot.value} runs already.")
+    return view.current
+
+
+def _is_way_back(view: View, slot: SlotName) -> bool:
+    trial = view.trial
+    return trial is not None and trial.previous == slot.value and trial.verdict is not Verdict.HEALTHY
+
+
+def _holds_what_may_run(view: View, slot: SlotName) -> None:
+    manifest, digest = view.installed(slot), view.digest(slot)
+    if manifest is None or digest is None:
+        raise Conflict("conflict", f"Slot {slot.value} holds no whole release.")
+    view.may_run(note_of(manifest), digest)

@@ -1,0 +1,180 @@
+"""The socket of the privileged half: one user may connect, each connection has a thread, a clock and a bound.
+
+Promises: whoever connects is known by the kernel (SO_PEERCRED) and anybody but the agent's user is turned away unheard;
+a silent client loses its connection, and with it the trial lock, within seconds, so it never keeps the guard waiting; a
+broken frame ends its connection and nothing else. Refuses more connections than the agent has use for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pwd
+import socket
+import struct
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from surefoot_agent import guard
+from surefoot_agent.privileged.steward import Steward, failure_of
+from surefoot_agent.privileged.talk import REQUEST_BYTES, ROLE_BYTES, ROOT_BYTES, Gone, Reply, Request, Verb, Wire
+from surefoot_agent.privileged.vault import Chain
+from surefoot_shared import wire
+from surefoot_shared.errors import ConfigError, Invalid, NotFound, Unreachable
+from surefoot_shared.release import MANIFEST_LIMIT_BYTES
+
+log = logging.getLogger(__name__)
+CONNECTIONS = 16
+"""The agent has four lanes, and reconnects."""
+IDLE_S = 600.0
+"""Of a connection without the lock; the agent opens another when it needs one."""
+TALK_S = 30.0
+"""Between two frames of one request."""
+LOCK_IDLE_S = 5.0
+"""Between two requests under the lock: less than the guard waits before it ends whoever holds it."""
+LOCK_S = 60.0
+"""Of one hold in all, the application's stop and start apart."""
+LIMITS = (MANIFEST_LIMIT_BYTES, ROLE_BYTES, ROLE_BYTES)
+_PEER = struct.Struct("3i")
+
+
+class Server:
+    """`uid` is whose connections are taken, besides our own for whoever runs everything as one user."""
+
+    def __init__(self, path: Path, uid: int, stewards: Mapping[str, Steward]) -> None:
+        self._path, self._uid, self._stewards = path, uid, stewards
+        self._places = threading.BoundedSemaphore(CONNECTIONS)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.bind(str(path))
+        os.chmod(path, 0o600)
+        if uid != os.geteuid():
+            os.chown(path, uid, -1)
+        self._socket.listen(CONNECTIONS)
+        self._thread = threading.Thread(target=self._accept, name="privileged", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return  # stopped
+            if not self._known(connection) or not self._places.acquire(blocking=False):
+                connection.close()
+                continue
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _known(self, connection: socket.socket) -> bool:
+        _, uid, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+        if uid not in (self._uid, os.geteuid()):
+            log.warning("stranger_refused uid=%s", uid)
+            return False
+        return True
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            with connection, Session(connection, self._stewards) as session:
+                while True:
+                    session.one()
+        except Gone as gone:
+            log.debug("connection_ended why=%s", gone)
+        except Invalid as error:
+            log.warning("connection_refused why=%s", error)
+        finally:
+            self._places.release()
+
+
+class Session:
+    """One connection and the lock it may hold; lives on the connection's own thread, as the lock does."""
+
+    def __init__(self, connection: socket.socket, stewards: Mapping[str, Steward]) -> None:
+        self._socket, self._wire, self._stewards = connection, Wire(connection), stewards
+        self._lock = contextlib.ExitStack()
+        self._locked_at: float | None = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.close()
+
+    def one(self) -> None:
+        """Take one request and answer it. Raises Gone, or Invalid for what is no request."""
+        self._socket.settimeout(self._patience_s())
+        request = wire.decode(Request, self._wire.receive(REQUEST_BYTES), REQUEST_BYTES)
+        self._socket.settimeout(TALK_S)
+        steward = self._stewards.get(request.component)
+        if steward is None:
+            self._wire.say(Reply(failure=failure_of(NotFound("not_found", f"There is no {request.component} here."))))
+            if request.verb is Verb.PROVE:
+                raise Gone("the metadata of no component")
+            return
+        began = time.monotonic()
+        self._answer(request, steward)
+        if self._locked_at is not None and request.verb is not Verb.LOCK:
+            self._locked_at += time.monotonic() - began  # the application's stop is not the client's idling
+
+    def _answer(self, request: Request, steward: Steward) -> None:
+        match request.verb:
+            case Verb.LOCK:
+                self._wire.say(self._take_lock(steward))
+            case Verb.UNLOCK:
+                self._lock.close()
+                self._locked_at = None
+                self._wire.say(Reply(yes=True))
+            case Verb.PROVE:
+                manifest, chain = self._receive_chain(request)
+                self._wire.say(steward.prove(chain, manifest, request.assignment))
+            case _:
+                self._wire.say(steward.do(request, self._wire))
+
+    def _patience_s(self) -> float:
+        if self._locked_at is None:
+            return IDLE_S
+        left_s = self._locked_at + LOCK_S - time.monotonic()
+        if left_s <= 0:
+            raise Gone("the lock was held for too long")
+        return min(LOCK_IDLE_S, left_s)
+
+    def _take_lock(self, steward: Steward) -> Reply:
+        try:
+            self._lock.enter_context(guard.trial_lock(steward.folder, TALK_S))
+        except guard.Locked:
+            return Reply(failure=failure_of(Unreachable("busy", "The trial lock is held by somebody else.")))
+        self._locked_at = time.monotonic()
+        return Reply(yes=True)
+
+    def _receive_chain(self, request: Request) -> tuple[bytes, Chain]:
+        """The manifest, the top level, the role, and the roots: as many frames as were announced."""
+        frames = []
+        for number, size in enumerate(request.sizes):
+            limit = LIMITS[number] if number < len(LIMITS) else ROOT_BYTES
+            frames.append(self._wire.receive(min(limit, max(0, size))))
+        if len(frames) < len(LIMITS):
+            raise Gone("an incomplete chain")
+        manifest, targets, role, *roots = frames
+        return manifest, Chain(tuple(roots), targets, role)
+
+
+def uid_of(user: str) -> int:
+    """Raises ConfigError for a user that does not exist; the empty name is the caller."""
+    if not user:
+        return os.geteuid()
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError as error:
+        hint = "Let systemd-sysusers make it, or set agent_user."
+        raise ConfigError("config_invalid", f"There is no user {user!r}.", hint) from error

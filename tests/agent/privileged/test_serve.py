@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import struct
+import threading
+from pathlib import Path
+
+import pytest
+
+from surefoot_agent.privileged import serve
+from surefoot_agent.privileged.serve import Server, uid_of
+from surefoot_agent.privileged.talk import Gone, Reply, Request, Verb, Wire
+from surefoot_shared import wire
+from surefoot_shared.errors import ConfigError
+from tests.agent.apps import until
+from tests.agent.privileged.rig import B as SLOT
+from tests.agent.privileged.rig import Rig
+
+
+def connect(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(5)
+    connection.connect(str(path))
+    return connection
+
+
+def ask(connection: socket.socket, request: Request) -> Reply:
+    there = Wire(connection)
+    there.say(request)
+    return wire.decode(Reply, there.receive(1 << 20), 1 << 20)
+
+
+def ends(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_only_the_owner_may_open_the_socket(rig: Rig) -> None:
+    assert stat.S_IMODE(os.stat(rig.folder.parent / "helper.sock").st_mode) == 0o600
+
+
+def test_a_stranger_is_turned_away_unheard(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(tmp_path / "other.sock", os.geteuid(), {"app": rig.steward})
+    server.start()
+    monkeypatch.setattr(server, "_uid", 12_345)
+    monkeypatch.setattr(serve.os, "geteuid", lambda: 54_321)
+
+    with connect(tmp_path / "other.sock") as stranger:
+        assert ends(stranger)
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        struct.pack(">I", 1 << 31),
+        struct.pack(">I", 4) + b"null",
+        struct.pack(">I", 2) + b"{}",
+        struct.pack(">I", 40_000) + b"x" * 40_000,
+    ],
+)
+def test_a_broken_frame_ends_its_connection_and_no_other(rig: Rig, raw: bytes) -> None:
+    path = rig.folder.parent / "helper.sock"
+    with connect(path) as good, connect(path) as bad:
+        bad.sendall(raw)
+        assert ends(bad)
+
+        assert ask(good, Request(Verb.RUNNING, "app")).failure is None
+
+
+def test_a_component_that_is_not_here_is_not_served(rig: Rig) -> None:
+    with connect(rig.folder.parent / "helper.sock") as connection:
+        failure = ask(connection, Request(Verb.RUNNING, "rootfs")).failure
+
+    assert failure is not None
+    assert failure.kind == "not_found"
+
+
+def test_silent_connections_are_bounded_and_then_closed(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = rig.folder.parent / "helper.sock"
+    monkeypatch.setattr(serve, "IDLE_S", 0.2)
+    silent = [connect(path) for _ in range(serve.CONNECTIONS)]
+    assert all(ends(connection) for connection in silent)
+
+    def answers() -> bool:
+        with connect(path) as late:
+            try:
+                return ask(late, Request(Verb.RUNNING, "app")).failure is None
+            except Gone:
+                return False
+
+    until(answers, "a place for the next connection")
+    for connection in silent:
+        connection.close()
+
+
+def test_a_client_that_hangs_in_a_file_keeps_nobody_out_of_the_lock(rig: Rig) -> None:
+    manifest = rig.publish("1.1", 101)
+    _, slots, trials, _ = rig.proxies()
+    slots.begin(SLOT, manifest, rig.raws["1.1"])
+    with connect(rig.folder.parent / "helper.sock") as hanging:
+        assert ask(hanging, Request(Verb.WRITE, "app", slot=SLOT, piece=rig.piece("1.1", "version"))).offset == 0
+
+        with trials.lock():
+            assert trials.read() is None
+
+
+def test_a_lost_connection_lets_go_of_the_lock(rig: Rig) -> None:
+    from surefoot_agent import guard
+
+    with connect(rig.folder.parent / "helper.sock") as connection:
+        assert ask(connection, Request(Verb.LOCK, "app")).failure is None
+        taken: list[bool] = []
+
+        def take() -> None:
+            with guard.trial_lock(rig.folder, 10.0):
+                taken.append(True)
+
+        thread = threading.Thread(target=take)
+        thread.start()
+    thread.join()
+
+    assert taken == [True]
+
+
+def test_an_unknown_agent_user_is_named() -> None:
+    assert uid_of("") == os.geteuid()
+    with pytest.raises(ConfigError, match="nobody-of-this-name"):
+        uid_of("nobody-of-this-name")
