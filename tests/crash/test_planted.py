@@ -57,7 +57,7 @@ def test_a_commit_that_marks_nothing_good_is_found(tmp_path: Path, monkeypatch: 
     with contextlib.closing(node):
         marks = SymlinkBoot.set_state
         monkeypatch.setattr(
-            type(node.boot_control),
+            SymlinkBoot,
             "set_state",
             lambda s, slot, st: marks(s, slot, st) if st is not SlotState.GOOD else None,
         )
