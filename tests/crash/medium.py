@@ -13,6 +13,7 @@ Refuses to be passed by: an open for writing that did not come through here is c
 from __future__ import annotations
 
 import builtins
+import errno
 import fcntl
 import io
 import os
@@ -24,6 +25,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,19 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_TRUNC | os.O_CREAT | os.O_APPEND
 SYNCED = os.O_DSYNC | os.O_SYNC
 SQLITE = (".db", ".db-wal", ".db-shm", ".db-journal")
 Inode = tuple[int, int]
+
+
+class Fault(str, Enum):
+    """How a disk refuses: what takes room, or every change."""
+
+    FULL = "full"
+    READ_ONLY = "read-only"
+
+
+TAKES_ROOM = ("open", "write", "mkdir", "symlink", "link")
+"""What a full disk refuses. A rename, a removal and an fsync need none; a write over old bytes is let through below."""
+SAID = {Fault.FULL: "database or disk is full", Fault.READ_ONLY: "attempt to write a readonly database"}
+"""SQLite's own words."""
 
 
 class Cut(BaseException):
@@ -56,6 +71,9 @@ class Medium:
         self.trace: list[str] = []
         self.bypassed: list[str] = []
         self.cut_at, self.torn, self.dead = 0, False, False
+        self.fault: Fault | None = None
+        self.fault_at = 0
+        self._then: tuple[int, Callable[[], None]] | None = None
         self._grave = f"{self.root}.grave"
         os.makedirs(self._grave, exist_ok=True)
         self._graves, self._changes, self._handles = 0, list[Change](), list[int]()
@@ -69,12 +87,33 @@ class Medium:
         if self.dead:
             raise Cut(what)  # a `finally` of the dead
         self.trace.append(what)
+        if self._then is not None and self._then[0] == len(self.trace):
+            (_, do), self._then, self._active = self._then, None, False
+            do()
+            self._active = True
+        self._refuse(what)
         if len(self.trace) != self.cut_at:
             return False
         if self.torn:
             return True
         self.end(what)
         return False
+
+    def _refuse(self, what: str) -> None:
+        """From the point `fault_at` on the disk refuses, until `fault` is taken away."""
+        verb = what.split()[0]
+        if self.fault is None or len(self.trace) < self.fault_at or verb in ("start", "stop", "fsync"):
+            return
+        if verb == "journal":
+            raise sqlite3.OperationalError(SAID[self.fault])
+        if self.fault is Fault.READ_ONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        if verb in TAKES_ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def at(self, number: int, do: Callable[[], None]) -> None:
+        """Do something, unseen by the points, just before a point."""
+        self._then = (number, do)
 
     def end(self, what: str) -> None:
         self.dead = True

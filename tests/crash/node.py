@@ -69,16 +69,28 @@ class Node(Device):
         with self.table.active(), self.medium.active():
             yield
 
-    def run(self, cut_at: int = 0, torn: bool = False) -> Runner | None:
+    def run(self, cut_at: int = 0, torn: bool = False, limit_s: float = LIMIT_S) -> Runner | None:
         """Start an agent and let it work until its attempt ended; None where the world ended first."""
         self.medium.cut_at, self.medium.torn = cut_at, torn
         with self.active():
             try:
                 runner = self.start_agent()
-                self.run_until_idle(runner, LIMIT_S)
+                self.run_until_idle(runner, limit_s)
                 return runner
             except Cut:
                 return None
+
+    def abandon(self) -> None:
+        """The agent went down by itself; what it wrote is there."""
+        if self.journal is not None:
+            self.journal.close()  # type: ignore[operator]
+            self.journal = None
+
+    def running(self, component: str = "app") -> str | None:
+        return self._running_version(self.parts[component])
+
+    def slots_of(self, component: str) -> DirectorySlots:
+        return self.parts[component].slots
 
     def guard(self) -> None:
         """Let the guard look once the time of the agent is over; twice, as after a reboot it counts a start first."""
@@ -90,9 +102,7 @@ class Node(Device):
 
     def end(self, how: End, seed: int = 0) -> None:
         """What the end of the world leaves."""
-        if self.journal is not None:
-            self.journal.close()  # type: ignore[operator]
-            self.journal = None
+        self.abandon()
         if how is End.KILLED:
             self.medium.revive()
             return
@@ -101,8 +111,7 @@ class Node(Device):
         self.cut_power()
 
     def close(self) -> None:
-        if self.journal is not None:
-            self.journal.close()  # type: ignore[operator]
+        self.abandon()
         self.medium.close()
 
     # --- what must hold -----------------------------------------------------------------------------------------------

@@ -129,11 +129,12 @@ class DirectorySlots:
             tree.place_part(part, self._place(slot, wanted), self.path(slot))
 
     def verify(self, slot: SlotName) -> None:
-        """Read every file back from the medium; raises InstallFailed(slot_corrupt), and drops what is wrong."""
+        """Read every file back from the medium; raises InstallFailed(slot_corrupt), and drops the seal and what is wrong."""
         manifest = self._wanted(slot)
         with _disk():
             wrong = tree.audit(self.path(slot), {f.path: f for f in manifest.files})
             if wrong:
+                durable.remove(self._seal_file(slot))
                 tree.prune(self.path(slot), {f.path: f for f in manifest.files if f.path not in wrong})
         if wrong:
             named = ", ".join(sorted(wrong)[:3])
