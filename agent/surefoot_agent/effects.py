@@ -117,17 +117,20 @@ def arm(hands: Hands, record: Record, fellows: Mapping[str, Hands] = {}) -> e.Ev
 
 
 def switch(hands: Hands, record: Record) -> e.Event:
-    """Make the application run from the new slot; one that does already, started since the arming, is taken as is."""
+    """Make the new slot run; one that runs already, started since the arming, is taken as is.
+
+    Where a slot is entered by a restart of the machine, `start` does not return: the agent's next start goes on.
+    """
     slot = _slot(record)
     with hands.trials.lock():
         stopped = _overruled(hands, record)
         if stopped is not None:
             return stopped
-        if hands.boot.current() is not slot:
-            return e.NotTaken()
-        running = hands.application.running()
+        running = hands.application.running() if hands.boot.current() is slot else None
         if running is not None and running.slot is slot and running.start_id != record.activation:
             return e.Switched(running.start_id, hands.clock.boot_id())
+        if hands.boot.primary() is not slot:
+            return e.NotTaken()
         return e.Switched(hands.application.start(slot, _installed(hands, slot)).start_id, hands.clock.boot_id())
 
 
@@ -185,6 +188,8 @@ def commit(hands: Hands, record: Record, fellows: Mapping[str, Hands] = {}) -> e
             return e.Unhealthy("slot_corrupt", f"Slot {slot.value} changed while it was on trial.")
         running = hands.application.running()
         if running is None or running.slot is not slot:
+            if hands.boot.capabilities().needs_restart:
+                raise InstallFailed("boot_failed", f"Slot {slot.value} is not proved to be this machine's root.")
             running = hands.application.start(slot, _installed(hands, slot))
         hands.boot.commit(slot)
         if hands.boot.primary() is not slot or hands.boot.state(slot) is not SlotState.GOOD:
@@ -218,7 +223,10 @@ def _in_set(wish: Wish, fellows: Mapping[str, Hands]) -> Mapping[str, Hands]:
 
 
 def revert(hands: Hands, record: Record) -> e.Event:
-    """Verdict, link, mark, application: in the guard's order, so either can finish what the other began."""
+    """Verdict, boot control, mark, start: in the guard's order, so either can finish what the other began.
+
+    A root goes back by a restart, and the agent of the old one finishes: it runs already, so nothing is started.
+    """
     with hands.trials.lock():
         if record.wish is not None:
             verdict = (Verdict.UNHEALTHY, _reason(record))
@@ -230,12 +238,11 @@ def revert(hands: Hands, record: Record) -> e.Event:
         hands.boot.set_primary(previous)
         if record.slot not in (None, previous):
             hands.boot.set_state(_slot(record), SlotState.BAD)
-        if hands.boot.current() is not previous:
+        if hands.boot.primary() is not previous:
             raise InstallFailed("switch_had_no_effect", f"Boot control does not return to slot {previous.value}.")
-        running = hands.application.running()
-        if running is None or running.slot is not previous:
+        if not _runs(hands, previous):
             hands.application.stop()
-            if manifest is not None:
+            if manifest is not None or hands.boot.capabilities().needs_restart:
                 hands.application.start(previous, manifest)
         if record.wish is not None:
             hands.trials.finish(record.wish.assignment, record.attempt)
@@ -255,6 +262,11 @@ def _overruled(hands: Hands, record: Record) -> e.Event | None:
     if trial is None:
         return e.Unhealthy("boot_failed", "The trial record is gone, and with it the guard's way back.")
     return _verdict_against(hands, trial)
+
+
+def _runs(hands: Hands, slot: SlotName) -> bool:
+    running = hands.application.running()
+    return running is not None and running.slot is slot
 
 
 def _verdict_against(hands: Hands, trial: Trial, in_time: bool = False) -> e.Event | None:

@@ -50,8 +50,9 @@ def ensure_running(hands: Hands) -> None:
     with hands.trials.lock():
         current, running = hands.boot.current(), hands.application.running()
         manifest = hands.slots.installed(current)
-        if manifest is not None and (running is None or running.slot is not current):
-            hands.application.start(current, manifest)
+        stands = running is not None and running.slot is current
+        if manifest is not None and not stands and not hands.boot.capabilities().needs_restart:
+            hands.application.start(current, manifest)  # never by a restart: what cannot be proved would loop
         if hands.boot.state(current) is SlotState.GOOD and hands.boot.trial().slot is None:
             hands.boot.commit(current)  # never while a slot waits to be tried: that would take the switch back
 

@@ -137,6 +137,7 @@ KINDS: dict[str, Kind] = {
     "boot_control_failed": Kind(
         "device", "Run `surefoot-agent check`; docs/boot-control.md says what each way of booting needs."
     ),
+    "restart_failed": Kind("device", "Look why its init does not restart it: `systemctl list-jobs`, its log."),
     "boot_failed": Kind("device", "Look at the application's log in the revert report."),
     "no_verdict": Kind("device", "The agent gave no verdict in time and the guard brought the old release back."),
     "health_failed": Kind("device", "Look at the failing check in the revert report."),

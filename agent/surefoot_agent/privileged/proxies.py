@@ -328,7 +328,7 @@ class PrivilegedApplication:
     def __init__(self, component_dir: Path, line: Line) -> None:
         self._folder, self._line = component_dir, line
 
-    def start(self, slot: SlotName, manifest: Manifest) -> Running:
+    def start(self, slot: SlotName, manifest: Manifest | None) -> Running:
         running = self._line.ask(Verb.START, slot=slot).running
         if running is None:
             raise InstallFailed("boot_failed", "The application was started and is not there.")
