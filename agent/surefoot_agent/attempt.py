@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from surefoot_agent import contract, effects, holds, plan, report, revert_report
+from surefoot_agent import carry, contract, effects, holds, plan, report, revert_report
 from surefoot_agent import events as e
 from surefoot_agent.bench import Bench
 from surefoot_agent.desk import Desk
@@ -48,7 +48,7 @@ LEASE_ASK_S = 30.0
 """Between two reminders that a lease is awaited; the server answers the first at once where it may."""
 PROGRESS_S = 15.0
 PROGRESS_RATIO = 0.1
-REFUSED = frozenset({"no_space", "wrong_hardware", "halted", "probation_too_long"})
+REFUSED = frozenset({"no_space", "wrong_hardware", "halted", "probation_too_long", *carry.REFUSED})
 """Kinds that mean the device does not take this release, as against one that it tried and could not install."""
 TIMERS = ("retry", "lease", "turn", "watch", "look")
 

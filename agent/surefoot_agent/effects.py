@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from surefoot_agent import carry, guard, sight, tries
 from surefoot_agent import events as e
-from surefoot_agent import guard, sight, tries
 from surefoot_agent.health import probation
 from surefoot_agent.ports import (
     CheckResult,
@@ -41,6 +41,7 @@ def preflight(hands: Hands, record: Record) -> e.Event:
         hint = "Check the device's disk, then give the device its release anew: `surefoot-agent enrol --release`."
         damaged = InstallFailed("slot_corrupt", f"Slot {previous.value}, the way back, is damaged.", hint)
         return e.StepFailed(Outcome.REFUSED, damaged.kind, str(damaged))
+    carry.refuse_where_impossible(hands, record)
     slot = previous.other
     if hands.slots.digest(slot) == wish.digest:
         return e.SlotHeld(slot, previous)
@@ -57,6 +58,7 @@ def download(
     raw = hands.downloader.manifest(wish, lease)
     manifest = _proved_manifest(wish, raw)
     _fits_the_budget(hands, manifest)
+    carry.check_room(hands, manifest, slot)
     hands.boot.set_state(slot, SlotState.BAD)
     hands.slots.begin(slot, manifest, raw)
     hands.downloader.fill(wish, manifest, slot, lease, progress, stop)
@@ -76,6 +78,7 @@ def measure(hands: Hands, record: Record) -> e.Event:
     hands.slots.seal(_slot(record))  # it may have waited for its window for weeks, and flash rots
     manifest = _installed(hands, _slot(record))
     _fits_the_budget(hands, manifest)
+    carry.check_room(hands, manifest, _slot(record))
     running = hands.application.running()
     activation = running.start_id if running else None
     return e.Measured(dict(hands.health.baseline(manifest)), activation, hands.clock.boot_id())
@@ -87,6 +90,7 @@ def clean(hands: Hands, record: Record) -> e.Event:
     with hands.trials.lock():
         hands.trials.decide(wish.assignment, record.attempt, Verdict.UNHEALTHY, _reason(record))
         hands.trials.finish(wish.assignment, record.attempt)
+        carry.back(hands, record)
         if slot is not None and not record.previous_kept:
             if hands.boot.current() is slot:
                 raise InstallFailed("switch_had_no_effect", f"Slot {slot.value} runs and cannot be emptied.")
@@ -131,6 +135,7 @@ def switch(hands: Hands, record: Record) -> e.Event:
             return e.Switched(running.start_id, hands.clock.boot_id())
         if hands.boot.primary() is not slot:
             return e.NotTaken()
+        carry.there(hands, record)
         return e.Switched(hands.application.start(slot, _installed(hands, slot)).start_id, hands.clock.boot_id())
 
 
@@ -173,7 +178,7 @@ def commit(hands: Hands, record: Record, fellows: Mapping[str, Hands] = {}) -> e
             if stopped is not None:
                 return stopped
         if trial is not None and trial.set and hands.boot.current() is not slot:
-            hands.boot.commit(slot)  # the set is committed: back to the new slot
+            _forward(hands, slot)
         issued = hands.boot.state(slot) is SlotState.GOOD
         stopped = _verdict_against(hands, trial, in_time=issued) if trial else None
         if stopped is not None:
@@ -195,6 +200,7 @@ def commit(hands: Hands, record: Record, fellows: Mapping[str, Hands] = {}) -> e
         if hands.boot.primary() is not slot or hands.boot.state(slot) is not SlotState.GOOD:
             raise InstallFailed("commit_lost", "Boot control does not read back what was committed.")
         hands.trials.decide(wish.assignment, record.attempt, Verdict.HEALTHY)
+        carry.commit(hands, record)
     return e.CommitHeld(sight.proof_of(running, wish.digest, record.soak_s))
 
 
@@ -214,6 +220,15 @@ def _decide_set(
         return trial, e.Unhealthy("set_broken", f"Of its set {', '.join(left)} does not stand on the new release.")
     held = hands.trials.decide(wish.assignment, record.attempt, Verdict.HEALTHY)
     return held, None if held is None else _verdict_against(hands, held)
+
+
+def _forward(hands: Hands, slot: SlotName) -> None:
+    """The set is committed and the old release runs: enter the new one again, by a restart where that takes one."""
+    hands.boot.set_primary(slot)
+    if hands.boot.current() is not slot:
+        hands.application.start(slot, _installed(hands, slot))
+        message = f"Slot {slot.value} was left; its set is committed, so it is entered again."
+        raise InstallFailed("commit_lost", message)
 
 
 def _in_set(wish: Wish, fellows: Mapping[str, Hands]) -> Mapping[str, Hands]:
@@ -240,6 +255,7 @@ def revert(hands: Hands, record: Record) -> e.Event:
             hands.boot.set_state(_slot(record), SlotState.BAD)
         if hands.boot.primary() is not previous:
             raise InstallFailed("switch_had_no_effect", f"Boot control does not return to slot {previous.value}.")
+        carry.back(hands, record)
         if not _runs(hands, previous):
             hands.application.stop()
             if manifest is not None or hands.boot.capabilities().needs_restart:
@@ -288,7 +304,8 @@ def _trial(hands: Hands, record: Record, fellows: Mapping[str, Hands] = {}) -> T
     stops_s = sum(m.application.stop_s for m in (old, new) if m and m.application)
     theirs = [m for each in fellows.values() for m in map(each.slots.installed, SlotName)]
     stops_s += sum(m.application.stop_s for m in theirs if m and m.application)  # they are stopped in my time too
-    budget_s = max(hands.guard_budget_s, *(each.guard_budget_s for each in fellows.values()), 0.0) + stops_s
+    data_s = carry.seconds(hands, record) + sum(map(carry.at_most_s, fellows.values()))
+    budget_s = max(hands.guard_budget_s, *(each.guard_budget_s for each in fellows.values()), 0.0) + stops_s + data_s
     path = way_back(hands.boot, previous)
     return Trial(
         assignment=wish.assignment,
@@ -307,7 +324,7 @@ def _trial(hands: Hands, record: Record, fellows: Mapping[str, Hands] = {}) -> T
         back=path.back,
         restart=path.restart,
         previous_mark=path.previous_mark,
-        lock_wait_s=guard.LOCK_WAIT_S + stops_s,
+        lock_wait_s=guard.LOCK_WAIT_S + stops_s + data_s,
         set=wish.joint.id if wish.joint else "",
     )
 

@@ -19,6 +19,7 @@ import fcntl
 import json
 import os
 import pwd
+import shutil
 import signal
 import struct
 import subprocess
@@ -42,6 +43,8 @@ COMMAND_S = 30.0
 """Boot control writes a few bytes, and init takes an order at once."""
 
 
+DATA, DATA_BEFORE, DATA_ASIDE = "data", "data.before", "data.aside"
+"""In the component's folder: the application's data, those of before the trial, and what a reverted release left."""
 JOINT = "joint"
 """Folder beside the components' that holds the one verdict of components that are activated together."""
 LAST_WORDS = "last_words"
@@ -377,6 +380,30 @@ def stop_application(component_dir: Path, stop_s: float) -> None:
             os.rmdir(record.cgroup)
 
 
+def restore_data(component_dir: Path, assignment: str, attempt: int) -> bool:
+    """Put the data back as they were before this attempt; what was recorded since goes to `data.aside`.
+
+    Hold the trial lock; the application does not run. Repeatable: `data.before` is there until its last step. Returns
+    whether there was anything to put back.
+    """
+    kept = load_record(component_dir, "data")
+    if kept is None or (kept.get("assignment"), kept.get("attempt")) != (assignment, attempt):
+        return False
+    if kept.get("phase") not in ("kept", "going_back"):
+        return False
+    data, before, aside = (component_dir / name for name in (DATA, DATA_BEFORE, DATA_ASIDE))
+    if before.is_dir():
+        with contextlib.suppress(OSError):
+            os.rmdir(data)  # an empty one, made by whoever started between the two renames below
+        if data.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+            os.replace(data, aside)
+        os.replace(before, data)
+        fsync_folder(component_dir)
+    save_record(component_dir, "data", {**kept, "phase": "restored"})
+    return True
+
+
 # --- the guard itself -------------------------------------------------------------------------------------------------
 
 
@@ -428,6 +455,7 @@ def go_back(component_dir: Path, trial: Mapping[str, object]) -> bool:
     running = load_application(component_dir)
     if running is None or running.slot != previous or not process_alive(running):
         stop_application(component_dir, 2.0)
+        restore_data(component_dir, str(trial["assignment"]), int(_number(trial, "attempt")))
         fallback = trial["fallback"]
         if isinstance(fallback, dict):
             spec = {**fallback, "argv": tuple(fallback["argv"])}

@@ -17,6 +17,7 @@ from surefoot_agent.boot.select import boot_of
 from surefoot_agent.clock import SystemClock
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings
+from surefoot_agent.data import DataFolder
 from surefoot_agent.download.http import HttpDownloader
 from surefoot_agent.download.pace import Pacing
 from surefoot_agent.enrol import Identity
@@ -90,6 +91,7 @@ def hands_of(
         guard_budget_s=component.guard_budget_s,
         max_starts=component.max_starts,
         origin=origin,
+        data=DataFolder(folder, settings.reserve_bytes),
         reboots=parts.reboots,
     )
 

@@ -6,11 +6,14 @@ claimed by nobody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from surefoot_agent import migrations
 from surefoot_agent.clock import Clock
+from surefoot_agent.data import DataFolder
+from surefoot_agent.migrations import Migration
 from surefoot_agent.ports import ApplicationControl, BootControl, Downloader, Health, Running, Slots, Trust
 from surefoot_agent.record import Committed
 from surefoot_agent.reset_cause import Origin
@@ -40,6 +43,8 @@ class Hands:
     """A start of this component is a start of the machine: in a set it comes first, for the others start with it."""
     origin: Origin = Origin()  # noqa: RUF009 -- frozen, so one default serves all
     """Why this boot began: judged once per process."""
+    data: DataFolder = field(kw_only=True)
+    migrate: Callable[[Migration], None] = field(default=migrations.run, kw_only=True)
 
 
 def ensure_running(hands: Hands) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,12 +14,14 @@ from pathlib import Path
 
 from surefoot_agent import guard
 from surefoot_agent.boot.symlink import SymlinkBoot
+from surefoot_agent.data import DataFolder, Kept
 from surefoot_agent.desk import Desk, Rules
 from surefoot_agent.downlink import AckArrived, BundleArrived, Connected, LeaseArrived
 from surefoot_agent.guard import AppSpec
 from surefoot_agent.health import probation
 from surefoot_agent.journal import Journal, open_journal
 from surefoot_agent.lanes import Done, InlineLanes, Lane, Lanes, Work
+from surefoot_agent.migrations import Migration
 from surefoot_agent.ports import CheckResult, Decision, Progress, Refusal, Running, Suite, Wish
 from surefoot_agent.reset_cause import Cause, Origin
 from surefoot_agent.runner import Item, Runner
@@ -44,6 +47,7 @@ from surefoot_shared.messages import (
 )
 from surefoot_shared.release import (
     CheckKind,
+    DataHandling,
     HealthCheck,
     Manifest,
     Probation,
@@ -194,6 +198,8 @@ class FakeApplication:
         self.process: Running | None = None
         self.starts: list[str] = []
         self.will_not_start: set[str] = set()
+        self.data = slots.path(SlotName.A).parents[1] / "data"
+        self.data.mkdir()
         self._number = 0
 
     def start(self, slot: SlotName, manifest: Manifest) -> Running:
@@ -203,6 +209,8 @@ class FakeApplication:
                 raise InstallFailed("boot_failed", f"{manifest.version} does not start.")
             self._number += 1
             self.starts.append(manifest.version)
+            with (self.data / "counts").open("a") as counts:  # what it records while it runs
+                counts.write(f"{manifest.version}\n")
             path = str(self._slots.path(slot))
             self.process = Running(f"start-{self._number}", 100 + self._number, slot, f"{path}/run", path, 0.0)
             return self.process
@@ -219,13 +227,68 @@ class FakeApplication:
 
     def spec(self, slot: SlotName, manifest: Manifest) -> AppSpec:
         path = str(self._slots.path(slot))
-        return AppSpec(slot.value, (f"{path}/run",), path, {}, f"{path}.log")
+        env = {"SUREFOOT_DATA": str(self.data)}
+        return AppSpec(slot.value, (f"{path}/run",), path, env, f"{path}.log")
 
     def log_tail(self, lines: int = 40) -> str:
         return "the last words"
 
     def endpoint(self) -> Mapping[str, str]:
         return {}
+
+
+class TrippedData(DataFolder):
+    """Every step that makes, moves, records or removes a copy, between two points; a copy can end half made."""
+
+    world: World
+
+    def _forget_copies(self) -> None:
+        with self.world.around("data forget"):
+            super()._forget_copies()
+
+    def _make_copy(self) -> None:
+        with self.world.around("data copy"):
+            (self._folder / "data.copy").mkdir()
+            (self._folder / "data.copy" / "half").write_text("made")
+            self.world.trip("half of data copy")
+            shutil.rmtree(self._folder / "data.copy")
+            super()._make_copy()
+
+    def _take_copy(self) -> None:
+        with self.world.around("data taken"):
+            super()._take_copy()
+
+    def save(self, kept: Kept) -> Kept:
+        with self.world.around(f"data record {kept.phase.value}"):
+            return super().save(kept)
+
+    def restore(self, kept: Kept) -> None:
+        with self.world.around("data restore"):
+            super().restore(kept)
+
+    def drop(self) -> None:
+        with self.world.around("data drop"):
+            super().drop()
+
+
+class FakeMigrations:
+    """Migrations of a format with a number: each may run twice, and can end in its middle. `fails` lists kinds."""
+
+    def __init__(self, world: World, application: FakeApplication) -> None:
+        self._world, self._application = world, application
+        self.fails: set[str] = set()
+        self.ran: list[str] = []
+
+    def __call__(self, migration: Migration) -> None:
+        file = Path(migration.env["SUREFOOT_DATA"]) / "format"
+        assert migration.kind == "irreversible" or self._application.process is None, "the application runs"
+        with self._world.around(f"{migration.kind} migration"):
+            self.ran.append(f"{migration.kind} {migration.env['SUREFOOT_FROM']} {migration.env['SUREFOOT_TO']}")
+            file.write_text("torn")
+            self._world.trip(f"half of {migration.kind} migration")
+            if migration.kind in self.fails:
+                raise InstallFailed("migration_failed", f"The {migration.kind} migration failed.")
+            file.write_text({"forward": "2", "backward": "1", "irreversible": "2 for good"}[migration.kind])
 
 
 class FakeHealth:
@@ -393,23 +456,26 @@ class Part:
         self.slots = TrippedSlots(self.component_dir)
         self.application = FakeApplication(world, self.slots)
         self.downloader = FakeDownloader(world, self.slots)
+        self.data = TrippedData(self.component_dir)
+        self.data.world = world
+        self.migrations = FakeMigrations(world, self.application)
         self.boot_control = TrippedBoot(self.component_dir)
         self.trials = TrippedTrials(self.component_dir)
         self.slots.world = self.boot_control.world = self.trials.world = world
         self.manifests: dict[str, Manifest] = {}
         for version in ("1.0", "1.1", "1.2"):
             self.publish(version)
-        self._provision()
+        self.provision()
 
-    def publish(self, version: str) -> None:
+    def publish(self, version: str, data: DataHandling | None = None) -> None:
         files = {"run": f"#!/bin/sh\n# {version}\n".encode(), "model": b"the same in all"}
-        manifest = release(files, version, ("run",), ("run",), (FRAME,), QUICK)
+        manifest = release(files, version, ("run",), ("run",), (FRAME,), QUICK, data=data)
         manifest = replace(manifest, component=self.name)
         self.manifests[version] = manifest
         self.downloader.blobs[digest_of(manifest_bytes(manifest))] = manifest_bytes(manifest)
         self.downloader.blobs.update({digest_of(content): content for content in files.values()})
 
-    def _provision(self) -> None:
+    def provision(self) -> None:
         manifest = self.manifests["1.0"]
         install(self.slots, SlotName.A, manifest, {f.path: self.downloader.blobs[f.sha256] for f in manifest.files})
         guard.set_slot_state(self.component_dir, "A", "good")
@@ -438,7 +504,8 @@ class Device:
         self.component_dir, self.slots, self.application = first.component_dir, first.slots, first.application
         self.downloader, self.manifests, self.trials = first.downloader, first.manifests, first.trials
         self.boot_control = first.boot_control
-        self.publish, self.digest = first.publish, first.digest
+        self.publish, self.digest, self.provision = first.publish, first.digest, first.provision
+        self.data, self.migrations = first.data, first.migrations
         self.running_version, self.linked_version = first.running_version, first.linked_version
         self.max_starts, self.guard_budget_s = 3, 60.0
         self.reset, self.kernel_tail = Cause.UNEXPLAINED, ""
@@ -488,6 +555,8 @@ class Device:
             reports_dir=self.folder / "reports",
             guard_budget_s=self.guard_budget_s,
             max_starts=self.max_starts,
+            data=part.data,
+            migrate=part.migrations,
             reboots=part.reboots,
             origin=Origin(self.world.boot_id(), self.reset, self.kernel_tail),
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from surefoot_agent import guard
+from surefoot_agent.data import DataFolder, Kept, Phase
 from tests.agent.apps import SLEEPER, STUBBORN, gone, until
 
 SLOW = pytest.mark.slow
@@ -288,6 +289,47 @@ def test_a_commit_that_came_while_it_waited_for_the_lock_is_not_undone(component
     assert running_slot(component) == "B"
 
 
+def test_the_data_are_as_they_were_before_the_old_release_runs_again(component: Path) -> None:
+    (component / "data").mkdir()
+    (component / "data" / "format").write_text("1")
+    DataFolder(component).keep(Kept("a-1", 1, Phase.KEPT, "1.0", "1.1", migrated=True))
+    (component / "data" / "format").write_text("2")
+    arm(component)
+
+    assert guard.look(component)
+
+    assert (component / "data" / "format").read_text() == "1"
+    assert (component / "data.aside" / "format").read_text() == "2"
+    assert running_slot(component) == "A"
+
+
+def test_a_way_back_cut_off_between_data_and_start_is_walked_to_its_end(component: Path) -> None:
+    (component / "data").mkdir()
+    (component / "data" / "format").write_text("1")
+    DataFolder(component).keep(Kept("a-1", 1, Phase.KEPT, "1.0", "1.1"))
+    arm(component)
+    guard.stop_application(component, 1.0)
+    guard.restore_data(component, "a-1", 1)
+    (component / "data" / "format").write_text("1, and what the old release counted since")
+
+    assert guard.look(component)
+
+    assert (component / "data" / "format").read_text() == "1, and what the old release counted since"
+    assert running_slot(component) == "A"
+
+
+def test_data_of_an_update_that_keeps_none_are_left_alone(component: Path) -> None:
+    (component / "data").mkdir()
+    (component / "data" / "format").write_text("1")
+    DataFolder(component).keep(Kept("a-0", 1, Phase.KEPT, "0.9", "1.0"))
+    (component / "data" / "format").write_text("2")
+    arm(component)
+
+    assert guard.look(component)
+
+    assert (component / "data" / "format").read_text() == "2"
+
+
 def test_the_last_words_of_the_release_it_leaves_are_kept_for_the_report(component: Path) -> None:
     (component / guard.LAST_WORDS).write_text("of an earlier trial")
     arm(component)
@@ -312,9 +354,11 @@ def test_words_that_cannot_be_kept_are_no_older_ones_and_no_reason_to_stay(
     with monkeypatch.context() as patched:
         patched.setattr(guard, "write_file", full)
         guard.keep_last_words(component)
+    kept = (component / guard.LAST_WORDS).exists()
 
     assert guard.look(component)
-    assert b"earlier" not in (component / guard.LAST_WORDS).read_bytes()
+
+    assert not kept
     assert running_slot(component) == "A"
 
 

@@ -206,6 +206,22 @@ def test_once_the_set_is_committed_no_guard_and_no_late_failure_undoes_it(device
     assert {outcome for outcome, _ in outcomes(device).values()} == {Outcome.COMMITTED}
 
 
+def test_a_member_that_fell_back_after_its_set_was_committed_is_brought_forward(device: Device) -> None:
+    device.assign(*device.joint("1.1"))
+    agent = device.start_agent()
+    device.play(agent, 60.0, lambda: all(record.state is S.PROBATION for record in agent.records))
+    app = device.parts["app"]
+    guard.decide_set(app.component_dir, "set-1", "healthy", None)
+
+    guard.point_current(app.component_dir, "A")  # a bootloader that counts starts
+    device.cut_power()
+    again = device.start_agent()
+    device.play(again, 120.0, lambda: all_ended(again))
+
+    assert versions(device) == ["1.1", "1.1"]
+    assert {outcome for outcome, _ in outcomes(device).values()} == {Outcome.COMMITTED}
+
+
 def test_the_second_try_of_a_set_is_not_judged_by_the_verdict_of_the_first(device: Device) -> None:
     device.health.sick_parts = {("app", "1.1")}
     device.assign(*device.joint("1.1", "set-1"))

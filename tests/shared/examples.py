@@ -32,6 +32,7 @@ from surefoot_shared.messages import (
 from surefoot_shared.release import (
     Application,
     CheckKind,
+    DataHandling,
     HealthCheck,
     Manifest,
     Probation,
@@ -115,6 +116,7 @@ MANIFEST = Manifest(
     probation=Probation(20.0, 4, 10.0),
     slot=SlotKind.TREE,
     notes="Faster counting.",
+    data=DataHandling(True, ("bin/app", "up"), ("bin/app", "down"), ("bin/app", "tidy"), 60.0),
 )
 IMAGE_MANIFEST = Manifest(
     component="rootfs",

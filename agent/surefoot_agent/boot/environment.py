@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -47,6 +48,11 @@ class Environment:
         if wrong:
             hint = "Let U-Boot and libubootenv write these variables, and check fw_env.config."
             raise tool.failed(f"U-Boot's environment does not read back: {', '.join(wrong)}.", hint)
+
+    def command(self, name: str, value: str) -> tuple[str, ...] | None:
+        """Return the command that sets one variable, for whoever has no boot control; None without the tool."""
+        program = shutil.which("fw_setenv", path=tool.PATH)
+        return (program, "-c", str(self._config), *NO_DEFAULTS, name, value) if program else None
 
     def sync(self) -> None:
         """Make durable what was written by whoever wrote last: a bootloader or a killed tool never did."""

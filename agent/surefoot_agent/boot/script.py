@@ -92,6 +92,10 @@ class ScriptBoot:
     def capabilities(self) -> Capabilities:
         return Capabilities(needs_restart=True, counts=Counts.EVERY_START, tries=None, obeys_marks=False)
 
+    def way_back(self, slot: SlotName) -> tuple[tuple[str, ...], ...]:
+        """The script's own verb, for whoever has no boot control."""
+        return ((str(self._script), "set-primary", self._names.of(slot)),)
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         durable.make_folder(self._folder)

@@ -114,7 +114,7 @@ def _uboot(component: ComponentSettings, folder: Path) -> BootControl:
     from surefoot_agent.boot.uboot import UBoot
 
     environment = Environment(component.boot_config)
-    return UBoot(environment, variables_of(component), names_of(component), argument_of(component))
+    return UBoot(folder, environment, variables_of(component), names_of(component), argument_of(component))
 
 
 def _script(component: ComponentSettings, folder: Path) -> BootControl:

@@ -52,6 +52,9 @@ class Variables(Protocol):
 
     def armed(self, env: Env, slot: SlotName) -> Changes: ...
     def marked(self, env: Env, slot: SlotName, state: SlotState) -> Changes: ...
+    def given_up(self, slot: SlotName) -> tuple[str, str]:
+        """The one variable, and its value, that takes every start from `slot` on trial; harmless without a trial."""
+
     def capabilities(self) -> Capabilities: ...
 
 
@@ -95,6 +98,9 @@ class Surefoot:
     def marked(self, env: Env, slot: SlotName, state: SlotState) -> Changes:
         taken_back = state is not SlotState.GOOD and self.trial(env).slot is slot
         return {**_marking(slot, state), **({TRY: None, "surefoot_left": None} if taken_back else {})}
+
+    def given_up(self, slot: SlotName) -> tuple[str, str]:
+        return "surefoot_left", "0"
 
     def capabilities(self) -> Capabilities:
         return Capabilities(needs_restart=True, counts=Counts.EVERY_START, tries=self.tries)
@@ -154,6 +160,9 @@ class Rauc:
         rest = [other for other in order if other is not slot]
         taken_back = {TRY: None} if tried is slot else {}
         return {"BOOT_ORDER": self._text(rest), self._count(slot): "0", **taken_back, **_marking(slot, state)}
+
+    def given_up(self, slot: SlotName) -> tuple[str, str]:
+        return self._count(slot), "0"
 
     def capabilities(self) -> Capabilities:
         return Capabilities(needs_restart=True, counts=Counts.EVERY_START, tries=self.tries)
@@ -226,6 +235,9 @@ class Mender:
     def marked(self, env: Env, slot: SlotName, state: SlotState) -> Changes:
         taken_back = state is not SlotState.GOOD and self.trial(env).slot is slot
         return {**(self.entered(env, slot.other) if taken_back else {}), **_marking(slot, state)}
+
+    def given_up(self, slot: SlotName) -> tuple[str, str]:
+        return "bootcount", "99"  # above every limit that can be set here; U-Boot counts it only while it upgrades
 
     def capabilities(self) -> Capabilities:
         return Capabilities(needs_restart=True, counts=Counts.EVERY_START, tries=self.tries, obeys_marks=False)

@@ -294,6 +294,7 @@ class PrivilegedTrials(TrialFile):
             budget_s=trial.budget_s,
             lock_wait_s=trial.lock_wait_s,
             max_starts=trial.max_starts,
+            set=trial.set,
         ).trial
         if held is None:
             raise InstallFailed("helper_unreachable", "The privileged half did not say what is armed.")

@@ -90,7 +90,7 @@ class UBootBench(Bench):
     def open(self) -> BootControl:
         environment = Environment(self.folder / "fw_env.config")
         key = self.argument.partition("=")[0]
-        return UBoot(environment, self.variables, self.names, key, self.folder / "cmdline")
+        return UBoot(self.folder, environment, self.variables, self.names, key, self.folder / "cmdline")
 
     def enter(self) -> None:
         for _ in range(3):  # a reset, where nothing could be started, is another try

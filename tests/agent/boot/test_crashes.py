@@ -46,7 +46,7 @@ JOURNEY: tuple[tuple[str, Callable[[BootControl], None]], ...] = (
 )
 """A good update and a failed one, as the agent orders them; `enter` is a start of the machine."""
 
-POINTS = {"symlink": 62, "surefoot": 20, "rauc": 21, "mender": 19, "script": 73}
+POINTS = {"symlink": 62, "surefoot": 31, "rauc": 32, "mender": 30, "script": 73}
 """Writes of the whole journey. A change here is a write more or less: look whether its order is still the right one."""
 
 Folder = dict[str, "bytes | str"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from surefoot_agent import guard
 from surefoot_agent.boot.script import ScriptBoot
 from surefoot_agent.boot.variables import Names
 from surefoot_agent.ports import BootControl, BootTrial
+from surefoot_agent.way_back import Commanded
 from surefoot_shared.errors import InstallFailed
 from surefoot_shared.status import SlotName, SlotState
 from tests.agent.boot.benches import BENCHES, Bench
@@ -187,3 +189,15 @@ def test_a_script_that_is_killed_at_any_of_its_writes_is_asked_again(
     assert (boot.primary(), boot.trial().slot) == ends[act]
     bench.enter()
     assert boot.current() is ends[act][0]
+
+
+def test_the_guard_gets_the_scripts_own_verb_as_its_way_back(bench: Bench, boot: BootControl) -> None:
+    assert isinstance(boot, Commanded)
+    boot.arm_trial(B)
+    bench.enter()
+
+    for command in boot.way_back(A) * 2:
+        subprocess.run(command, check=True, env={})
+
+    bench.enter()
+    assert (boot.current(), boot.trial()) == (A, BootTrial(gave_up=B))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import fcntl
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from surefoot_agent.boot import environment, tool
 from surefoot_agent.boot.environment import Environment
 from surefoot_agent.ports import BootControl, BootTrial
+from surefoot_agent.way_back import Commanded
 from surefoot_shared.errors import InstallFailed
 from surefoot_shared.status import SlotName, SlotState
 from tests.agent.boot import benches
@@ -237,3 +240,68 @@ def test_benches_play_the_bootloader_of_their_kind(tmp_path: Path) -> None:
 def _made(folder: Path) -> Path:
     folder.mkdir()
     return folder
+
+
+def test_every_act_reads_and_writes_under_the_trial_lock(
+    bench: UBootBench, boot: BootControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[bool] = []
+    real = tool.run
+
+    def run(argv: tuple[str, ...], *given: str) -> str:
+        with (bench.folder / "trial.lock").open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                held.append(False)
+            except BlockingIOError:
+                held.append(True)
+        return real(argv, *given)
+
+    boot.commit(A)
+    monkeypatch.setattr(tool, "run", run)
+    boot.set_state(B, SlotState.BAD)
+    boot.arm_trial(B)
+    boot.commit(B)
+    boot.set_primary(A)
+
+    assert held
+    assert all(held)
+
+
+@every_kind
+def test_the_guard_gets_one_fixed_command_that_leads_back(bench: UBootBench, boot: BootControl) -> None:
+    boot.commit(A)
+    boot.set_state(B, SlotState.BAD)
+    assert isinstance(boot, Commanded)
+    commands = boot.way_back(A)
+    boot.arm_trial(B)
+    bench.enter()
+    assert (boot.current(), boot.primary()) == (B, B)
+
+    for command in commands * 2:
+        assert command[0].startswith("/")
+        subprocess.run(command, check=True, env={})
+
+    assert boot.primary() is A
+    bench.enter()
+    assert (boot.current(), boot.trial(), boot.state(A)) == (A, BootTrial(gave_up=B), SlotState.GOOD)
+
+
+@every_kind
+def test_the_way_back_changes_nothing_where_nothing_is_on_trial(bench: UBootBench, boot: BootControl) -> None:
+    boot.commit(A)
+    assert isinstance(boot, Commanded)
+
+    for command in boot.way_back(A):
+        subprocess.run(command, check=True, env={})
+
+    assert (boot.primary(), boot.state(A)) == (A, SlotState.GOOD)
+    bench.enter()
+    assert boot.current() is A
+
+
+def test_without_the_tool_there_is_no_command(boot: BootControl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tool, "PATH", "/absent")
+    assert isinstance(boot, Commanded)
+
+    assert boot.way_back(A) == ()
