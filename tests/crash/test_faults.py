@@ -94,11 +94,11 @@ def test_bits_that_flip_until_just_before_the_switch_are_never_committed(
     scene = SCENES[0]
     trace = undisturbed(tmp_path / "node", scene, Node)
     armed = next(n for n, what in enumerate(trace, 1) if what.startswith("open app/trial."))
-    judged = max(n for n, what in enumerate(trace[: armed - 1], 1) if what == "journal commit")
-    record_property("instants", judged - 1)
+    read = max(n for n, what in enumerate(trace[: armed - 1], 1) if what.startswith("open app/slots/B.sealed"))
+    record_property("instants", read - 1)
     told = []
 
-    for point in range(1, judged):  # the slot was read back for the last time just before
+    for point in range(1, read):  # here it was read back for the last time
         with closing(prepared(tmp_path / "node", scene, Node)) as node:
             node.medium.at(point, lambda node=node: flip(node.slots_of("app").path(slot)))
             node.run()

@@ -124,7 +124,7 @@ class DirectorySlots:
         with _disk():
             wrong = tree.audit(self.path(slot), {f.path: f for f in manifest.files})
             if wrong:
-                durable.remove(self._seal_file(slot))
+                self._labels.unseal(slot)
                 tree.prune(self.path(slot), {f.path: f for f in manifest.files if f.path not in wrong})
         if wrong:
             named = ", ".join(sorted(wrong)[:3])
