@@ -32,7 +32,13 @@ class ComponentSettings:
     name: str = "app"
 
 
+TAKEN = ("identity", "joint", "reports", "trust")
+"""Folders of the state folder that are no component's."""
+
+
 def component_name(text: str) -> str | None:
+    if text in TAKEN:
+        return f"another name: {', '.join(TAKEN)} are taken"
     return None if NAME.fullmatch(text) else "lower-case letters, digits, - and _"
 
 

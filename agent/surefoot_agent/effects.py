@@ -8,7 +8,7 @@ The order inside `arm`, `commit` and `revert` is the safety argument: see the co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from surefoot_agent import events as e
 from surefoot_agent import guard, sight, tries
@@ -98,13 +98,16 @@ def clean(hands: Hands, record: Record) -> e.Event:
 # --- the switch -------------------------------------------------------------------------------------------------------
 
 
-def arm(hands: Hands, record: Record) -> e.Event:
-    """Trial record with its way back, then the mark, then the flip, then read it back."""
+def arm(hands: Hands, record: Record, fellows: Mapping[str, Hands] = {}) -> e.Event:
+    """Trial record with its way back, then the mark, then the flip, then read it back.
+
+    `fellows` are the hands of the device's other components: those of its set share the budget.
+    """
     wish, slot = _wish(record), _slot(record)
     with hands.trials.lock():
         if hands.slots.digest(slot) != wish.digest:
             raise InstallFailed("slot_corrupt", f"Slot {slot.value} does not hold what was verified.")
-        trial = hands.trials.arm(_trial(hands, record))
+        trial = hands.trials.arm(_trial(hands, record, _in_set(wish, fellows)))
         if trial.verdict is not None:
             return against(trial)
         hands.boot.set_state(slot, SlotState.BAD)
@@ -153,11 +156,20 @@ def check(hands: Hands, record: Record, suite: Suite, name: str) -> Sequence[Che
 # --- the two ends -----------------------------------------------------------------------------------------------------
 
 
-def commit(hands: Hands, record: Record) -> e.Event:
-    """Boot control first, then the verdict; the journal follows. From the first mark on there is no way but forward."""
+def commit(hands: Hands, record: Record, fellows: Mapping[str, Hands] = {}) -> e.Event:
+    """Boot control first, then the verdict; the journal follows. From the first mark on there is no way but forward.
+
+    In a set its one verdict comes first: from then on every member goes forward, however often it takes.
+    """
     wish, slot = _wish(record), _slot(record)
     with hands.trials.lock():
         trial = hands.trials.of(wish.assignment, record.attempt)
+        if trial is not None and trial.set and trial.verdict is not Verdict.HEALTHY:
+            trial, stopped = _decide_set(hands, record, trial, fellows)
+            if stopped is not None:
+                return stopped
+        if trial is not None and trial.set and hands.boot.current() is not slot:
+            hands.boot.commit(slot)  # the set is committed: back to the new slot
         issued = hands.boot.state(slot) is SlotState.GOOD
         stopped = _verdict_against(hands, trial, in_time=issued) if trial else None
         if stopped is not None:
@@ -167,6 +179,8 @@ def commit(hands: Hands, record: Record) -> e.Event:
         if hands.boot.current() is not slot:
             return e.CommitLost(f"Slot {slot.value} was left before its commit was done.")
         if hands.slots.digest(slot) != wish.digest:
+            if trial is not None and trial.set:
+                raise InstallFailed("slot_corrupt", f"Slot {slot.value} changed after its set was committed.")
             return e.Unhealthy("slot_corrupt", f"Slot {slot.value} changed while it was on trial.")
         running = hands.application.running()
         if running is None or running.slot is not slot:
@@ -178,11 +192,38 @@ def commit(hands: Hands, record: Record) -> e.Event:
     return e.CommitHeld(sight.proof_of(running, wish.digest, record.soak_s))
 
 
+def _decide_set(
+    hands: Hands, record: Record, trial: Trial, fellows: Mapping[str, Hands]
+) -> tuple[Trial | None, e.Event | None]:
+    """The one commit point of a set: its verdict, once every member is seen to stand on its new release."""
+    wish, slot = _wish(record), _slot(record)
+    stopped = _verdict_against(hands, trial)
+    if stopped is not None:
+        return trial, stopped
+    others = _in_set(wish, fellows)
+    digests = {name: fellow.slots.digest(fellow.boot.current()) for name, fellow in others.items()}
+    digests[wish.component] = hands.slots.digest(slot) if hands.boot.current() is slot else None
+    left = [name for name, digest in wish.joint.members if digests.get(name) != digest] if wish.joint else []
+    if left:
+        return trial, e.Unhealthy("set_broken", f"Of its set {', '.join(left)} does not stand on the new release.")
+    held = hands.trials.decide(wish.assignment, record.attempt, Verdict.HEALTHY)
+    return held, None if held is None else _verdict_against(hands, held)
+
+
+def _in_set(wish: Wish, fellows: Mapping[str, Hands]) -> Mapping[str, Hands]:
+    """The other members of its set, of all components of the device."""
+    names = [name for name, _ in wish.joint.members] if wish.joint else []
+    return {name: fellow for name, fellow in fellows.items() if name in names and name != wish.component}
+
+
 def revert(hands: Hands, record: Record) -> e.Event:
     """Verdict, link, mark, application: in the guard's order, so either can finish what the other began."""
     with hands.trials.lock():
         if record.wish is not None:
-            hands.trials.decide(record.wish.assignment, record.attempt, Verdict.UNHEALTHY, _reason(record))
+            verdict = (Verdict.UNHEALTHY, _reason(record))
+            held = hands.trials.decide(record.wish.assignment, record.attempt, *verdict)
+            if held is not None and held.set and held.verdict is Verdict.HEALTHY:
+                return e.SetCommitted()
         previous = _way_back(hands, record)
         manifest = None if _first_install(hands, record, previous) else _installed(hands, previous)
         hands.boot.set_primary(previous)
@@ -226,13 +267,15 @@ def _verdict_against(hands: Hands, trial: Trial, in_time: bool = False) -> e.Eve
     return None
 
 
-def _trial(hands: Hands, record: Record) -> Trial:
+def _trial(hands: Hands, record: Record, fellows: Mapping[str, Hands] = {}) -> Trial:
     wish, slot, previous = _wish(record), _slot(record), _previous(record)
     old = None if _first_install(hands, record, previous) else _installed(hands, previous)
     new = _installed(hands, slot)
     spec = hands.application.spec(previous, old) if old else None
     stops_s = sum(m.application.stop_s for m in (old, new) if m and m.application)
-    budget_s = hands.guard_budget_s + stops_s
+    theirs = [m for each in fellows.values() for m in map(each.slots.installed, SlotName)]
+    stops_s += sum(m.application.stop_s for m in theirs if m and m.application)  # they are stopped in my time too
+    budget_s = max(hands.guard_budget_s, *(each.guard_budget_s for each in fellows.values()), 0.0) + stops_s
     path = way_back(hands.boot, previous)
     return Trial(
         assignment=wish.assignment,
@@ -252,6 +295,7 @@ def _trial(hands: Hands, record: Record) -> Trial:
         restart=path.restart,
         previous_mark=path.previous_mark,
         lock_wait_s=guard.LOCK_WAIT_S + stops_s,
+        set=wish.joint.id if wish.joint else "",
     )
 
 

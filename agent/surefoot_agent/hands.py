@@ -51,6 +51,8 @@ class Parts:
     downloader: Downloader
     application: ApplicationControl
     health: Health
+    reboots: bool = False
+    """A start of this component is a start of the machine."""
 
 
 def hands_of(
@@ -83,6 +85,7 @@ def hands_of(
         guard_budget_s=component.guard_budget_s,
         max_starts=component.max_starts,
         origin=origin,
+        reboots=parts.reboots,
     )
 
 

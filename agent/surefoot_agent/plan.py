@@ -83,7 +83,8 @@ def _from_idle(
     if record.committed is not None and record.committed.digest == wish.digest:
         return ()  # it is the committed one and does not run at this moment: claimed once it does
     if wish.digest in halted:
-        reason = Refusal(wish.assignment, wish.component, wish.seq, "halted", "The release is on the halt list.")
+        joint = wish.joint.id if wish.joint else None
+        reason = Refusal(wish.assignment, wish.component, wish.seq, "halted", "The release is on the halt list.", joint)
         return (e.Refused(reason),)
     return (e.Assigned(wish),)
 

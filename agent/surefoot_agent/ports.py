@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from surefoot_agent.guard import AppSpec
-from surefoot_shared.messages import Lease, MetadataVersions, Sample
+from surefoot_shared.messages import JointSet, Lease, MetadataVersions, Sample
 from surefoot_shared.release import HealthCheck, Manifest, Probation, SlotKind, TargetNote
 from surefoot_shared.status import Check, Intent, SlotName, SlotState
 from surefoot_shared.trust.age import Old
@@ -33,6 +33,7 @@ class Wish:
     note: TargetNote
     activate: bool = True
     windows: tuple[tuple[str, str], ...] = ()
+    joint: JointSet | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Refusal:
     seq: int
     reason: str
     message: str
+    joint: str | None = None
+    """Id of the set it was a member of."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from surefoot_agent.pull import Pulled
 from surefoot_agent.record import Record
 from surefoot_agent.renew import Confirmed, Prepared
 from surefoot_agent.results import Aged, Decided, HaltRead, Sampled
+from surefoot_agent.sets import Sets
 from surefoot_agent.status import Status
 from surefoot_agent.timers import Timers
 from surefoot_shared.errors import SurefootError, UntrustedRelease
@@ -76,6 +77,10 @@ class Runner:
         self._desks = (desk, *beside)
         self._components = {each.rules.component: self._component(each, lanes) for each in self._desks}
         self._first = next(iter(self._components.values()))
+        hands = {each.rules.component: each.hands for each in self._desks}
+        for component in self._components.values():
+            component.attempt.fellows = hands
+        self._sets = Sets(self._components)
         self._counter = Counter(self._components, self._bench)
         self._decision: Decision | None = None
         self._decided_raw = b""
@@ -114,6 +119,7 @@ class Runner:
             self._notice(EventKind.NOTICE, "journal_unreadable", "The journal cannot be read; nothing is changed.")
         for component in self._components.values():
             component.start(self._journal.readable)
+        self._sets.look()
 
     def run(self, stop: threading.Event) -> None:
         """Loop until `stop` is set; then keep what must not be lost."""
@@ -140,10 +146,15 @@ class Runner:
         while (name := self._timers.take_due()) is not None:
             self._due(name)
         waits_s = [component.tick() for component in self._components.values()]
+        self._sets.look()
         return min(self._timers.wait_s(), *waits_s)
 
     def handle(self, item: Item) -> None:
-        """Take one thing that happened."""
+        """Take one thing that happened, and what follows from it for sets of components."""
+        self._take(item)
+        self._sets.look()
+
+    def _take(self, item: Item) -> None:
         match item:
             case Done():
                 self._done(item)

@@ -36,6 +36,8 @@ class Hands:
     reports_dir: Path
     guard_budget_s: float
     max_starts: int
+    reboots: bool = False
+    """A start of this component is a start of the machine: in a set it comes first, for the others start with it."""
     origin: Origin = Origin()  # noqa: RUF009 -- frozen, so one default serves all
     """Why this boot began: judged once per process."""
 

@@ -99,6 +99,8 @@ def begin(answer: Next, record: Record, seen: Seen, max_starts: int) -> Begin:
             return Begin((e.Switched(seen.running.start_id if seen.running else "", seen.boot_id),))
         case Next.RESTART if record.state is AttemptState.ARMED:
             return Begin((e.Flipped(),))
+        case Next.COMMIT_AGAIN if record.state is AttemptState.PROBATION:
+            return Begin((e.Healthy(record.soak_s),))
         case Next.NEXT_TRY:
             return Begin((e.Died(NEXT_TRY[seen.cause], max_starts, seen.cause),))
         case Next.COMMIT_LOST:

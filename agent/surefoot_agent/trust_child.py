@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO
 
+from surefoot_agent.joint import together
 from surefoot_agent.ports import Decision, Refusal, Wish
 from surefoot_agent.trust_talk import Answer, Failure, HaltAnswer, Question
 from surefoot_shared import wire
@@ -76,6 +77,7 @@ def decision_of(verified: Verified) -> Decision:
             note=each.target,
             activate=each.note.activate,
             windows=each.note.windows,
+            joint=each.note.joint,
         )
         for each in verified.approved
     )
@@ -83,9 +85,10 @@ def decision_of(verified: Verified) -> Decision:
         Refusal(each.note.assignment, each.note.component, each.note.seq, each.kind, each.message)
         for each in verified.refused
     )
+    whole, parted = together(wishes)
     return Decision(
-        wishes=wishes,
-        refusals=refusals,
+        wishes=whole,
+        refusals=(*refusals, *parted),
         director_version=verified.director_version,
         image=verified.image,
         director=verified.director,

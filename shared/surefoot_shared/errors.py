@@ -147,6 +147,8 @@ KINDS: dict[str, Kind] = {
     "probation_too_long": Kind("publisher", "Shorten the release's probation, or raise guard_budget_s on the device."),
     "reverted_by_order": Kind("operator", "Nothing to do: the server or a person ordered it."),
     "cancelled_by_order": Kind("operator", "Nothing to do: the assignment was withdrawn."),
+    "set_incomplete": Kind("operator", "Assign every member of the set to the device, in one rollout."),
+    "set_broken": Kind("operator", "See why the other member of the set failed; nothing of the set runs."),
     "superseded": Kind("operator", "Nothing to do: a newer assignment took its place."),
     "step_timeout": Kind("device", "It was connected and made no progress: look at its log and its free space."),
     "journal_unreadable": Kind("device", "The device keeps running what runs; replace its storage."),

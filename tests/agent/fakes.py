@@ -24,7 +24,7 @@ from surefoot_agent.reset_cause import Cause, Origin
 from surefoot_agent.runner import Item, Runner
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.directory import DirectorySlots
-from surefoot_agent.trial import TrialFile
+from surefoot_agent.trial import Trial, TrialFile
 from surefoot_shared import identity, wire
 from surefoot_shared.errors import InstallFailed, UntrustedRelease
 from surefoot_shared.messages import (
@@ -33,6 +33,7 @@ from surefoot_shared.messages import (
     EventKind,
     Events,
     Hello,
+    JointSet,
     Lease,
     MetadataVersions,
     Response,
@@ -140,6 +141,10 @@ class TrippedBoot(SymlinkBoot):
 class TrippedTrials(TrialFile):
     world: World
 
+    def _decide_set(self, *given: object) -> Trial:
+        with self.world.around("set"):
+            return super()._decide_set(*given)  # type: ignore[arg-type]
+
     def _write(self, trial: object) -> None:
         with self.world.around("trial"):
             super()._write(trial)  # type: ignore[arg-type]
@@ -229,6 +234,7 @@ class FakeHealth:
     def __init__(self) -> None:
         self.sick: set[str] = set()
         self.silent: set[str] = set()
+        self.sick_parts: set[tuple[str, str]] = set()
 
     def suite(self, manifest: Manifest) -> Suite:
         return Suite(manifest, manifest.checks)
@@ -239,7 +245,8 @@ class FakeHealth:
         manifest = suite.manifest
         if manifest.version in self.silent:
             return ()
-        result = Check.FAIL if manifest.version in self.sick else Check.PASS
+        sick = manifest.version in self.sick or (manifest.component, manifest.version) in self.sick_parts
+        result = Check.FAIL if sick else Check.PASS
         message = "40 frozen frames" if result is Check.FAIL else ""
         return tuple(CheckResult(c.name, c.required, result, message, {"fps": 3.0}) for c in manifest.checks)
 
@@ -382,7 +389,7 @@ class Part:
     """One component of a device: what of it outlives the agent. 1.0 is installed, good and current in slot A."""
 
     def __init__(self, name: str, folder: Path, world: World) -> None:
-        self.name, self.component_dir = name, folder / name
+        self.name, self.component_dir, self.reboots = name, folder / name, False
         self.slots = TrippedSlots(self.component_dir)
         self.application = FakeApplication(world, self.slots)
         self.downloader = FakeDownloader(world, self.slots)
@@ -450,6 +457,12 @@ class Device:
         plain = Wish(assignment, part.name, self._seq, Intent.UPDATE, digest, size, note_of(manifest))
         return replace(plain, **changes)  # type: ignore[arg-type]
 
+    def joint(self, version: str, name: str = "set-1", only: Sequence[str] = ()) -> tuple[Wish, ...]:
+        """Wishes for this version of every component, or of `only` some, as one set in the order of the components."""
+        parts = [self.parts[each] for each in only or self.parts]
+        joint = JointSet(name, tuple((part.name, part.digest(version)) for part in parts))
+        return tuple(self.wish(version, f"{p.name}-1", component=p.name, joint=joint) for p in parts)
+
     def assign(
         self, *wishes: Wish, refusals: tuple[Refusal, ...] = (), epoch: int = 0, halted: tuple[str, ...] = ()
     ) -> bytes:
@@ -475,6 +488,7 @@ class Device:
             reports_dir=self.folder / "reports",
             guard_budget_s=self.guard_budget_s,
             max_starts=self.max_starts,
+            reboots=part.reboots,
             origin=Origin(self.world.boot_id(), self.reset, self.kernel_tail),
         )
 

@@ -22,15 +22,28 @@ SLOW = pytest.mark.slow
 @pytest.fixture
 def component(tmp_path: Path) -> Iterator[Path]:
     """A component folder with a sleeping application in both slots; whatever runs there is ended afterwards."""
+    yield made(tmp_path)
+    guard.stop_application(tmp_path, 1.0)
+
+
+@pytest.fixture
+def members(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """The folders of two components that make a set."""
+    folders = made(tmp_path / "model"), made(tmp_path / "app")
+    yield folders
+    for folder in folders:
+        guard.stop_application(folder, 1.0)
+
+
+def made(folder: Path) -> Path:
     for slot in ("A", "B"):
-        tree = tmp_path / "slots" / slot
+        tree = folder / "slots" / slot
         tree.mkdir(parents=True)
         (tree / "run").write_bytes(SLEEPER)
         (tree / "run").chmod(0o755)
-    guard.point_current(tmp_path, "A")
-    guard.set_slot_state(tmp_path, "A", "good")
-    yield tmp_path
-    guard.stop_application(tmp_path, 1.0)
+    guard.point_current(folder, "A")
+    guard.set_slot_state(folder, "A", "good")
+    return folder
 
 
 def spec(component: Path, slot: str) -> guard.AppSpec:
@@ -580,3 +593,61 @@ def test_an_application_is_never_started_as_somebody_else_than_its_user(componen
         guard.spawn_application(component, dataclasses.replace(spec(component, "A"), user="nobody-of-this-name"))
 
     assert guard.load_application(component) is None
+
+
+# --- a set of components ----------------------------------------------------------------------------------------------
+
+
+@SLOW
+def test_the_guard_whose_budget_is_over_first_speaks_for_all_members(members: tuple[Path, Path]) -> None:
+    model, app = members
+    arm(model, set="set-1", deadline_monotonic=time.monotonic() + 3600)
+    arm(app, set="set-1")
+    guard.decide_set(app, "set-1", None, None)
+
+    assert run_guard(model, "--once").stderr == ""  # it has time, and nobody has spoken
+    for member in (app, model):
+        assert "went_back" in run_guard(member, "--once").stderr
+
+    assert [running_slot(member) for member in members] == ["A", "A"]
+    assert [guard.current_slot(member) for member in members] == ["A", "A"]
+    assert {(trial_of(member)["verdict"], trial_of(member)["finished"]) for member in members} == {("guard", True)}
+
+
+@SLOW
+def test_no_guard_undoes_a_set_that_was_committed_though_a_member_has_not_followed_yet(
+    members: tuple[Path, Path],
+) -> None:
+    for member in members:
+        arm(member, set="set-1")
+    guard.decide_set(members[0], "set-1", "healthy", None)
+
+    for member in members:
+        assert run_guard(member, "--once").stderr == ""
+
+    assert [running_slot(member) for member in members] == ["B", "B"]
+
+
+@SLOW
+def test_whoever_froze_while_it_held_the_lock_of_the_set_is_ended(members: tuple[Path, Path], tmp_path: Path) -> None:
+    arm(members[1], set="set-1")
+    (tmp_path / guard.JOINT).mkdir()
+    code = f"""
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(guard.__file__).parent)!r})
+import guard
+with guard.trial_lock(Path({str(tmp_path / guard.JOINT)!r})):
+    print("held", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+    frozen = subprocess.Popen([sys.executable, "-I", "-c", code], stdout=subprocess.PIPE, text=True)
+    assert frozen.stdout is not None
+    assert frozen.stdout.readline() == "held\n"
+
+    said = run_guard(members[1], "--once").stderr
+
+    assert "lock_holder_ended" in said
+    assert frozen.wait(timeout=10) == -signal.SIGKILL
+    frozen.stdout.close()
+    assert running_slot(members[1]) == "A"
