@@ -119,7 +119,7 @@ class DirectorySlots:
             tree.place_part(part, self._place(slot, wanted), self.path(slot))
 
     def verify(self, slot: SlotName) -> None:
-        """Read every file back from the medium; raises InstallFailed(slot_corrupt): seal and wrong files are dropped."""
+        """Read every file back; raises InstallFailed(slot_corrupt), and then seal and wrong files are gone."""
         manifest = self._wanted(slot)
         with _disk():
             wrong = tree.audit(self.path(slot), {f.path: f for f in manifest.files})
