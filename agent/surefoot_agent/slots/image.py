@@ -141,13 +141,14 @@ class ImageSlots:
         self._labels.seal(slot)
 
     def verify(self, slot: SlotName) -> None:
-        """Read every block from the medium; raises InstallFailed(slot_corrupt), and forgets what is wrong."""
+        """Read every block from the medium; raises InstallFailed(slot_corrupt), and forgets seal and wrong ones."""
         content, index = self._image(slot)
         found = Progress.none(content.digest, index.count)
         self._compare(self.path(slot), index, range(index.count), found)
         self._filling.pop(slot, None)
         progress.store(self._progress_file(slot), found)
         if not found.whole:
+            self._labels.unseal(slot)
             wrong = found.place.count(0)
             message = f"{wrong} blocks of slot {slot.value} are not as signed, first block {found.place.find(0)}."
             raise InstallFailed("slot_corrupt", message)
