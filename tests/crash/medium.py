@@ -13,7 +13,6 @@ Refuses to be passed by: an open for writing that did not come through here is c
 from __future__ import annotations
 
 import builtins
-import errno
 import fcntl
 import io
 import os
@@ -23,29 +22,17 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any
+
+from tests.crash.kernel import Inode, Real, flags_of, inode_of, is_folder, quietly, read_at, restore, unrename
+from tests.crash.refusals import Fault, refuse
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_TRUNC | os.O_CREAT | os.O_APPEND
 SYNCED = os.O_DSYNC | os.O_SYNC
 SQLITE = (".db", ".db-wal", ".db-shm", ".db-journal")
-Inode = tuple[int, int]
-
-
-class Fault(str, Enum):
-    """How a disk refuses: what takes room, or every change."""
-
-    FULL = "full"
-    READ_ONLY = "read-only"
-
-
-TAKES_ROOM = ("open", "write", "mkdir", "symlink", "link")
-"""What a full disk refuses. A rename, a removal and an fsync need none; a write over old bytes is let through below."""
-SAID = {Fault.FULL: "database or disk is full", Fault.READ_ONLY: "attempt to write a readonly database"}
-"""SQLite's own words."""
 
 
 class Cut(BaseException):
@@ -101,15 +88,8 @@ class Medium:
 
     def _refuse(self, what: str) -> None:
         """From the point `fault_at` on the disk refuses, until `fault` is taken away."""
-        verb = what.split()[0]
-        if self.fault is None or len(self.trace) < self.fault_at or verb in ("start", "stop", "fsync"):
-            return
-        if verb == "journal":
-            raise sqlite3.OperationalError(SAID[self.fault])
-        if self.fault is Fault.READ_ONLY:
-            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-        if verb in TAKES_ROOM:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if self.fault is not None and len(self.trace) >= self.fault_at:
+            refuse(self.fault, what)
 
     def at(self, number: int, do: Callable[[], None]) -> None:
         """Do something, unseen by the points, just before a point."""
@@ -134,7 +114,7 @@ class Medium:
         self.dead, self.cut_at, self.torn = False, 0, False
         self._changes.clear()
         for handle in self._handles:
-            _real.close(handle)
+            Real.close(handle)
         self._handles.clear()
 
     def close(self) -> None:
@@ -150,96 +130,96 @@ class Medium:
     def open(self, path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         place = self._place(path, dir_fd)
         if place is None or not flags & WRITING or place.endswith(SQLITE):
-            return self._do(lambda: _real.open(path, flags, mode, dir_fd=dir_fd))
+            return self._do(lambda: Real.open(path, flags, mode, dir_fd=dir_fd))
         existed = os.path.lexists(place)
         if (not existed and flags & os.O_CREAT) or (existed and flags & os.O_TRUNC):
             self.point(f"open {self._name(place)}")
         old = self._emptied(place) if existed and flags & os.O_TRUNC else None
-        handle = self._do(lambda: _real.open(path, flags, mode, dir_fd=dir_fd))
+        handle = self._do(lambda: Real.open(path, flags, mode, dir_fd=dir_fd))
         if not existed and flags & os.O_CREAT:
-            self._named(place, "create", lambda: _quietly(_real.unlink, place))
+            self._named(place, "create", lambda: quietly(Real.unlink, place))
         if old:
-            self._bytes(handle, lambda h: _restore(h, 0, old, len(old)), f"truncate {self._name(place)}")
+            self._bytes(handle, lambda h: restore(h, 0, old, len(old)), f"truncate {self._name(place)}")
         return handle
 
     def write(self, handle: int, data: Any) -> int:
         if self._fd_place(handle) is None:
-            return _real.write(handle, data)
+            return Real.write(handle, data)
         append = fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_APPEND
         at = os.fstat(handle).st_size if append else os.lseek(handle, 0, os.SEEK_CUR)
-        return self._written(handle, at, data, lambda part: _real.write(handle, part))
+        return self._written(handle, at, data, lambda part: Real.write(handle, part))
 
     def pwrite(self, handle: int, data: Any, at: int) -> int:
         if self._fd_place(handle) is None:
-            return _real.pwrite(handle, data, at)
-        return self._written(handle, at, data, lambda part: _real.pwrite(handle, part, at))
+            return Real.pwrite(handle, data, at)
+        return self._written(handle, at, data, lambda part: Real.pwrite(handle, part, at))
 
     def ftruncate(self, handle: int, size: int) -> None:
         place = self._fd_place(handle)
         if place is not None:
             self.point(f"truncate {self._name(place)}")
             old_size = os.fstat(handle).st_size
-            old = _read(handle, size, max(0, old_size - size))
-            self._bytes(handle, lambda h: _restore(h, size, old, old_size), f"truncate {self._name(place)}")
-        _real.ftruncate(handle, size)
+            old = read_at(handle, size, max(0, old_size - size))
+            self._bytes(handle, lambda h: restore(h, size, old, old_size), f"truncate {self._name(place)}")
+        Real.ftruncate(handle, size)
 
     def truncate(self, path: Any, size: int) -> None:
         handle = self.open(path, os.O_WRONLY)
         try:
             self.ftruncate(handle, size)
         finally:
-            _real.close(handle)
+            Real.close(handle)
 
     def fsync(self, handle: int) -> None:
         place = self._fd_place(handle)
         if place is None:
             return
         self.point(f"fsync {self._name(place)}")
-        inode = _inode(os.fstat(handle))
+        inode = inode_of(os.fstat(handle))
         self._changes = [c for c in self._changes if c.inode != inode]
 
     def unlink(self, path: Any, *, dir_fd: int | None = None) -> None:
         place = self._place(path, dir_fd)
         if place is None:
-            return _real.unlink(path, dir_fd=dir_fd)
-        if os.path.lexists(place) and not _is_folder(place):
+            return Real.unlink(path, dir_fd=dir_fd)
+        if os.path.lexists(place) and not is_folder(place):
             self.point(f"unlink {self._name(place)}")
             grave = self._bury(place)
-            self._named(place, "unlink", lambda: _real.rename(grave, place))
-        return _real.unlink(path, dir_fd=dir_fd)
+            self._named(place, "unlink", lambda: Real.rename(grave, place))
+        return Real.unlink(path, dir_fd=dir_fd)
 
     def rename(self, source: Any, target: Any, *, src_dir_fd: int | None = None, dst_dir_fd: int | None = None) -> None:
         old, new = self._place(source, src_dir_fd), self._place(target, dst_dir_fd)
         if old is not None and new is not None and os.path.lexists(old):
             self.point(f"rename {self._name(old)} {self._name(new)}")
-            grave = self._bury(new) if os.path.lexists(new) and not _is_folder(new) else None
-            _real.replace(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
-            self._named(new, "rename", lambda: _unrename(old, new, grave))
+            grave = self._bury(new) if os.path.lexists(new) and not is_folder(new) else None
+            Real.replace(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+            self._named(new, "rename", lambda: unrename(old, new, grave))
             return
-        _real.replace(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+        Real.replace(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
 
     def link(self, source: Any, target: Any, **given: Any) -> None:
         place = self._place(target, given.get("dst_dir_fd"))
         if place is not None:
             self.point(f"link {self._name(place)}")
-        _real.link(source, target, **given)
+        Real.link(source, target, **given)
         if place is not None:
-            self._named(place, "link", lambda: _quietly(_real.unlink, place))
+            self._named(place, "link", lambda: quietly(Real.unlink, place))
 
     def symlink(self, source: Any, target: Any, is_folder: bool = False, **given: Any) -> None:
         place = self._place(target, given.get("dir_fd"))
         if place is not None:
             self.point(f"symlink {self._name(place)}")
-        _real.symlink(source, target, **given)
+        Real.symlink(source, target, **given)
         if place is not None:
-            self._named(place, "symlink", lambda: _quietly(_real.unlink, place))
+            self._named(place, "symlink", lambda: quietly(Real.unlink, place))
 
     def mkdir(self, path: Any, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
         place = self._place(path, dir_fd)
         new = place is not None and not os.path.lexists(place)
         if new:
             self.point(f"mkdir {self._name(place)}")
-        _real.mkdir(path, mode, dir_fd=dir_fd)
+        Real.mkdir(path, mode, dir_fd=dir_fd)
         if new:
             self._named(place, "mkdir", lambda: shutil.rmtree(str(place), ignore_errors=True))
 
@@ -248,7 +228,7 @@ class Medium:
         there = place is not None and os.path.isdir(place)
         if there:
             self.point(f"rmdir {self._name(place)}")
-        _real.rmdir(path, dir_fd=dir_fd)
+        Real.rmdir(path, dir_fd=dir_fd)
         if there:
             self._named(place, "rmdir", lambda: os.makedirs(str(place), exist_ok=True))
 
@@ -257,11 +237,11 @@ class Medium:
         if place is not None and os.path.lexists(place):
             self.point(f"chmod {self._name(place)}")
             old = os.stat(place).st_mode & 0o7777
-            handle = _real.open(place, os.O_RDONLY | getattr(os, "O_PATH", 0))
+            handle = Real.open(place, os.O_RDONLY | getattr(os, "O_PATH", 0))
             self._handles.append(handle)
-            undo = lambda: _real.chmod(f"/proc/self/fd/{handle}", old)  # noqa: E731
-            self._changes.append(Change(_inode(os.stat(place)), False, undo, f"chmod {self._name(place)}"))
-        _real.chmod(path, mode, **given)
+            undo = lambda: Real.chmod(f"/proc/self/fd/{handle}", old)  # noqa: E731
+            self._changes.append(Change(inode_of(os.stat(place)), False, undo, f"chmod {self._name(place)}"))
+        Real.chmod(path, mode, **given)
 
     def copied(self, name: str) -> Callable[..., int]:
         """sendfile and copy_file_range move bytes past us: as on a kernel without them, callers fall back to writes."""
@@ -281,36 +261,36 @@ class Medium:
         view = memoryview(data).cast("B")
         part = view[: len(view) // 2] if torn else view
         size = os.fstat(handle).st_size
-        old = _read(handle, at, min(len(part), max(0, size - at)))
+        old = read_at(handle, at, min(len(part), max(0, size - at)))
         if not fcntl.fcntl(handle, fcntl.F_GETFL) & SYNCED:
-            self._bytes(handle, lambda h: _restore(h, at, old, size), what)
+            self._bytes(handle, lambda h: restore(h, at, old, size), what)
         done = write(part) if len(part) else 0
         if torn:
             self.end(what)
         return done
 
     def _bytes(self, handle: int, undo: Callable[[int], None], what: str) -> None:
-        own = _real.open(f"/proc/self/fd/{handle}", os.O_RDWR | os.O_CLOEXEC)
+        own = Real.open(f"/proc/self/fd/{handle}", os.O_RDWR | os.O_CLOEXEC)
         self._handles.append(own)
-        self._changes.append(Change(_inode(os.fstat(handle)), False, lambda: undo(own), what))
+        self._changes.append(Change(inode_of(os.fstat(handle)), False, lambda: undo(own), what))
 
     def _named(self, place: str | None, verb: str, undo: Callable[[], None]) -> None:
         assert place is not None
-        folder = _inode(os.stat(os.path.dirname(place)))
+        folder = inode_of(os.stat(os.path.dirname(place)))
         self._changes.append(Change(folder, True, undo, f"{verb} {self._name(place)}"))
 
     def _emptied(self, place: str) -> bytes:
-        handle = _real.open(place, os.O_RDONLY)
+        handle = Real.open(place, os.O_RDONLY)
         try:
-            return _read(handle, 0, os.fstat(handle).st_size)
+            return read_at(handle, 0, os.fstat(handle).st_size)
         finally:
-            _real.close(handle)
+            Real.close(handle)
 
     def _bury(self, place: str) -> str:
         """Keep the inode behind a name that goes."""
         self._graves += 1
         grave = f"{self._grave}/{self._graves}"
-        _real.link(place, grave, follow_symlinks=False)
+        Real.link(place, grave, follow_symlinks=False)
         return grave
 
     def _place(self, path: Any, dir_fd: int | None = None) -> str | None:
@@ -350,7 +330,7 @@ class Medium:
     @contextmanager
     def active(self) -> Iterator[Medium]:
         """Stand under `os`, `open` and SQLite for as long as this lasts."""
-        swaps = [(os, name, getattr(self, name)) for name in _real.NAMES]
+        swaps = [(os, name, getattr(self, name)) for name in Real.NAMES]
         swaps += [(os, "replace", self.rename), (os, "remove", self.unlink), (os, "fdatasync", self.fsync)]
         swaps += [(os, "fchmod", self.chmod)]
         swaps += [(os, name, self.copied(name)) for name in ("sendfile", "copy_file_range") if hasattr(os, name)]
@@ -377,7 +357,7 @@ class Medium:
         place = self._fd_place(file) if isinstance(file, int) and writes else None if not writes else self._place(file)
         if place is None:
             return self._do_open(file, mode, buffering, *given, **more)
-        handle = file if isinstance(file, int) else self.open(file, _flags(mode), 0o666)
+        handle = file if isinstance(file, int) else self.open(file, flags_of(mode), 0o666)
         raw = _Raw(self, handle, mode.replace("b", "").replace("t", "").replace("x", "w"))
         if buffering == 0:
             return raw
@@ -387,7 +367,7 @@ class Medium:
     def _do_open(self, *given: Any, **more: Any) -> Any:
         self._inside_call += 1
         try:
-            return _real.open_file(*given, **more)
+            return Real.open_file(*given, **more)
         finally:
             self._inside_call -= 1
 
@@ -402,7 +382,7 @@ class Medium:
 
         self._inside_call += 1
         try:
-            return _real.connect(*given, factory=Connection, **more)
+            return Real.connect(*given, factory=Connection, **more)
         finally:
             self._inside_call -= 1
 
@@ -423,19 +403,6 @@ class _Raw(io.FileIO):
         return size
 
 
-class _Real:
-    """The functions as they were before anybody stood under them."""
-
-    NAMES = ("open", "write", "pwrite", "ftruncate", "truncate", "fsync", "unlink", "rename", "link", "symlink")
-    NAMES += ("mkdir", "rmdir", "chmod")
-    open, write, pwrite, close, fsync = os.open, os.write, os.pwrite, os.close, os.fsync
-    ftruncate, unlink, rename, replace, link = os.ftruncate, os.unlink, os.rename, os.replace, os.link
-    symlink, mkdir, rmdir, chmod = os.symlink, os.mkdir, os.rmdir, os.chmod
-    open_file = builtins.open
-    connect = sqlite3.connect
-
-
-_real = _Real
 _media: list[Medium] = []
 _watching: list[bool] = []
 
@@ -452,45 +419,3 @@ def _watch_opens() -> None:
                 medium.saw_open(os.fsdecode(given[0]), given[2] or 0)
 
     sys.addaudithook(hook)
-
-
-def _flags(mode: str) -> int:
-    flags = os.O_RDWR if "+" in mode else os.O_WRONLY
-    if "w" in mode:
-        flags |= os.O_CREAT | os.O_TRUNC
-    if "x" in mode:
-        flags |= os.O_CREAT | os.O_EXCL
-    return flags | (os.O_CREAT | os.O_APPEND if "a" in mode else 0) | os.O_CLOEXEC
-
-
-def _inode(status: os.stat_result) -> Inode:
-    return status.st_dev, status.st_ino
-
-
-def _read(handle: int, at: int, size: int) -> bytes:
-    own = _real.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.pread(own, size, at) if size > 0 else b""
-    finally:
-        _real.close(own)
-
-
-def _restore(handle: int, at: int, old: bytes, size: int) -> None:
-    _real.pwrite(handle, old, at)
-    _real.ftruncate(handle, size)
-
-
-def _is_folder(place: str) -> bool:
-    return os.path.isdir(place) and not os.path.islink(place)
-
-
-def _unrename(old: str, new: str, grave: str | None) -> None:
-    if os.path.lexists(new):
-        _real.rename(new, old)
-    if grave is not None:
-        _real.rename(grave, new)
-
-
-def _quietly(call: Callable[[str], None], path: str | None) -> None:
-    with suppress(FileNotFoundError):
-        call(str(path))

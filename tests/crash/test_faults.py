@@ -16,8 +16,8 @@ import pytest
 
 from surefoot_shared.errors import SurefootError
 from surefoot_shared.status import Outcome, SlotName
-from tests.crash.medium import Fault
 from tests.crash.node import Node
+from tests.crash.refusals import Fault
 from tests.crash.scenes import SCENES, Scene, prepared, undisturbed
 
 Recorder = Callable[[str, object], None]

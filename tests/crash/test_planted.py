@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,10 +43,10 @@ def test_a_boot_state_that_is_not_synced_is_found(tmp_path: Path, monkeypatch: p
 def test_a_switch_before_the_trial_was_written_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     right = effects.arm
 
-    def flips_first(hands: Hands, record: Record) -> e.Event:
+    def flips_first(hands: Hands, record: Record, *more: Any) -> e.Event:
         assert record.slot is not None
         hands.boot.arm_trial(record.slot)
-        return right(hands, record)
+        return right(hands, record, *more)
 
     monkeypatch.setattr(effects, "arm", flips_first)
 
