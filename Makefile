@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-FAST := -m "not slow" -n 2
+FAST := -m "not slow and not crash" -n 2
 # Compiled once and kept: else each of the hundreds of processes that tests and demonstration start compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -30,6 +30,8 @@ test: .venv/.ready ## Run every test this machine can run, and say what it could
 	@mkdir -p build
 	@echo "fast tests, side by side"
 	@code=0; $(PY) -m pytest -q $(FAST) --junitxml=build/junit-fast.xml $(ARGS) || [ $$? = 5 ] || code=1; \
+	 echo "the world ends at every write, side by side"; \
+	 $(PY) -m pytest -q -m crash -n 2 --dist worksteal --junitxml=build/junit-crash.xml $(ARGS) || [ $$? = 5 ] || code=1; \
 	 echo "slow tests, one after the other"; \
 	 $(PY) -m pytest -q -m "slow and not power" --junitxml=build/junit-slow.xml $(ARGS) || [ $$? = 5 ] || code=1; exit $$code
 

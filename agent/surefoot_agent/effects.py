@@ -74,7 +74,8 @@ def seal(hands: Hands, record: Record) -> e.Event:
 
 
 def measure(hands: Hands, record: Record) -> e.Event:
-    """Record what runs now and how well, to compare the new release with."""
+    """Read the slot back once more, then record what runs now and how well, to compare the new release with."""
+    hands.slots.seal(_slot(record))  # it may have waited for its window for weeks, and flash rots
     manifest = _installed(hands, _slot(record))
     _fits_the_budget(hands, manifest)
     carry.check_room(hands, manifest, _slot(record))

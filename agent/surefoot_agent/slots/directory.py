@@ -116,14 +116,15 @@ class DirectorySlots:
         part = self._part_folder(slot) / wanted.sha256
         with _disk():
             tree.write_part(part, wanted, source)
-            tree.place_part(part, self._place(slot, wanted), self.path(slot), wanted)
+            tree.place_part(part, self._place(slot, wanted), self.path(slot))
 
     def verify(self, slot: SlotName) -> None:
-        """Read every file back from the medium; raises InstallFailed(slot_corrupt), and drops what is wrong."""
+        """Read every file back; raises InstallFailed(slot_corrupt), and then seal and wrong files are gone."""
         manifest = self._wanted(slot)
         with _disk():
             wrong = tree.audit(self.path(slot), {f.path: f for f in manifest.files})
             if wrong:
+                self._labels.unseal(slot)
                 tree.prune(self.path(slot), {f.path: f for f in manifest.files if f.path not in wrong})
         if wrong:
             named = ", ".join(sorted(wrong)[:3])

@@ -26,7 +26,6 @@ from surefoot_agent.slots.label import Content, Labels
 from surefoot_agent.slots.medium import Medium, compare_blocks, read_blocks, size_of
 from surefoot_agent.slots.pieces import first_left, pieces_of, runs_left, whole_blocks
 from surefoot_agent.slots.progress import NOTE_BYTES, Progress
-from surefoot_agent.slots.verified import verified
 from surefoot_shared.errors import InstallFailed, Unreachable
 from surefoot_shared.image import Index
 from surefoot_shared.release import Manifest, SlotKind, digest_of
@@ -142,13 +141,14 @@ class ImageSlots:
         self._labels.seal(slot)
 
     def verify(self, slot: SlotName) -> None:
-        """Read every block from the medium; raises InstallFailed(slot_corrupt), and forgets what is wrong."""
+        """Read every block from the medium; raises InstallFailed(slot_corrupt), and forgets seal and wrong ones."""
         content, index = self._image(slot)
         found = Progress.none(content.digest, index.count)
         self._compare(self.path(slot), index, range(index.count), found)
         self._filling.pop(slot, None)
         progress.store(self._progress_file(slot), found)
         if not found.whole:
+            self._labels.unseal(slot)
             wrong = found.place.count(0)
             message = f"{wrong} blocks of slot {slot.value} are not as signed, first block {found.place.find(0)}."
             raise InstallFailed("slot_corrupt", message)
@@ -232,7 +232,10 @@ class ImageSlots:
         self, slot: SlotName, filling: _Filling, piece: Piece, left: Sequence[tuple[int, int]], chunks: Iterable[bytes]
     ) -> None:
         lengths = [(block, filling.index.length(block)) for block, _ in left]
-        for block, content in verified(filling.index, whole_blocks(chunks, lengths, piece.name)):
+        for block, content in whole_blocks(chunks, lengths, piece.name):
+            if not filling.index.matches(block, content):
+                message = f"What was fetched for block {block} does not match its signed hash."
+                raise InstallFailed("artifact_corrupt", message)
             if not filling.progress.has(block):
                 self._put(slot, filling, block, content)
 

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from surefoot_agent.slots import medium as module
 from surefoot_agent.slots.image import ImageSlots
-from surefoot_agent.slots.medium import Medium, read_blocks, size_of
+from surefoot_agent.slots.medium import Medium, compare_blocks, read_blocks, size_of
 from surefoot_shared.errors import InstallFailed
 from surefoot_shared.image import Index
 from surefoot_shared.status import SlotName
@@ -62,6 +63,30 @@ def test_blocks_come_in_the_order_in_which_they_were_asked_for(slot: Path) -> No
 
     assert read(slot, asked) == [(n, CONTENT[n * BLOCK : (n + 1) * BLOCK]) for n in asked]
     assert read(slot, []) == []
+
+
+def test_every_block_is_compared_with_the_medium_in_its_order(slot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SHARE_WINDOWS", 1)
+    with slot.open("r+b") as file:
+        for block in (0, 299, 600):
+            file.seek(block * BLOCK + 100)
+            file.write(b"rot")
+
+    found = list(compare_blocks(slot, index_of(MADE), list(range(601))))
+
+    assert [block for block, _ in found] == list(range(601))
+    assert [block for block, matches in found if not matches] == [0, 299, 600]
+    assert list(compare_blocks(slot, index_of(MADE), [])) == []
+
+
+def test_a_comparison_that_nobody_waits_for_leaves_nothing_behind(slot: Path) -> None:
+    before = len(os.listdir("/proc/self/fd")), threading.active_count()
+
+    comparing = compare_blocks(slot, index_of(MADE), list(range(601)))
+    next(comparing)
+    comparing.close()
+
+    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
 
 
 def test_what_lies_behind_the_end_of_the_device_is_nothing(slot: Path) -> None:

@@ -65,6 +65,7 @@ def test_an_install_that_fails_is_no_figure(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_rauc_that_did_not_write_its_slot_is_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(install, "IMAGE_MIB", 1)
+    (tmp_path / "bundle").touch()
     (tmp_path / "image").write_bytes(b"a" * (1 << 20))
     (tmp_path / "slot").write_bytes(b"b" * (1 << 20))
 
