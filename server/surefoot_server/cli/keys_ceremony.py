@@ -52,7 +52,7 @@ def rotate(
     Example:
       surefoot keys rotate director --online --keys ./keys
       surefoot keys rotate image-root --keys ./keys --replace image-root-3
-      surefoot keys rotate release --keys ./keys --keep --add tom.pub --threshold 2/3
+      surefoot keys rotate release --keys ./keys --keep --add third.pub --threshold 2/3
     """
     from surefoot_server.db import utc_now
     from surefoot_server.keys.quorum import parse_quorum
@@ -122,7 +122,7 @@ def cosign(
 
     \b
     Example:
-      surefoot keys cosign rotation.json --keys ./keys --offline /media/ana
+      surefoot keys cosign rotation.json --keys ./keys --offline /media/second
     """
     from surefoot_server.keys.cosign import cosign as cosign_file
     from surefoot_server.keys.cosign import load
@@ -143,7 +143,7 @@ def new(terminal: Terminal, name: str, out: Path) -> None:
 
     \b
     Example:
-      surefoot keys new linh -o /media/linh
+      surefoot keys new first -o /media/first
     """
     from surefoot_server.keys.files import new_personal_key
 

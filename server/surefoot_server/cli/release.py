@@ -101,7 +101,7 @@ def sign(terminal: Terminal, out: Path, keys_dir: Path, offline: tuple[Path, ...
     \b
     Example:
       surefoot release sign ./out --keys ./keys
-      surefoot release sign ./out --keys ./keys --offline /media/linh
+      surefoot release sign ./out --keys ./keys --offline /media/first
     """
     from surefoot_server.db import utc_now
     from surefoot_server.releases.sign import sign_release
