@@ -98,6 +98,7 @@ class Halted(Event):
 class HaltListed(Event):
     epoch: int
     digests: tuple[str, ...]
+    root: int = 0
 
 
 @dataclass(frozen=True, slots=True)

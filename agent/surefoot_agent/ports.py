@@ -33,6 +33,8 @@ class Wish:
     note: TargetNote
     activate: bool = True
     windows: tuple[tuple[str, str], ...] = ()
+    root: int = 0
+    """The version of the director's root under which it was verified."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Refusal:
     seq: int
     reason: str
     message: str
+    root: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,15 @@ class Decision:
     halt_epoch: int = 0
     halted: tuple[str, ...] = ()
     """Digests that must not be downloaded, staged or switched to."""
+    halt_root: int = 0
+    """The version of the director's root under which that list was taken."""
 
 
 class Trust(Protocol):
     """Verifies in a short-lived child process; raises UntrustedRelease, changes only its own metadata folder."""
 
     def decide(self, bundle: bytes) -> Decision: ...
-    def halt(self, metadata: bytes) -> tuple[int, tuple[str, ...]]: ...
+    def halt(self, metadata: bytes) -> tuple[int, tuple[str, ...], int]: ...
     def versions(self) -> tuple[MetadataVersions, MetadataVersions]: ...
     def committed(self, note: TargetNote, digest: str) -> None:
         """Raise the floors: called once a release has proved itself healthy and is committed."""

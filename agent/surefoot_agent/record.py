@@ -58,6 +58,8 @@ class Record:
     state: AttemptState = AttemptState.IDLE
     seq: int = 0
     """Highest assignment seq accepted."""
+    seq_root: int = 0
+    """The version of the director's root under which it was accepted: a newer root begins a new count."""
     wish: Wish | None = None
     attempt: int = 0
     slot: SlotName | None = None
@@ -87,4 +89,5 @@ class Record:
     """Trials armed in this device's life."""
     halted: tuple[str, ...] = ()
     halt_epoch: int = 0
+    halt_root: int = 0
     v: int = 1

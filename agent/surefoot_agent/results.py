@@ -29,6 +29,7 @@ class Settled:
 class HaltRead:
     epoch: int
     digests: tuple[str, ...]
+    root: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,11 +76,14 @@ def decision_of(verified: Verified) -> Decision:
             note=each.target,
             activate=each.note.activate,
             windows=each.note.windows,
+            root=verified.director.root,
         )
         for each in verified.approved
     )
     refusals = tuple(
-        Refusal(each.note.assignment, each.note.component, each.note.seq, each.kind, each.message)
+        Refusal(
+            each.note.assignment, each.note.component, each.note.seq, each.kind, each.message, verified.director.root
+        )
         for each in verified.refused
     )
     return Decision(
@@ -92,6 +95,7 @@ def decision_of(verified: Verified) -> Decision:
         signed_at=verified.signed_at,
         halt_epoch=verified.halt_epoch,
         halted=verified.halted,
+        halt_root=verified.halt_root,
     )
 
 
