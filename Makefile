@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-FAST := -m "not slow" -n 2
+FAST := -m "not slow and not crash" -n 2
 # Compiled once and kept: else each of the hundreds of processes that tests and demonstration start compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -13,7 +13,7 @@ endif
 
 .PHONY: help
 help: ## List the targets (what `make` alone does).
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 .venv/.ready: requirements.lock pyproject.toml .ci/venv $(STALE)
 	@.ci/venv .venv
@@ -30,8 +30,16 @@ test: .venv/.ready ## Run every test this machine can run, and say what it could
 	@mkdir -p build
 	@echo "fast tests, side by side"
 	@code=0; $(PY) -m pytest -q $(FAST) --junitxml=build/junit-fast.xml $(ARGS) || [ $$? = 5 ] || code=1; \
+	 echo "the world ends at every write, side by side"; \
+	 $(PY) -m pytest -q -m crash -n 2 --dist worksteal --junitxml=build/junit-crash.xml $(ARGS) || [ $$? = 5 ] || code=1; \
 	 echo "slow tests, one after the other"; \
-	 $(PY) -m pytest -q -m slow --junitxml=build/junit-slow.xml $(ARGS) || [ $$? = 5 ] || code=1; exit $$code
+	 $(PY) -m pytest -q -m "slow and not power" --junitxml=build/junit-slow.xml $(ARGS) || [ $$? = 5 ] || code=1; exit $$code
+
+.PHONY: test-power
+test-power: .venv/.ready ## Boot real machines in an emulator and cut their power (ROUNDS=n cuts more, SEED=n the same ones).
+	@mkdir -p build
+	@SUREFOOT_POWER_ROUNDS=$(or $(ROUNDS),1) SUREFOOT_POWER_SEED=$(SEED) \
+	  $(PY) -m pytest -m power --junitxml=build/junit-power.xml $(ARGS) tests/power
 
 .PHONY: check
 check: .venv/.ready ## Check format, lint, types and imports, and run the fast tests.

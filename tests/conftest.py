@@ -30,8 +30,12 @@ PACKAGES = {
     "mkenvimage": "u-boot-tools",
     "mkfs.ext4": "e2fsprogs",
     "sfdisk": "fdisk",
+    "losetup": "mount",
 }
 """Program, or file → the Debian package that brings it; `.ci/run` installs every one of them."""
+
+DEVICES = {"losetup": "/dev/loop-control"}
+"""Program → what it must be allowed to write, or it is as good as missing."""
 
 
 MEMORY = Path("/dev/shm")
@@ -69,6 +73,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for program in programs:
         if not _is_here(program):
             pytest.skip(f"{program} is missing; install with: apt-get install {PACKAGES[program]}")
+        if program in DEVICES and not os.access(DEVICES[program], os.W_OK):
+            pytest.skip(f"{program} may not write {DEVICES[program]}; run the tests as root")
 
 
 def _is_here(program: str) -> bool:

@@ -90,8 +90,10 @@ class Application:
             cgroup=self._cgroup,
         )
 
-    def start(self, slot: SlotName, manifest: Manifest) -> Running:
+    def start(self, slot: SlotName, manifest: Manifest | None) -> Running:
         """Stop whatever runs, start this slot. Raises InstallFailed(boot_failed) where it cannot be executed."""
+        if manifest is None:
+            raise InstallFailed("boot_failed", f"Slot {slot.value} holds no release, so nothing can be started.")
         with guard.trial_lock(self._folder):
             guard.stop_application(self._folder, self._stop_s())
             record = self._spawn(slot, manifest)

@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from surefoot_agent import contract, effects, holds, plan, report, revert_report
+from surefoot_agent import carry, contract, effects, holds, plan, report, revert_report
 from surefoot_agent import events as e
 from surefoot_agent.bench import Bench
 from surefoot_agent.desk import Desk
 from surefoot_agent.events import Effect
 from surefoot_agent.health.probation import HealthVerdict, Stage
+from surefoot_agent.joint import Gate
 from surefoot_agent.journal import Draft
 from surefoot_agent.lanes import Lane
 from surefoot_agent.leases import HeldLease
 from surefoot_agent.machine import step
 from surefoot_agent.ports import CheckResult, Running, Suite
 from surefoot_agent.record import Record
+from surefoot_agent.results import Checked, Owner
+from surefoot_agent.sight import Hands
 from surefoot_agent.timers import Timers, full_jitter
-from surefoot_agent.watch import Watch
+from surefoot_agent.watch import Watch, event_of
 from surefoot_shared.errors import Conflict, SurefootError, Unreachable, UntrustedRelease
 from surefoot_shared.messages import Lease, Source
 from surefoot_shared.status import AFTER_ARMED, AttemptState, Outcome
@@ -45,7 +48,7 @@ LEASE_ASK_S = 30.0
 """Between two reminders that a lease is awaited; the server answers the first at once where it may."""
 PROGRESS_S = 15.0
 PROGRESS_RATIO = 0.1
-REFUSED = frozenset({"no_space", "wrong_hardware", "halted", "probation_too_long"})
+REFUSED = frozenset({"no_space", "wrong_hardware", "halted", "probation_too_long", *carry.REFUSED})
 """Kinds that mean the device does not take this release, as against one that it tried and could not install."""
 TIMERS = ("retry", "lease", "turn", "watch", "look")
 
@@ -57,18 +60,6 @@ class Fetched:
     stop: threading.Event
     done: int
     total: int
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    results: tuple[CheckResult, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """The start id of the application that runs, None where none does."""
-
-    start: str | None
 
 
 class Attempt:
@@ -96,6 +87,9 @@ class Attempt:
         self._watch: Watch | None = None
         self._waits = ("", 0.0)
         self._ready = ""
+        self.fellows: Mapping[str, Hands] = {}
+        self.gate: Gate | None = None
+        self._act: Callable[[], None] | None = None
 
     # --- the machine --------------------------------------------------------------------------------------------------
 
@@ -115,7 +109,7 @@ class Attempt:
 
     def order(self, effect: Effect) -> None:
         """Begin an effect."""
-        hands, record = self._hands, self.record
+        hands, record, fellows = self._hands, self.record, self.fellows
         match effect:
             case Effect.REPORT | Effect.REPORT_OUTCOME | Effect.REPORT_FELL_BACK:
                 pass  # stored with the record, sent by the post
@@ -136,23 +130,38 @@ class Attempt:
             case Effect.MEASURE:
                 self._run(effect, Lane.APP, lambda: effects.measure(hands, record))
             case Effect.ARM:
-                self._run(effect, Lane.APP, lambda: effects.arm(hands, record))
+                self._run(effect, Lane.APP, lambda: effects.arm(hands, record, fellows))
             case Effect.SWITCH:
-                self._run(effect, Lane.APP, lambda: effects.switch(hands, record))
+                self._wait_at(Gate.SWITCH, lambda: self._run(effect, Lane.APP, lambda: effects.switch(hands, record)))
             case Effect.WATCH:
                 self._run(effect, Lane.LOOK, lambda: effects.on_trial(hands, record))
             case Effect.COMMIT:
-                self._run(effect, Lane.APP, lambda: effects.commit(hands, record))
+                self._run(effect, Lane.APP, lambda: effects.commit(hands, record, fellows))
             case Effect.STORE_REPORT:
                 self._run(effect, Lane.APP, lambda: revert_report.store_report(hands, record))
             case Effect.REVERT:
-                self._run(effect, Lane.APP, lambda: effects.revert(hands, record))
+                self._wait_at(Gate.REVERT, lambda: self._run(effect, Lane.APP, lambda: effects.revert(hands, record)))
             case Effect.RETRY_LATER:
                 self._retry(None)
             case Effect.RAISE_FLOORS:
                 self._raise_floors()
             case Effect.TAKE_NEXT:
                 self._next_wish()
+
+    def pass_gate(self) -> bool:
+        """Go on from where it waited for the other members of its set; return whether it waited."""
+        act, self.gate, self._act = self._act, None, None
+        if act is not None:
+            self._timers.drop("turn")
+            act()
+        return act is not None
+
+    def _wait_at(self, gate: Gate, act: Callable[[], None]) -> None:
+        """Act at once, or in a set once the others let it."""
+        if self.record.wish is None or self.record.wish.joint is None:
+            act()
+        else:
+            self.gate, self._act = gate, act
 
     def _run(self, effect: Effect, lane: Lane, work: Callable[[], object]) -> None:
         self._bench.effect(effect.value, lane, work)
@@ -162,7 +171,7 @@ class Attempt:
         reason = self.record.ending.reason if self.record.ending else "-"
         log.info("state from=%s to=%s reason=%s %s", state.value, self.record.state.value, reason, about(self.record))
         self._stop.set()
-        self._watch, self._waits = None, ("", 0.0)
+        self._watch, self._waits, self.gate, self._act = None, ("", 0.0), None, None
         self._bench.forget()
         for name in TIMERS:
             self._timers.drop(name)
@@ -232,7 +241,8 @@ class Attempt:
             return
         if self._watch is None or self._watch.stage is not Stage.SOAK:
             raise Conflict("conflict", "No release on trial has shown itself steady; there is nothing to commit.")
-        self.play(e.Healthy(self._watch.soaked_s(self._clock.monotonic())))
+        soaked_s = self._watch.soaked_s(self._clock.monotonic())
+        self._wait_at(Gate.COMMIT, lambda: self.play(e.Healthy(soaked_s)))
 
     def revert_now(self, message: str) -> None:
         """Go back, by order. Raises Conflict where no release is on trial."""
@@ -329,6 +339,11 @@ class Attempt:
         if isinstance(came, plan.Waits):
             self._timers.set("turn", TURN_S)
             self._say_why(came.why)
+            if wish.joint is not None:
+                self._wait_at(Gate.HELD, lambda: self.play(e.TurnCame()))
+        elif isinstance(came, e.TurnCame) and wish.joint is not None:
+            self._timers.set("turn", TURN_S)  # it may be held back again while it waits
+            self._wait_at(Gate.TURN, lambda: self.play(came))
         else:
             self.play(came)
 
@@ -359,12 +374,17 @@ class Attempt:
         if self._ready and self._ready == self.record.activation:
             watch.ready(self._clock.monotonic())
         verdict = watch.judge(results, self._clock.monotonic())
-        if verdict is not None:
-            if verdict.doubt:
-                self._note(report.progress(self._desk.stamp(), self.record, verdict.doubt))
-            self.play(_event(verdict))
+        if verdict is not None and verdict.healthy:
+            self._wait_at(Gate.COMMIT, lambda: self._proved(verdict))
+        elif verdict is not None:
+            self.play(event_of(verdict))
         elif watch.stage is not stage:
             self._note(report.progress(self._desk.stamp(), self.record, watch.stage.value))
+
+    def _proved(self, verdict: HealthVerdict) -> None:
+        if verdict.doubt:
+            self._note(report.progress(self._desk.stamp(), self.record, verdict.doubt))
+        self.play(event_of(verdict))
 
     def _note(self, draft: Draft) -> None:
         self._journal.note((draft,))
@@ -378,9 +398,3 @@ def about(record: Record) -> str:
 
 def _start_of(running: Running | None) -> str | None:
     return running.start_id if running else None
-
-
-def _event(verdict: HealthVerdict) -> e.Event:
-    if verdict.healthy:
-        return e.Healthy(verdict.soak_s)
-    return e.Unhealthy("health_failed", verdict.message, verdict.check, verdict.measured, checks=verdict.checks)

@@ -11,7 +11,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from surefoot_agent import plan, sight, startup
+from surefoot_agent import aftermath, plan, report, sight, startup
+from surefoot_agent.aftermath import Aftermath
 from surefoot_agent.attempt import TIMERS, Attempt, Fetched, about
 from surefoot_agent.bench import Bench, Done
 from surefoot_agent.contract import Contract
@@ -23,7 +24,7 @@ from surefoot_agent.record import Record
 from surefoot_agent.results import Settled
 from surefoot_agent.timers import Timers
 from surefoot_shared.errors import SurefootError
-from surefoot_shared.messages import Lease, RunningProof
+from surefoot_shared.messages import EventKind, Lease, RunningProof
 from surefoot_shared.status import AFTER_ARMED, AttemptState
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class Component:
         raise_floors: Callable[[], None],
     ) -> None:
         name = self.name = desk.rules.component
-        self.desk, self._hands, self._raise_floors = desk, desk.hands, raise_floors
+        self.desk, self._hands, self._floors = desk, desk.hands, raise_floors
         self._bench = Bench(lanes, lambda done: post(Of(name, done)))
         self._timers = Timers(desk.hands.clock.monotonic)
         self.attempt = Attempt(
@@ -66,10 +67,12 @@ class Component:
             lambda fetched: post(Of(name, fetched)),
             stored,
             self._went_idle,
-            raise_floors,
+            self._raise_floors,
         )
         self.contract = Contract(desk, self.attempt)
         self._decision: Decision | None = None
+        self._aftermath = Aftermath(desk.hands, self._bench, self._timers, self._is_idle, self._tell)
+        self._stored = stored
 
     @property
     def record(self) -> Record:
@@ -99,6 +102,8 @@ class Component:
         while (name := self._timers.take_due()) is not None:
             if name in TIMERS:
                 self.attempt.due(name)
+            elif name == aftermath.TIMER:
+                self._aftermath.due()
             else:
                 self._settle()
         return self._timers.wait_s()
@@ -127,6 +132,8 @@ class Component:
                 self.attempt.failed(item.name, item.error)
         elif isinstance(item.result, Settled):
             self._follow(item.result.proof)
+        elif isinstance(item.result, aftermath.Finished):
+            self._aftermath.done(item.result)
         else:
             self.attempt.done(item.result)
 
@@ -155,6 +162,18 @@ class Component:
         assert self._decision is not None  # whoever looks what runs has one
         for event in plan.plan(self.record, self._decision, proof):
             self.attempt.play(event)
+
+    def _raise_floors(self) -> None:
+        """A release is committed, or found so at the start."""
+        self._floors()
+        self._aftermath.due()
+
+    def _is_idle(self) -> bool:
+        return self.record.state is AttemptState.IDLE
+
+    def _tell(self, reason: str, message: str) -> None:
+        self.desk.journal.note((report.notice(self.desk.stamp(), self.record, EventKind.NOTICE, reason, message),))
+        self._stored()
 
     def _went_idle(self) -> None:
         """The attempt ended: whatever it left, the application of the current slot runs, and the next wish begins."""

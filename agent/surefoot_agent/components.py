@@ -10,8 +10,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from surefoot_agent.boot import select as boot_select
 from surefoot_agent.boot.select import BOOTS
+from surefoot_agent.slots import select as slots_select
 from surefoot_agent.slots.select import KINDS
 from surefoot_shared.errors import ConfigError
 from surefoot_shared.release import NAME
@@ -24,6 +27,14 @@ class ComponentSettings:
 
     kind: str = "directory"
     boot: str = "symlink"
+    boot_variables: str = "surefoot"
+    boot_slots: str = ""
+    boot_argument: str = ""
+    boot_tries: int = 3
+    boot_config: Path = Path("/etc/fw_env.config")
+    boot_script: str = ""
+    slot_a: str = ""
+    slot_b: str = ""
     app_env: Mapping[str, str] = field(default_factory=dict)
     metrics_port: int = 0
     metrics_file: str = ""
@@ -32,7 +43,13 @@ class ComponentSettings:
     name: str = "app"
 
 
+TAKEN = ("identity", "joint", "reports", "trust")
+"""Folders of the state folder that are no component's."""
+
+
 def component_name(text: str) -> str | None:
+    if text in TAKEN:
+        return f"another name: {', '.join(TAKEN)} are taken"
     return None if NAME.fullmatch(text) else "lower-case letters, digits, - and _"
 
 
@@ -47,12 +64,14 @@ ROWS = (
         f"What a slot holds: {', '.join(KINDS)}.",
         rule=lambda text: None if text in KINDS else _one_of(KINDS),
     ),
+    *slots_select.ROWS,
     Setting(
         "boot",
         "name",
         f"What says which slot the next start enters: {', '.join(BOOTS)}.",
         rule=lambda text: None if text in BOOTS else _one_of(BOOTS),
     ),
+    *boot_select.ROWS,
     Setting("app_env", "table", "As app_env of the device, which it is laid over."),
     Setting("metrics_port", "port", "As metrics_port of the device; 0 picks one for this component.", 0, 65535),
     Setting("metrics_file", "path", "As metrics_file of the device, for this component; empty for none."),
@@ -69,4 +88,7 @@ def fitted(name: str, told: ComponentSettings) -> ComponentSettings:
         fitting = [boot for boot, backend in BOOTS.items() if told.kind in backend.kinds]
         message = f"components.{name}: boot {told.boot!r} cannot switch a component of kind {told.kind!r}."
         raise ConfigError("config_invalid", message, f"Set boot to {' or '.join(fitting)}." if fitting else "")
+    problem = BOOTS[told.boot].problem(told) or slots_select.problem_of(told)
+    if problem is not None:
+        raise ConfigError("config_invalid", f"components.{name}: {problem}")
     return dataclasses.replace(told, name=name)

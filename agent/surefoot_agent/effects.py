@@ -8,10 +8,10 @@ The order inside `arm`, `commit` and `revert` is the safety argument: see the co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from surefoot_agent import carry, guard, sight, tries
 from surefoot_agent import events as e
-from surefoot_agent import guard, sight, tries
 from surefoot_agent.health import probation
 from surefoot_agent.ports import (
     CheckResult,
@@ -41,6 +41,7 @@ def preflight(hands: Hands, record: Record) -> e.Event:
         hint = "Check the device's disk, then give the device its release anew: `surefoot-agent enrol --release`."
         damaged = InstallFailed("slot_corrupt", f"Slot {previous.value}, the way back, is damaged.", hint)
         return e.StepFailed(Outcome.REFUSED, damaged.kind, str(damaged))
+    carry.refuse_where_impossible(hands, record)
     slot = previous.other
     if hands.slots.digest(slot) == wish.digest:
         return e.SlotHeld(slot, previous)
@@ -57,6 +58,7 @@ def download(
     raw = hands.downloader.manifest(wish, lease)
     manifest = _proved_manifest(wish, raw)
     _fits_the_budget(hands, manifest)
+    carry.check_room(hands, manifest, slot)
     hands.boot.set_state(slot, SlotState.BAD)
     hands.slots.begin(slot, manifest, raw)
     hands.downloader.fill(wish, manifest, slot, lease, progress, stop)
@@ -72,9 +74,11 @@ def seal(hands: Hands, record: Record) -> e.Event:
 
 
 def measure(hands: Hands, record: Record) -> e.Event:
-    """Record what runs now and how well, to compare the new release with."""
+    """Read the slot back once more, then record what runs now and how well, to compare the new release with."""
+    hands.slots.seal(_slot(record))  # it may have waited for its window for weeks, and flash rots
     manifest = _installed(hands, _slot(record))
     _fits_the_budget(hands, manifest)
+    carry.check_room(hands, manifest, _slot(record))
     running = hands.application.running()
     activation = running.start_id if running else None
     return e.Measured(dict(hands.health.baseline(manifest)), activation, hands.clock.boot_id())
@@ -86,6 +90,7 @@ def clean(hands: Hands, record: Record) -> e.Event:
     with hands.trials.lock():
         hands.trials.decide(wish.assignment, record.attempt, Verdict.UNHEALTHY, _reason(record))
         hands.trials.finish(wish.assignment, record.attempt)
+        carry.back(hands, record)
         if slot is not None and not record.previous_kept:
             if hands.boot.current() is slot:
                 raise InstallFailed("switch_had_no_effect", f"Slot {slot.value} runs and cannot be emptied.")
@@ -98,13 +103,16 @@ def clean(hands: Hands, record: Record) -> e.Event:
 # --- the switch -------------------------------------------------------------------------------------------------------
 
 
-def arm(hands: Hands, record: Record) -> e.Event:
-    """Trial record with its way back, then the mark, then the flip, then read it back."""
+def arm(hands: Hands, record: Record, fellows: Mapping[str, Hands] = {}) -> e.Event:
+    """Trial record with its way back, then the mark, then the flip, then read it back.
+
+    `fellows` are the hands of the device's other components: those of its set share the budget.
+    """
     wish, slot = _wish(record), _slot(record)
     with hands.trials.lock():
         if hands.slots.digest(slot) != wish.digest:
             raise InstallFailed("slot_corrupt", f"Slot {slot.value} does not hold what was verified.")
-        trial = hands.trials.arm(_trial(hands, record))
+        trial = hands.trials.arm(_trial(hands, record, _in_set(wish, fellows)))
         if trial.verdict is not None:
             return against(trial)
         hands.boot.set_state(slot, SlotState.BAD)
@@ -113,17 +121,21 @@ def arm(hands: Hands, record: Record) -> e.Event:
 
 
 def switch(hands: Hands, record: Record) -> e.Event:
-    """Make the application run from the new slot; one that does already, started since the arming, is taken as is."""
+    """Make the new slot run; one that runs already, started since the arming, is taken as is.
+
+    Where a slot is entered by a restart of the machine, `start` does not return: the agent's next start goes on.
+    """
     slot = _slot(record)
     with hands.trials.lock():
         stopped = _overruled(hands, record)
         if stopped is not None:
             return stopped
-        if hands.boot.current() is not slot:
-            return e.NotTaken()
-        running = hands.application.running()
+        running = hands.application.running() if hands.boot.current() is slot else None
         if running is not None and running.slot is slot and running.start_id != record.activation:
             return e.Switched(running.start_id, hands.clock.boot_id())
+        if hands.boot.primary() is not slot:
+            return e.NotTaken()
+        carry.there(hands, record)
         return e.Switched(hands.application.start(slot, _installed(hands, slot)).start_id, hands.clock.boot_id())
 
 
@@ -153,11 +165,20 @@ def check(hands: Hands, record: Record, suite: Suite, name: str) -> Sequence[Che
 # --- the two ends -----------------------------------------------------------------------------------------------------
 
 
-def commit(hands: Hands, record: Record) -> e.Event:
-    """Boot control first, then the verdict; the journal follows. From the first mark on there is no way but forward."""
+def commit(hands: Hands, record: Record, fellows: Mapping[str, Hands] = {}) -> e.Event:
+    """Boot control first, then the verdict; the journal follows. From the first mark on there is no way but forward.
+
+    In a set its one verdict comes first: from then on every member goes forward, however often it takes.
+    """
     wish, slot = _wish(record), _slot(record)
     with hands.trials.lock():
         trial = hands.trials.of(wish.assignment, record.attempt)
+        if trial is not None and trial.set and trial.verdict is not Verdict.HEALTHY:
+            trial, stopped = _decide_set(hands, record, trial, fellows)
+            if stopped is not None:
+                return stopped
+        if trial is not None and trial.set and hands.boot.current() is not slot:
+            _forward(hands, slot)
         issued = hands.boot.state(slot) is SlotState.GOOD
         stopped = _verdict_against(hands, trial, in_time=issued) if trial else None
         if stopped is not None:
@@ -167,33 +188,77 @@ def commit(hands: Hands, record: Record) -> e.Event:
         if hands.boot.current() is not slot:
             return e.CommitLost(f"Slot {slot.value} was left before its commit was done.")
         if hands.slots.digest(slot) != wish.digest:
+            if trial is not None and trial.set:
+                raise InstallFailed("slot_corrupt", f"Slot {slot.value} changed after its set was committed.")
             return e.Unhealthy("slot_corrupt", f"Slot {slot.value} changed while it was on trial.")
         running = hands.application.running()
         if running is None or running.slot is not slot:
+            if hands.boot.capabilities().needs_restart:
+                raise InstallFailed("boot_failed", f"Slot {slot.value} is not proved to be this machine's root.")
             running = hands.application.start(slot, _installed(hands, slot))
         hands.boot.commit(slot)
         if hands.boot.primary() is not slot or hands.boot.state(slot) is not SlotState.GOOD:
             raise InstallFailed("commit_lost", "Boot control does not read back what was committed.")
         hands.trials.decide(wish.assignment, record.attempt, Verdict.HEALTHY)
+        carry.commit(hands, record)
     return e.CommitHeld(sight.proof_of(running, wish.digest, record.soak_s))
 
 
+def _decide_set(
+    hands: Hands, record: Record, trial: Trial, fellows: Mapping[str, Hands]
+) -> tuple[Trial | None, e.Event | None]:
+    """The one commit point of a set: its verdict, once every member is seen to stand on its new release."""
+    wish, slot = _wish(record), _slot(record)
+    stopped = _verdict_against(hands, trial)
+    if stopped is not None:
+        return trial, stopped
+    others = _in_set(wish, fellows)
+    digests = {name: fellow.slots.digest(fellow.boot.current()) for name, fellow in others.items()}
+    digests[wish.component] = hands.slots.digest(slot) if hands.boot.current() is slot else None
+    left = [name for name, digest in wish.joint.members if digests.get(name) != digest] if wish.joint else []
+    if left:
+        return trial, e.Unhealthy("set_broken", f"Of its set {', '.join(left)} does not stand on the new release.")
+    held = hands.trials.decide(wish.assignment, record.attempt, Verdict.HEALTHY)
+    return held, None if held is None else _verdict_against(hands, held)
+
+
+def _forward(hands: Hands, slot: SlotName) -> None:
+    """The set is committed and the old release runs: enter the new one again, by a restart where that takes one."""
+    hands.boot.set_primary(slot)
+    if hands.boot.current() is not slot:
+        hands.application.start(slot, _installed(hands, slot))
+        message = f"Slot {slot.value} was left; its set is committed, so it is entered again."
+        raise InstallFailed("commit_lost", message)
+
+
+def _in_set(wish: Wish, fellows: Mapping[str, Hands]) -> Mapping[str, Hands]:
+    """The other members of its set, of all components of the device."""
+    names = [name for name, _ in wish.joint.members] if wish.joint else []
+    return {name: fellow for name, fellow in fellows.items() if name in names and name != wish.component}
+
+
 def revert(hands: Hands, record: Record) -> e.Event:
-    """Verdict, link, mark, application: in the guard's order, so either can finish what the other began."""
+    """Verdict, boot control, mark, start: in the guard's order, so either can finish what the other began.
+
+    A root goes back by a restart, and the agent of the old one finishes: it runs already, so nothing is started.
+    """
     with hands.trials.lock():
         if record.wish is not None:
-            hands.trials.decide(record.wish.assignment, record.attempt, Verdict.UNHEALTHY, _reason(record))
+            verdict = (Verdict.UNHEALTHY, _reason(record))
+            held = hands.trials.decide(record.wish.assignment, record.attempt, *verdict)
+            if held is not None and held.set and held.verdict is Verdict.HEALTHY:
+                return e.SetCommitted()
         previous = _way_back(hands, record)
         manifest = None if _first_install(hands, record, previous) else _installed(hands, previous)
         hands.boot.set_primary(previous)
         if record.slot not in (None, previous):
             hands.boot.set_state(_slot(record), SlotState.BAD)
-        if hands.boot.current() is not previous:
+        if hands.boot.primary() is not previous:
             raise InstallFailed("switch_had_no_effect", f"Boot control does not return to slot {previous.value}.")
-        running = hands.application.running()
-        if running is None or running.slot is not previous:
+        carry.back(hands, record)
+        if not _runs(hands, previous):
             hands.application.stop()
-            if manifest is not None:
+            if manifest is not None or hands.boot.capabilities().needs_restart:
                 hands.application.start(previous, manifest)
         if record.wish is not None:
             hands.trials.finish(record.wish.assignment, record.attempt)
@@ -215,6 +280,11 @@ def _overruled(hands: Hands, record: Record) -> e.Event | None:
     return _verdict_against(hands, trial)
 
 
+def _runs(hands: Hands, slot: SlotName) -> bool:
+    running = hands.application.running()
+    return running is not None and running.slot is slot
+
+
 def _verdict_against(hands: Hands, trial: Trial, in_time: bool = False) -> e.Event | None:
     """A stored verdict, or a budget that ran out: an agent that slept through it must not commit, guard or not."""
     if trial.verdict in (Verdict.UNHEALTHY, Verdict.GUARD):
@@ -226,13 +296,16 @@ def _verdict_against(hands: Hands, trial: Trial, in_time: bool = False) -> e.Eve
     return None
 
 
-def _trial(hands: Hands, record: Record) -> Trial:
+def _trial(hands: Hands, record: Record, fellows: Mapping[str, Hands] = {}) -> Trial:
     wish, slot, previous = _wish(record), _slot(record), _previous(record)
     old = None if _first_install(hands, record, previous) else _installed(hands, previous)
     new = _installed(hands, slot)
     spec = hands.application.spec(previous, old) if old else None
     stops_s = sum(m.application.stop_s for m in (old, new) if m and m.application)
-    budget_s = hands.guard_budget_s + stops_s
+    theirs = [m for each in fellows.values() for m in map(each.slots.installed, SlotName)]
+    stops_s += sum(m.application.stop_s for m in theirs if m and m.application)  # they are stopped in my time too
+    data_s = carry.seconds(hands, record) + sum(map(carry.at_most_s, fellows.values()))
+    budget_s = max(hands.guard_budget_s, *(each.guard_budget_s for each in fellows.values()), 0.0) + stops_s + data_s
     path = way_back(hands.boot, previous)
     return Trial(
         assignment=wish.assignment,
@@ -251,7 +324,8 @@ def _trial(hands: Hands, record: Record) -> Trial:
         back=path.back,
         restart=path.restart,
         previous_mark=path.previous_mark,
-        lock_wait_s=guard.LOCK_WAIT_S + stops_s,
+        lock_wait_s=guard.LOCK_WAIT_S + stops_s + data_s,
+        set=wish.joint.id if wish.joint else "",
     )
 
 

@@ -95,6 +95,18 @@ class Halted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SetBroken(Event):
+    """Another member of its set failed or went back, before this one was armed."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetCommitted(Event):
+    """The set was committed before this member could go back: it goes on with the others."""
+
+
+@dataclass(frozen=True, slots=True)
 class HaltListed(Event):
     epoch: int
     digests: tuple[str, ...]

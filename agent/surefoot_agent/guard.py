@@ -19,6 +19,7 @@ import fcntl
 import json
 import os
 import pwd
+import shutil
 import signal
 import struct
 import subprocess
@@ -42,6 +43,10 @@ COMMAND_S = 30.0
 """Boot control writes a few bytes, and init takes an order at once."""
 
 
+DATA, DATA_BEFORE, DATA_ASIDE = "data", "data.before", "data.aside"
+"""In the component's folder: the application's data, those of before the trial, and what a reverted release left."""
+JOINT = "joint"
+"""Folder beside the components' that holds the one verdict of components that are activated together."""
 LAST_WORDS = "last_words"
 """File in the component's folder: end of the log of a release that the guard left."""
 LAST_WORDS_BYTES = 8 * 1024
@@ -93,6 +98,33 @@ def save_record(folder: Path, name: str, value: Mapping[str, object]) -> None:
     generations = [g[0] if g else 0 for g in found]
     older = 0 if generations[0] <= generations[1] else 1
     _write_synced(folder / f"{name}.{older}", encode_frame(max(generations) + 1, value))
+
+
+def load_trial(component_dir: Path) -> dict[str, object] | None:
+    """Return the trial of a component; where it belongs to a set, with the one verdict of the set."""
+    trial = load_record(component_dir, "trial")
+    joint = load_record(component_dir.parent / JOINT, "trial") if trial and trial.get("set") else None
+    if trial is None or joint is None or joint["set"] != trial["set"] or joint["verdict"] is None:
+        return trial
+    return {**trial, "verdict": joint["verdict"], "reason": joint["reason"]}
+
+
+def decide_set(component_dir: Path, name: object, verdict: str | None, reason: str | None) -> dict[str, object]:
+    """Write the one verdict of a set unless there is one; return the record that holds. `verdict` None: begin the set.
+
+    Hold the component's trial lock: the set's own lock is taken inside it, always in this order.
+    """
+    folder = component_dir.parent / JOINT
+    folder.mkdir(exist_ok=True)
+    with _lock_or_free(folder, LOCK_WAIT_S):
+        joint = load_record(folder, "trial")
+        if joint is None or joint["set"] != name:
+            joint = {"set": name, "verdict": None, "reason": None, "v": 1}
+        elif joint["verdict"] is not None or verdict is None:
+            return joint
+        joint.update(verdict=verdict, reason=reason)
+        save_record(folder, "trial", joint)
+        return joint
 
 
 def encode_frame(generation: int, value: Mapping[str, object]) -> bytes:
@@ -348,6 +380,30 @@ def stop_application(component_dir: Path, stop_s: float) -> None:
             os.rmdir(record.cgroup)
 
 
+def restore_data(component_dir: Path, assignment: str, attempt: int) -> bool:
+    """Put the data back as they were before this attempt; what was recorded since goes to `data.aside`.
+
+    Hold the trial lock; the application does not run. Repeatable: `data.before` is there until its last step. Returns
+    whether there was anything to put back.
+    """
+    kept = load_record(component_dir, "data")
+    if kept is None or (kept.get("assignment"), kept.get("attempt")) != (assignment, attempt):
+        return False
+    if kept.get("phase") not in ("kept", "going_back"):
+        return False
+    data, before, aside = (component_dir / name for name in (DATA, DATA_BEFORE, DATA_ASIDE))
+    if before.is_dir():
+        with contextlib.suppress(OSError):
+            os.rmdir(data)  # an empty one, made by whoever started between the two renames below
+        if data.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+            os.replace(data, aside)
+        os.replace(before, data)
+        fsync_folder(component_dir)
+    save_record(component_dir, "data", {**kept, "phase": "restored"})
+    return True
+
+
 # --- the guard itself -------------------------------------------------------------------------------------------------
 
 
@@ -361,11 +417,11 @@ def must_act(trial: Mapping[str, object], now_monotonic_s: float) -> bool:
 
 def look(component_dir: Path) -> bool:
     """Look at the trial once; bring the old release back where that is due. Return whether it did."""
-    trial = load_record(component_dir, "trial")
+    trial = load_trial(component_dir)
     if trial is None or not (must_act(trial, time.monotonic()) or _in_another_boot(trial)):
         return False
     with _lock_or_free(component_dir, _number(trial, "lock_wait_s")):
-        trial = load_record(component_dir, "trial")  # again: whoever held the lock may have decided
+        trial = load_trial(component_dir)  # again: whoever held the lock may have decided
         if trial is not None and _in_another_boot(trial):
             trial = _one_start_more(trial)
             save_record(component_dir, "trial", trial)
@@ -375,27 +431,37 @@ def look(component_dir: Path) -> bool:
         return bool((load_record(component_dir, "trial") or {}).get("finished"))
 
 
-def go_back(component_dir: Path, trial: Mapping[str, object]) -> None:
-    """Verdict first, then link, slot state and application: a death in between is finished by whoever looks next."""
+def go_back(component_dir: Path, trial: Mapping[str, object]) -> bool:
+    """Verdict first, then link, slot state and application: a death in between is finished by whoever looks next.
+
+    Return False, and change nothing, where the set it belongs to was committed a moment before.
+    """
     trial = dict(trial)
     if trial["verdict"] is None:
         keep_last_words(component_dir)
         trial.update(verdict="guard", reason="too_many_tries" if _spent(trial) else "no_verdict")
+        if trial.get("set"):
+            held = decide_set(component_dir, trial["set"], "guard", str(trial["reason"]))
+            if held["verdict"] == "healthy":
+                return False
+            trial.update(verdict=held["verdict"], reason=held["reason"])
         save_record(component_dir, "trial", trial)
     if trial.get("machine"):
         _restart_into_previous(component_dir, trial)
-        return
+        return True
     new, previous = str(trial["slot"]), str(trial["previous"])
     point_current(component_dir, previous)
     set_slot_state(component_dir, new, "bad")
     running = load_application(component_dir)
     if running is None or running.slot != previous or not process_alive(running):
         stop_application(component_dir, 2.0)
+        restore_data(component_dir, str(trial["assignment"]), int(_number(trial, "attempt")))
         fallback = trial["fallback"]
         if isinstance(fallback, dict):
             spec = {**fallback, "argv": tuple(fallback["argv"])}
             spawn_application(component_dir, AppSpec(**spec))
     save_record(component_dir, "trial", {**trial, "finished": True})
+    return True
 
 
 def _restart_into_previous(component_dir: Path, trial: dict[str, object]) -> None:

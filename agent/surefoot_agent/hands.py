@@ -6,16 +6,18 @@ Promises: what a component is made of is decided here and in the two registries 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from surefoot_agent import guard
+from surefoot_agent import guard, processes
 from surefoot_agent.application import Application
 from surefoot_agent.boot.select import boot_of
 from surefoot_agent.clock import SystemClock
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings
+from surefoot_agent.data import DataFolder
 from surefoot_agent.download.http import HttpDownloader
 from surefoot_agent.download.pace import Pacing
 from surefoot_agent.enrol import Identity
@@ -23,8 +25,10 @@ from surefoot_agent.health import uplink
 from surefoot_agent.health.checks import Checks
 from surefoot_agent.health.local import folders_of
 from surefoot_agent.health.uplink import Uplink
-from surefoot_agent.ports import ApplicationControl, Downloader, Health, Slots
+from surefoot_agent.ports import ApplicationControl, BootControl, Downloader, Health, Slots
 from surefoot_agent.reset_cause import Origin
+from surefoot_agent.restart import restart_machine
+from surefoot_agent.rootfs import RootFilesystem
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.select import Place, slots_of
 from surefoot_agent.split import split_hands
@@ -41,6 +45,7 @@ class Site:
     identity: Identity
     folder: Path
     slots: Slots
+    boot: BootControl
     way: Uplink | None = None
 
 
@@ -51,6 +56,8 @@ class Parts:
     downloader: Downloader
     application: ApplicationControl
     health: Health
+    reboots: bool = False
+    """A start of this component is a start of the machine."""
 
 
 def hands_of(
@@ -69,10 +76,11 @@ def hands_of(
         return split_hands(settings, identity, component, origin, way)
     folder = settings.state_dir / component.name
     slots = slots_of(component, Place(folder, settings.reserve_bytes, settings.reserve_inodes))
-    parts = MADE_OF[component.kind](Site(settings, component, identity, folder, slots, way))
+    boot = boot_of(component, folder)
+    parts = MADE_OF[component.kind](Site(settings, component, identity, folder, slots, boot, way))
     return Hands(
         component_dir=folder,
-        boot=boot_of(component, folder),
+        boot=boot,
         slots=slots,
         downloader=parts.downloader,
         application=parts.application,
@@ -83,6 +91,8 @@ def hands_of(
         guard_budget_s=component.guard_budget_s,
         max_starts=component.max_starts,
         origin=origin,
+        data=DataFolder(folder, settings.reserve_bytes),
+        reboots=parts.reboots,
     )
 
 
@@ -109,23 +119,31 @@ def _directory(site: Site) -> Parts:
         settings.restart_delay_max_s,
         settings.log_limit_bytes,
     )
+    pids = partial(guard.application_pids, site.folder)
+    return Parts(_downloader(site), application, _checks(site, application, pids))
+
+
+def _image(site: Site) -> Parts:
+    """This machine's root: the agent runs from it, and another one is entered by a restart."""
+    component = site.component
+    root = RootFilesystem(site.boot, site.slots, restart_machine, component.metrics_port)
+    return Parts(_downloader(site), root, _checks(site, root, processes.everybody))
+
+
+def _downloader(site: Site) -> Downloader:
+    settings = site.settings
     pacing = Pacing(settings.min_speed_bytes_per_s, settings.min_speed_window_s, settings.rate_bytes_per_s)
     timeouts = (settings.connect_timeout_s, settings.read_timeout_s)
-    return Parts(
-        downloader=HttpDownloader(site.slots, site.identity.ca_file, pacing, *timeouts),
-        application=application,
-        health=Checks(
-            application,
-            site.slots,
-            lambda: guard.application_pids(site.folder),
-            component.app_env,
-            folders_of(settings),
-            NodeTelemetry(settings.state_dir, application).node,
-            site.way,
-        ),
-    )
+    return HttpDownloader(site.slots, site.identity.ca_file, pacing, *timeouts)
+
+
+def _checks(site: Site, application: ApplicationControl, pids: Callable[[], Sequence[int]]) -> Checks:
+    node = NodeTelemetry(site.settings.state_dir, application).node
+    folders = folders_of(site.settings)
+    return Checks(application, site.slots, pids, site.component.app_env, folders, node, site.way)
 
 
 MADE_OF: Mapping[str, Callable[[Site], Parts]] = {
     "directory": _directory,
+    "image": _image,
 }

@@ -22,11 +22,11 @@ from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings, components_of
 from surefoot_agent.enrol import load_identity
 from surefoot_agent.enrol_cli import component_of
-from surefoot_agent.privileged.restart import restart_machine
 from surefoot_agent.privileged.serve import Server, uid_of
 from surefoot_agent.privileged.steward import Estate, Steward
 from surefoot_agent.privileged.vault import Owner, Vault, in_a_child
 from surefoot_agent.provision import provision
+from surefoot_agent.restart import restart_machine
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_agent.trial import TrialFile
 from surefoot_shared.errors import ConfigError

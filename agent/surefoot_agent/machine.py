@@ -13,6 +13,7 @@ from dataclasses import replace
 from surefoot_agent import events as e
 from surefoot_agent import tries
 from surefoot_agent.events import Effect, Event
+from surefoot_agent.ports import Wish
 from surefoot_agent.record import Committed, Ended, Ending, Record
 from surefoot_agent.reset_cause import Cause
 from surefoot_shared.messages import RunningProof
@@ -69,6 +70,7 @@ TRANSITIONS: Mapping[tuple[AttemptState, type[Event]], Row] = {
     (OFFERED,     e.Superseded):   (CLEANING,    (E.REPORT, E.CLEAN)),
     (OFFERED,     e.Withdrawn):    (CLEANING,    (E.REPORT, E.CLEAN)),
     (OFFERED,     e.Halted):       (CLEANING,    (E.REPORT, E.CLEAN)),
+    (OFFERED,     e.SetBroken):    (CLEANING,    (E.REPORT, E.CLEAN)),
     (OFFERED,     e.HaltListed):   (OFFERED,     ()),
     (OFFERED,     e.Stuck):        (RESCUE,      (E.REPORT, E.RETRY_LATER)),
 
@@ -80,6 +82,7 @@ TRANSITIONS: Mapping[tuple[AttemptState, type[Event]], Row] = {
     (CHECKING,    e.Superseded):   (CLEANING,    (E.REPORT, E.CLEAN)),
     (CHECKING,    e.Withdrawn):    (CLEANING,    (E.REPORT, E.CLEAN)),
     (CHECKING,    e.Halted):       (CLEANING,    (E.REPORT, E.CLEAN)),
+    (CHECKING,    e.SetBroken):    (CLEANING,    (E.REPORT, E.CLEAN)),
     (CHECKING,    e.HaltListed):   (CHECKING,    ()),
     (CHECKING,    e.Stuck):        (RESCUE,      (E.REPORT, E.RETRY_LATER)),
 
@@ -94,6 +97,7 @@ TRANSITIONS: Mapping[tuple[AttemptState, type[Event]], Row] = {
     (DOWNLOADING, e.Superseded):   (CLEANING,    (E.REPORT, E.CLEAN)),
     (DOWNLOADING, e.Withdrawn):    (CLEANING,    (E.REPORT, E.CLEAN)),
     (DOWNLOADING, e.Halted):       (CLEANING,    (E.REPORT, E.CLEAN)),
+    (DOWNLOADING, e.SetBroken):    (CLEANING,    (E.REPORT, E.CLEAN)),
     (DOWNLOADING, e.HaltListed):   (DOWNLOADING, ()),
     (DOWNLOADING, e.Strayed):      (REVERTING,   (E.REPORT, E.STORE_REPORT)),
     (DOWNLOADING, e.Stuck):        (RESCUE,      (E.REPORT, E.RETRY_LATER)),
@@ -105,6 +109,7 @@ TRANSITIONS: Mapping[tuple[AttemptState, type[Event]], Row] = {
     (VERIFIED,    e.Superseded):   (CLEANING,    (E.REPORT, E.CLEAN)),
     (VERIFIED,    e.Withdrawn):    (CLEANING,    (E.REPORT, E.CLEAN)),
     (VERIFIED,    e.Halted):       (CLEANING,    (E.REPORT, E.CLEAN)),
+    (VERIFIED,    e.SetBroken):    (CLEANING,    (E.REPORT, E.CLEAN)),
     (VERIFIED,    e.HaltListed):   (VERIFIED,    ()),
     (VERIFIED,    e.Strayed):      (REVERTING,   (E.REPORT, E.STORE_REPORT)),
     (VERIFIED,    e.Stuck):        (RESCUE,      (E.REPORT, E.RETRY_LATER)),
@@ -119,6 +124,7 @@ TRANSITIONS: Mapping[tuple[AttemptState, type[Event]], Row] = {
     (STAGED,      e.Superseded):   (CLEANING,    (E.REPORT, E.CLEAN)),
     (STAGED,      e.Withdrawn):    (CLEANING,    (E.REPORT, E.CLEAN)),
     (STAGED,      e.Halted):       (CLEANING,    (E.REPORT, E.CLEAN)),
+    (STAGED,      e.SetBroken):    (CLEANING,    (E.REPORT, E.CLEAN)),
     (STAGED,      e.HaltListed):   (STAGED,      ()),
     (STAGED,      e.Strayed):      (REVERTING,   (E.REPORT, E.STORE_REPORT)),
     (STAGED,      e.Stuck):        (RESCUE,      (E.REPORT, E.RETRY_LATER)),
@@ -163,6 +169,7 @@ TRANSITIONS: Mapping[tuple[AttemptState, type[Event]], Row] = {
     (COMMITTING,  e.Stuck):        (RESCUE,      (E.REPORT, E.RETRY_LATER)),
 
     (REVERTING,   e.ReportStored): (REVERTING,   (E.REVERT,)),
+    (REVERTING,   e.SetCommitted): (COMMITTING,  (E.REPORT, E.COMMIT)),
     (REVERTING,   e.WentBack):     (IDLE,        (E.REPORT_OUTCOME, E.TAKE_NEXT)),
     (REVERTING,   e.StepFailed):   (REVERTING,   (E.RETRY_LATER,)),
     (REVERTING,   e.RetryDue):     (REVERTING,   (E.REVERT,)),
@@ -243,15 +250,17 @@ def _remember(record: Record, event: Event) -> Record:
             attempt = record.attempt + 1 if again else 1
             return replace(record, wish=wish, seq=wish.seq, seq_root=wish.root, attempt=attempt)
         case e.AlreadyThere(wish, proof):
-            ended = Ended(wish.assignment, 1, Outcome.COMMITTED, proof=proof)
+            ended = Ended(wish.assignment, 1, Outcome.COMMITTED, proof=proof, joint=_set(wish))
             return replace(record, seq=wish.seq, seq_root=wish.root, attempt=1, ended=ended)
         case e.Refused(refusal):
-            ended = Ended(refusal.assignment, 1, Outcome.REFUSED, refusal.reason, refusal.message)
+            ended = Ended(refusal.assignment, 1, Outcome.REFUSED, refusal.reason, refusal.message, joint=refusal.joint)
             return replace(record, seq=refusal.seq, seq_root=refusal.root, attempt=1, ended=ended)
         case e.Renewed(wish):
             return replace(record, wish=wish, seq=wish.seq, seq_root=wish.root)
         case e.Replaced(wish):
-            ended = Ended(_assignment(record), record.attempt, Outcome.SUPERSEDED, "superseded")
+            ended = Ended(
+                _assignment(record), record.attempt, Outcome.SUPERSEDED, "superseded", joint=_set(record.wish)
+            )
             return replace(record, wish=wish, seq=wish.seq, seq_root=wish.root, attempt=1, ended=ended)
         case e.HaltListed(epoch, digests, root):
             return replace(record, halt_epoch=epoch, halted=digests, halt_root=root)
@@ -269,6 +278,8 @@ def _remember(record: Record, event: Event) -> Record:
             return replace(record, falls=tries.counted(record.falls, cause))
         case e.Healthy(soak_s):
             return replace(record, soak_s=soak_s)
+        case e.SetCommitted():
+            return replace(record, ending=None, report=None)
         case e.Interrupted() | e.StepFailed() if TRANSITIONS[record.state, type(event)][0] is record.state:
             return replace(record, retries=record.retries + 1)
         case e.Running(committed) | e.FellBack(committed, _):
@@ -293,6 +304,8 @@ def _ending(record: Record, event: Event) -> Ending | None:
             return Ending(Outcome.CANCELLED, "cancelled_by_order", "The assignment was withdrawn.")
         case e.Halted():
             return Ending(Outcome.CANCELLED, "halted", "The release is on the halt list.")
+        case e.SetBroken(message):
+            return Ending(Outcome.CANCELLED, "set_broken", message)
         case e.WindowsOver():
             return Ending(Outcome.REFUSED, "window_over", "The assignment's last window is over.")
         case e.OrderedBack(message):
@@ -319,7 +332,7 @@ def _ending(record: Record, event: Event) -> Ending | None:
 def _committed(record: Record, proof: RunningProof) -> Record:
     assert record.wish is not None  # the table leads here from committing only, which has a wish
     committed = Committed(record.wish.digest, record.wish.note.version, proof.slot)
-    ended = Ended(record.wish.assignment, record.attempt, Outcome.COMMITTED, proof=proof)
+    ended = Ended(record.wish.assignment, record.attempt, Outcome.COMMITTED, proof=proof, joint=_set(record.wish))
     return replace(_fresh(record), committed=committed, ended=ended, previous_kept=True)
 
 
@@ -329,9 +342,14 @@ def _ended(record: Record) -> Record:
         return _fresh(record)
     end = record.ending
     report = record.report if end.outcome is Outcome.REVERTED else None
-    ended = Ended(record.wish.assignment, record.attempt, end.outcome, end.reason, end.message, report=report)
+    wish, joint = record.wish, _set(record.wish)
+    ended = Ended(wish.assignment, record.attempt, end.outcome, end.reason, end.message, report=report, joint=joint)
     kept = record.previous_kept and end.outcome is not Outcome.REVERTED  # what was tried is bad from now on
     return replace(_fresh(record), ended=ended, previous_kept=kept)
+
+
+def _set(wish: Wish | None) -> str | None:
+    return wish.joint.id if wish is not None and wish.joint is not None else None
 
 
 def _fresh(record: Record) -> Record:

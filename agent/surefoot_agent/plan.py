@@ -86,8 +86,8 @@ def _from_idle(
     if record.committed is not None and record.committed.digest == wish.digest:
         return ()  # it is the committed one and does not run at this moment: claimed once it does
     if wish.digest in halted:
-        why = "The release is on the halt list."
-        reason = Refusal(wish.assignment, wish.component, wish.seq, "halted", why, wish.root)
+        joint, why = wish.joint.id if wish.joint else None, "The release is on the halt list."
+        reason = Refusal(wish.assignment, wish.component, wish.seq, "halted", why, joint, wish.root)
         return (e.Refused(reason),)
     return (e.Assigned(wish),)
 

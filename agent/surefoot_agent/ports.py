@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from surefoot_agent.guard import AppSpec
-from surefoot_shared.messages import Lease, MetadataVersions, Sample
+from surefoot_shared.messages import JointSet, Lease, MetadataVersions, Sample
 from surefoot_shared.release import HealthCheck, Manifest, Probation, SlotKind, TargetNote
 from surefoot_shared.status import Check, Intent, SlotName, SlotState
 from surefoot_shared.trust.age import Old
@@ -33,6 +33,7 @@ class Wish:
     note: TargetNote
     activate: bool = True
     windows: tuple[tuple[str, str], ...] = ()
+    joint: JointSet | None = None
     root: int = 0
     """The version of the director's root under which it was verified."""
 
@@ -46,6 +47,8 @@ class Refusal:
     seq: int
     reason: str
     message: str
+    joint: str | None = None
+    """Id of the set it was a member of."""
     root: int = 0
 
 
@@ -259,18 +262,26 @@ class Running:
 
 
 class ApplicationControl(Protocol):
-    """Starts, stops and owns the application's process by slot and pid; survives the agent's death."""
+    """Starts, stops and owns what runs from a slot, by slot and pid; survives the agent's death.
 
-    def start(self, slot: SlotName, manifest: Manifest) -> Running: ...
+    An application is a process; of a root filesystem it is the machine itself, and the agent's own root.
+    """
+
+    def start(self, slot: SlotName, manifest: Manifest | None) -> Running:
+        """Start what is in the slot; None: the slot was filled by somebody else, and only a root starts without."""
+
     def stop(self) -> None: ...
     def running(self) -> Running | None:
-        """The live process, adopted after a restart of the agent, proved by /proc to run from its slot."""
+        """What lives, adopted after a restart of the agent, proved by the kernel to run from its slot."""
 
     def tend(self) -> None:
         """Restart a dead application with back-off; called about once a second."""
 
-    def spec(self, slot: SlotName, manifest: Manifest) -> AppSpec:
-        """What `start` would start; stored in the trial so that the guard can bring it back without the agent."""
+    def spec(self, slot: SlotName, manifest: Manifest) -> AppSpec | None:
+        """What `start` would start; stored in the trial so that the guard can bring it back without the agent.
+
+        None where the way back is a restart of the machine.
+        """
 
     def log_tail(self, lines: int = 40) -> str: ...
     def endpoint(self) -> Mapping[str, str]:

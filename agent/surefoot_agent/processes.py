@@ -57,6 +57,11 @@ def listens(port: int, pids: Iterable[int]) -> bool:
     return bool(inodes) and any(_holds(pid, inodes) for pid in pids)
 
 
+def everybody() -> list[int]:
+    """Every process of this machine: all of them are of the root that it started from."""
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+
+
 def _executable(proc: Path, tree: Path) -> str | None:
     """The file in the tree that runs: the binary, or the script that the kernel put behind its interpreter."""
     binary = os.readlink(proc / "exe")

@@ -20,9 +20,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from surefoot_agent import guard, processes
+from surefoot_agent.boot import platform
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings, components_of
 from surefoot_agent.enrol import CA_FILE, DEVICE_FACTS, PAIR, pair_of
+from surefoot_agent.finding import Finding as Finding
 from surefoot_agent.health import probation
 from surefoot_agent.health.local import folders_of
 from surefoot_agent.journal import read_facts
@@ -33,18 +35,10 @@ from surefoot_shared.status import SlotName, SlotState
 
 IDENTITY_FILES = (f"{PAIR}.key", f"{PAIR}.crt", CA_FILE, DEVICE_FACTS)
 GUARD_TIMEOUT_S = 10.0
-OF_COMPONENT = frozenset({"journal", "current", "slots", "room", "guard", "port"})
+OF_COMPONENT = frozenset({"journal", "current", "slots", "room", "guard", "port", *platform.NAMES})
 """Findings about one component; the others are about the node."""
 CLOCK_SLACK_S = 60.0
 """NTP may step back a little between the last signed time and now."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    name: str
-    ok: bool
-    message: str
-    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +61,8 @@ class Facts:
     budget_problem: str | None = None
     guard_active: bool | None = None
     """Whether a guard process holds its lock; None where that cannot be said."""
+    boot: platform.BootFacts | None = None
+    """What a bootloader says, for a component whose switch needs a restart of the machine; None for a link."""
 
 
 def check(settings: Settings, clock_floor_s: float = 0.0) -> tuple[Finding, ...]:
@@ -94,7 +90,7 @@ def judge(facts: Facts) -> tuple[Finding, ...]:
         _key(facts),
         _of_problem("state", facts.state_problem, "The state folder takes writes.", "Check its disk and its owner."),
         _of_problem("journal", facts.journal_problem, "The journal can be read.", "Replace the device's storage."),
-        _link(facts),
+        *((_link(facts),) if facts.boot is None else platform.findings(facts.boot)),
         _slots(facts),
         _of_problem("room", facts.room_problem, "A second copy has room.", "Free space on the data partition."),
         _clock(facts),
@@ -165,11 +161,12 @@ def _of_problem(name: str, problem: str | None, fine: str, hint: str) -> Finding
 def observe(settings: Settings, component: ComponentSettings, clock_floor_s: float = 0.0) -> Facts:
     """Read everything once."""
     folder = settings.component_dir(component.name)
+    boot = None if component.boot == "symlink" else platform.observe(component, folder)
     return Facts(
         identity=_identity_modes(settings.state_dir / "identity"),
         state_problem=_problem(lambda: _probe_write(settings.state_dir)),
-        current=guard.current_slot(folder),
-        states=guard.slot_states(folder),
+        current=boot.current if boot else guard.current_slot(folder),
+        states=boot.states if boot else guard.slot_states(folder),
         releases=_releases(folder),
         room_problem=_problem(lambda: _probe_room(folder, settings)),
         clock_s=time.time(),
@@ -179,6 +176,7 @@ def observe(settings: Settings, component: ComponentSettings, clock_floor_s: flo
         journal_problem=_problem(lambda: _probe_journal(settings.state_dir, component.name)),
         budget_problem=_problem(lambda: _probe_budget(folder, settings, component)),
         guard_active=_guard_active(folder),
+        boot=boot,
     )
 
 

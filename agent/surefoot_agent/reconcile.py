@@ -79,7 +79,7 @@ class Row:
 
 S = AttemptState
 OLD, NEW, NEITHER = (Where.OLD,), (Where.NEW,), (Where.NEITHER,)
-FAILED = (Verdict.UNHEALTHY, Verdict.GUARD)
+FAILED, PASSED = (Verdict.UNHEALTHY, Verdict.GUARD), (Verdict.HEALTHY,)
 TRIED = (S.ARMED, S.SWITCHING, S.PROBATION)
 FLIPPED = (S.ARMED, S.SWITCHING)
 ANY = None
@@ -93,6 +93,8 @@ TABLE: tuple[Row, ...] = (
     Row(NEW,     BEFORE_ARMED,    ANY,   ANY,    ANY,   Next.STRAYED,       "a slot never armed was entered"),
     Row(ANY,     (S.CLEANING,),   ANY,   ANY,    ANY,   Next.RESUME,        "cleaning goes on"),
     Row(ANY,     (S.REVERTING,),  ANY,   ANY,    ANY,   Next.RESUME,        "the way back is walked again"),
+    Row(ANY,     (S.PROBATION,),  ANY,   PASSED, ANY,   Next.COMMIT_AGAIN,  "its set was committed"),
+    Row(ANY,     (S.COMMITTING,), ANY,   PASSED, ANY,   Next.COMMIT_AGAIN,  "a stored verdict stands"),
     Row(ANY,     TRIED,           ANY,   FAILED, ANY,   Next.REVERTED,      "a verdict against it is stored"),
     Row(OLD,     FLIPPED,         False, ANY,    ANY,   Next.REPEAT_SWITCH, "the switch did not take"),
     Row(OLD,     TRIED,           True,  ANY,    True,  Next.REARM,         "left without verdict, tries left"),

@@ -48,6 +48,8 @@ class Ended:
     message: str = ""
     proof: RunningProof | None = None
     report: RevertReport | None = None
+    joint: str | None = None
+    """Id of the set it was a member of."""
 
 
 @dataclass(frozen=True, slots=True)

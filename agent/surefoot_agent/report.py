@@ -13,8 +13,12 @@ from surefoot_agent import events as e
 from surefoot_agent.events import Effect
 from surefoot_agent.journal import Draft
 from surefoot_agent.record import Ended, Record
+from surefoot_shared.errors import SurefootError, UntrustedRelease
 from surefoot_shared.messages import ComponentReport, Event, EventKind, RunningProof, SlotReport
 from surefoot_shared.status import AttemptState, Outcome, SlotName, SlotState
+
+OLDER = ("timestamp", "halt list has epoch")
+"""Words of a rollback in what is signed anew each day: checked after the signature, so it is only an old copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,14 @@ def notice(stamp: Stamp, record: Record, kind: EventKind, reason: str | None, me
         )
 
     return draft
+
+
+def refusal(error: SurefootError) -> tuple[EventKind, str, str]:
+    """Return what is told of a refused document; a retained copy that a restarted broker brings back harms nobody."""
+    if error.kind == "metadata_rollback" and any(word in error.message for word in OLDER):
+        return EventKind.NOTICE, error.kind, "The broker delivered an older bundle; it was ignored."
+    security = isinstance(error, UntrustedRelease)
+    return EventKind.SECURITY if security else EventKind.NOTICE, error.kind, error.message
 
 
 def component_report(

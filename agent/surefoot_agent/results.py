@@ -1,11 +1,11 @@
-"""What the work of the runner's own lanes comes back as: frozen values and nothing else."""
+"""What work comes back as, the runner's own and that of an attempt: frozen values and nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from surefoot_agent.ports import Decision
+from surefoot_agent.ports import CheckResult, Decision
 from surefoot_shared.messages import RunningProof, Sample
 from surefoot_shared.trust.age import Old
 
@@ -23,6 +23,18 @@ class Settled:
     """What of one component runs committed now."""
 
     proof: RunningProof | None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    results: tuple[CheckResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The start id of the application that runs, None where none does."""
+
+    start: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,10 @@ from surefoot_agent.pull import Pulled
 from surefoot_agent.record import Record
 from surefoot_agent.renew import Confirmed, Prepared
 from surefoot_agent.results import Aged, Decided, HaltRead, Sampled
+from surefoot_agent.sets import Sets
 from surefoot_agent.status import Status
 from surefoot_agent.timers import Timers
-from surefoot_shared.errors import SurefootError, UntrustedRelease
+from surefoot_shared.errors import SurefootError
 from surefoot_shared.messages import EventKind, Lease, RunningProof, Sample, TrustHint
 from surefoot_shared.status import AttemptState
 
@@ -44,8 +45,6 @@ AGE_S = 3600.0
 """How often it is looked whether what is trusted has grown old; days are counted."""
 HINT_S = 5.0
 """Spread of the hellos after a hint that reached the whole fleet at once."""
-OLDER = ("timestamp", "halt list has epoch")
-"""Words of a rollback in what is signed anew each day: checked after the signature, so it is only an old copy."""
 NOTICES = 64
 """Different notices told per process: a hostile server must not fill the outbox with refusals."""
 
@@ -76,6 +75,10 @@ class Runner:
         self._desks = (desk, *beside)
         self._components = {each.rules.component: self._component(each, lanes) for each in self._desks}
         self._first = next(iter(self._components.values()))
+        hands = {each.rules.component: each.hands for each in self._desks}
+        for component in self._components.values():
+            component.attempt.fellows = hands
+        self._sets = Sets(self._components)
         self._counter = Counter(self._components, self._bench)
         self._decision: Decision | None = None
         self._decided_raw = b""
@@ -114,6 +117,7 @@ class Runner:
             self._notice(EventKind.NOTICE, "journal_unreadable", "The journal cannot be read; nothing is changed.")
         for component in self._components.values():
             component.start(self._journal.readable)
+        self._sets.look()
 
     def run(self, stop: threading.Event) -> None:
         """Loop until `stop` is set; then keep what must not be lost."""
@@ -140,10 +144,15 @@ class Runner:
         while (name := self._timers.take_due()) is not None:
             self._due(name)
         waits_s = [component.tick() for component in self._components.values()]
+        self._sets.look()
         return min(self._timers.wait_s(), *waits_s)
 
     def handle(self, item: Item) -> None:
-        """Take one thing that happened."""
+        """Take one thing that happened, and what follows from it for sets of components."""
+        self._take(item)
+        self._sets.look()
+
+    def _take(self, item: Item) -> None:
         match item:
             case Done():
                 self._done(item)
@@ -218,17 +227,9 @@ class Runner:
         if done.name in ("decide", "halt") and isinstance(error, SurefootError):
             self._decided_raw = b""
             self._timers.sooner("hello", ANSWER_S * (0.5 + self._rand()))  # its answer brings what was missing
-            self._refused(error)
+            self._notice(*report.refusal(error))
         elif done.name == "apply" and isinstance(error, SurefootError):
             self._notice(EventKind.NOTICE, error.kind, error.message)
-
-    def _refused(self, error: SurefootError) -> None:
-        """Tell what verification refused; a retained copy that a restarted broker brings back harms nobody."""
-        if error.kind == "metadata_rollback" and any(word in error.message for word in OLDER):
-            self._notice(EventKind.NOTICE, error.kind, "The broker delivered an older bundle; it was ignored.")
-            return
-        security = isinstance(error, UntrustedRelease)
-        self._notice(EventKind.SECURITY if security else EventKind.NOTICE, error.kind, error.message)
 
     def _due(self, name: str) -> None:
         match name:

@@ -6,11 +6,14 @@ claimed by nobody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from surefoot_agent import migrations
 from surefoot_agent.clock import Clock
+from surefoot_agent.data import DataFolder
+from surefoot_agent.migrations import Migration
 from surefoot_agent.ports import ApplicationControl, BootControl, Downloader, Health, Running, Slots, Trust
 from surefoot_agent.record import Committed
 from surefoot_agent.reset_cause import Origin
@@ -36,8 +39,12 @@ class Hands:
     reports_dir: Path
     guard_budget_s: float
     max_starts: int
+    reboots: bool = False
+    """A start of this component is a start of the machine: in a set it comes first, for the others start with it."""
     origin: Origin = Origin()  # noqa: RUF009 -- frozen, so one default serves all
     """Why this boot began: judged once per process."""
+    data: DataFolder = field(kw_only=True)
+    migrate: Callable[[Migration], None] = field(default=migrations.run, kw_only=True)
 
 
 def ensure_running(hands: Hands) -> None:
@@ -48,8 +55,9 @@ def ensure_running(hands: Hands) -> None:
     with hands.trials.lock():
         current, running = hands.boot.current(), hands.application.running()
         manifest = hands.slots.installed(current)
-        if manifest is not None and (running is None or running.slot is not current):
-            hands.application.start(current, manifest)
+        stands = running is not None and running.slot is current
+        if manifest is not None and not stands and not hands.boot.capabilities().needs_restart:
+            hands.application.start(current, manifest)  # never by a restart: what cannot be proved would loop
         if hands.boot.state(current) is SlotState.GOOD and hands.boot.trial().slot is None:
             hands.boot.commit(current)  # never while a slot waits to be tried: that would take the switch back
 

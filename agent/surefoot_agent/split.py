@@ -11,6 +11,7 @@ from pathlib import Path
 from surefoot_agent.clock import SystemClock
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings
+from surefoot_agent.data import OutOfReach
 from surefoot_agent.download.http import HttpDownloader
 from surefoot_agent.download.pace import Pacing
 from surefoot_agent.enrol import Identity
@@ -61,4 +62,5 @@ def split_hands(
         guard_budget_s=component.guard_budget_s,
         max_starts=component.max_starts,
         origin=origin,
+        data=OutOfReach(folder),
     )

@@ -44,6 +44,8 @@ class Seen:
     cause: Cause = Cause.UNEXPLAINED
     """What ended the last start of the release on trial, if anything did."""
     boot_id: str | None = None
+    gave_up: bool = False
+    """The bootloader used up every start that it had granted the slot on trial, and no agent said a word in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,16 @@ class Begin:
 def see(hands: Hands, record: Record) -> Seen:
     current: SlotName | None = None
     committed: Committed | None = None
+    gave_up: SlotName | None = None
     with suppress(SurefootError):  # a damaged link: neither slot is shown
         current = hands.boot.current()
         committed = sight.committed(hands)
+        gave_up = hands.boot.trial().gave_up
     trial = hands.trials.of(record.wish.assignment, record.attempt) if record.wish else None
     cause = hands.origin.ended(record.boot)
-    return Seen(current, hands.application.running(), trial, committed, cause, hands.clock.boot_id())
+    running, boot_id = hands.application.running(), hands.clock.boot_id()
+    left = gave_up is not None and gave_up is record.slot
+    return Seen(current, running, trial, committed, _last(cause, left), boot_id, left)
 
 
 def facts(record: Record, seen: Seen, readable: bool, max_starts: int) -> Facts:
@@ -74,7 +80,7 @@ def facts(record: Record, seen: Seen, readable: bool, max_starts: int) -> Facts:
         state=record.state if readable else None,
         activation_changed=_activation_changed(record, seen, where),
         verdict=seen.trial.verdict if seen.trial else None,
-        tries_left=tries.left(record.falls, seen.cause, max_starts) and by_machine,
+        tries_left=tries.left(record.falls, seen.cause, max_starts) and by_machine and not _used_up(seen),
     )
 
 
@@ -99,6 +105,8 @@ def begin(answer: Next, record: Record, seen: Seen, max_starts: int) -> Begin:
             return Begin((e.Switched(seen.running.start_id if seen.running else "", seen.boot_id),))
         case Next.RESTART if record.state is AttemptState.ARMED:
             return Begin((e.Flipped(),))
+        case Next.COMMIT_AGAIN if record.state is AttemptState.PROBATION:
+            return Begin((e.Healthy(record.soak_s),))
         case Next.NEXT_TRY:
             return Begin((e.Died(NEXT_TRY[seen.cause], max_starts, seen.cause),))
         case Next.COMMIT_LOST:
@@ -111,6 +119,16 @@ def begin(answer: Next, record: Record, seen: Seen, max_starts: int) -> Begin:
             return Begin((e.Stuck("Boot control shows neither slot."),))
         case _:  # RESTART, GO_ON, COMMIT_AGAIN: the state is right, its effect is ordered again
             return Begin(effects=RESUME[record.state])
+
+
+def _last(cause: Cause, gave_up: bool) -> Cause:
+    """What ended the last start. A shutdown in order was that of the old slot, where the new one never got so far."""
+    return Cause.UNEXPLAINED if gave_up and cause is Cause.CLEAN_RESTART else cause
+
+
+def _used_up(seen: Seen) -> bool:
+    """The bootloader's count is as good as ours, unless it counted power cuts."""
+    return seen.gave_up and seen.cause is not Cause.POWER_CUT
 
 
 def _where(record: Record, current: SlotName | None) -> Where:
@@ -132,7 +150,8 @@ def _activation_changed(record: Record, seen: Seen, where: Where) -> bool:
 def _verdict(seen: Seen) -> e.Event:
     if seen.trial is not None and seen.trial.verdict in (Verdict.UNHEALTHY, Verdict.GUARD):
         return effects.against(seen.trial)
-    message = f"The new slot was left without a verdict. {NEXT_TRY[seen.cause]}"
+    left = "The bootloader used up the starts of the new slot" if seen.gave_up else "The new slot was left"
+    message = f"{left} without a verdict. {NEXT_TRY[seen.cause]}"
     return e.Unhealthy("boot_failed", message, cause=seen.cause.value)
 
 

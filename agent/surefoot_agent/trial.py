@@ -75,6 +75,8 @@ class Trial:
     """A word of the kernel's command line that only a start from the previous slot has; empty: there is none."""
     lock_wait_s: float = guard.LOCK_WAIT_S
     """How long a holder of the lock may need (it stops and starts the application under it)."""
+    set: str = ""
+    """The set whose one verdict is this trial's too; empty for a trial of its own."""
     v: int = 1
 
 
@@ -92,8 +94,11 @@ class TrialFile:
             yield
 
     def read(self) -> Trial | None:
-        """Return the record, None where there is none. One of another version counts as none: the guard has it."""
-        stored = guard.load_record(self._folder, "trial")
+        """Return the record, None where there is none. One of another version counts as none: the guard has it.
+
+        The verdict is that of the set, where the trial belongs to one that has its verdict.
+        """
+        stored = guard.load_trial(self._folder)
         if stored is None:
             return None
         try:
@@ -118,18 +123,33 @@ class TrialFile:
                 return before
             if before is not None:
                 trial = dataclasses.replace(trial, starts=before.starts + 1)
+            if trial.set:
+                self._decide_set(trial, None, None)
             self._write(trial)
-            return trial
+            return self.read() or trial
 
     def decide(self, assignment: str, attempt: int, verdict: Verdict, reason: str | None = None) -> Trial | None:
         """Write the verdict unless there is one; return the record that holds, None where the trial is not ours."""
         with self.lock():
             trial = self.of(assignment, attempt)
-            if trial is None or trial.verdict is not None:
+            if trial is None or (trial.verdict is not None and self._stands_alone(trial)):
                 return trial
             decided = dataclasses.replace(trial, verdict=verdict, reason=reason)
+            if trial.set:
+                decided = self._decide_set(trial, verdict, reason)
             self._write(decided)
             return decided
+
+    def _stands_alone(self, trial: Trial) -> bool:
+        """The verdict is in the trial's own record, where it outlives that of the set."""
+        stored = guard.load_record(self._folder, "trial")
+        return not trial.set or stored is None or stored["verdict"] is not None
+
+    def _decide_set(self, trial: Trial, verdict: Verdict | None, reason: str | None) -> Trial:
+        """Return the trial with the verdict that holds for its set. The set's record is the only commit point."""
+        held = guard.decide_set(self._folder, trial.set, verdict.value if verdict else None, reason)
+        stands = Verdict(str(held["verdict"])) if held["verdict"] else None
+        return dataclasses.replace(trial, verdict=stands, reason=str(held["reason"]) if held["reason"] else None)
 
     def finish(self, assignment: str, attempt: int) -> None:
         """Say that the way back was walked to its end: the guard has nothing left to do."""

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO
 
+from surefoot_agent.joint import together
 from surefoot_agent.ports import Decision, Refusal, Wish
 from surefoot_agent.trust_talk import Answer, Failure, HaltAnswer, Question
 from surefoot_shared import wire
@@ -76,19 +77,26 @@ def decision_of(verified: Verified) -> Decision:
             note=each.target,
             activate=each.note.activate,
             windows=each.note.windows,
+            joint=each.note.joint,
             root=verified.director.root,
         )
         for each in verified.approved
     )
     refusals = tuple(
         Refusal(
-            each.note.assignment, each.note.component, each.note.seq, each.kind, each.message, verified.director.root
+            assignment=each.note.assignment,
+            component=each.note.component,
+            seq=each.note.seq,
+            reason=each.kind,
+            message=each.message,
+            root=verified.director.root,
         )
         for each in verified.refused
     )
+    whole, parted = together(wishes)
     return Decision(
-        wishes=wishes,
-        refusals=refusals,
+        wishes=whole,
+        refusals=(*refusals, *parted),
         director_version=verified.director_version,
         image=verified.image,
         director=verified.director,

@@ -7,9 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from surefoot_agent import events as e
 from surefoot_agent.health import probation
 from surefoot_agent.health.probation import HealthVerdict, Stage
 from surefoot_agent.ports import CheckResult, Suite
+
+
+def event_of(verdict: HealthVerdict) -> e.Event:
+    """What the judge's verdict is to the machine."""
+    if verdict.healthy:
+        return e.Healthy(verdict.soak_s)
+    return e.Unhealthy("health_failed", verdict.message, verdict.check, verdict.measured, checks=verdict.checks)
 
 
 class Watch:

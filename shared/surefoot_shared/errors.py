@@ -137,9 +137,13 @@ KINDS: dict[str, Kind] = {
     "boot_control_failed": Kind(
         "device", "Run `surefoot-agent check`; docs/boot-control.md says what each way of booting needs."
     ),
+    "restart_failed": Kind("device", "Look why its init does not restart it: `systemctl list-jobs`, its log."),
     "boot_failed": Kind("device", "Look at the application's log in the revert report."),
     "no_verdict": Kind("device", "The agent gave no verdict in time and the guard brought the old release back."),
     "health_failed": Kind("device", "Look at the failing check in the revert report."),
+    "migration_failed": Kind("device", "Look at the migration's last lines in the application's log."),
+    "data_not_kept": Kind("device", "Check the device's data partition: the data could not be copied or put back."),
+    "data_irreversible": Kind("operator", "Publish a newer release: the data were changed for good."),
     "helper_unreachable": Kind("device", "Start surefoot-helper on the device; the guard acts without it."),
     "commit_lost": Kind("device", "Check the boot control of this board with `surefoot-agent check`."),
     "too_many_tries": Kind("device", "Look at the restart causes in the revert report."),
@@ -147,6 +151,8 @@ KINDS: dict[str, Kind] = {
     "probation_too_long": Kind("publisher", "Shorten the release's probation, or raise guard_budget_s on the device."),
     "reverted_by_order": Kind("operator", "Nothing to do: the server or a person ordered it."),
     "cancelled_by_order": Kind("operator", "Nothing to do: the assignment was withdrawn."),
+    "set_incomplete": Kind("operator", "Assign every member of the set to the device, in one rollout."),
+    "set_broken": Kind("operator", "See why the other member of the set failed; nothing of the set runs."),
     "superseded": Kind("operator", "Nothing to do: a newer assignment took its place."),
     "step_timeout": Kind("device", "It was connected and made no progress: look at its log and its free space."),
     "journal_unreadable": Kind("device", "The device keeps running what runs; replace its storage."),

@@ -79,7 +79,7 @@ class Index:
     digests: bytes
     chunk_digests: bytes
 
-    @property
+    @functools.cached_property
     def count(self) -> int:
         return -(-self.size_bytes // self.block_bytes)
 
@@ -88,16 +88,25 @@ class Index:
         return -(-self.count // self.chunk_blocks)
 
     def length(self, block: int) -> int:
-        return min(self.block_bytes, self.size_bytes - block * self.block_bytes)
+        return self.block_bytes if block < self.count - 1 else self.size_bytes - block * self.block_bytes
 
     def digest(self, block: int) -> bytes:
         return self.digests[block * DIGEST_BYTES : (block + 1) * DIGEST_BYTES]
 
+    @functools.cached_property
+    def zero_blocks(self) -> bytes:
+        """A byte for each block, 1 where it is all zeros."""
+        whole, last = zero_digest(self.block_bytes), zero_digest(self.length(self.count - 1))
+        found = bytearray(self.digest(block) == whole for block in range(self.count - 1))
+        return bytes(found) + bytes([self.digest(self.count - 1) == last])
+
     def is_zero(self, block: int) -> bool:
-        return self.digest(block) == zero_digest(self.length(block))
+        return self.zero_blocks[block] == 1
 
     def matches(self, block: int, content: bytes | memoryview) -> bool:
-        """Whether these are the very bytes of the block."""
+        """Whether these are the very bytes of the block; zeros are compared, which is faster than hashing them."""
+        if self.is_zero(block):
+            return bytes(content) == zeros(self.length(block))
         return len(content) == self.length(block) and hashlib.sha256(content).digest() == self.digest(block)
 
     def chunk(self, chunk: int) -> range:
@@ -115,10 +124,19 @@ class Index:
         return (blob for blob in map(self.blob, range(self.chunks)) if blob.size_bytes)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=4)
+def zeros(size_bytes: int) -> bytes:
+    """A device meets two sizes of block: the whole one and the last."""
+    return bytes(size_bytes)
+
+
+@functools.lru_cache(maxsize=4)
 def zero_digest(size_bytes: int) -> bytes:
-    """The sha256 of so many zeros; a device meets two sizes of block."""
-    return hashlib.sha256(bytes(size_bytes)).digest()
+    return hashlib.sha256(zeros(size_bytes)).digest()
+
+
+def block_digest(content: bytes) -> bytes:
+    return zero_digest(len(content)) if content == zeros(len(content)) else hashlib.sha256(content).digest()
 
 
 def joined(digests: Iterable[bytes]) -> str:

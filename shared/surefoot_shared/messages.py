@@ -265,6 +265,18 @@ class TrustHint:
 
 
 @dataclass(frozen=True)
+class JointSet:
+    """Assignments of one device that are activated as one or not at all; the same in each of them, signed in each.
+
+    `id` is new for every try, so that no verdict of an earlier one can be taken for this one's.
+    """
+
+    id: str
+    members: tuple[tuple[str, str], ...]
+    """(component, sha256 of its manifest), in the order in which they are started; they go back the other way."""
+
+
+@dataclass(frozen=True)
 class AssignmentNote:
     """The `custom` object of a director target: the server's wish for one component, signed by the director."""
 
@@ -277,4 +289,6 @@ class AssignmentNote:
     """False: stage and wait for the order to activate."""
     windows: tuple[tuple[str, str], ...] = ()
     """UTC intervals in which the device may switch; empty: any time."""
+    joint: JointSet | None = None
+    """The set it belongs to, if it does."""
     v: int = 1

@@ -108,6 +108,35 @@ class Application:
 
 
 @dataclass(frozen=True)
+class DataHandling:
+    """What an update does with the application's data. Each command begins with a path inside the tree, or is empty.
+
+    `forward` runs before the release is started for the first time, `backward` where the device leaves the release for
+    the one before it, `irreversible` once after the commit, beside the running application. Each may run twice.
+    """
+
+    snapshot: bool = True
+    """Keep a copy of the data as they were; it is put back where the release is reverted."""
+    forward: tuple[str, ...] = ()
+    backward: tuple[str, ...] = ()
+    irreversible: tuple[str, ...] = ()
+    timeout_s: float = 300.0
+    """Of each command; then it is killed and counts as failed."""
+
+    def __post_init__(self) -> None:
+        for argv in self.commands:
+            check_tree_path(argv[0])
+        if self.forward and not self.snapshot:
+            raise ValueError("data: a forward migration needs snapshot = true, the way back that needs no code")
+        if not 0 < self.timeout_s <= 3600:
+            raise ValueError("data: timeout_s is out of range")
+
+    @property
+    def commands(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(argv for argv in (self.forward, self.backward, self.irreversible) if argv)
+
+
+@dataclass(frozen=True)
 class Manifest:
     component: str
     version: str
@@ -122,8 +151,11 @@ class Manifest:
     notes: str = ""
     v: int = 1
     image: Image | None = field(default=None, metadata=wire.LATER)
+    data: DataHandling | None = field(default=None, metadata=wire.LATER)
 
     def __post_init__(self) -> None:
+        if self.data and self.slot is not SlotKind.TREE:
+            raise ValueError("data: only a tree has commands to run and data that are kept for it")
         if not NAME.fullmatch(self.component) or not VERSION.fullmatch(self.version):
             raise ValueError("component or version is malformed")
         if self.counter < 1 or self.svn < 0 or not self.hw:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,18 +14,20 @@ from pathlib import Path
 
 from surefoot_agent import guard
 from surefoot_agent.boot.symlink import SymlinkBoot
+from surefoot_agent.data import DataFolder, Kept
 from surefoot_agent.desk import Desk, Rules
 from surefoot_agent.downlink import AckArrived, BundleArrived, Connected, LeaseArrived
 from surefoot_agent.guard import AppSpec
 from surefoot_agent.health import probation
 from surefoot_agent.journal import Journal, open_journal
 from surefoot_agent.lanes import Done, InlineLanes, Lane, Lanes, Work
+from surefoot_agent.migrations import Migration
 from surefoot_agent.ports import CheckResult, Decision, Progress, Refusal, Running, Suite, Wish
 from surefoot_agent.reset_cause import Cause, Origin
 from surefoot_agent.runner import Item, Runner
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.directory import DirectorySlots
-from surefoot_agent.trial import TrialFile
+from surefoot_agent.trial import Trial, TrialFile
 from surefoot_shared import identity, wire
 from surefoot_shared.errors import InstallFailed, UntrustedRelease
 from surefoot_shared.messages import (
@@ -33,6 +36,7 @@ from surefoot_shared.messages import (
     EventKind,
     Events,
     Hello,
+    JointSet,
     Lease,
     MetadataVersions,
     Response,
@@ -43,6 +47,7 @@ from surefoot_shared.messages import (
 )
 from surefoot_shared.release import (
     CheckKind,
+    DataHandling,
     HealthCheck,
     Manifest,
     Probation,
@@ -140,6 +145,10 @@ class TrippedBoot(SymlinkBoot):
 class TrippedTrials(TrialFile):
     world: World
 
+    def _decide_set(self, *given: object) -> Trial:
+        with self.world.around("set"):
+            return super()._decide_set(*given)  # type: ignore[arg-type]
+
     def _write(self, trial: object) -> None:
         with self.world.around("trial"):
             super()._write(trial)  # type: ignore[arg-type]
@@ -189,6 +198,8 @@ class FakeApplication:
         self.process: Running | None = None
         self.starts: list[str] = []
         self.will_not_start: set[str] = set()
+        self.data = slots.path(SlotName.A).parents[1] / "data"
+        self.data.mkdir()
         self._number = 0
 
     def start(self, slot: SlotName, manifest: Manifest) -> Running:
@@ -198,6 +209,8 @@ class FakeApplication:
                 raise InstallFailed("boot_failed", f"{manifest.version} does not start.")
             self._number += 1
             self.starts.append(manifest.version)
+            with (self.data / "counts").open("a") as counts:  # what it records while it runs
+                counts.write(f"{manifest.version}\n")
             path = str(self._slots.path(slot))
             self.process = Running(f"start-{self._number}", 100 + self._number, slot, f"{path}/run", path, 0.0)
             return self.process
@@ -214,7 +227,8 @@ class FakeApplication:
 
     def spec(self, slot: SlotName, manifest: Manifest) -> AppSpec:
         path = str(self._slots.path(slot))
-        return AppSpec(slot.value, (f"{path}/run",), path, {}, f"{path}.log")
+        env = {"SUREFOOT_DATA": str(self.data)}
+        return AppSpec(slot.value, (f"{path}/run",), path, env, f"{path}.log")
 
     def log_tail(self, lines: int = 40) -> str:
         return "the last words"
@@ -223,12 +237,67 @@ class FakeApplication:
         return {}
 
 
+class TrippedData(DataFolder):
+    """Every step that makes, moves, records or removes a copy, between two points; a copy can end half made."""
+
+    world: World
+
+    def _forget_copies(self) -> None:
+        with self.world.around("data forget"):
+            super()._forget_copies()
+
+    def _make_copy(self) -> None:
+        with self.world.around("data copy"):
+            (self._folder / "data.copy").mkdir()
+            (self._folder / "data.copy" / "half").write_text("made")
+            self.world.trip("half of data copy")
+            shutil.rmtree(self._folder / "data.copy")
+            super()._make_copy()
+
+    def _take_copy(self) -> None:
+        with self.world.around("data taken"):
+            super()._take_copy()
+
+    def save(self, kept: Kept) -> Kept:
+        with self.world.around(f"data record {kept.phase.value}"):
+            return super().save(kept)
+
+    def restore(self, kept: Kept) -> None:
+        with self.world.around("data restore"):
+            super().restore(kept)
+
+    def drop(self) -> None:
+        with self.world.around("data drop"):
+            super().drop()
+
+
+class FakeMigrations:
+    """Migrations of a format with a number: each may run twice, and can end in its middle. `fails` lists kinds."""
+
+    def __init__(self, world: World, application: FakeApplication) -> None:
+        self._world, self._application = world, application
+        self.fails: set[str] = set()
+        self.ran: list[str] = []
+
+    def __call__(self, migration: Migration) -> None:
+        file = Path(migration.env["SUREFOOT_DATA"]) / "format"
+        assert migration.kind == "irreversible" or self._application.process is None, "the application runs"
+        with self._world.around(f"{migration.kind} migration"):
+            self.ran.append(f"{migration.kind} {migration.env['SUREFOOT_FROM']} {migration.env['SUREFOOT_TO']}")
+            file.write_text("torn")
+            self._world.trip(f"half of {migration.kind} migration")
+            if migration.kind in self.fails:
+                raise InstallFailed("migration_failed", f"The {migration.kind} migration failed.")
+            file.write_text({"forward": "2", "backward": "1", "irreversible": "2 for good"}[migration.kind])
+
+
 class FakeHealth:
     """`sick` versions fail the check `camera`, `silent` ones give no results."""
 
     def __init__(self) -> None:
         self.sick: set[str] = set()
         self.silent: set[str] = set()
+        self.sick_parts: set[tuple[str, str]] = set()
 
     def suite(self, manifest: Manifest) -> Suite:
         return Suite(manifest, manifest.checks)
@@ -239,7 +308,8 @@ class FakeHealth:
         manifest = suite.manifest
         if manifest.version in self.silent:
             return ()
-        result = Check.FAIL if manifest.version in self.sick else Check.PASS
+        sick = manifest.version in self.sick or (manifest.component, manifest.version) in self.sick_parts
+        result = Check.FAIL if sick else Check.PASS
         message = "40 frozen frames" if result is Check.FAIL else ""
         return tuple(CheckResult(c.name, c.required, result, message, {"fps": 3.0}) for c in manifest.checks)
 
@@ -382,27 +452,30 @@ class Part:
     """One component of a device: what of it outlives the agent. 1.0 is installed, good and current in slot A."""
 
     def __init__(self, name: str, folder: Path, world: World) -> None:
-        self.name, self.component_dir = name, folder / name
+        self.name, self.component_dir, self.reboots = name, folder / name, False
         self.slots = TrippedSlots(self.component_dir)
         self.application = FakeApplication(world, self.slots)
         self.downloader = FakeDownloader(world, self.slots)
+        self.data = TrippedData(self.component_dir)
+        self.data.world = world
+        self.migrations = FakeMigrations(world, self.application)
         self.boot_control = TrippedBoot(self.component_dir)
         self.trials = TrippedTrials(self.component_dir)
         self.slots.world = self.boot_control.world = self.trials.world = world
         self.manifests: dict[str, Manifest] = {}
         for version in ("1.0", "1.1", "1.2"):
             self.publish(version)
-        self._provision()
+        self.provision()
 
-    def publish(self, version: str) -> None:
+    def publish(self, version: str, data: DataHandling | None = None) -> None:
         files = {"run": f"#!/bin/sh\n# {version}\n".encode(), "model": b"the same in all"}
-        manifest = release(files, version, ("run",), ("run",), (FRAME,), QUICK)
+        manifest = release(files, version, ("run",), ("run",), (FRAME,), QUICK, data=data)
         manifest = replace(manifest, component=self.name)
         self.manifests[version] = manifest
         self.downloader.blobs[digest_of(manifest_bytes(manifest))] = manifest_bytes(manifest)
         self.downloader.blobs.update({digest_of(content): content for content in files.values()})
 
-    def _provision(self) -> None:
+    def provision(self) -> None:
         manifest = self.manifests["1.0"]
         install(self.slots, SlotName.A, manifest, {f.path: self.downloader.blobs[f.sha256] for f in manifest.files})
         guard.set_slot_state(self.component_dir, "A", "good")
@@ -431,7 +504,8 @@ class Device:
         self.component_dir, self.slots, self.application = first.component_dir, first.slots, first.application
         self.downloader, self.manifests, self.trials = first.downloader, first.manifests, first.trials
         self.boot_control = first.boot_control
-        self.publish, self.digest = first.publish, first.digest
+        self.publish, self.digest, self.provision = first.publish, first.digest, first.provision
+        self.data, self.migrations = first.data, first.migrations
         self.running_version, self.linked_version = first.running_version, first.linked_version
         self.max_starts, self.guard_budget_s = 3, 60.0
         self.reset, self.kernel_tail = Cause.UNEXPLAINED, ""
@@ -449,6 +523,12 @@ class Device:
         size, digest = len(manifest_bytes(manifest)), part.digest(version)
         plain = Wish(assignment, part.name, self._seq, Intent.UPDATE, digest, size, note_of(manifest))
         return replace(plain, **changes)  # type: ignore[arg-type]
+
+    def joint(self, version: str, name: str = "set-1", only: Sequence[str] = ()) -> tuple[Wish, ...]:
+        """Wishes for this version of every component, or of `only` some, as one set in the order of the components."""
+        parts = [self.parts[each] for each in only or self.parts]
+        joint = JointSet(name, tuple((part.name, part.digest(version)) for part in parts))
+        return tuple(self.wish(version, f"{p.name}-1", component=p.name, joint=joint) for p in parts)
 
     def assign(
         self, *wishes: Wish, refusals: tuple[Refusal, ...] = (), epoch: int = 0, halted: tuple[str, ...] = ()
@@ -475,6 +555,9 @@ class Device:
             reports_dir=self.folder / "reports",
             guard_budget_s=self.guard_budget_s,
             max_starts=self.max_starts,
+            data=part.data,
+            migrate=part.migrations,
+            reboots=part.reboots,
             origin=Origin(self.world.boot_id(), self.reset, self.kernel_tail),
         )
 

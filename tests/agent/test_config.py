@@ -215,6 +215,7 @@ def test_what_a_component_says_wins_and_the_rest_comes_from_the_device(tmp_path:
         ('[components.app]\nboot = "bios"\n', "one of symlink"),
         ("[components.app]\nguard_budget_s = 2\n", "components.app.guard_budget_s is 2; the least is 5"),
         ("[components.App]\n", "lower-case"),
+        ("[components.joint]\n", "another name"),
         ("components = 3\n", "[components.NAME]"),
         ("components = {app = 3}\n", "[components.NAME]"),
         ('component = "model"\n[components.app]\n', "the tables are app"),

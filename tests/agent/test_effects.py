@@ -369,6 +369,7 @@ from surefoot_agent import effects
 from surefoot_agent.application import Application
 from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.clock import SystemClock
+from surefoot_agent.data import DataFolder
 from surefoot_agent.record import Record
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.directory import DirectorySlots
@@ -381,7 +382,7 @@ component = folder / "app"
 slots = DirectorySlots(component)
 application = Application(component, slots)
 hands = Hands(component, SymlinkBoot(component), slots, None, application, None, TrialFile(component), SystemClock(),
-              folder / "reports", 60.0, 3)
+              folder / "reports", 60.0, 3, data=DataFolder(component))
 application.start(record.slot, slots.installed(record.slot))
 print("frozen", flush=True)
 os.kill(os.getpid(), signal.SIGSTOP)

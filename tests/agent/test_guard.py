@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from surefoot_agent import guard
+from surefoot_agent.data import DataFolder, Kept, Phase
 from tests.agent.apps import SLEEPER, STUBBORN, gone, until
 
 SLOW = pytest.mark.slow
@@ -22,15 +23,28 @@ SLOW = pytest.mark.slow
 @pytest.fixture
 def component(tmp_path: Path) -> Iterator[Path]:
     """A component folder with a sleeping application in both slots; whatever runs there is ended afterwards."""
+    yield made(tmp_path)
+    guard.stop_application(tmp_path, 1.0)
+
+
+@pytest.fixture
+def members(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """The folders of two components that make a set."""
+    folders = made(tmp_path / "model"), made(tmp_path / "app")
+    yield folders
+    for folder in folders:
+        guard.stop_application(folder, 1.0)
+
+
+def made(folder: Path) -> Path:
     for slot in ("A", "B"):
-        tree = tmp_path / "slots" / slot
+        tree = folder / "slots" / slot
         tree.mkdir(parents=True)
         (tree / "run").write_bytes(SLEEPER)
         (tree / "run").chmod(0o755)
-    guard.point_current(tmp_path, "A")
-    guard.set_slot_state(tmp_path, "A", "good")
-    yield tmp_path
-    guard.stop_application(tmp_path, 1.0)
+    guard.point_current(folder, "A")
+    guard.set_slot_state(folder, "A", "good")
+    return folder
 
 
 def spec(component: Path, slot: str) -> guard.AppSpec:
@@ -275,6 +289,47 @@ def test_a_commit_that_came_while_it_waited_for_the_lock_is_not_undone(component
     assert running_slot(component) == "B"
 
 
+def test_the_data_are_as_they_were_before_the_old_release_runs_again(component: Path) -> None:
+    (component / "data").mkdir()
+    (component / "data" / "format").write_text("1")
+    DataFolder(component).keep(Kept("a-1", 1, Phase.KEPT, "1.0", "1.1", migrated=True))
+    (component / "data" / "format").write_text("2")
+    arm(component)
+
+    assert guard.look(component)
+
+    assert (component / "data" / "format").read_text() == "1"
+    assert (component / "data.aside" / "format").read_text() == "2"
+    assert running_slot(component) == "A"
+
+
+def test_a_way_back_cut_off_between_data_and_start_is_walked_to_its_end(component: Path) -> None:
+    (component / "data").mkdir()
+    (component / "data" / "format").write_text("1")
+    DataFolder(component).keep(Kept("a-1", 1, Phase.KEPT, "1.0", "1.1"))
+    arm(component)
+    guard.stop_application(component, 1.0)
+    guard.restore_data(component, "a-1", 1)
+    (component / "data" / "format").write_text("1, and what the old release counted since")
+
+    assert guard.look(component)
+
+    assert (component / "data" / "format").read_text() == "1, and what the old release counted since"
+    assert running_slot(component) == "A"
+
+
+def test_data_of_an_update_that_keeps_none_are_left_alone(component: Path) -> None:
+    (component / "data").mkdir()
+    (component / "data" / "format").write_text("1")
+    DataFolder(component).keep(Kept("a-0", 1, Phase.KEPT, "0.9", "1.0"))
+    (component / "data" / "format").write_text("2")
+    arm(component)
+
+    assert guard.look(component)
+
+    assert (component / "data" / "format").read_text() == "2"
+
+
 def test_the_last_words_of_the_release_it_leaves_are_kept_for_the_report(component: Path) -> None:
     (component / guard.LAST_WORDS).write_text("of an earlier trial")
     arm(component)
@@ -299,9 +354,11 @@ def test_words_that_cannot_be_kept_are_no_older_ones_and_no_reason_to_stay(
     with monkeypatch.context() as patched:
         patched.setattr(guard, "write_file", full)
         guard.keep_last_words(component)
+    kept = (component / guard.LAST_WORDS).exists()
 
     assert guard.look(component)
-    assert b"earlier" not in (component / guard.LAST_WORDS).read_bytes()
+
+    assert not kept
     assert running_slot(component) == "A"
 
 
@@ -580,3 +637,61 @@ def test_an_application_is_never_started_as_somebody_else_than_its_user(componen
         guard.spawn_application(component, dataclasses.replace(spec(component, "A"), user="nobody-of-this-name"))
 
     assert guard.load_application(component) is None
+
+
+# --- a set of components ----------------------------------------------------------------------------------------------
+
+
+@SLOW
+def test_the_guard_whose_budget_is_over_first_speaks_for_all_members(members: tuple[Path, Path]) -> None:
+    model, app = members
+    arm(model, set="set-1", deadline_monotonic=time.monotonic() + 3600)
+    arm(app, set="set-1")
+    guard.decide_set(app, "set-1", None, None)
+
+    assert run_guard(model, "--once").stderr == ""  # it has time, and nobody has spoken
+    for member in (app, model):
+        assert "went_back" in run_guard(member, "--once").stderr
+
+    assert [running_slot(member) for member in members] == ["A", "A"]
+    assert [guard.current_slot(member) for member in members] == ["A", "A"]
+    assert {(trial_of(member)["verdict"], trial_of(member)["finished"]) for member in members} == {("guard", True)}
+
+
+@SLOW
+def test_no_guard_undoes_a_set_that_was_committed_though_a_member_has_not_followed_yet(
+    members: tuple[Path, Path],
+) -> None:
+    for member in members:
+        arm(member, set="set-1")
+    guard.decide_set(members[0], "set-1", "healthy", None)
+
+    for member in members:
+        assert run_guard(member, "--once").stderr == ""
+
+    assert [running_slot(member) for member in members] == ["B", "B"]
+
+
+@SLOW
+def test_whoever_froze_while_it_held_the_lock_of_the_set_is_ended(members: tuple[Path, Path], tmp_path: Path) -> None:
+    arm(members[1], set="set-1")
+    (tmp_path / guard.JOINT).mkdir()
+    code = f"""
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(guard.__file__).parent)!r})
+import guard
+with guard.trial_lock(Path({str(tmp_path / guard.JOINT)!r})):
+    print("held", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+    frozen = subprocess.Popen([sys.executable, "-I", "-c", code], stdout=subprocess.PIPE, text=True)
+    assert frozen.stdout is not None
+    assert frozen.stdout.readline() == "held\n"
+
+    said = run_guard(members[1], "--once").stderr
+
+    assert "lock_holder_ended" in said
+    assert frozen.wait(timeout=10) == -signal.SIGKILL
+    frozen.stdout.close()
+    assert running_slot(members[1]) == "A"

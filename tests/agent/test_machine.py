@@ -38,6 +38,8 @@ SAMPLES: dict[type[e.Event], e.Event] = {
         e.Superseded(),
         e.Withdrawn(),
         e.Halted(),
+        e.SetBroken("another failed"),
+        e.SetCommitted(),
         e.OrderedBack("Somebody said so."),
         e.Begun(),
         e.CheckPassed(B, A),
@@ -133,6 +135,7 @@ def test_an_unhealthy_release_stores_its_reason_and_report_before_it_goes_back()
     [
         (e.Withdrawn(), Outcome.CANCELLED, "cancelled_by_order"),
         (e.Halted(), Outcome.CANCELLED, "halted"),
+        (e.SetBroken("another failed"), Outcome.CANCELLED, "set_broken"),
         (e.Superseded(), Outcome.SUPERSEDED, "superseded"),
     ],
 )

@@ -7,25 +7,33 @@ import pytest
 from surefoot_agent import ports
 from surefoot_agent.application import Application
 from surefoot_agent.boot.fake import FakeBoot
+from surefoot_agent.boot.script import ScriptBoot
 from surefoot_agent.boot.symlink import SymlinkBoot
+from surefoot_agent.boot.uboot import UBoot
 from surefoot_agent.download.http import HttpDownloader
 from surefoot_agent.health.checks import Checks
 from surefoot_agent.ports import BootControl, SlotControl, TrialControl
+from surefoot_agent.rootfs import RootFilesystem
 from surefoot_agent.slots.directory import DirectorySlots
+from surefoot_agent.slots.image import ImageSlots
 from surefoot_agent.telemetry import NodeTelemetry
 from surefoot_agent.trust import ChildTrust
 from tests.agent import fakes
 
+BOOTS = (SymlinkBoot, FakeBoot, UBoot, ScriptBoot)
 ADAPTERS = [
     (ports.Trust, ChildTrust),
     (ports.Trust, fakes.FakeTrust),
-    *[(port, kind) for port in (SlotControl, TrialControl, BootControl) for kind in (SymlinkBoot, FakeBoot)],
-    (ports.SlotContents, DirectorySlots),
-    (ports.SlotWriter, DirectorySlots),
-    (ports.Slots, DirectorySlots),
+    *[(port, kind) for port in (SlotControl, TrialControl, BootControl) for kind in BOOTS],
+    *[
+        (port, kind)
+        for port in (ports.SlotContents, ports.SlotWriter, ports.Slots)
+        for kind in (DirectorySlots, ImageSlots)
+    ],
     (ports.Downloader, HttpDownloader),
     (ports.Downloader, fakes.FakeDownloader),
     (ports.ApplicationControl, Application),
+    (ports.ApplicationControl, RootFilesystem),
     (ports.ApplicationControl, fakes.FakeApplication),
     (ports.Health, Checks),
     (ports.Health, fakes.FakeHealth),

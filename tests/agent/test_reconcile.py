@@ -74,11 +74,18 @@ def test_a_restart_of_the_agent_in_probation_is_no_restart_of_the_release() -> N
     assert answer(NEW, S.PROBATION, True) is Next.NEXT_TRY
 
 
-@pytest.mark.parametrize("verdict", [None, *Verdict])
+@pytest.mark.parametrize("verdict", [None, Verdict.UNHEALTHY, Verdict.GUARD])
 @pytest.mark.parametrize("changed", [False, True])
 def test_committing_goes_on_in_the_new_slot_and_is_lost_in_the_old(verdict: Verdict | None, changed: bool) -> None:
     assert answer(NEW, S.COMMITTING, changed, verdict) is Next.COMMIT_AGAIN
     assert answer(OLD, S.COMMITTING, changed, verdict) is Next.COMMIT_LOST
+
+
+@pytest.mark.parametrize("running", [OLD, NEW])
+@pytest.mark.parametrize("state", [S.PROBATION, S.COMMITTING])
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_stored_verdict_for_the_release_is_carried_out_whatever_runs(running: Where, state: S, changed: bool) -> None:
+    assert answer(running, state, changed, Verdict.HEALTHY) is Next.COMMIT_AGAIN
 
 
 @pytest.mark.parametrize("running", [OLD, NEW])

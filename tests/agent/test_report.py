@@ -8,13 +8,28 @@ from surefoot_agent import events as e
 from surefoot_agent.machine import step
 from surefoot_agent.ports import Refusal
 from surefoot_agent.record import Committed, Record
-from surefoot_agent.report import Stamp, component_report, drafts, notice, progress
+from surefoot_agent.report import Stamp, component_report, drafts, notice, progress, refusal
+from surefoot_shared.errors import InstallFailed, UntrustedRelease
 from surefoot_shared.messages import Event, EventKind, SlotReport
 from surefoot_shared.status import AttemptState, Outcome, SlotName, SlotState
 from tests.agent.test_machine import PROOF, REPORT, SAMPLES, TO_PROBATION, TO_STAGED, WISH, play
 
 STAMP = Stamp("cam-1", "stream-1", "2030-01-01T00:00:00Z", "boot-1")
 A, B = SlotName.A, SlotName.B
+
+
+@pytest.mark.parametrize("message", ["timestamp is version 3; 4 is stored", "the halt list has epoch 2; 3 is stored"])
+def test_an_old_copy_of_what_is_signed_anew_each_day_is_no_alarm(message: str) -> None:
+    kind, reason, said = refusal(UntrustedRelease("metadata_rollback", message))
+
+    assert (kind, reason) == (EventKind.NOTICE, "metadata_rollback")
+    assert "ignored" in said
+
+
+def test_what_nobody_signed_is_an_alarm_and_what_cannot_be_read_is_not() -> None:
+    assert refusal(UntrustedRelease("metadata_untrusted", "Nobody."))[0] is EventKind.SECURITY
+    assert refusal(UntrustedRelease("metadata_rollback", "root went back"))[0] is EventKind.SECURITY
+    assert refusal(InstallFailed("no_space", "Full.")) == (EventKind.NOTICE, "no_space", "Full.")
 
 
 def told(record: Record, event: e.Event) -> list[Event]:

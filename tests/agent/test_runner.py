@@ -220,7 +220,7 @@ def test_a_late_copy_of_an_older_bundle_changes_nothing(device: Device) -> None:
 
 def test_a_new_root_is_enough_to_go_on_after_a_thief_used_up_the_numbers(device: Device) -> None:
     agent = device.start_agent()
-    bundle = device.assign(refusals=(Refusal("stolen", "app", 2**62, "not_released", "Nobody released it.", 1),))
+    bundle = device.assign(refusals=(Refusal("stolen", "app", 2**62, "not_released", "Nobody released it.", root=1),))
     stolen = replace(device.trust.decisions[bundle], director_version=2**62, director=MetadataVersions(root=1))
     device.trust.decisions[bundle] = stolen
     agent.post(BundleArrived(bundle))

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from surefoot_agent import events as e
+from surefoot_agent.boot.fake import COUNTER, FakeBoot, Fault
 from surefoot_agent.events import Effect
 from surefoot_agent.machine import step
 from surefoot_agent.ports import Running
 from surefoot_agent.reconcile import Next, Where, decide
 from surefoot_agent.record import Committed, Record
-from surefoot_agent.reset_cause import Cause
+from surefoot_agent.reset_cause import Cause, Origin
 from surefoot_agent.startup import Seen, begin, facts, see
 from surefoot_agent.trial import Verdict
 from surefoot_shared.status import AttemptState, SlotName
@@ -71,6 +72,40 @@ def test_an_attempt_that_has_no_slot_yet_runs_on_the_old_release() -> None:
 
 def test_an_unreadable_journal_is_no_state() -> None:
     assert facts(TRYING, seen(), False, 3).state is None
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_a_slot_that_the_bootloader_gave_up_is_not_tried_again_unless_power_cuts_ended_its_starts(cause: Cause) -> None:
+    armed = replace(TRYING, state=S.SWITCHING)
+    given_up = replace(seen(A, process(A, "boot-5")), gave_up=True, cause=cause)
+
+    answer = decide(facts(armed, given_up, True, 3)).next
+
+    assert answer is (Next.REARM if cause is Cause.POWER_CUT else Next.REVERTED)
+
+
+def test_the_reason_says_that_the_bootloader_gave_the_slot_up() -> None:
+    (event,) = begin(Next.REVERTED, TRYING, replace(seen(A), gave_up=True), 3).events
+
+    assert isinstance(event, e.Unhealthy)
+    assert (event.reason, event.cause) == ("boot_failed", "unexplained")
+    assert "The bootloader used up the starts of the new slot" in event.message
+
+
+def test_what_the_bootloader_gave_up_is_read_and_the_old_slots_own_shutdown_is_not_taken_for_the_cause(
+    tmp_path: Path,
+) -> None:
+    boot = FakeBoot(fault=Fault.NEW_SLOT_NEVER_STARTS, nature=COUNTER)
+    boot.arm_trial(B)
+    boot.restart()
+    origin = Origin("boot-2", Cause.CLEAN_RESTART)
+    hands = replace(Device(tmp_path).hands(), boot=boot, origin=origin)
+
+    found = see(hands, replace(TRYING, boot="boot-1"))
+    elsewhere = see(hands, replace(TRYING, slot=A, previous=B, boot="boot-1"))
+
+    assert (found.current, found.gave_up, found.cause) == (A, True, Cause.UNEXPLAINED)
+    assert (elsewhere.gave_up, elsewhere.cause) == (False, Cause.CLEAN_RESTART)
 
 
 def test_tries_end_with_the_starts_of_the_application_or_of_the_machine() -> None:

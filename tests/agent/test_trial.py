@@ -154,3 +154,94 @@ def test_the_command_runs_the_guard_without_anything_installed(tmp_path: Path) -
 
     assert command[:2] == [sys.executable, "-I"]
     assert subprocess.run([*command, "--once"], env={}, cwd="/", timeout=30).returncode == 0
+
+
+# --- trials of a set --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[TrialFile, TrialFile]:
+    """Both members of a set, armed."""
+    model, app = TrialFile(tmp_path / "model"), TrialFile(tmp_path / "app")
+    model.arm(replace(TRIAL, component="model", set="set-1"))
+    app.arm(replace(TRIAL, set="set-1"))
+    return model, app
+
+
+@pytest.mark.parametrize("first", Verdict)
+@pytest.mark.parametrize("second", Verdict)
+def test_the_first_verdict_of_any_member_is_that_of_all(
+    pair: tuple[TrialFile, TrialFile], first: Verdict, second: Verdict
+) -> None:
+    model, app = pair
+
+    model.decide("a-1", 1, first, "because")
+    held = app.decide("a-1", 1, second)
+
+    assert held is not None
+    assert (held.verdict, held.reason) == (first, "because")
+    assert [each.verdict for each in map(TrialFile.read, pair) if each] == [first, first]
+
+
+def test_a_member_sees_the_verdict_of_its_set_before_it_wrote_one_itself(
+    pair: tuple[TrialFile, TrialFile], tmp_path: Path
+) -> None:
+    pair[0].decide("a-1", 1, Verdict.GUARD, "no_verdict")
+
+    seen = guard.load_trial(tmp_path / "app")
+
+    assert seen is not None
+    assert guard.must_act(seen, 0.0)
+
+
+def test_the_verdict_of_one_set_is_nothing_to_the_next(pair: tuple[TrialFile, TrialFile]) -> None:
+    model, app = pair
+    model.decide("a-1", 1, Verdict.UNHEALTHY)
+    app.decide("a-1", 1, Verdict.UNHEALTHY)
+
+    model.arm(replace(TRIAL, component="model", assignment="a-2", set="set-2"))
+
+    assert [each.verdict for each in map(TrialFile.read, pair) if each] == [None, Verdict.UNHEALTHY]
+
+
+def test_a_member_armed_after_the_verdict_of_its_set_gets_it(pair: tuple[TrialFile, TrialFile], tmp_path: Path) -> None:
+    pair[0].decide("a-1", 1, Verdict.UNHEALTHY)
+
+    late = TrialFile(tmp_path / "late").arm(replace(TRIAL, component="late", set="set-1"))
+
+    assert late.verdict is Verdict.UNHEALTHY
+
+
+def test_a_torn_verdict_of_a_set_is_none(pair: tuple[TrialFile, TrialFile], tmp_path: Path) -> None:
+    pair[0].decide("a-1", 1, Verdict.HEALTHY)
+    newest = tmp_path / guard.JOINT / "trial.1"
+    newest.write_bytes(newest.read_bytes()[:-3])
+
+    seen = pair[1].read()
+
+    assert seen is not None
+    assert seen.verdict is None
+
+
+def test_the_guard_does_not_go_back_from_a_set_that_was_committed(
+    pair: tuple[TrialFile, TrialFile], tmp_path: Path
+) -> None:
+    before = guard.load_trial(tmp_path / "app")  # what it had read a moment before
+    pair[0].decide("a-1", 1, Verdict.HEALTHY)
+    assert before is not None
+
+    assert not guard.go_back(tmp_path / "app", before)
+
+    assert guard.current_slot(tmp_path / "app") is None  # nothing was touched
+    assert not guard.look(tmp_path / "app")
+
+
+def test_the_guard_speaks_for_the_whole_set(pair: tuple[TrialFile, TrialFile], tmp_path: Path) -> None:
+    trial = guard.load_trial(tmp_path / "app")
+    assert trial is not None
+
+    assert guard.go_back(tmp_path / "app", {**trial, "fallback": None})
+
+    other = pair[0].read()
+    assert other is not None
+    assert (other.verdict, other.reason) == (Verdict.GUARD, "no_verdict")

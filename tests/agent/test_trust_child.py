@@ -6,6 +6,7 @@ import base64
 import io
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from surefoot_agent import trust_child
 from surefoot_agent.trust_talk import Question
 from surefoot_shared import wire
 from surefoot_shared.errors import Invalid
+from surefoot_shared.messages import JointSet
 from surefoot_shared.status import Intent
 from tests.shared.trust.simulator import DEVICE, HW, NOW, DeviceSimulator, FleetSimulator
 
@@ -32,6 +34,18 @@ def device(tmp_path: Path, fleet: FleetSimulator) -> DeviceSimulator:
 
 def question(device: DeviceSimulator, verb: str, data: bytes) -> Question:
     return Question(verb, str(device.folder), DEVICE, HW, base64.b64encode(data).decode())
+
+
+def test_of_a_set_that_is_not_whole_nothing_is_wished(device: DeviceSimulator, fleet: FleetSimulator) -> None:
+    wish = fleet.wish("1.1")
+    joint = JointSet("set-1", ((wish.note.component, wish.digest), ("model", "b" * 64)))
+    parted = replace(wish, note=replace(wish.note, joint=joint))
+
+    decision = trust_child.answer(question(device, "decide", fleet.bundle(parted)), NOW).decision
+
+    assert decision is not None
+    assert decision.wishes == ()
+    assert [refusal.reason for refusal in decision.refusals] == ["set_incomplete"]
 
 
 def test_a_decision_carries_all_that_the_assignment_says(device: DeviceSimulator, fleet: FleetSimulator) -> None:

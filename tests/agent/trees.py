@@ -9,6 +9,7 @@ from surefoot_agent.ports import Piece
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_shared.release import (
     Application,
+    DataHandling,
     HealthCheck,
     Manifest,
     Probation,
@@ -29,6 +30,7 @@ def release(
     checks: tuple[HealthCheck, ...] = (),
     probation: Probation | None = None,
     stop_s: float = 2.0,
+    data: DataHandling | None = None,
 ) -> Manifest:
     """Return the manifest of a release that holds `files`."""
     listed = tuple(
@@ -38,13 +40,14 @@ def release(
     return Manifest(
         component="app",
         version=version,
-        counter=1,
+        counter=int(float(version) * 10),
         svn=0,
         hw=("x86-box",),
         files=listed,
         application=Application(argv, stop_s) if argv else None,
         checks=checks,
         probation=probation or Probation(),
+        data=data,
     )
 
 

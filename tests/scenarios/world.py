@@ -52,7 +52,7 @@ class Ground:
 
     def make(self) -> Ground:
         operator = Operator(self.folder, 1, self.folder / "no-token")
-        operator.run("keys", "init", str(operator.keys))
+        operator.run("keys", "init", str(operator.keys), "--component", "app", "--component", "model")
         for version, counter, hw in (("1.0", 100, HARDWARE), ("1.1", 101, HARDWARE), ("2.0", 200, HARDWARE[:1])):
             folder = self.folder / "releases" / version
             write_camera_tree(folder / "tree", version, Faults())

@@ -13,6 +13,7 @@ from surefoot_shared.messages import (
     EventKind,
     Events,
     Hello,
+    JointSet,
     Lease,
     MetadataVersions,
     PresenceMessage,
@@ -31,6 +32,7 @@ from surefoot_shared.messages import (
 from surefoot_shared.release import (
     Application,
     CheckKind,
+    DataHandling,
     HealthCheck,
     Manifest,
     Probation,
@@ -114,6 +116,7 @@ MANIFEST = Manifest(
     probation=Probation(20.0, 4, 10.0),
     slot=SlotKind.TREE,
     notes="Faster counting.",
+    data=DataHandling(True, ("bin/app", "up"), ("bin/app", "down"), ("bin/app", "tidy"), 60.0),
 )
 IMAGE_MANIFEST = Manifest(
     component="rootfs",
@@ -149,6 +152,7 @@ EXAMPLES: dict[str, object] = {
         Intent.DOWNGRADE,
         False,
         (("2026-11-23T01:00:00Z", "2026-11-23T05:00:00Z"),),
+        JointSet("r1-17", (("model", "b" * 64), ("app", "a" * 64))),
     ),
     "enrol_request": EnrolRequest("cam-17", "jetson-orin", "sfe_1_2", CSR, chain=CERTIFICATE),
     "enrolled": Enrolled("cam-17", CERTIFICATE, MqttAddress("server", 8883, 5), ca=CERTIFICATE),

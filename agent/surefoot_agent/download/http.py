@@ -11,12 +11,12 @@ cancelled_by_order when stopped, and what the slot raises).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import urllib3
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from surefoot_agent.download import local
 from surefoot_agent.download.connection import Line, make_pool, watched
@@ -151,9 +151,16 @@ class HttpDownloader:
             headers["Authorization"] = f"Bearer {source.token}"
         if span:
             headers["Range"] = span
-        return self._pool.request(
-            "GET", source.url + piece.sha256, headers=headers, redirect=False, preload_content=False
-        )
+        url = source.url + piece.sha256
+        try:
+            return self._request(url, headers)
+        except ProtocolError:
+            if self._line.was_cut:
+                raise
+            return self._request(url, headers)  # a kept connection was closed by the other side meanwhile
+
+    def _request(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        return self._pool.request("GET", url, headers=headers, redirect=False, preload_content=False)
 
     def _body(self, reply: urllib3.BaseHTTPResponse, span: Span, pacing: Pacing, stop: Stop) -> Iterator[bytes]:
         pace, rate = Pace(pacing, time.monotonic()), pacing.rate_bytes_per_s

@@ -294,6 +294,7 @@ class PrivilegedTrials(TrialFile):
             budget_s=trial.budget_s,
             lock_wait_s=trial.lock_wait_s,
             max_starts=trial.max_starts,
+            set=trial.set,
         ).trial
         if held is None:
             raise InstallFailed("helper_unreachable", "The privileged half did not say what is armed.")
@@ -328,7 +329,7 @@ class PrivilegedApplication:
     def __init__(self, component_dir: Path, line: Line) -> None:
         self._folder, self._line = component_dir, line
 
-    def start(self, slot: SlotName, manifest: Manifest) -> Running:
+    def start(self, slot: SlotName, manifest: Manifest | None) -> Running:
         running = self._line.ask(Verb.START, slot=slot).running
         if running is None:
             raise InstallFailed("boot_failed", "The application was started and is not there.")

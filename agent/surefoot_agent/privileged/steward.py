@@ -217,6 +217,7 @@ class Steward:
                 fallback=Fallback.of(spec) if spec is not None else None,
                 starts=0 if path.machine else 1,
                 lock_wait_s=request.lock_wait_s,
+                set=request.set,
                 machine=path.machine,
                 back=path.back,
                 restart=path.restart,

@@ -80,6 +80,8 @@ class Request:
     budget_s: float = 0.0
     lock_wait_s: float = 0.0
     max_starts: int = 1
+    set: str = ""
+    """The set whose one verdict is that of the trial."""
     number: int = 0
     """A port, or lines of a log."""
     sizes: tuple[int, ...] = ()
@@ -93,8 +95,8 @@ class Request:
             _check_piece(self.piece)
         if self.digest and not SHA256.fullmatch(self.digest):
             raise ValueError("digest is malformed")
-        if max(len(self.assignment), len(self.reason)) > TEXT_CHARS or len(self.sizes) > 3 + ROOTS_LIMIT:
-            raise ValueError("assignment, reason or sizes is too long")
+        if max(len(self.assignment), len(self.reason), len(self.set)) > TEXT_CHARS or len(self.sizes) > 3 + ROOTS_LIMIT:
+            raise ValueError("assignment, reason, set or sizes is too long")
         if not 0 <= self.attempt < 1 << 31 or not 0 <= self.number <= 65_535 or not 1 <= self.max_starts <= 100:
             raise ValueError("attempt, number or max_starts is out of range")
         if not 0 <= self.budget_s <= 86_400 or not 0 <= self.lock_wait_s <= 3600:

@@ -12,7 +12,6 @@ On disk: slots/A (tree), slots/A.manifest (raw bytes), slots/A.sealed ({"digest"
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,12 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from surefoot_agent import durable
-from surefoot_agent.guard import write_file
 from surefoot_agent.ports import Bytes, Piece
 from surefoot_agent.slots import tree
 from surefoot_agent.slots.kind import refuse_other_kind
-from surefoot_shared.errors import InstallFailed, UntrustedRelease
-from surefoot_shared.release import Manifest, SlotKind, TreeFile, digest_of, parse_manifest
+from surefoot_agent.slots.label import Content, Labels
+from surefoot_shared.errors import InstallFailed
+from surefoot_shared.release import Manifest, SlotKind, TreeFile
 from surefoot_shared.status import SlotName
 
 LINK = "link"
@@ -34,22 +33,19 @@ LINK = "link"
 
 
 @dataclass(frozen=True)
-class _Known:
-    """A parsed manifest with its two indexes; `key` is the identity of the file it was read from."""
+class _Listed:
+    """The files of one release, found by path and by content."""
 
-    key: tuple[int, int, int]
     digest: str
-    manifest: Manifest
     by_path: Mapping[str, TreeFile]
     by_sha256: Mapping[str, Sequence[TreeFile]]
 
     @classmethod
-    def of(cls, key: tuple[int, int, int], raw: bytes) -> _Known:
-        manifest = parse_manifest(raw)
+    def of(cls, content: Content) -> _Listed:
         by_sha256: dict[str, list[TreeFile]] = {}
-        for file in manifest.files:
+        for file in content.manifest.files:
             by_sha256.setdefault(file.sha256, []).append(file)
-        return cls(key, digest_of(raw), manifest, {f.path: f for f in manifest.files}, by_sha256)
+        return cls(content.digest, {f.path: f for f in content.manifest.files}, by_sha256)
 
 
 class DirectorySlots:
@@ -62,7 +58,8 @@ class DirectorySlots:
         self._root = component_dir / "slots"
         self._reserve_bytes = reserve_bytes
         self._reserve_inodes = reserve_inodes
-        self._known: dict[SlotName, _Known] = {}
+        self._labels = Labels(self._root, make)
+        self._listed: dict[SlotName, _Listed] = {}
         for slot in SlotName if make else ():
             durable.make_folder(self.path(slot))
 
@@ -70,16 +67,12 @@ class DirectorySlots:
         return self._root / slot.value
 
     def installed(self, slot: SlotName) -> Manifest | None:
-        return self._read(slot).manifest if self.digest(slot) is not None else None
+        content = self._labels.whole(slot)
+        return content.manifest if content else None
 
     def digest(self, slot: SlotName) -> str | None:
-        """Digest of a sealed slot, None where seal and manifest do not agree."""
-        try:
-            sealed = json.loads(self._seal_file(slot).read_bytes())
-            digest = self._read(slot).digest
-        except (OSError, ValueError, UntrustedRelease, InstallFailed):
-            return None
-        return digest if isinstance(sealed, dict) and sealed.get("digest") == digest else None
+        content = self._labels.whole(slot)
+        return content.digest if content else None
 
     def room(self, size_bytes: int, inodes: int, slot: SlotName) -> None:
         """Raise InstallFailed(no_space) unless the tree fits beside the reserve; the slot's own files count as free."""
@@ -96,13 +89,10 @@ class DirectorySlots:
         """Unseal; drop what the manifest does not list; keep whole files and the beginnings of others."""
         refuse_other_kind(self.kind, manifest.slot)
         with _disk():
-            durable.remove(self._seal_file(slot))
+            self._labels.unseal(slot)
             durable.make_folder(self.path(slot))
             durable.make_folder(self._part_folder(slot))
-            for left_behind in self._root.glob(f"{slot.value}.*.tmp"):  # by a kill within write_file
-                left_behind.unlink()
-            if not self._manifest_file(slot).is_file() or self._manifest_file(slot).read_bytes() != raw:
-                write_file(self._manifest_file(slot), raw)
+            self._labels.write(slot, raw)
             tree.prune(self.path(slot), {f.path: f for f in manifest.files})
             tree.prune_parts(self._part_folder(slot), {f.sha256 for f in manifest.files})
 
@@ -126,14 +116,15 @@ class DirectorySlots:
         part = self._part_folder(slot) / wanted.sha256
         with _disk():
             tree.write_part(part, wanted, source)
-            tree.place_part(part, self._place(slot, wanted), self.path(slot), wanted)
+            tree.place_part(part, self._place(slot, wanted), self.path(slot))
 
     def verify(self, slot: SlotName) -> None:
-        """Read every file back from the medium; raises InstallFailed(slot_corrupt), and drops what is wrong."""
+        """Read every file back; raises InstallFailed(slot_corrupt), and then seal and wrong files are gone."""
         manifest = self._wanted(slot)
         with _disk():
             wrong = tree.audit(self.path(slot), {f.path: f for f in manifest.files})
             if wrong:
+                self._labels.unseal(slot)
                 tree.prune(self.path(slot), {f.path: f for f in manifest.files if f.path not in wrong})
         if wrong:
             named = ", ".join(sorted(wrong)[:3])
@@ -145,15 +136,13 @@ class DirectorySlots:
             tree.sync_folders(self.path(slot))
         self.verify(slot)
         with _disk():
-            digest = digest_of(self._manifest_file(slot).read_bytes())
-            write_file(self._seal_file(slot), json.dumps({"digest": digest}).encode())
+            self._labels.seal(slot)
             shutil.rmtree(self._part_folder(slot), ignore_errors=True)
 
     def clear(self, slot: SlotName) -> None:
         """Empty the slot; the seal goes first."""
         with _disk():
-            durable.remove(self._seal_file(slot))
-            durable.remove(self._manifest_file(slot))
+            self._labels.forget(slot)
             tree.prune(self.path(slot), {})
             shutil.rmtree(self._part_folder(slot), ignore_errors=True)
 
@@ -161,40 +150,28 @@ class DirectorySlots:
         for holder in SlotName:
             if holder is not slot and self.digest(holder) is None:
                 continue
-            for file in self._read(holder).by_sha256.get(wanted.sha256, ()):
+            for file in self._files(holder).by_sha256.get(wanted.sha256, ()):
                 if file.mode == wanted.mode and self._place(holder, file).is_file():
                     yield self._place(holder, file)
 
     def _wanted(self, slot: SlotName) -> Manifest:
-        return self._read(slot).manifest
+        return self._labels.content(slot).manifest
 
     def _file(self, slot: SlotName, path: str) -> TreeFile:
         try:
-            return self._read(slot).by_path[path]
+            return self._files(slot).by_path[path]
         except KeyError as error:
             message = f"{path!r} is not in the manifest of slot {slot.value}."
             raise InstallFailed("slot_write_failed", message) from error
 
-    def _read(self, slot: SlotName) -> _Known:
-        """Parse the slot's manifest once: each write of it makes a new inode."""
-        file = self._manifest_file(slot)
-        try:
-            status = file.stat()
-            key = (status.st_ino, status.st_mtime_ns, status.st_size)
-            if slot not in self._known or self._known[slot].key != key:
-                self._known[slot] = _Known.of(key, file.read_bytes())
-        except OSError as error:
-            raise InstallFailed("slot_corrupt", f"Slot {slot.value} has no manifest.") from error
-        return self._known[slot]
+    def _files(self, slot: SlotName) -> _Listed:
+        content = self._labels.content(slot)
+        if slot not in self._listed or self._listed[slot].digest != content.digest:
+            self._listed[slot] = _Listed.of(content)
+        return self._listed[slot]
 
     def _place(self, slot: SlotName, file: TreeFile) -> Path:
         return self.path(slot) / file.path
-
-    def _manifest_file(self, slot: SlotName) -> Path:
-        return self._root / f"{slot.value}.manifest"
-
-    def _seal_file(self, slot: SlotName) -> Path:
-        return self._root / f"{slot.value}.sealed"
 
     def _part_folder(self, slot: SlotName) -> Path:
         return self._root / f"{slot.value}.part"

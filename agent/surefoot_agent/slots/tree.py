@@ -12,6 +12,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from surefoot_agent.durable import write_all
@@ -120,15 +121,17 @@ def write_part(part: Path, wanted: TreeFile, chunks: Chunks) -> None:
     raise InstallFailed("artifact_corrupt", f"What was fetched for {wanted.path} does not match its signed hash.")
 
 
-def place_part(part: Path, target: Path, root: Path, wanted: TreeFile) -> None:
+def place_part(part: Path, target: Path, root: Path) -> None:
     _make_parents(target, root)
-    os.chmod(part, installed_mode(wanted))
     os.replace(part, target)
     fsync_folder(target.parent)
 
 
 def _fill(part: Path, wanted: TreeFile, chunks: Chunks) -> bool:
     """Append what is missing; False where the whole has the wrong hash or the source sends more than was signed."""
+    with suppress(FileNotFoundError):
+        if stat.S_ISREG(part.lstat().st_mode):
+            part.chmod(0o600)  # a whole one that was cut off before it got its place is read-only
     handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with open(handle, "r+b", buffering=0) as file:
         hasher, have = _rehash(file.fileno(), wanted.size)
@@ -142,10 +145,13 @@ def _fill(part: Path, wanted: TreeFile, chunks: Chunks) -> bool:
             if unsynced >= SYNC_BYTES:
                 os.fsync(handle)
                 unsynced = 0
+        whole = have == wanted.size and hasher.hexdigest() == wanted.sha256
+        if whole:
+            os.fchmod(handle, installed_mode(wanted))  # before the fsync: a power cut takes back a mode like a byte
         os.fsync(handle)
     if have < wanted.size:
         raise Unreachable("unreachable", f"The source of {wanted.path} ended after {have} of {wanted.size} bytes.")
-    return hasher.hexdigest() == wanted.sha256
+    return whole
 
 
 def _rehash(handle: int, size: int) -> tuple[hashlib._Hash, int]:

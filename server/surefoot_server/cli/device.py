@@ -161,6 +161,27 @@ def approve(terminal: Terminal, device_id: str) -> None:
 
 @device.command()
 @click.argument("device_id", metavar="DEVICE", type=NAME)
+@click.option("--release", "releases", multiple=True, required=True, help="COMPONENT/VERSION; in the order of start.")
+@json_option
+@pass_terminal
+def assign(terminal: Terminal, device_id: str, releases: tuple[str, ...]) -> None:
+    """Want releases of several components of one device, activated as one or not at all.
+
+    It belongs to no rollout, so nothing but the device's own checks judges it: for a laboratory, or for one device.
+
+    \b
+    Example:
+      surefoot device assign cam-17 --release model/7 --release app/2.0
+    """
+    if len(releases) < 2:
+        raise click.UsageError("A set has two releases or more; one release goes out by `surefoot rollout start`.")
+    with terminal.api() as api:
+        answer = api.post(path("devices", device_id, "sets"), {"releases": list(releases)})
+    terminal.data(answer, f"{device_id} shall run {', '.join(releases)}, as one or not at all.")
+
+
+@device.command()
+@click.argument("device_id", metavar="DEVICE", type=NAME)
 @click.option("--out", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path), help="File to write.")
 @json_option
 @pass_terminal

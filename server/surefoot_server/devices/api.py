@@ -15,20 +15,37 @@ from surefoot_server.access.roles import Principal, Role
 from surefoot_server.audit import service as audit
 from surefoot_server.devices import repository
 from surefoot_server.devices.models import DeviceRequest
-from surefoot_server.devices.views import DeviceDetail, DeviceOut, WhyOut, detail_of, device_out, why_of
+from surefoot_server.devices.views import (
+    AssignmentOut,
+    DeviceDetail,
+    DeviceOut,
+    WhyOut,
+    assignment_out,
+    detail_of,
+    device_out,
+    why_of,
+)
 from surefoot_server.state import state_of
 from surefoot_shared.errors import NotFound
 from surefoot_shared.messages import MetadataVersions, RequestKind
+from surefoot_shared.status import Intent
 
 router = APIRouter(prefix="/api/v1/devices", tags=["devices"])
 Viewer = Annotated[Principal, Depends(require(Role.VIEWER))]
 Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
+Releaser = Annotated[Principal, Depends(require(Role.RELEASER))]
 Admin = Annotated[Principal, Depends(require(Role.ADMIN))]
 TAG = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$"
 
 
 class TagsIn(BaseModel):
     tags: list[Annotated[str, Field(pattern=TAG)]] = Field(max_length=50)
+
+
+class SetIn(BaseModel):
+    releases: list[Annotated[str, Field(max_length=100)]] = Field(
+        min_length=2, max_length=8, description="In the order in which they are started"
+    )
 
 
 class BundleOut(BaseModel):
@@ -108,6 +125,17 @@ def revoke(request: Request, device_id: str, who: Admin) -> DeviceOut:
         shown = device_out(repository.views(session, [device])[0])
     state.deny()
     return shown
+
+
+@router.post("/{device_id}/sets", status_code=201)
+def assign_set(request: Request, device_id: str, body: SetIn, who: Releaser) -> list[AssignmentOut]:
+    """Want releases of several components of one device, activated as one or not at all; it belongs to no rollout."""
+    state = state_of(request)
+    with state.db.write() as session:
+        rows = state.devices.assign_set(session, device_id, body.releases, Intent.UPDATE, db.utc_now())
+        facts = {"releases": body.releases, "assignments": [row.id for row in rows]}
+        audit.record(session, who.name, "device.assign_set", f"device:{device_id}", facts, db.utc_now())
+        return [assignment_out(row) for row in rows]
 
 
 @router.get("/{device_id}/bundle")

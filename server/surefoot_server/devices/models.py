@@ -119,6 +119,8 @@ class Assignment(SQLModel, table=True):
     progress: float | None = None
     previous_release_id: str | None = None
     """What the component ran when it was offered: where a revert leads."""
+    joint: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    """The set it belongs to, as it is signed: id, and component and digest of each member."""
     offered_at: datetime = Field(sa_type=UtcDateTime)
     state_at: datetime = Field(sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -28,6 +28,7 @@ from surefoot_shared.messages import (
     AssignmentNote,
     Event,
     Hello,
+    JointSet,
     Lease,
     MetadataVersions,
     PresenceMessage,
@@ -228,6 +229,7 @@ class DeviceService:
         _check_fits(device, component, release)
         for old in repository.in_force(session, device_id, component):
             self.withdraw(session, old.id, Outcome.SUPERSEDED, "superseded", now)
+            self._withdraw_set(session, old, now)
         running = repository.component(session, device_id, component)
         row = Assignment(
             id=uuid.uuid4().hex,
@@ -249,6 +251,23 @@ class DeviceService:
         db.mark_dirty(session, device_id)
         return row
 
+    def assign_set(
+        self, session: Session, device_id: str, release_ids: Sequence[str], intent: Intent, now: datetime
+    ) -> list[Assignment]:
+        """Want these releases as one or not at all, started in this order. Raises Conflict, NotFound."""
+        releases = [repository.release(session, release_id) for release_id in release_ids]
+        components = [release.component for release in releases]
+        if len(set(components)) < max(2, len(components)):
+            raise Conflict("conflict", "A set has two releases or more, of different components.")
+        members = tuple((release.component, release.digest) for release in releases)
+        joint = JointSet(uuid.uuid4().hex, members)
+        rows = [self.assign(session, device_id, r.component, r.id, intent, None, None, now) for r in releases]
+        for row in rows:
+            row.joint = wire.to_json(joint)  # type: ignore[assignment]  # a dataclass becomes an object
+            session.add(row)
+        session.flush()
+        return rows
+
     def withdraw(
         self, session: Session, assignment_id: str, outcome: Outcome, reason: str | None, now: datetime
     ) -> Assignment:
@@ -264,6 +283,13 @@ class DeviceService:
         session.add(row)
         session.flush()
         return row
+
+    def _withdraw_set(self, session: Session, gone: Assignment, now: datetime) -> None:
+        """What is left of a set that lost a member is wanted no more; a device would refuse it anyway."""
+        name = gone.joint["id"] if gone.joint else None
+        for row in repository.wanted(session, gone.device_id) if name else []:
+            if row.open and row.joint is not None and row.joint["id"] == name:
+                self.withdraw(session, row.id, Outcome.SUPERSEDED, "set_broken", now)
 
     def bundle_for(
         self,
@@ -301,7 +327,8 @@ def _check_fits(device: Device, component: str, release: Release) -> None:
 
 
 def _signed_wish(row: Assignment, release: Release) -> SignedWish:
-    note = AssignmentNote(row.device_id, row.id, row.component, row.seq, Intent(row.intent))
+    joint = wire.from_json(JointSet, row.joint) if row.joint else None
+    note = AssignmentNote(row.device_id, row.id, row.component, row.seq, Intent(row.intent), joint=joint)
     return SignedWish(note=note, version=release.version, digest=row.digest, manifest_size=release.manifest_size)
 
 

@@ -116,9 +116,14 @@ def _manifest(recipe: Recipe, files: tuple[TreeFile, ...], image: Image | None =
     if recipe.component is None or recipe.version is None or recipe.counter is None or not recipe.hw:
         hint = "Give them on the command line or in release.toml."
         raise Invalid("malformed", "A release needs a component, a version, a counter and hardware names.", hint)
-    if recipe.application and recipe.application.argv[0] not in {file.path for file in files if file.mode == 0o755}:
+    executable = {file.path for file in files if file.mode == 0o755}
+    if recipe.application and recipe.application.argv[0] not in executable:
         why = f"The application {recipe.application.argv[0]} is not an executable file of the folder."
         raise Invalid("malformed", why, "Correct [application] argv, or make the file executable.")
+    for argv in recipe.data.commands if recipe.data else ():
+        if argv[0] not in executable:
+            why = f"The migration {argv[0]} is not an executable file of the folder."
+            raise Invalid("malformed", why, "Correct [data], or make the file executable.")
     try:
         made = Manifest(
             component=recipe.component,
@@ -133,6 +138,7 @@ def _manifest(recipe: Recipe, files: tuple[TreeFile, ...], image: Image | None =
             notes=recipe.notes,
             slot=SlotKind.IMAGE if image else SlotKind.TREE,
             image=image,
+            data=recipe.data,
         )
     except ValueError as error:
         raise Invalid("malformed", f"The release cannot be built: {error}.", "Correct the value.") from error

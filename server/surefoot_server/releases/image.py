@@ -14,7 +14,7 @@ from pathlib import Path
 
 from surefoot_server.releases.tree import Progress
 from surefoot_shared.errors import Invalid
-from surefoot_shared.image import IMAGE_LIMIT_BYTES, NO_BLOB, SECTOR_BYTES, Image, joined
+from surefoot_shared.image import IMAGE_LIMIT_BYTES, NO_BLOB, SECTOR_BYTES, Image, block_digest, joined, zeros
 
 BLOCK_BYTES = 64 * 1024
 """What is verified and reused on its own. Smaller ones find more that stayed the same and cost a longer index."""
@@ -36,8 +36,8 @@ def read_image(file: Path, blobs: Path, progress: Progress) -> Image:
         for begin in range(0, size, CHUNK_BYTES):
             content = _exactly(file, source.fileno(), begin, min(CHUNK_BYTES, size - begin))
             parts = [content[at : at + block_bytes] for at in range(0, len(content), block_bytes)]
-            blocks += [hashlib.sha256(part).digest() for part in parts]
-            chunks.append(_store(blobs, [part for part in parts if part != bytes(len(part))]))
+            blocks += map(block_digest, parts)
+            chunks.append(_store(blobs, [part for part in parts if part != zeros(len(part))]))
             progress(begin + len(content), size)
         after = os.fstat(source.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):

@@ -10,6 +10,9 @@
     argv = ["bin/count"]
     [probation]
     soak_s = 60
+    [data]
+    forward = ["bin/migrate", "up"]
+    backward = ["bin/migrate", "down"]
     [[checks]]
     name = "camera"
     kind = "camera"
@@ -29,7 +32,7 @@ from pathlib import Path
 
 from surefoot_shared import checks, wire
 from surefoot_shared.errors import ConfigError, Invalid
-from surefoot_shared.release import Application, HealthCheck, Probation
+from surefoot_shared.release import Application, DataHandling, HealthCheck, Probation
 
 try:  # one of the two is missing on every interpreter, so mypy is told not to look
     import tomllib  # type: ignore[import-not-found, unused-ignore]
@@ -50,6 +53,7 @@ class Recipe:
     application: Application | None = None
     probation: Probation = Probation()  # noqa: RUF009 -- frozen, so one default serves all
     checks: tuple[HealthCheck, ...] = ()
+    data: DataHandling | None = None
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -59,7 +63,7 @@ def read_recipe(path: Path) -> Recipe:
     except (OSError, ValueError) as error:
         raise ConfigError("config_unreadable", f"The recipe {path} cannot be read: {error}.") from error
     _refuse_unknown(table, Recipe, str(path))
-    for name, kind in (("application", Application), ("probation", Probation)):
+    for name, kind in (("application", Application), ("probation", Probation), ("data", DataHandling)):
         _refuse_unknown(table.get(name), kind, f"{path} [{name}]")
     for check in table.get("checks", []) if isinstance(table.get("checks"), list) else []:
         _refuse_unknown(check, HealthCheck, f"{path} [[checks]]")

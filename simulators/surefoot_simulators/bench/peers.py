@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -34,15 +34,15 @@ DEBIAN = {"mender 3.4 daemon": ("mender", "mender-client"), "rauc service": ("ra
 def running_peers(work: Path) -> Iterator[tuple[dict[str, int], list[str]]]:
     """Yield {name: pid} of the peers that run and sentences about those that could not; stops them at the end."""
     with ExitStack() as stack:
-        pids = {name: stack.enter_context(_started(argv, work, {})) for name, argv in PYTHON.items()}
-        bus = stack.enter_context(_bus(work))
+        pids = {name: stack.enter_context(started(argv, work, {})) for name, argv in PYTHON.items()}
+        bus = stack.enter_context(private_bus(work))
         absent = []
         for name, (program, package) in DEBIAN.items():
             argv = _daemon(program, work)
             if argv is None:
                 absent.append(f"{name} is not installed (apt-get install {package})")
                 continue
-            pids[name] = stack.enter_context(_started(argv, work, bus))
+            pids[name] = stack.enter_context(started(argv, work, bus))
         time.sleep(SETTLE_S)
         gone = [name for name, pid in pids.items() if not Path(f"/proc/{pid}/exe").exists()]
         absent += [f"{name} did not stay up (see {work})" for name in gone]
@@ -78,18 +78,19 @@ def _rauc_arguments(work: Path) -> list[str]:
 
 
 @contextmanager
-def _bus(work: Path) -> Iterator[dict[str, str]]:
+def private_bus(work: Path) -> Iterator[dict[str, str]]:
     """A private bus for RAUC, whose service ends at once without one; the machine's own bus is left alone."""
     if shutil.which("dbus-daemon") is None:
         yield {}
         return
     address = f"unix:path={work}/bus"
-    with _started(["dbus-daemon", "--session", "--nofork", f"--address={address}"], work, {}):
+    with started(["dbus-daemon", "--session", "--nofork", f"--address={address}"], work, {}):
         yield {"DBUS_SESSION_BUS_ADDRESS": address, "DBUS_STARTER_BUS_TYPE": "session"}
 
 
 @contextmanager
-def _started(argv: list[str], work: Path, environment: dict[str, str]) -> Iterator[int]:
+def started(argv: list[str], work: Path, environment: Mapping[str, str]) -> Iterator[int]:
+    """Run a program until the block ends; what it says goes to `peers.log`."""
     with (work / "peers.log").open("ab") as log:
         process = subprocess.Popen(
             argv, stdout=log, stderr=log, start_new_session=True, env={**os.environ, **environment}

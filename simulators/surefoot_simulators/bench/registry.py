@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from surefoot_simulators.bench import assignment, idle, trust
+from surefoot_simulators.bench import assignment, idle, install, trust
 from surefoot_simulators.bench.figures import Figure
 
 Say = Callable[[str], None]
@@ -23,5 +23,6 @@ class Benchmark:
 BENCHMARKS: dict[str, Benchmark] = {
     "assignment": Benchmark("seconds from an assignment to its commit, one real device", assignment.measure),
     "idle": Benchmark("memory and CPU of an idle agent beside its peers", idle.measure),
+    "install": Benchmark("MB/s of an image into a slot, beside rauc and dd", install.measure),
     "trust": Benchmark("bytes, milliseconds and memory of verification and signing", trust.measure),
 }

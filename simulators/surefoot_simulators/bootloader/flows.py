@@ -76,28 +76,29 @@ def _fall(env: dict[str, str], kernels: Collection[str]) -> bool:
     return True
 
 
-def rauc(found: Mapping[str, str] | None, kernels: Collection[str]) -> Start:
+def rauc(found: Mapping[str, str] | None, kernels: Collection[str], names: tuple[str, str] = SLOTS) -> Start:
     """Decide as RAUC's example script: the first of BOOT_ORDER with starts left, else three for all and a reset."""
-    env = {"BOOT_ORDER": "A B", "BOOT_A_LEFT": "3", "BOOT_B_LEFT": "3", **(found or {})}
+    full = {f"BOOT_{name}_LEFT": "3" for name in names}
+    env = {"BOOT_ORDER": " ".join(names), **full, **(found or {})}
     for slot in env["BOOT_ORDER"].split():
         left = int(env.get(f"BOOT_{slot}_LEFT") or "0", 16)
         if left > 0:
             env[f"BOOT_{slot}_LEFT"] = f"{left - 1:x}"
             return Start(slot if slot in kernels else None, env, 1)
-    return Start(None, {**env, "BOOT_A_LEFT": "3", "BOOT_B_LEFT": "3"}, 1)
+    return Start(None, {**env, **full}, 1)
 
 
 def mender(found: Mapping[str, str] | None, kernels: Collection[str], parts: tuple[str, str] = ("2", "3")) -> Start:
     """Decide as Mender's U-Boot does: bootcount above bootlimit while an upgrade is available goes to the other."""
     env = {"mender_boot_part": parts[0], "upgrade_available": "0", "bootcount": "0", "bootlimit": "1", **(found or {})}
-    written, upgrading = 0, env["upgrade_available"] == "1"
+    written, upgrading = 2 * (found is None), env["upgrade_available"] == "1"
     count = int(env["bootcount"]) + 1 if upgrading else 1
     if upgrading:
-        env["bootcount"], written = str(count), 1
+        env["bootcount"], written = str(count), written + 1
     limit = int(env["bootlimit"])
     if limit and count > limit:
         other = parts[1] if env["mender_boot_part"] == parts[0] else parts[0]
         env.update(mender_boot_part=other, mender_boot_part_hex=f"{int(other):x}", upgrade_available="0")
-        written = 2
+        written += 1
     part = env["mender_boot_part"]
     return Start(part if part in kernels else None, env if written else dict(found or {}), written)

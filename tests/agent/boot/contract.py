@@ -16,15 +16,26 @@ class BootContract:
     def enter(self, boot: BootControl) -> None:
         raise NotImplementedError
 
-    def test_a_new_device_runs_a_and_knows_nothing_of_its_slots(self, boot: BootControl) -> None:
-        assert (boot.current(), boot.primary()) == (A, A)
-        assert (boot.state(A), boot.state(B)) == (SlotState.EMPTY, SlotState.EMPTY)
+    marks = (SlotState.EMPTY, SlotState.EMPTY)
+    """What a new device says of A and B."""
+
+    def test_a_new_device_runs_a_and_claims_nothing_that_was_not_marked(self, boot: BootControl) -> None:
+        assert (boot.current(), boot.primary(), boot.trial().slot) == (A, A, None)
+        assert (boot.state(A), boot.state(B)) == self.marks
 
     @pytest.mark.parametrize("state", SlotState)
     def test_a_state_is_kept_for_its_slot_only(self, boot: BootControl, state: SlotState) -> None:
         boot.set_state(B, state)
 
-        assert (boot.state(A), boot.state(B)) == (SlotState.EMPTY, state)
+        assert (boot.state(A), boot.state(B)) == (self.marks[0], state)
+
+    def test_a_mark_never_moves_what_is_entered(self, boot: BootControl) -> None:
+        for state in SlotState:
+            boot.set_state(A, state)
+            boot.set_state(B, state)
+            self.enter(boot)
+
+            assert boot.current() is A
 
     def test_an_armed_slot_reads_back_as_primary_and_is_entered_next(self, boot: BootControl) -> None:
         boot.arm_trial(B)

@@ -24,6 +24,8 @@ class Asked:
     sha256: str
     offset: int
     authorization: str | None
+    end: int | None = None
+    """Where the range that was asked for ends, if it says so."""
 
 
 @dataclass
@@ -46,9 +48,11 @@ class Request(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.sha256 = self.path.rpartition("/")[2]
-        match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        match = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         self.offset = int(match[1]) if match else 0
-        self.blobs.asked.append(Asked(self.sha256, self.offset, self.headers.get("Authorization")))
+        self.ranged = match is not None
+        self.end = int(match[2]) + 1 if match and match[2] else None
+        self.blobs.asked.append(Asked(self.sha256, self.offset, self.headers.get("Authorization"), self.end))
         with suppress(OSError):  # the client leaves in most of these tests
             (self.blobs.trick or honest)(self)
 
@@ -73,12 +77,12 @@ def honest(request: Request) -> None:
     if offset >= len(body) > 0:
         request.head(416, Content_Length=0, Content_Range=f"bytes */{len(body)}")
         return
-    if offset:
-        span = f"bytes {offset}-{len(body) - 1}/{len(body)}"
-        request.head(206, Content_Length=len(body) - offset, Content_Range=span)
+    end = min(request.end or len(body), len(body))
+    if request.ranged:
+        request.head(206, Content_Length=end - offset, Content_Range=f"bytes {offset}-{end - 1}/{len(body)}")
     else:
         request.head(200, Content_Length=len(body))
-    request.wfile.write(body[offset:])
+    request.wfile.write(body[offset:end])
 
 
 def status(code: int, **headers: str | int) -> Trick:
@@ -89,10 +93,11 @@ def closing_after(size: int) -> Trick:
     """Promise everything, send `size` bytes, hang up."""
 
     def trick(request: Request) -> None:
-        left = request.body()[request.offset :]
-        code = 206 if request.offset else 200
-        end = len(request.body())
-        span = {"Content_Range": f"bytes {request.offset}-{end - 1}/{end}"} if request.offset else {}
+        whole = len(request.body())
+        end = min(request.end or whole, whole)
+        left = request.body()[request.offset : end]
+        code = 206 if request.ranged else 200
+        span = {"Content_Range": f"bytes {request.offset}-{end - 1}/{whole}"} if request.ranged else {}
         request.head(code, Content_Length=len(left), **span)
         request.wfile.write(left[:size])
         request.wfile.flush()

@@ -126,6 +126,24 @@ def test_progress_survives_the_process(tmp_path: Path) -> None:
     assert snapshot(again.slots.path(B)) == FILES
 
 
+def test_a_kept_connection_that_the_source_closed_meanwhile_is_opened_anew(device: Device) -> None:
+    answered = 0
+
+    def tired(request: sources.Request) -> None:
+        nonlocal answered
+        answered += 1
+        if answered == 2:
+            request.close_connection = True  # without a word, as a connection that was idle too long
+        else:
+            sources.honest(request)
+
+    with serving(CONTENT, tired) as blobs:
+        device.fill(lease(blobs))
+
+    assert snapshot(device.slots.path(B)) == FILES
+    assert len(blobs.asked) == 3
+
+
 def test_a_source_without_ranges_still_finishes_what_was_begun(device: Device) -> None:
     with serving(CONTENT, sources.closing_after(50_000)) as first, serving(CONTENT, sources.without_ranges) as second:
         device.fill(lease(first, second))

@@ -51,6 +51,21 @@ def test_an_honest_update_goes_through_and_raises_the_floors(rig: Rig) -> None:
     assert rig.vault.floors().counter == {"app": 101}
 
 
+def test_a_member_of_a_set_is_committed_and_reverted_by_the_verdict_of_its_set(rig: Rig) -> None:
+    rig.prepare(rig.publish("1.1", 101))
+    *_, trials, _ = rig.proxies()
+    with trials.lock():
+        armed = trials.arm(replace(rig.trial(B), set="set-1"))
+
+    guard.decide_set(rig.folder, "set-1", "unhealthy", "set_broken")  # another member's
+    held = trials.decide("a-1", 1, Verdict.HEALTHY)
+
+    assert armed.set == "set-1"
+    assert held is not None
+    assert (held.verdict, held.reason) == (Verdict.UNHEALTHY, "set_broken")
+    assert trials.read() == held
+
+
 def test_what_nobody_signed_is_not_written(rig: Rig) -> None:
     with pytest.raises(UntrustedRelease) as caught:
         rig.prepare(rig.unsigned("6.6", 666))

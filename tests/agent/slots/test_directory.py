@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from surefoot_agent.slots import directory, tree
+from surefoot_agent.ports import Slots
+from surefoot_agent.slots import label, tree
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_shared.errors import InstallFailed, Unreachable
 from surefoot_shared.release import digest_of, manifest_bytes
 from surefoot_shared.status import SlotName
+from tests.agent.slots.contract import Offer, SlotsContract
 from tests.agent.trees import install, piece, release, snapshot
 
 A, B = SlotName.A, SlotName.B
@@ -28,6 +30,25 @@ MODEL = piece("lib/model.bin", FILES["lib/model.bin"])
 @pytest.fixture
 def slots(tmp_path: Path) -> DirectorySlots:
     return DirectorySlots(tmp_path / "app")
+
+
+class TestContract(SlotsContract):
+    @pytest.fixture
+    def offers(self) -> list[Offer]:
+        newer = FILES | {"lib/model.bin": b"retrained" * 1000}
+        return [
+            Offer(release(files, version, ["bin/camera"]), {digest_of(c): c for c in files.values()})
+            for files, version in ((FILES, "1.0"), (newer, "2.0"))
+        ]
+
+    def damage(self, slots: Slots, slot: SlotName, offer: Offer) -> None:
+        file = slots.path(slot) / "lib/model.bin"
+        file.chmod(0o644)
+        file.write_bytes(b"\x01" + file.read_bytes()[1:])
+        file.chmod(0o444)
+
+    def reopened(self, slots: Slots) -> Slots:
+        return DirectorySlots(slots.path(A).parent.parent)
 
 
 def begun(slots: DirectorySlots, slot: SlotName = B) -> DirectorySlots:
@@ -64,7 +85,7 @@ def test_beginning_takes_the_seal_away_before_anything_else_changes(
     install(slots, B, MANIFEST, FILES)
     sealed_when_pruned: list[str | None] = []
     monkeypatch.setattr(tree, "prune", lambda *_: sealed_when_pruned.append(slots.digest(B)))
-    monkeypatch.setattr(directory, "write_file", lambda *_: sealed_when_pruned.append(slots.digest(B)))
+    monkeypatch.setattr(label, "write_file", lambda *_: sealed_when_pruned.append(slots.digest(B)))
 
     slots.begin(B, MANIFEST, RAW + b" ")
 
@@ -357,6 +378,7 @@ def chunks(path):
         for at in range(0, len(content), 4096):
             yield content[at:at + 4096]
             print(path, offset + at, flush=True)
+            sys.stdin.readline()
     return of
 for piece in slots.missing(SlotName.B):
     slots.write(SlotName.B, piece, chunks(piece.name))
@@ -377,14 +399,17 @@ def test_a_writer_killed_anywhere_resumes_and_fetches_nothing_twice(tmp_path: Pa
     (tmp_path / "manifest.json").write_bytes(manifest_bytes(manifest))
     command = [sys.executable, "-c", WRITER, str(tmp_path / "app"), str(tmp_path / "manifest.json"), str(source)]
 
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as writer:
         assert writer.stdout is not None
-        for _ in range(lines_before_the_kill):
+        assert writer.stdin is not None
+        for _ in range(lines_before_the_kill - 1):
             writer.stdout.readline()
+            writer.stdin.write("go on\n")
+        writer.stdout.readline()
         writer.send_signal(signal.SIGKILL)
     slots = DirectorySlots(tmp_path / "app")
     unsealed = slots.installed(B)
-    again = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")
+    again = subprocess.run(command, input="", capture_output=True, text=True, check=True).stdout.split("\n")
 
     assert unsealed is None
     assert snapshot(slots.path(B)) == files

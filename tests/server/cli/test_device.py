@@ -140,3 +140,14 @@ def test_more_tags_than_a_device_has_room_for_are_counted(surefoot: Operator) ->
 
     assert said.code == 2
     assert "51 tags are given; 50 are allowed." in said.err
+
+
+def test_a_set_is_assigned_to_one_device(surefoot: Operator) -> None:
+    surefoot.rig.device("cam-1")
+    for release in ("model/7", "app/2.0"):
+        surefoot.rig.release(release)
+
+    said = surefoot("device", "assign", "cam-1", "--release", "model/7", "--release", "app/2.0")
+
+    assert (said.code, said.out) == (0, "cam-1 shall run model/7, app/2.0, as one or not at all.\n")
+    assert surefoot("device", "assign", "cam-1", "--release", "app/2.0").code == 2

@@ -84,3 +84,24 @@ def test_an_acknowledged_device_needs_no_attention(rig: Rig) -> None:
     assert client.get("/api/v1/devices/cam-1").json()["attention"] == "identity_conflict"
 
     assert client.post("/api/v1/devices/cam-1/acknowledge").json()["attention"] is None
+
+
+def test_a_releaser_assigns_a_set_and_it_is_audited(rig: Rig) -> None:
+    rig.device("cam-1")
+    for release in ("model/7", "app/2.0"):
+        rig.release(release)
+    body = {"releases": ["model/7", "app/2.0"]}
+
+    answer = rig.client(Role.RELEASER).post("/api/v1/devices/cam-1/sets", json=body)
+
+    assert answer.status_code == 201
+    assert [row["component"] for row in answer.json()] == ["model", "app"]
+    assert "device.assign_set" in rig.client(Role.ADMIN).get("/api/v1/audit").text
+
+
+def test_an_operator_may_not_bypass_rollouts_with_a_set(rig: Rig) -> None:
+    rig.device("cam-1")
+
+    answer = rig.client(Role.OPERATOR).post("/api/v1/devices/cam-1/sets", json={"releases": ["a/1", "b/1"]})
+
+    assert answer.status_code == 403

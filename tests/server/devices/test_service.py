@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from sqlmodel import col, select
 
 from surefoot_server.audit.models import AuditEntry
 from surefoot_server.devices import repository
 from surefoot_server.devices.models import DeviceRequest
+from surefoot_shared import wire
 from surefoot_shared.errors import Conflict, Invalid, NotFound
-from surefoot_shared.messages import MetadataVersions, PresenceMessage, RequestKind, Response
+from surefoot_shared.messages import AssignmentNote, MetadataVersions, PresenceMessage, RequestKind, Response
 from surefoot_shared.status import AttemptState, Intent, Outcome, Presence
 from surefoot_shared.trust.bundle import unpack
 from tests.server.rig import NOW, Rig, hello, later, progress, runs
@@ -286,3 +289,80 @@ def test_nothing_is_asked_of_a_revoked_device(rig: Rig) -> None:
         rig.devices.revoke(session, "cam-1", "anna", NOW)
         with pytest.raises(Conflict, match="revoked"):
             rig.devices.request(session, "cam-1", RequestKind.LOGS, 10, "anna", NOW)
+
+
+def notes(rig: Rig, device_id: str) -> list[AssignmentNote]:
+    """What the director signs of a device's wishes now."""
+    with rig.db.write() as session:
+        bundle = unpack(rig.devices.bundle_for(session, device_id, NOW))
+    body = next(body for name, body in bundle.director.items() if name.endswith("targets.json"))
+    targets = json.loads(body if isinstance(body, str) else json.dumps(body))["signed"]["targets"]
+    return [wire.from_json(AssignmentNote, target["custom"]) for target in targets.values()]
+
+
+def test_every_member_of_a_set_is_signed_with_the_whole_set_in_the_order_of_start(rig: Rig) -> None:
+    rig.device("cam-1")
+    for release in ("model/7", "app/2.0"):
+        rig.release(release)
+
+    with rig.db.write() as session:
+        rows = rig.devices.assign_set(session, "cam-1", ["model/7", "app/2.0"], Intent.UPDATE, NOW)
+
+    signed = notes(rig, "cam-1")
+    assert {note.assignment for note in signed} == {row.id for row in rows}
+    sets = {note.joint for note in signed}
+    assert len(sets) == 1
+    (joint,) = sets
+    assert joint is not None
+    assert joint.members == tuple((row.component, row.digest) for row in rows)
+
+
+@pytest.mark.parametrize("releases", [["app/2.0"], ["app/2.0", "app/2.1"]])
+def test_a_set_has_several_components_each_once(rig: Rig, releases: list[str]) -> None:
+    rig.device("cam-1")
+    for release in releases:
+        rig.release(release)
+
+    with pytest.raises(Conflict, match="two releases or more"), rig.db.write() as session:
+        rig.devices.assign_set(session, "cam-1", releases, Intent.UPDATE, NOW)
+
+
+def test_a_set_of_which_one_cannot_be_assigned_is_not_assigned_at_all(rig: Rig) -> None:
+    rig.device("cam-1")
+    rig.release("model/7")
+    rig.release("app/2.0", hw=("jetson-orin",))
+
+    with pytest.raises(Conflict), rig.db.write() as session:
+        rig.devices.assign_set(session, "cam-1", ["model/7", "app/2.0"], Intent.UPDATE, NOW)
+
+    assert notes(rig, "cam-1") == []
+
+
+def test_a_set_that_loses_a_member_to_another_assignment_is_wanted_no_more(rig: Rig) -> None:
+    rig.device("cam-1")
+    for release in ("model/7", "app/2.0"):
+        rig.release(release)
+    with rig.db.write() as session:
+        model, app = rig.devices.assign_set(session, "cam-1", ["model/7", "app/2.0"], Intent.UPDATE, NOW)
+
+    newer = rig.assign("cam-1", rig.release("app/2.1"))
+
+    assert [(rig.read(row).outcome, rig.read(row).reason) for row in (model, app)] == [
+        ("superseded", "set_broken"),
+        ("superseded", "superseded"),
+    ]
+    assert [(note.assignment, note.joint) for note in notes(rig, "cam-1")] == [(newer.id, None)]
+
+
+def test_each_try_of_a_set_has_an_id_of_its_own(rig: Rig) -> None:
+    rig.device("cam-1")
+    ids = []
+    for release in ("model/7", "app/2.0"):
+        rig.release(release)
+
+    for _ in range(2):
+        with rig.db.write() as session:
+            rows = rig.devices.assign_set(session, "cam-1", ["model/7", "app/2.0"], Intent.UPDATE, NOW)
+            ids.append(rows[0].joint["id"] if rows[0].joint else None)
+
+    assert ids[0] != ids[1]

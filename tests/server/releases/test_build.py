@@ -12,7 +12,7 @@ import pytest
 from surefoot_server.releases.build import build_release, read_release
 from surefoot_server.releases.recipe import Recipe
 from surefoot_shared.errors import Conflict, Invalid, UntrustedRelease
-from surefoot_shared.release import Application, SlotKind, digest_of, parse_manifest
+from surefoot_shared.release import Application, DataHandling, SlotKind, digest_of, parse_manifest
 
 RECIPE = Recipe("app", "1.1", 101, hw=("rpi5", "jetson-orin"), application=Application(("bin/count",)))
 
@@ -81,6 +81,14 @@ def test_an_application_that_is_not_an_executable_of_the_tree_is_refused(
     recipe = dataclasses.replace(RECIPE, application=Application(argv))
 
     with pytest.raises(Invalid, match=argv[0]):
+        build_release(tree, recipe, tmp_path / "out")
+
+
+@pytest.mark.parametrize("which", ["forward", "backward", "irreversible"])
+def test_a_migration_that_is_not_an_executable_of_the_tree_is_refused(tmp_path: Path, tree: Path, which: str) -> None:
+    recipe = dataclasses.replace(RECIPE, data=DataHandling(**{which: ("bin/migrate",)}))  # type: ignore[arg-type]
+
+    with pytest.raises(Invalid, match="bin/migrate"):
         build_release(tree, recipe, tmp_path / "out")
 
 

@@ -9,7 +9,7 @@ import pytest
 from surefoot_server.releases.recipe import Recipe, read_recipe
 from surefoot_shared.checks import SPECS
 from surefoot_shared.errors import ConfigError
-from surefoot_shared.release import Application, CheckKind, Probation
+from surefoot_shared.release import Application, CheckKind, DataHandling, Probation
 
 WHOLE = """
 component = "app"
@@ -25,6 +25,10 @@ stop_s = 3
 startup_s = 10
 steady = 2
 soak_s = 10
+[data]
+forward = ["bin/migrate", "up"]
+backward = ["bin/migrate", "down"]
+timeout_s = 60
 [[checks]]
 name = "camera"
 kind = "camera"
@@ -59,6 +63,7 @@ def test_a_whole_recipe_is_read(recipe: Path) -> None:
     assert (read.component, read.version, read.counter, read.svn) == ("app", "1.1", 101, 2)
     assert read.hw == ("rpi5", "jetson-orin")
     assert read.application == Application(("bin/count", "--fast"), 3)
+    assert read.data == DataHandling(True, ("bin/migrate", "up"), ("bin/migrate", "down"), (), 60)
     assert read.probation == Probation(10, 2, 10)
     camera, alive = read.checks
     assert (camera.kind, camera.k, camera.n, camera.params["min_fps"]) == (CheckKind.CAMERA, 2, 3, 5)
@@ -77,6 +82,7 @@ def test_an_empty_recipe_is_all_defaults(recipe: Path) -> None:
         ("colour = 1", "colour"),
         ("[application]\nargv = ['a']\nargs = []", "args"),
         ("[probation]\nsoak = 3", "soak"),
+        ("[data]\nup = ['a']", "up"),
         ("[[checks]]\nname = 'a'\nkind = 'process'\ninterval = 3", "interval"),
     ],
 )
@@ -101,6 +107,10 @@ def test_an_unknown_key_is_named(recipe: Path, text: str, key: str) -> None:
         "[application]\nargv = ['/bin/sh']",
         "[application]\nargv = ['../bin/sh']",
         "[probation]\nsoak_s = 7200",
+        "[data]\nforward = ['/bin/sh']",
+        "[data]\nforward = ['bin/up']\nsnapshot = false",
+        "[data]\ntimeout_s = 0",
+        "data = true",
         "[[checks]]\nname = 'a'\nkind = 'prayer'",
         "[[checks]]\nname = 'a'\nkind = 'process'\nk = 3\nn = 2",
     ],

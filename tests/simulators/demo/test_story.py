@@ -12,10 +12,11 @@ from surefoot_agent.health.probation import needed_s
 from surefoot_agent.ports import Suite
 from surefoot_server.releases.recipe import read_recipe
 from surefoot_server.rollouts import policy
+from surefoot_shared.errors import Unreachable
 from surefoot_shared.release import Manifest, TreeFile
 from surefoot_simulators.camera.tree import write_recipe
 from surefoot_simulators.demo import promises, story
-from surefoot_simulators.demo.seen import Finding
+from surefoot_simulators.demo.seen import Finding, SeenRollout
 from surefoot_simulators.demo.server import CommandFailed
 from surefoot_simulators.demo.view import LineView
 
@@ -69,3 +70,23 @@ def test_an_act_that_fails_leaves_its_promises_broken_with_the_reason(
     assert [f.promised for f in findings] == list(promises.ALL)
     assert {f.promised for f in findings if f.kept} == {promises.IN_TIME}
     assert "port taken" in findings[0].seen
+
+
+def test_an_answer_that_comes_late_once_does_not_end_the_story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    played = story.Story(tmp_path, LineView(Console(file=io.StringIO())))
+    states = iter(("late", "running", "late", "succeeded"))
+
+    def rollout(_: str) -> SeenRollout:
+        state = next(states)
+        if state == "late":
+            raise Unreachable("unreachable", "the server cannot be reached: timed out.")
+        return SeenRollout("r1", "1.1", state, "everybody committed it", (), ())
+
+    monkeypatch.setattr(played.server.api, "rollout", rollout)
+    said: list[str] = []
+    monkeypatch.setattr(played.view, "say", said.append)
+
+    played._until_ended("r1", 60.0)
+
+    assert said == ["rollout r1 succeeded: everybody committed it"]
+    assert next(states, None) is None

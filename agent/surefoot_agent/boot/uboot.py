@@ -1,0 +1,86 @@
+"""Boot control by U-Boot's environment, with Surefoot's, RAUC's or Mender's variables.
+
+Promises: every act is one transaction, durable and read back; nothing is written where nothing changes, where the
+canary is missing, or where the variables are not those of the bootloader. Reading and changing holds the trial lock, so
+that agent and guard never overwrite each other. What runs is read from the kernel's command
+line, so it is told even where the environment cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from surefoot_agent import durable, guard
+from surefoot_agent.boot import cmdline, tool
+from surefoot_agent.boot.environment import Environment
+from surefoot_agent.boot.variables import Changes, Env, Names, Variables
+from surefoot_agent.ports import BootTrial, Capabilities
+from surefoot_shared.status import SlotName, SlotState
+
+
+class UBoot:
+    """BootControl port."""
+
+    def __init__(
+        self,
+        component_dir: Path,
+        environment: Environment,
+        variables: Variables,
+        names: Names,
+        argument: str,
+        command_line: Path = cmdline.CMDLINE,
+    ) -> None:
+        self._folder, self._environment, self._variables = component_dir, environment, variables
+        self._names, self._argument, self._command_line = names, argument, command_line
+
+    def current(self) -> SlotName:
+        return cmdline.current_slot(self._argument, self._names, self._command_line)
+
+    def primary(self) -> SlotName:
+        return self._variables.primary(self._read())
+
+    def set_primary(self, slot: SlotName) -> None:
+        self._change(lambda env: self._variables.entered(env, slot))
+
+    def state(self, slot: SlotName) -> SlotState:
+        return self._variables.state(self._read(), slot)
+
+    def set_state(self, slot: SlotName, state: SlotState) -> None:
+        self._change(lambda env: self._variables.marked(env, slot, state))
+
+    def arm_trial(self, slot: SlotName) -> None:
+        self._change(lambda env: self._variables.armed(env, slot))
+
+    def trial(self) -> BootTrial:
+        return self._variables.trial(self._read())
+
+    def commit(self, slot: SlotName) -> None:
+        self._change(lambda env: self._variables.entered(env, slot, SlotState.GOOD))
+
+    def capabilities(self) -> Capabilities:
+        return self._variables.capabilities()
+
+    def way_back(self, slot: SlotName) -> tuple[tuple[str, ...], ...]:
+        """Take every start from the other slot, in one transaction: the bootloader then gives it up by itself."""
+        command = self._environment.command(*self._variables.given_up(slot.other))
+        return (command,) if command else ()
+
+    def _read(self) -> Env:
+        """Read the environment. Raises InstallFailed where it is not the one that U-Boot reads."""
+        env = self._environment.read()
+        problem = self._variables.problem(env) if env else "no copy of it is whole"
+        if problem is not None:
+            hint = "Correct fw_env.config: it must lead to the place that U-Boot reads. Nothing was written."
+            raise tool.failed(f"This is not U-Boot's environment: {problem}.", hint)
+        return env
+
+    def _change(self, wanted: Callable[[Env], Changes]) -> None:
+        durable.make_folder(self._folder)
+        with guard.trial_lock(self._folder):
+            env = self._read()
+            new = {name: value for name, value in wanted(env).items() if env.get(name) != value}
+            if new:
+                self._environment.change(new)
+            else:
+                self._environment.sync()

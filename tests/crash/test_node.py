@@ -1,0 +1,39 @@
+"""The directory slot behind the link, whole: the world ends at every instant of an update and of a revert.
+
+Every write, truncation, rename, link, removal, fsync, commit of the journal, and every start and stop of a process is
+an instant. The next agent (or first the guard, where the agent stays away) finds what was left, and the device ends on
+the old or on the new release, whole, running, and tells the server one outcome. Where no agent ever comes back, the
+guard leaves nothing in place that was not found healthy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.crash.node import Back, End, Node
+from tests.crash.scenes import SCENES, Scene, ended_at, instants, undisturbed
+
+Recorder = Callable[[str, object], None]
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(900)]
+
+
+@pytest.mark.parametrize("back", Back, ids=[back.value for back in Back])
+@pytest.mark.parametrize("how", End, ids=[how.value for how in End])
+@pytest.mark.parametrize("scene", SCENES, ids=[scene.name for scene in SCENES])
+def test_the_device_lands_on_its_feet_wherever_the_world_ends(
+    tmp_path: Path, scene: Scene, how: End, back: Back, record_property: Recorder
+) -> None:
+    every = list(instants(undisturbed(tmp_path / "node", scene, Node)))
+    record_property("instants", len(every))
+
+    broken = {
+        str(instant): promises
+        for instant in every
+        if (promises := ended_at(tmp_path / "node", scene, Node, instant, how, back))
+    }
+
+    assert broken == {}
+    assert len(every) > 100
