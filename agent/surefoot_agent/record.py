@@ -60,8 +60,6 @@ class Record:
     state: AttemptState = AttemptState.IDLE
     seq: int = 0
     """Highest assignment seq accepted."""
-    seq_root: int = 0
-    """The version of the director's root under which it was accepted: a newer root begins a new count."""
     wish: Wish | None = None
     attempt: int = 0
     slot: SlotName | None = None
@@ -92,4 +90,6 @@ class Record:
     halted: tuple[str, ...] = ()
     halt_epoch: int = 0
     halt_root: int = 0
+    seq_root: int = 0
+    """The version of the director's root under which `seq` was accepted: a newer root begins a new count."""
     v: int = 1
