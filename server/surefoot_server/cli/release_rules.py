@@ -41,7 +41,7 @@ def policy(
     Example:
       surefoot release policy app --keys ./keys
       surefoot release policy app --min-svn 2 --keys ./keys
-      surefoot release policy app --revoke 1.4 --max-offline-days 30 --keys ./keys --offline /media/linh
+      surefoot release policy app --revoke 1.4 --max-offline-days 30 --keys ./keys --offline /media/first
     """
     from surefoot_server.db import utc_now
     from surefoot_server.keys.listing import digest_listed, policy_of, propose_policy

@@ -56,10 +56,10 @@ def test_a_release_is_withdrawn_and_another_permitted(keys: str, capsys: Capture
 
 def test_the_next_person_sees_what_the_signature_says(tmp_path: Path, capsys: Capture) -> None:
     people = gathered(tmp_path / "people")
-    keys, linh, ana = str(people.main), str(people.stick("linh")), str(people.stick("ana"))
-    assert run(["release", "policy", "app", "--min-svn", "4", "--keys", keys, "--offline", linh]) == 0
+    keys, first, second = str(people.main), str(people.stick("first")), str(people.stick("second"))
+    assert run(["release", "policy", "app", "--min-svn", "4", "--keys", keys, "--offline", first]) == 0
     rotation = str(people.main / "pending" / "rotation.json")
 
-    assert run(["keys", "cosign", rotation, "--keys", keys, "--offline", ana, "--yes"]) == 0
+    assert run(["keys", "cosign", rotation, "--keys", keys, "--offline", second, "--yes"]) == 0
 
     assert '"min_svn":4' in capsys.readouterr().err

@@ -36,7 +36,7 @@ def proposed(path: Path) -> dict[str, bytes]:
 
 
 def test_keys_that_come_and_go_are_named_with_their_ids(people: People) -> None:
-    done = rotate(people.main, ("image-root",), people.ring("linh"), NOW, KeyChange(replace=("image-root-3",)))
+    done = rotate(people.main, ("image-root",), people.ring("first"), NOW, KeyChange(replace=("image-root-3",)))
 
     adds, gone = changes_of(current(people), proposed(done.path))
 
@@ -46,7 +46,7 @@ def test_keys_that_come_and_go_are_named_with_their_ids(people: People) -> None:
 
 def test_a_lower_threshold_is_told(people: People) -> None:
     change = KeyChange(keep=True, quorum=Quorum(1, 3))
-    done = rotate(people.main, ("image-release",), people.ring("linh"), NOW, change)
+    done = rotate(people.main, ("image-release",), people.ring("first"), NOW, change)
 
     lines = changes_of(current(people), proposed(done.path))
 
@@ -54,7 +54,7 @@ def test_a_lower_threshold_is_told(people: People) -> None:
 
 
 def test_the_halt_key_is_one_of_the_directors(people: People) -> None:
-    done = rotate(people.main, ("halt",), people.ring("linh"), NOW)
+    done = rotate(people.main, ("halt",), people.ring("first"), NOW)
 
     assert [line.partition(" (")[0] for line in changes_of(current(people), proposed(done.path))] == [
         "director halt: adds halt-2",
@@ -63,7 +63,7 @@ def test_the_halt_key_is_one_of_the_directors(people: People) -> None:
 
 
 def test_new_dates_change_nothing(people: People) -> None:
-    done = renew(people.main, ("image-root", "image-targets", "image-release"), people.ring("linh"), NOW)
+    done = renew(people.main, ("image-root", "image-targets", "image-release"), people.ring("first"), NOW)
 
     assert changes_of(current(people), proposed(done.path)) == ()
 
@@ -91,7 +91,7 @@ def test_a_release_that_is_hidden_in_a_rotation_is_refused_before_anything_is_si
 
     for act in (
         lambda: changes_of(current(people), files),
-        lambda: cosign(path, people.machine("ana"), people.ring("ana", people.machine("ana"))),
+        lambda: cosign(path, people.machine("second"), people.ring("second", people.machine("second"))),
     ):
         with pytest.raises(UntrustedRelease) as caught:
             act()

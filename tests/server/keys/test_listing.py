@@ -102,9 +102,9 @@ def test_a_permit_without_a_reason_or_an_end_is_none() -> None:
 def test_below_the_threshold_it_waits_for_the_next_person(tmp_path: Path) -> None:
     people = gathered(tmp_path)
 
-    done = propose_policy(people.main, Policy("app", min_svn=1), people.ring("linh"), NOW)
+    done = propose_policy(people.main, Policy("app", min_svn=1), people.ring("first"), NOW)
 
     assert (done.in_force, done.missing) == (False, 1)
     assert policy_of(people.main, "app").min_svn == 0
-    assert cosign(done.path, people.main, people.ring("ana")).in_force
+    assert cosign(done.path, people.main, people.ring("second")).in_force
     assert policy_of(people.main, "app").min_svn == 1
