@@ -148,8 +148,8 @@ class Component:
         if self._decision is not None:
             self._bench.submit("settled", Lane.LOOK, lambda: Settled(sight.settled(hands)))
 
-    def halted(self, epoch: int, digests: tuple[str, ...]) -> None:
-        for event in plan.halt(self.record, epoch, digests):
+    def halted(self, epoch: int, digests: tuple[str, ...], root: int) -> None:
+        for event in plan.halt(self.record, epoch, digests, root):
             self.attempt.play(event)
 
     def lease_arrived(self, lease: Lease) -> None:

@@ -110,6 +110,7 @@ class SetCommitted(Event):
 class HaltListed(Event):
     epoch: int
     digests: tuple[str, ...]
+    root: int = 0
 
 
 @dataclass(frozen=True, slots=True)

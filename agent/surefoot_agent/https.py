@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from surefoot_agent import tls
 from surefoot_shared.errors import ConfigError, Unreachable
 
 TIMEOUT_S = 30.0
@@ -41,7 +42,7 @@ def ask(
     # Neither the proxy of the environment nor the system's authorities have a say in whom this node trusts.
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}),
-        urllib.request.HTTPSHandler(context=_context(ca_file)),
+        urllib.request.HTTPSHandler(context=tls.context(ca_file)),
         _Nowhere(),
     )
     try:
@@ -55,12 +56,6 @@ def ask(
             hint = "Use the bootstrap folder of this server's fleet, and the host name its certificate has."
             raise ConfigError("config_invalid", f"The server at {server_url} is not the fleet's.", hint) from error
         raise Unreachable("unreachable", f"The server at {server_url} cannot be reached: {reason}.") from error
-
-
-def _context(ca_file: Path) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(ca_file))
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def _refusal(error: urllib.error.HTTPError) -> ConfigError | Unreachable:

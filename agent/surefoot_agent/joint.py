@@ -69,7 +69,9 @@ def together(wishes: Sequence[Wish]) -> tuple[tuple[Wish, ...], tuple[Refusal, .
     whole = {name for name, found in sets.items() if _is_whole(found)}
     message = "The other members of its set are not assigned to this device as it says."
     parted = [wish for wish in wishes if wish.joint is not None and wish.joint.id not in whole]
-    refusals = [Refusal(wish.assignment, wish.component, wish.seq, "set_incomplete", message) for wish in parted]
+    refusals = [
+        Refusal(wish.assignment, wish.component, wish.seq, "set_incomplete", message, root=wish.root) for wish in parted
+    ]
     return tuple(wish for wish in wishes if wish not in parted), tuple(refusals)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import random
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from surefoot_agent import tls
 from surefoot_agent.downlink import Connected, Disconnected, LinkEvent, MessageRefused, parse_down
 from surefoot_agent.enrol import Identity
 from surefoot_shared import topics, wire
@@ -195,7 +195,7 @@ class Link:
             reconnect_on_failure=False,
         )
         client.max_queued_messages_set(OUT_LIMIT)
-        client.tls_set_context(_tls(identity))
+        client.tls_set_context(tls.context(identity.ca_file, identity.cert_file, identity.key_file))
         client.will_set(self._topic("presence"), self._offline, qos=1, retain=True)
         client.on_connect, client.on_subscribe = self._on_connect, self._on_subscribe
         client.on_disconnect, client.on_message = self._on_disconnect, self._on_message
@@ -251,13 +251,6 @@ class Link:
         if isinstance(event, MessageRefused):
             log.warning("message_refused topic=%s error=%s", event.topic, event.message)
         self._on_event(event)
-
-
-def _tls(identity: Identity) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(identity.ca_file))
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(identity.cert_file, identity.key_file)
-    return context
 
 
 def _wait_briefly(sent: mqtt.MQTTMessageInfo) -> None:

@@ -248,22 +248,22 @@ def _remember(record: Record, event: Event) -> Record:
         case e.Assigned(wish):
             again = record.ended is not None and record.ended.assignment == wish.assignment
             attempt = record.attempt + 1 if again else 1
-            return replace(record, wish=wish, seq=wish.seq, attempt=attempt)
+            return replace(record, wish=wish, seq=wish.seq, seq_root=wish.root, attempt=attempt)
         case e.AlreadyThere(wish, proof):
             ended = Ended(wish.assignment, 1, Outcome.COMMITTED, proof=proof, joint=_set(wish))
-            return replace(record, seq=wish.seq, attempt=1, ended=ended)
+            return replace(record, seq=wish.seq, seq_root=wish.root, attempt=1, ended=ended)
         case e.Refused(refusal):
             ended = Ended(refusal.assignment, 1, Outcome.REFUSED, refusal.reason, refusal.message, joint=refusal.joint)
-            return replace(record, seq=refusal.seq, attempt=1, ended=ended)
+            return replace(record, seq=refusal.seq, seq_root=refusal.root, attempt=1, ended=ended)
         case e.Renewed(wish):
-            return replace(record, wish=wish, seq=wish.seq)
+            return replace(record, wish=wish, seq=wish.seq, seq_root=wish.root)
         case e.Replaced(wish):
             ended = Ended(
                 _assignment(record), record.attempt, Outcome.SUPERSEDED, "superseded", joint=_set(record.wish)
             )
-            return replace(record, wish=wish, seq=wish.seq, attempt=1, ended=ended)
-        case e.HaltListed(epoch, digests):
-            return replace(record, halt_epoch=epoch, halted=digests)
+            return replace(record, wish=wish, seq=wish.seq, seq_root=wish.root, attempt=1, ended=ended)
+        case e.HaltListed(epoch, digests, root):
+            return replace(record, halt_epoch=epoch, halted=digests, halt_root=root)
         case e.CheckPassed(slot, previous):
             return replace(record, slot=slot, previous=previous, previous_kept=False)
         case e.SlotHeld(slot, previous):
@@ -357,6 +357,7 @@ def _fresh(record: Record) -> Record:
     return Record(
         component=record.component,
         seq=record.seq,
+        seq_root=record.seq_root,
         attempt=record.attempt,
         committed=record.committed,
         previous_kept=record.previous_kept,
@@ -364,6 +365,7 @@ def _fresh(record: Record) -> Record:
         trials=record.trials,
         halted=record.halted,
         halt_epoch=record.halt_epoch,
+        halt_root=record.halt_root,
     )
 
 

@@ -2,6 +2,8 @@
 
 Promises: pure; a decision that was seen before, late or twice, gives nothing; a newer wish is taken from idle only, so
 the attempt before always ends first, with an outcome of its own. A halt never blocks a revert or a commit (DESIGN §6).
+Newer is what has a higher number, or another assignment under a newer root of the director: whoever stole its key may
+have used up the numbers, and the offline keys that replaced it must be enough to go on.
 """
 
 from __future__ import annotations
@@ -18,10 +20,11 @@ from surefoot_shared.status import AFTER_ARMED, BEFORE_ARMED, AttemptState
 
 def plan(record: Record, decision: Decision, proof: RunningProof | None) -> tuple[e.Event, ...]:
     """Return the events to play, in order. `proof` is of what runs committed from the current slot, or None."""
-    listed = halt(record, decision.halt_epoch, decision.halted)
+    listed = halt(record, decision.halt_epoch, decision.halted, decision.halt_root)
     wish = next((w for w in decision.wishes if w.component == record.component), None)
     refusal = next((r for r in decision.refusals if r.component == record.component), None)
-    halted = decision.halted if decision.halt_epoch >= record.halt_epoch else record.halted
+    is_older = (decision.halt_root, decision.halt_epoch) < (record.halt_root, record.halt_epoch)
+    halted = record.halted if is_older else decision.halted
     if record.state is AttemptState.IDLE:
         return (*listed[:1], *_from_idle(record, wish, refusal, proof, halted))
     if record.state in BEFORE_ARMED:
@@ -30,11 +33,12 @@ def plan(record: Record, decision: Decision, proof: RunningProof | None) -> tupl
     return (*listed, *(_after_armed(record, wish, refusal) if record.state in AFTER_ARMED else ()))
 
 
-def halt(record: Record, epoch: int, digests: tuple[str, ...]) -> tuple[e.Event, ...]:
+def halt(record: Record, epoch: int, digests: tuple[str, ...], root: int = 0) -> tuple[e.Event, ...]:
     """Return what a verified halt list does: it is kept, and it ends an attempt that is not armed."""
-    if epoch < record.halt_epoch:
+    held = (record.halt_root, record.halt_epoch)
+    if (root, epoch) < held:
         return ()
-    kept = (e.HaltListed(epoch, digests),) if epoch > record.halt_epoch else ()
+    kept = (e.HaltListed(epoch, digests, root),) if (root, epoch) > held else ()
     concerned = record.wish is not None and record.wish.digest in digests and record.state in BEFORE_ARMED
     return (*kept, e.Halted()) if concerned else kept
 
@@ -43,9 +47,8 @@ def wanted(record: Record, decision: Decision | None) -> bool:
     """Say whether an idle device has something newer to begin."""
     if decision is None or record.state is not AttemptState.IDLE:
         return False
-    seqs = [w.seq for w in decision.wishes if w.component == record.component]
-    seqs += [r.seq for r in decision.refusals if r.component == record.component]
-    return any(seq > record.seq for seq in seqs)
+    said: tuple[Wish | Refusal, ...] = (*decision.wishes, *decision.refusals)
+    return any(_newer(record, each) for each in said if each.component == record.component)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +77,17 @@ def turn(wish: Wish, now: datetime, held: str | None) -> e.TurnCame | e.WindowsO
 def _from_idle(
     record: Record, wish: Wish | None, refusal: Refusal | None, proof: RunningProof | None, halted: tuple[str, ...]
 ) -> tuple[e.Event, ...]:
-    if refusal is not None and refusal.seq > record.seq:
+    if refusal is not None and _newer(record, refusal):
         return (e.Refused(refusal),)
-    if wish is None or wish.seq <= record.seq:
+    if wish is None or not _newer(record, wish):
         return ()
     if proof is not None and proof.digest == wish.digest:
         return (e.AlreadyThere(wish, proof),)
     if record.committed is not None and record.committed.digest == wish.digest:
         return ()  # it is the committed one and does not run at this moment: claimed once it does
     if wish.digest in halted:
-        joint = wish.joint.id if wish.joint else None
-        reason = Refusal(wish.assignment, wish.component, wish.seq, "halted", "The release is on the halt list.", joint)
+        joint, why = wish.joint.id if wish.joint else None, "The release is on the halt list."
+        reason = Refusal(wish.assignment, wish.component, wish.seq, "halted", why, joint, wish.root)
         return (e.Refused(reason),)
     return (e.Assigned(wish),)
 
@@ -92,10 +95,10 @@ def _from_idle(
 def _before_armed(record: Record, wish: Wish | None, refusal: Refusal | None) -> tuple[e.Event, ...]:
     assert record.wish is not None  # every state before armed has a wish
     if refusal is not None:  # of this very assignment: it was decided before and is never decided again
-        return (e.Superseded(),) if refusal.seq > record.seq else ()
+        return (e.Superseded(),) if _newer(record, refusal) else ()
     if wish is None:
         return (e.Withdrawn(),)
-    if wish.seq <= record.seq:
+    if not _newer(record, wish):
         return ()
     if wish.digest != record.wish.digest:
         return (e.Superseded(),)
@@ -107,9 +110,14 @@ def _after_armed(record: Record, wish: Wish | None, refusal: Refusal | None) -> 
     assert record.wish is not None  # every state from armed on has a wish
     if wish is None and refusal is None:
         return (e.OrderedBack("The assignment was withdrawn while its release was on trial."),)
-    if wish is not None and wish.seq > record.seq and wish.digest != record.wish.digest:
+    if wish is not None and _newer(record, wish) and wish.digest != record.wish.digest:
         return (e.OrderedBack("Another release was assigned while this one was on trial."),)
     return ()
+
+
+def _newer(record: Record, said: Wish | Refusal) -> bool:
+    known = {record.wish.assignment if record.wish else "", record.ended.assignment if record.ended else ""}
+    return said.seq > record.seq or (said.root > record.seq_root and said.assignment not in known)
 
 
 def _ends(ordered: tuple[e.Event, ...]) -> bool:

@@ -34,6 +34,8 @@ class Wish:
     activate: bool = True
     windows: tuple[tuple[str, str], ...] = ()
     joint: JointSet | None = None
+    root: int = 0
+    """The version of the director's root under which it was verified."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Refusal:
     message: str
     joint: str | None = None
     """Id of the set it was a member of."""
+    root: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,15 @@ class Decision:
     halt_epoch: int = 0
     halted: tuple[str, ...] = ()
     """Digests that must not be downloaded, staged or switched to."""
+    halt_root: int = 0
+    """The version of the director's root under which that list was taken."""
 
 
 class Trust(Protocol):
     """Verifies in a short-lived child process; raises UntrustedRelease, changes only its own metadata folder."""
 
     def decide(self, bundle: bytes) -> Decision: ...
-    def halt(self, metadata: bytes) -> tuple[int, tuple[str, ...]]: ...
+    def halt(self, metadata: bytes) -> tuple[int, tuple[str, ...], int]: ...
     def versions(self) -> tuple[MetadataVersions, MetadataVersions]: ...
     def committed(self, note: TargetNote, digest: str) -> None:
         """Raise the floors: called once a release has proved itself healthy and is committed."""

@@ -20,6 +20,8 @@ from enum import Enum
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from surefoot_agent import tls
+
 RESOLVER = Path("/etc/resolv.conf")
 TEST_NET = "192.0.2.1"
 """An address that nobody has (RFC 5737); a datagram socket is pointed at it to ask for a route, nothing is sent."""
@@ -111,14 +113,10 @@ def handshake(wire: socket.socket, host: str, context: ssl.SSLContext, timeout_s
 def context_of(ca_file: Path, cert_file: Path | None = None, key_file: Path | None = None) -> ssl.SSLContext:
     """Trust the fleet's CA and nothing else, and show our certificate where one is given; raises Broken("tls")."""
     try:
-        context = ssl.create_default_context(cafile=str(ca_file))
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if cert_file is not None:
-            context.load_cert_chain(cert_file, key_file)
+        return tls.context(ca_file, cert_file, key_file)
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
         raise Broken("tls", f"This node's certificates cannot be loaded: {reason}.", Blame.OURS) from error
-    return context
 
 
 def head(url: str, ca_file: Path, timeout_s: float) -> int:

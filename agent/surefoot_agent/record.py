@@ -89,4 +89,7 @@ class Record:
     """Trials armed in this device's life."""
     halted: tuple[str, ...] = ()
     halt_epoch: int = 0
+    halt_root: int = 0
+    seq_root: int = 0
+    """The version of the director's root under which `seq` was accepted: a newer root begins a new count."""
     v: int = 1

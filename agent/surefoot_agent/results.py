@@ -41,6 +41,7 @@ class Owner:
 class HaltRead:
     epoch: int
     digests: tuple[str, ...]
+    root: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,9 +200,9 @@ class Runner:
         match done.result:
             case Decided(decision, proofs):
                 self._apply(decision, proofs)
-            case HaltRead(epoch, digests):
+            case HaltRead(epoch, digests, root):
                 for component in self._components.values():
-                    component.halted(epoch, digests)
+                    component.halted(epoch, digests, root)
             case Sighting() as sighting:
                 self._hello(sighting)
             case Sampled(samples):
@@ -284,7 +284,7 @@ class Runner:
         self._bench.submit("decide", Lane.TRUST, lambda: Decided(trust.decide(raw), _proofs(desks)))
 
     def _apply(self, decision: Decision, proofs: Mapping[str, RunningProof | None]) -> None:
-        if self._decision is not None and decision.director_version < self._decision.director_version:
+        if self._decision is not None and _age(decision) < _age(self._decision):
             return
         self._decision = decision
         if not self._journal.readable:
@@ -350,6 +350,11 @@ class Runner:
 
     def _is_idle(self) -> bool:
         return all(record.state is AttemptState.IDLE for record in self.records)
+
+
+def _age(decision: Decision) -> tuple[int, int]:
+    """A newer root begins the versions anew: whoever stole the director's key may have used them up."""
+    return decision.director.root, decision.director_version
 
 
 def _proofs(desks: Sequence[Desk]) -> Mapping[str, RunningProof | None]:

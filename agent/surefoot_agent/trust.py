@@ -77,12 +77,12 @@ class ChildTrust:
         self._lacks_files = False
         return decision
 
-    def halt(self, metadata: bytes) -> tuple[int, tuple[str, ...]]:
-        """Verify and remember a halt list; returns (epoch, digests). Raises as `decide`."""
+    def halt(self, metadata: bytes) -> tuple[int, tuple[str, ...], int]:
+        """Verify and remember a halt list; returns (epoch, digests, director's root). Raises as `decide`."""
         answer = self._ask("halt", metadata).halt
         if answer is None:
             raise _no_answer()
-        return answer.epoch, answer.digests
+        return answer.epoch, answer.digests, answer.root
 
     def versions(self) -> tuple[MetadataVersions, MetadataVersions]:
         """Return (image, director) as held, or nothing but the roots where the cache proved damaged."""

@@ -78,11 +78,19 @@ def decision_of(verified: Verified) -> Decision:
             activate=each.note.activate,
             windows=each.note.windows,
             joint=each.note.joint,
+            root=verified.director.root,
         )
         for each in verified.approved
     )
     refusals = tuple(
-        Refusal(each.note.assignment, each.note.component, each.note.seq, each.kind, each.message)
+        Refusal(
+            assignment=each.note.assignment,
+            component=each.note.component,
+            seq=each.note.seq,
+            reason=each.kind,
+            message=each.message,
+            root=verified.director.root,
+        )
         for each in verified.refused
     )
     whole, parted = together(wishes)
@@ -95,6 +103,7 @@ def decision_of(verified: Verified) -> Decision:
         signed_at=verified.signed_at,
         halt_epoch=verified.halt_epoch,
         halted=verified.halted,
+        halt_root=verified.halt_root,
     )
 
 

@@ -35,6 +35,7 @@ class Failure:
 class HaltAnswer:
     epoch: int
     digests: tuple[str, ...]
+    root: int = 0
 
 
 @dataclass(frozen=True, slots=True)

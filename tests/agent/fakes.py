@@ -356,10 +356,10 @@ class FakeTrust:
             raise UntrustedRelease("metadata_untrusted", "Nobody we know signed this.")
         return self.decisions[bundle]
 
-    def halt(self, metadata: bytes) -> tuple[int, tuple[str, ...]]:
+    def halt(self, metadata: bytes) -> tuple[int, tuple[str, ...], int]:
         if metadata not in self.halts:
             raise UntrustedRelease("metadata_untrusted", "Nobody we know signed this.")
-        return self.halts[metadata]
+        return (*self.halts[metadata], 0)
 
     def versions(self) -> tuple[MetadataVersions, MetadataVersions]:
         return MetadataVersions(root=1), MetadataVersions(root=1)

@@ -8,9 +8,9 @@ import pytest
 from surefoot_agent import events as e
 from surefoot_agent.plan import Waits, halt, plan, turn, wanted
 from surefoot_agent.ports import Decision, Refusal, Wish
-from surefoot_agent.record import Committed, Record
+from surefoot_agent.record import Committed, Ended, Record
 from surefoot_shared.messages import MetadataVersions, RunningProof
-from surefoot_shared.status import AFTER_ARMED, BEFORE_ARMED, AttemptState, SlotName
+from surefoot_shared.status import AFTER_ARMED, BEFORE_ARMED, AttemptState, Outcome, SlotName
 from tests.agent.test_machine import WISH
 
 NEWER = replace(WISH, assignment="a-2", seq=8, digest="e" * 64)
@@ -129,6 +129,43 @@ def test_after_arming_a_withdrawal_or_another_release_orders_back_and_a_halt_doe
 @pytest.mark.parametrize("wishes", [(), (WISH,), (NEWER,)])
 def test_a_commit_a_way_back_and_a_cleaning_are_never_disturbed(state: AttemptState, wishes: tuple[Wish, ...]) -> None:
     assert plan(during(state), decision(*wishes), None) == ()
+
+
+def test_numbers_that_a_thief_used_up_count_no_more_under_the_root_that_dropped_his_key() -> None:
+    record = replace(IDLE, seq=2**62, seq_root=1, ended=Ended("stolen", 1, Outcome.REFUSED))
+    honest, refused = replace(WISH, root=2), replace(REFUSAL, root=2)
+
+    assert plan(record, decision(honest), None) == (e.Assigned(honest),)
+    assert plan(record, decision(refusals=(refused,)), None) == (e.Refused(refused),)
+    assert wanted(record, decision(honest))
+    assert plan(record, decision(replace(honest, root=1)), None) == ()
+
+
+def test_a_new_root_alone_does_not_try_an_assignment_again() -> None:
+    ended = replace(IDLE, seq=7, seq_root=1, ended=Ended(WISH.assignment, 1, Outcome.REVERTED, "health_failed"))
+    again = replace(WISH, root=2)
+
+    assert plan(ended, decision(again), None) == ()
+    assert not wanted(ended, decision(again))
+    for state in (*BEFORE, *AFTER):
+        assert plan(replace(during(state), seq_root=1), decision(again), None) == ()
+
+
+@pytest.mark.parametrize("state", BEFORE)
+def test_before_armed_an_honest_assignment_under_a_new_root_takes_the_place_of_a_thiefs(state: AttemptState) -> None:
+    stolen = replace(WISH, assignment="stolen", seq=2**62, root=1)
+    record = replace(during(state), seq=stolen.seq, seq_root=1, wish=stolen)
+
+    assert plan(record, decision(replace(NEWER, root=2)), None) == (e.Superseded(),)
+
+
+def test_halts_of_a_thief_end_with_his_key_whatever_epoch_he_gave_them() -> None:
+    record = replace(IDLE, halt_epoch=2**62, halt_root=1, halted=("x",))
+
+    assert halt(record, 5, (), 2) == (e.HaltListed(5, (), 2),)
+    assert halt(replace(record, halt_epoch=5, halt_root=2, halted=()), 2**62, ("x",), 1) == ()
+    late = replace(decision(WISH, epoch=2**62, halted=(WISH.digest,)), halt_root=1)
+    assert plan(replace(IDLE, halt_epoch=5, halt_root=2), late, None) == (e.Assigned(WISH),)
 
 
 def test_an_older_halt_list_is_ignored_and_a_newer_one_may_lift() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from surefoot_agent.reset_cause import Cause
 from surefoot_agent.runner import Runner
 from surefoot_agent.trial import Verdict
 from surefoot_shared.errors import InstallFailed, Unreachable, UntrustedRelease
-from surefoot_shared.messages import EventKind, Lease, Request, RequestKind, Source, TrustHint
+from surefoot_shared.messages import EventKind, Lease, MetadataVersions, Request, RequestKind, Source, TrustHint
 from surefoot_shared.status import AttemptState, Outcome, SlotName, SlotState
 from surefoot_shared.trust.age import Old
 from surefoot_shared.trust.bundle import Bundle, pack
@@ -215,6 +216,25 @@ def test_a_late_copy_of_an_older_bundle_changes_nothing(device: Device) -> None:
     device.run_until_idle(agent)
 
     assert outcome(device) == ("a-1", Outcome.COMMITTED, None)
+
+
+def test_a_new_root_is_enough_to_go_on_after_a_thief_used_up_the_numbers(device: Device) -> None:
+    agent = device.start_agent()
+    bundle = device.assign(refusals=(Refusal("stolen", "app", 2**62, "not_released", "Nobody released it.", root=1),))
+    stolen = replace(device.trust.decisions[bundle], director_version=2**62, director=MetadataVersions(root=1))
+    device.trust.decisions[bundle] = stolen
+    agent.post(BundleArrived(bundle))
+    device.play(agent, 60.0, lambda: agent.record.seq == 2**62)
+
+    bundle = device.assign(device.wish("1.1", "a-1", root=2))
+    recovered = replace(device.trust.decisions[bundle], director=MetadataVersions(root=2))
+    device.trust.decisions[bundle] = recovered
+    agent.post(BundleArrived(bundle))
+    device.run_until_idle(agent)
+
+    ends = {assignment: end for assignment, end, _ in device.server.outcomes()}
+    assert ends == {"stolen": Outcome.REFUSED, "a-1": Outcome.COMMITTED}
+    assert (agent.record.seq, agent.record.seq_root) == (1, 2)
 
 
 # --- orders in the middle ---------------------------------------------------------------------------------------------

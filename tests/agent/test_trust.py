@@ -73,7 +73,7 @@ def test_a_device_that_was_not_enrolled_says_so(tmp_path: Path, fleet: FleetSimu
 def test_a_halt_list_is_verified_and_stands_in_the_next_decision(folder: Path, fleet: FleetSimulator) -> None:
     trust = ChildTrust(folder, DEVICE, HW)
 
-    assert trust.halt(fleet.halt_list("a" * 64, epoch=7)) == (7, ("a" * 64,))
+    assert trust.halt(fleet.halt_list("a" * 64, epoch=7)) == (7, ("a" * 64,), 1)
     assert trust.decide(fleet.bundle()).halted == ("a" * 64,)
 
 

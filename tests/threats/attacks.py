@@ -110,6 +110,29 @@ def fast_forward(folder: Path) -> bool:
     return not _takes(device, fleet.bundle(fleet.wish()))
 
 
+def clock_pushed_ahead(folder: Path) -> bool:
+    """T1: a stolen director tells a time just before its root's end; after the rotation everything looks expired."""
+    fleet, device = _world(folder)
+    fleet.now = NOW + 360 * DAY
+    device.take(fleet.assign())
+    fleet.now, fleet.director = NOW, Keys.new()
+    fleet.sign_director_root()
+    return not _takes(device, fleet.bundle(fleet.wish()))
+
+
+def last_epoch(folder: Path) -> bool:
+    """T1: a stolen halt key signs the highest epoch there is; after the rotation nothing can be halted any more."""
+    fleet, device = _world(folder)
+    device.halt(fleet.halt_list(digest_of(b"any"), epoch=2**62))
+    fleet.halt = Keys.new()
+    fleet.sign_director_root()
+    device.decide(fleet.bundle())
+    try:
+        return device.halt(fleet.halt_list(digest_of(b"bad"), epoch=7)) != (7, (digest_of(b"bad"),))
+    except SurefootError:
+        return True
+
+
 def other_hash(folder: Path) -> bool:
     """T2: the director names a released path with other bytes."""
     fleet, device = _world(folder)
@@ -160,6 +183,18 @@ def revoked_release(folder: Path) -> bool:
     """O4: a release that the signed policy revokes is assigned again."""
     fleet, device = _world(folder)
     fleet.set_policy(Policy("app", revoked=(digest_of(fleet.manifests["app", "1.1"]),)))
+    return _takes(device, fleet.bundle(fleet.wish("1.1")))
+
+
+def withdrawn_release_after_a_power_cut(folder: Path) -> bool:
+    """O4: the cut tore the snapshot; stolen snapshot and timestamp keys bring back the role that lists the release."""
+    fleet, device = _world(folder)
+    listing = fleet.version["rel-app"]
+    fleet.withdraw("1.1")
+    device.decide(fleet.bundle(fleet.wish("1.1")))
+    (device.folder / "image" / "snapshot.json").write_bytes(b"")
+    fleet.version["rel-app"] = listing
+    fleet.publish()
     return _takes(device, fleet.bundle(fleet.wish("1.1")))
 
 

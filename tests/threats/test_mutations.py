@@ -11,6 +11,8 @@ from tuf.api.metadata import Root, Signed, Targets
 from surefoot_agent import effects
 from surefoot_server.devices import https
 from surefoot_shared.trust import bundle, client, fetcher, updater, verify
+from surefoot_shared.trust.clock import parse_time
+from surefoot_shared.trust.floors import Floors
 from surefoot_shared.trust.policy import Policy
 from tests.agent.fakes import Device
 from tests.server.rig import Rig
@@ -68,6 +70,18 @@ def policy(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(verify._Decision, "_follow_policy", lambda self, image, component: Policy(component))
 
 
+def new_keys_new_time(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Floors, "time_by", lambda self, keys: parse_time(self.time))
+
+
+def new_keys_new_epochs(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(verify, "halt_keys", lambda root: "the same")
+
+
+def remembered_roles(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(updater.Refreshed, "seen_role", lambda self, name, floors: {})
+
+
 @pytest.mark.parametrize(
     ("attack", "defence"),
     [
@@ -77,11 +91,14 @@ def policy(patch: pytest.MonkeyPatch) -> None:
         (attacks.zip_bomb, bundle_limit),
         (attacks.one_release_key, signatures),
         (attacks.fast_forward, guard),
+        (attacks.clock_pushed_ahead, new_keys_new_time),
+        (attacks.last_epoch, new_keys_new_epochs),
         (attacks.stolen_director_key, signatures),
         (attacks.cross_repository_root, guard),
         (attacks.neighbours_empty_assignment, owner),
         (attacks.wrong_hardware, match_rules),
         (attacks.revoked_release, policy),
+        (attacks.withdrawn_release_after_a_power_cut, remembered_roles),
         (attacks.same_version_other_content, versions),
         (attacks.no_signature, signatures),
     ],

@@ -207,8 +207,9 @@ def test_u12_spoofed_reports(rig: Rig) -> None:
 # TUF's
 
 
-def test_t1_fast_forward(tmp_path: Path) -> None:
-    assert not attacks.fast_forward(tmp_path)
+@pytest.mark.parametrize("attack", [attacks.fast_forward, attacks.clock_pushed_ahead, attacks.last_epoch])
+def test_t1_fast_forward(tmp_path: Path, attack: Attack) -> None:
+    assert not attack(tmp_path)
 
 
 def test_t2_wrong_software_under_a_right_name(tmp_path: Path) -> None:
@@ -243,7 +244,9 @@ def test_o3_wrong_hardware_by_a_stolen_director(tmp_path: Path) -> None:
     assert not attacks.wrong_hardware(tmp_path)
 
 
-@pytest.mark.parametrize("attack", [attacks.withdrawn_release, attacks.revoked_release])
+@pytest.mark.parametrize(
+    "attack", [attacks.withdrawn_release, attacks.revoked_release, attacks.withdrawn_release_after_a_power_cut]
+)
 def test_o4_withdrawn_release_assigned_again(tmp_path: Path, attack: Attack) -> None:
     assert not attack(tmp_path)
 

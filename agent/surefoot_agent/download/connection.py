@@ -20,6 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.response import HTTPResponse
 
+from surefoot_agent import tls
 from surefoot_shared.errors import ConfigError
 
 LOOK_S = 0.1
@@ -92,11 +93,9 @@ def watched(line: Line, over: Callable[[], bool]) -> Iterator[None]:
 
 def _context(ca_file: Path | None) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+        return tls.context(ca_file)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError("config_unreadable", f"The fleet CA {ca_file} cannot be read: {error}.") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def _pool_classes(line: Line) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def init(
     Example:
       surefoot keys init ./keys --component app --component model
       surefoot keys init ./keys --threshold root=3/5 --threshold release=2/3 \\
-          --offline /media/linh --offline /media/ana --offline /media/tom
+          --offline /media/first --offline /media/second --offline /media/third
     """
     from surefoot_server.db import utc_now
     from surefoot_server.keys.init import KeyPlan, init_keys

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from surefoot_server.cli.signing import signing_options, tell_proposed
+from surefoot_server.cli.signing import ring_of, signing_options, tell_proposed
 from surefoot_server.cli.terminal import Terminal, json_option, pass_terminal, passphrase
 from surefoot_server.keys.layout import OFFLINE, ONLINE, ONLINE_OF
 from surefoot_server.keys.quorum import SHORT
-
-if TYPE_CHECKING:
-    from surefoot_server.keys.signers import KeyRing
 
 DIR = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -52,7 +48,7 @@ def rotate(
     Example:
       surefoot keys rotate director --online --keys ./keys
       surefoot keys rotate image-root --keys ./keys --replace image-root-3
-      surefoot keys rotate release --keys ./keys --keep --add tom.pub --threshold 2/3
+      surefoot keys rotate release --keys ./keys --keep --add third.pub --threshold 2/3
     """
     from surefoot_server.db import utc_now
     from surefoot_server.keys.quorum import parse_quorum
@@ -63,7 +59,7 @@ def rotate(
         raise click.UsageError("--online goes with image or director, which are then repositories.")
     roles = ONLINE_OF[role] if online else ROLES[role]
     change = KeyChange(replace, keep, add, parse_quorum(threshold) if threshold else None)
-    ring = _ring(keys_dir, offline, key)
+    ring = ring_of(keys_dir, offline, key)
     tell_proposed(terminal, rotate_keys(keys_dir, roles, ring, utc_now(), change))
 
 
@@ -83,7 +79,7 @@ def revoke(terminal: Terminal, keyid: str, keys_dir: Path, offline: tuple[Path, 
     from surefoot_server.db import utc_now
     from surefoot_server.keys.rotate import revoke as revoke_key
 
-    tell_proposed(terminal, revoke_key(keys_dir, keyid, _ring(keys_dir, offline, key), utc_now()))
+    tell_proposed(terminal, revoke_key(keys_dir, keyid, ring_of(keys_dir, offline, key), utc_now()))
 
 
 @click.command()
@@ -104,7 +100,7 @@ def renew(
     from surefoot_server.keys.rotate import renew as renew_roles
 
     wanted = tuple(dict.fromkeys(each for role in roles for each in ROLES[role]))
-    tell_proposed(terminal, renew_roles(keys_dir, wanted, _ring(keys_dir, offline, key), utc_now()))
+    tell_proposed(terminal, renew_roles(keys_dir, wanted, ring_of(keys_dir, offline, key), utc_now()))
 
 
 @click.command()
@@ -118,19 +114,27 @@ def cosign(
 ) -> None:
     """Add your signatures to a rotation FILE; with the last one it comes into force.
 
+    It shows what changes, computed from FILE and your own copy of repository/, and asks.
     Do it on your own machine and hand FILE back; in the folder that proposed it, the same command finishes it.
 
     \b
     Example:
-      surefoot keys cosign rotation.json --keys ./keys --offline /media/ana
+      surefoot keys cosign rotation.json --keys ./keys --offline /media/second
     """
+    from surefoot_server.keys.changes import changes_of
     from surefoot_server.keys.cosign import cosign as cosign_file
     from surefoot_server.keys.cosign import load
+    from surefoot_server.keys.layout import KeyFolder
+    from surefoot_server.keys.rotation import read_current
 
     rotation = load(file)
+    files = {name: text.encode() for name, text in rotation.files.items()}
+    changes = changes_of(read_current(KeyFolder(keys_dir)), files) or ("It changes nothing but dates.",)
     terminal.say(f"{rotation.why}\n  It makes {', '.join(sorted(rotation.files))}.")
+    for line in changes:
+        terminal.say(f"  {line}")
     terminal.confirm("Sign this?", yes)
-    tell_proposed(terminal, cosign_file(file, keys_dir, _ring(keys_dir, offline, key)))
+    tell_proposed(terminal, cosign_file(file, keys_dir, ring_of(keys_dir, offline, key)))
 
 
 @click.command()
@@ -143,16 +147,10 @@ def new(terminal: Terminal, name: str, out: Path) -> None:
 
     \b
     Example:
-      surefoot keys new linh -o /media/linh
+      surefoot keys new first -o /media/first
     """
     from surefoot_server.keys.files import new_personal_key
 
     private, public = new_personal_key(out, name, passphrase(new=True))
     value = {"private": str(private), "public": str(public)}
     terminal.data(dict(value), f"{private} is yours alone; hand out {public}.")
-
-
-def _ring(keys_dir: Path, offline: tuple[Path, ...], key: str | None) -> KeyRing:
-    from surefoot_server.keys.signers import KeyRing
-
-    return KeyRing(keys_dir, lambda: passphrase(new=False), offline=offline, only=key)

@@ -121,3 +121,11 @@ DURATION, LIFETIME, PAIR, NAME, TAG = Duration(), Duration(1.0), Pair(), Name(),
 def path(*parts: str) -> str:
     """A path of these parts, quoted: an id with a slash stays one part."""
     return "".join(f"/{quote(part, safe='')}" for part in parts)
+
+
+def release_of(text: str) -> tuple[str, str]:
+    """COMPONENT/VERSION → both."""
+    component, slash, version = text.partition("/")
+    if not slash or "/" in version or not {component, version}.isdisjoint(("", ".", "..")):
+        raise click.UsageError(f"{text!r} is not COMPONENT/VERSION, such as app/1.1.")
+    return component, version

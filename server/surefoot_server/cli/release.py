@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from surefoot_server.cli import shown
-from surefoot_server.cli.params import path
+from surefoot_server.cli.params import path, release_of
+from surefoot_server.cli.release_rules import permit, policy, withdraw
 from surefoot_server.cli.signing import signing_options
 from surefoot_server.cli.terminal import Terminal, Verbs, columns, count, facts, json_option, pass_terminal, passphrase
 from surefoot_shared import wire
@@ -101,7 +102,7 @@ def sign(terminal: Terminal, out: Path, keys_dir: Path, offline: tuple[Path, ...
     \b
     Example:
       surefoot release sign ./out --keys ./keys
-      surefoot release sign ./out --keys ./keys --offline /media/linh
+      surefoot release sign ./out --keys ./keys --offline /media/first
     """
     from surefoot_server.db import utc_now
     from surefoot_server.releases.sign import sign_release
@@ -237,9 +238,7 @@ def show(terminal: Terminal, release_id: str) -> None:
     Example:
       surefoot release show app/1.1
     """
-    component, slash, version = release_id.partition("/")
-    if not slash or "/" in version or not {component, version}.isdisjoint(("", ".", "..")):
-        raise click.UsageError(f"{release_id!r} is not COMPONENT/VERSION, such as app/1.1.")
+    component, version = release_of(release_id)
     with terminal.api() as api:
         answer = api.get(path("releases", component, version))
     found = wire.from_json(shown.Release, answer)
@@ -255,3 +254,7 @@ def show(terminal: Terminal, release_id: str) -> None:
         ("Notes", found.notes),
     ]
     terminal.data(answer, facts(block))
+
+
+for command in (policy, withdraw, permit):
+    release.add_command(command)

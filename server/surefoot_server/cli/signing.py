@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from surefoot_server.cli.terminal import Terminal, columns, count
+from surefoot_server.cli.terminal import Terminal, columns, count, passphrase
 from surefoot_shared import wire
 
 if TYPE_CHECKING:
     from surefoot_server.keys.cosign import Proposed
+    from surefoot_server.keys.signers import KeyRing
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 DIR = click.Path(path_type=Path, file_okay=False)
@@ -27,6 +28,13 @@ def signing_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def ring_of(keys_dir: Path, offline: tuple[Path, ...], key: str | None) -> KeyRing:
+    """The keys that those options name; the passphrase is asked for once it is needed."""
+    from surefoot_server.keys.signers import KeyRing
+
+    return KeyRing(keys_dir, lambda: passphrase(new=False), offline=offline, only=key)
 
 
 def tell_proposed(terminal: Terminal, done: Proposed) -> None:

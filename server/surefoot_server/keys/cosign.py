@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from surefoot_server.keys.ceremony import Standing, cosigned, merged
+from surefoot_server.keys.changes import changes_of
 from surefoot_server.keys.layout import HALT_KEY, RETIRED_HALT, KeyFolder, key_file
 from surefoot_server.keys.rotation import Rotation, delegators_of, key_role_of, parse_rotation, read_current, standings
 from surefoot_server.keys.signers import KEYS_FILE, KeyRing
@@ -69,6 +70,7 @@ def cosign(path: Path, folder: Path, ring: KeyRing) -> Proposed:
             _finish(keys, {})
             return Proposed(path, rotation.why, {}, (), True)
         files = _with_own_copy(keys, {name: text.encode() for name, text in rotation.files.items()})
+        changes_of(read_current(keys), files)  # refuses what must not be signed unseen
         before = {name: set(s.signed) for name, s in standings(read_current(keys), files).items()}
         found = _sign(keys, files, ring)
         complete = all(standing.complete for standing in found.standings.values())

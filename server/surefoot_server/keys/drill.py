@@ -67,18 +67,18 @@ def _rotation(fleet: Scratch) -> tuple[str, str]:
 
 
 def _one_root_key_lost(fleet: Scratch) -> tuple[str, str]:
-    shutil.rmtree(fleet.stick("tom"))
+    shutil.rmtree(fleet.stick("third"))
     change = KeyChange(replace=("image-root-3",))
-    done = rotate(fleet.keys, ("image-root",), fleet.ring("linh", "ana"), fleet.now, change)
+    done = rotate(fleet.keys, ("image-root",), fleet.ring("first", "second"), fleet.now, change)
     fleet.start()
     made = fleet.built("1.1")
-    fleet.online.accept_release(fleet.sign(made, "linh", "ana"), made.manifest)
+    fleet.online.accept_release(fleet.sign(made, "first", "second"), made.manifest)
     return f"{_force(done.in_force)}; {fleet.sees(fleet.bundle(made))}", "in force; installs app/1.1"
 
 
 def _two_root_keys_lost(fleet: Scratch) -> tuple[str, str]:
     change = KeyChange(replace=("image-root-2", "image-root-3"))
-    done = rotate(fleet.keys, ("image-root",), fleet.ring("linh"), fleet.now, change)
+    done = rotate(fleet.keys, ("image-root",), fleet.ring("first"), fleet.now, change)
     fleet.start()
     seen = fleet.sees(fleet.bundle(fleet.released("1.1")))
     fleet.later(400)
@@ -139,18 +139,18 @@ def _halt_stolen(fleet: Scratch) -> tuple[str, str]:
 
 def _one_release_key_stolen(fleet: Scratch) -> tuple[str, str]:
     evil = fleet.built("6.6")
-    role = fleet.sign(evil, "tom")
+    role = fleet.sign(evil, "third")
     try:
         fleet.online.accept_release(role, evil.manifest)
         server = "the server takes it"
     except SurefootError as error:
         server = f"the server refuses ({error.kind})"
     thief = _bundle_with_role(fleet, evil, role)
-    done = revoke(fleet.keys, "image-release-3", fleet.ring("linh", "ana"), fleet.now)
+    done = revoke(fleet.keys, "image-release-3", fleet.ring("first", "second"), fleet.now)
     fleet.start()
     seen = fleet.sees(thief)
     made = fleet.built("6.7")
-    fleet.online.accept_release(fleet.sign(made, "linh", "ana"), made.manifest)
+    fleet.online.accept_release(fleet.sign(made, "first", "second"), made.manifest)
     after = fleet.sees(fleet.bundle(made))
     expected = (
         "the server refuses (signatures_missing); refuses the release (metadata_untrusted); "
@@ -161,11 +161,11 @@ def _one_release_key_stolen(fleet: Scratch) -> tuple[str, str]:
 
 def _two_release_keys_and_the_server_stolen(fleet: Scratch) -> tuple[str, str]:
     evil = fleet.built("6.6")
-    thief = _bundle_with_role(fleet, evil, fleet.sign(evil, "ana", "tom"))
+    thief = _bundle_with_role(fleet, evil, fleet.sign(evil, "second", "third"))
     seen = fleet.sees(thief)
     lost = KeyChange(replace=("image-release-2", "image-release-3"), planned=False)
-    rotate(fleet.keys, ("image-release",), fleet.ring("linh", "ana"), fleet.now, lost)
-    rotate(fleet.keys, ONLINE, fleet.ring("linh", "ana"), fleet.now, KeyChange(planned=False))
+    rotate(fleet.keys, ("image-release",), fleet.ring("first", "second"), fleet.now, lost)
+    rotate(fleet.keys, ONLINE, fleet.ring("first", "second"), fleet.now, KeyChange(planned=False))
     fleet.start()
     made = fleet.released("6.7")
     recovered, again = fleet.sees(fleet.bundle(made)), fleet.sees(thief)
@@ -199,7 +199,7 @@ def _release_role_expires(fleet: Scratch) -> tuple[str, str]:
     fleet.later(20)
     fleet.online.refresh(fleet.now)
     stale = fleet.sees(fleet.bundle(made))
-    renew(fleet.keys, ("image-release",), fleet.ring("linh", "ana"), fleet.now)
+    renew(fleet.keys, ("image-release",), fleet.ring("first", "second"), fleet.now)
     newer = fleet.built("1.2")
     fleet.online.accept_release(fleet.sign(newer), newer.manifest)
     expected = "warned; refuses the release (metadata_expired); signed again installs app/1.2"

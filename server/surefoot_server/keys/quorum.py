@@ -7,7 +7,7 @@
     targets = "2/3"
     release = "2/3"
     [signers]               # keys that are not made here, by securesystemslib URI; they count among the five
-    image-root = ["hsm:1?label=linh"]
+    image-root = ["hsm:1?label=first"]
 
 Pure but for `read_plan`. What is not said is 1/1. Refuses a threshold that its keys cannot reach.
 """

@@ -91,13 +91,13 @@ def parse_rotation(raw: bytes) -> Rotation:
 def role_keys(current: Current, role: str) -> RoleKeys:
     """Who may sign what a key role signs: `image-root`, `director`, `halt` and so on."""
     if role in TUF_ROLE:
-        return _keys_in(current.image, TUF_ROLE[role])
+        return keys_in(current.image, TUF_ROLE[role])
     if role == DIRECTOR_ROOT:
-        return _keys_in(current.director, "root")
+        return keys_in(current.director, "root")
     if role == DIRECTOR_KEY:
-        return _keys_in(current.director, "targets")
+        return keys_in(current.director, "targets")
     if role == HALT_KEY:
-        return _halt_keys(current.director)
+        return halt_keys(current.director)
     delegated = delegated_components(current.targets)
     keys = {key.keyid: key for allowed in delegated.values() for key in allowed.keys}
     return RoleKeys(tuple(keys.values()), max((allowed.threshold for allowed in delegated.values()), default=1))
@@ -182,12 +182,12 @@ def _judges(
 
 def _root(before: Root, repository: str, changes: Mapping[str, RoleKeys], now: datetime) -> Root:
     if repository == IMAGE:
-        roles = {tuf: changes.get(name) or _keys_in(before, tuf) for name, tuf in TUF_ROLE.items()}
+        roles = {tuf: changes.get(name) or keys_in(before, tuf) for name, tuf in TUF_ROLE.items()}
         halt = None
     else:
-        roles = dict.fromkeys(DIRECTOR_SIGNS, changes.get(DIRECTOR_KEY) or _keys_in(before, "targets"))
-        roles["root"] = changes.get(DIRECTOR_ROOT) or _keys_in(before, "root")
-        halt = changes.get(HALT_KEY) or _halt_keys(before)
+        roles = dict.fromkeys(DIRECTOR_SIGNS, changes.get(DIRECTOR_KEY) or keys_in(before, "targets"))
+        roles["root"] = changes.get(DIRECTOR_ROOT) or keys_in(before, "root")
+        halt = changes.get(HALT_KEY) or halt_keys(before)
     fleet = str(before.unrecognized_fields.get(X_FLEET, ""))
     return build_root(repository, fleet, before.version + 1, now, now + OFFLINE_LIFETIME, roles, halt)
 
@@ -199,12 +199,14 @@ def _targets(before: Targets, changes: Mapping[str, RoleKeys], now: datetime) ->
     return build_targets(before.version + 1, now + OFFLINE_LIFETIME, delegated)
 
 
-def _keys_in(root: Root, role: str) -> RoleKeys:
+def keys_in(root: Root, role: str) -> RoleKeys:
+    """Who may sign one of a root's own roles."""
     listed = root.roles[role]
     return RoleKeys(tuple(root.keys[keyid] for keyid in listed.keyids), listed.threshold)
 
 
-def _halt_keys(root: Root) -> RoleKeys:
+def halt_keys(root: Root) -> RoleKeys:
+    """Who may sign the halt list, by the director's root. Raises UntrustedRelease."""
     try:
         halt = root.unrecognized_fields[X_HALT]
         keys = tuple(Key.from_dict(keyid, dict(halt["keys"][keyid])) for keyid in halt["keyids"])

@@ -33,7 +33,7 @@ from surefoot_shared.trust.floors import FloorStore
 from surefoot_shared.trust.verify import accept_halt, decide
 from surefoot_shared.trust.versions import metadata_versions
 
-PEOPLE = ("linh", "ana", "tom")
+PEOPLE = ("first", "second", "third")
 THRESHOLDS = ("root=2/3", "targets=2/3", "release=2/3")
 COMPONENT, DEVICE, HW = "app", "cam-drill", "rpi5"
 

@@ -1,7 +1,7 @@
 """Find the signers at hand: encrypted files by default, anything that securesystemslib has a URI for by keys.toml.
 
     [signers]
-    image-root = ["hsm:1?label=linh", "file2:/media/linh/image-root-2.pem"]
+    image-root = ["hsm:1?label=first", "file2:/media/first/image-root-2.pem"]
     director = ["hv:surefoot-director"]
 
 A role that keys.toml does not name is signed with the files `ROLE.pem`, `ROLE-N.pem` and those that its metadata calls

@@ -22,10 +22,9 @@ from surefoot_server.keys.offline import RELEASE_ROLE_LIFETIME, delegated_compon
 from surefoot_server.keys.signers import KeyRing, Passphrase
 from surefoot_server.releases.build import ROLE_FILE, TARGETS_FILE, ReleaseFolder, read_release
 from surefoot_shared.errors import ConfigError, Conflict, Invalid, NotFound, UntrustedRelease
-from surefoot_shared.release import role_name, target_path
+from surefoot_shared.release import role_name
 from surefoot_shared.trust.durable import locked, write_durably
-from surefoot_shared.trust.policy import Policy
-from surefoot_shared.trust.repository import build_release_role, policy_target, release_target
+from surefoot_shared.trust.repository import build_release_role, release_target
 from surefoot_shared.trust.signing import sign
 
 Change = Callable[[Mapping[str, TargetFile]], Mapping[str, TargetFile]]
@@ -64,18 +63,6 @@ def sign_release(
     write_durably(folder / ROLE_FILE, raw, mode=0o644)
     write_durably(folder / TARGETS_FILE, targets_bytes(KeyFolder(keys_dir)), mode=0o644)
     return signed_release(release)
-
-
-def withdraw_release(keys_dir: Path, component: str, version: str, passphrase: Passphrase, now: datetime) -> bytes:
-    """Sign a role that no longer lists a release; return it for publishing. Raises NotFound, ConfigError."""
-    path = target_path(component, version)
-    return _sign_role(keys_dir, component, KeyRing(keys_dir, passphrase), now, lambda listed: _without(listed, path))
-
-
-def sign_policy(keys_dir: Path, policy: Policy, passphrase: Passphrase, now: datetime) -> bytes:
-    """Sign a role that carries this policy of its component; return it for publishing. Raises NotFound, ConfigError."""
-    target, ring = policy_target(policy), KeyRing(keys_dir, passphrase)
-    return _sign_role(keys_dir, policy.component, ring, now, lambda listed: {**listed, target.path: target})
 
 
 def signed_release(release: ReleaseFolder) -> SignedRelease:
@@ -161,9 +148,3 @@ def _with(listed: Mapping[str, TargetFile], target: TargetFile) -> dict[str, Tar
         hint = "Give the changed release a new version and counter."
         raise Conflict("conflict", f"{target.path} was signed with other bytes.", hint)
     return {**listed, target.path: target}
-
-
-def _without(listed: Mapping[str, TargetFile], path: str) -> dict[str, TargetFile]:
-    if path not in listed:
-        raise NotFound("not_found", f"{path} is not signed.")
-    return {known: target for known, target in listed.items() if known != path}

@@ -16,7 +16,7 @@ from pathlib import Path
 from surefoot_shared import wire
 from surefoot_shared.errors import InstallFailed, Invalid
 from surefoot_shared.release import TargetNote
-from surefoot_shared.trust.clock import format_time, parse_time
+from surefoot_shared.trust.clock import EPOCH, format_time, parse_time
 from surefoot_shared.trust.durable import locked, write_durably
 from surefoot_shared.trust.policy import Policy
 
@@ -50,6 +50,12 @@ class Floors:
     offline_days: Mapping[str, int] = field(default_factory=dict)
     """The newest policy's max_offline_days, where it has one."""
     role_expires: Mapping[str, str] = field(default_factory=dict)
+    time_keys: str = ""
+    """Which director's keys told the time; empty: not known. Of keys that the root dropped it counts no more."""
+    halt_keys: str = ""
+    """Which keys signed the halt list; an epoch binds while the same keys sign."""
+    halt_root: int = 0
+    """The version of the director's root under which it was taken."""
     v: int = 1
 
     def after_commit(self, note: TargetNote, digest: str = "") -> Floors:
@@ -75,10 +81,20 @@ class Floors:
     def with_role(self, component: str, expires: datetime) -> Floors:
         return replace(self, role_expires={**self.role_expires, component: format_time(expires)})
 
-    def with_time(self, at: object) -> Floors:
-        """Raise the time floor; an earlier or unreadable time changes nothing."""
-        new, old = parse_time(at), parse_time(self.time)
-        return replace(self, time=format_time(new)) if new and (old is None or new > old) else self
+    def time_by(self, keys: str) -> datetime:
+        """Return the time floor where these keys told it, else the beginning of time.
+
+        Whoever stole a director's key may have told a time far ahead; its word is void once the offline keys drop it.
+        """
+        told = parse_time(self.time) if self.time_keys in ("", keys) else None
+        return told or EPOCH
+
+    def with_time(self, at: object, keys: str = "") -> Floors:
+        """Raise the time floor, or begin it anew with new keys; an earlier or unreadable time changes nothing."""
+        new = parse_time(at)
+        if new is None:
+            return self
+        return replace(self, time=format_time(max(new, self.time_by(keys))), time_keys=keys)
 
     def with_seen(self, seen: Mapping[str, Seen]) -> Floors:
         return replace(self, seen={**self.seen, **seen})

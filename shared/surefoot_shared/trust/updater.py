@@ -7,7 +7,8 @@ another repository or device is dropped before it is seen. Every failure leaves 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from surefoot_shared.messages import MetadataVersions
 from surefoot_shared.trust.client import Client, translated
 from surefoot_shared.trust.clock import EPOCH, TrustedTime, parse_time, trusted_time
 from surefoot_shared.trust.fetcher import GuardedFetcher
-from surefoot_shared.trust.fields import X_REPO, X_SIGNED_AT
+from surefoot_shared.trust.fields import DIRECTOR, X_HALT, X_REPO, X_SIGNED_AT
 from surefoot_shared.trust.floors import Floors, Seen
 
 
@@ -56,7 +57,7 @@ class Refreshed:
         base = f"bundle://{source.repository}/"
         self._client = Client(source.repository, source.folder, base, fetcher, source.bootstrap)
         baked = parse_time(self.root.unrecognized_fields.get(X_SIGNED_AT)) or EPOCH
-        floor = parse_time(floors.time) or EPOCH
+        floor = floors.time_by(_teller(source, floors))
         self.time: TrustedTime = trusted_time(system_now, floor, baked)
         if answered is not None and answered < self.time.at:
             self.time = TrustedTime(max(answered, floor, baked), "nonce")
@@ -88,6 +89,18 @@ class Refreshed:
         """Return a release role that was loaded by `target`, or None."""
         return self._client.role(name)
 
+    def seen_role(self, name: str, floors: Floors) -> dict[str, Seen]:
+        """Return the version of a release role that was loaded; raises UntrustedRelease where a newer one was seen.
+
+        python-tuf compares with the snapshot before, which a power cut may have torn; a thief of the snapshot's key
+        could then bring back a role that still lists what was withdrawn.
+        """
+        role = self.role(name)
+        if role is None:
+            return {}
+        keys = key_print(self.targets.get_delegated_role(name).keyids)
+        return _not_older(floors, f"{self._source.repository}.{name}", Seen(role.version, keys))
+
     def versions(self, roles: Mapping[str, int]) -> MetadataVersions:
         return MetadataVersions(
             root=self.root.version,
@@ -105,20 +118,16 @@ class Refreshed:
 
     def _refuse_older(self, floors: Floors) -> dict[str, Seen]:
         """python-tuf forgets a version where its file was torn; the floors do not."""
-        repository, seen = self._source.repository, {}
+        repository, seen = self._source.repository, dict[str, Seen]()
         for role, version in (
             (Root.type, self.root.version),
             (Timestamp.type, self.timestamp.version),
             (Snapshot.type, self.snapshot.version),
+            (Targets.type, self.targets.version),
         ):
-            name = f"{repository}.{role}"
             # New keys start a new count (TUF 5.3.11: recovery from fast-forward); the root itself never goes back.
-            now = Seen(version, "" if role == Root.type else _fingerprint(self.root, role))
-            before = floors.seen.get(name)
-            if before and before.keys == now.keys and before.version > version:
-                message = f"{name} has version {version}; this device has verified {before.version}."
-                raise UntrustedRelease("metadata_rollback", message)
-            seen[name] = now
+            now = Seen(version, "" if role == Root.type else key_print(self.root.roles[role].keyids))
+            seen |= _not_older(floors, f"{repository}.{role}", now)
         return seen
 
 
@@ -142,6 +151,32 @@ def trusted_root(trust_folder: Path, repository: str) -> Root:
             current = newer
 
 
-def _fingerprint(root: Root, role: str) -> str:
-    keyids = ",".join(sorted(root.roles[role].keyids))
-    return hashlib.sha256(keyids.encode()).hexdigest()[:16]
+def _teller(source: Source, floors: Floors) -> str:
+    """Whose time the floor may be: the director's keys of the newest root that is stored. The image root names none."""
+    if source.repository == DIRECTOR:
+        with suppress(UntrustedRelease):  # a stored chain that was tampered with: python-tuf has its say about it
+            return time_keys(trusted_root(source.folder.parent, DIRECTOR))
+    return floors.time_keys
+
+
+def time_keys(director_root: Root) -> str:
+    """Who tells the time: those who sign the director's timestamps."""
+    return key_print(director_root.roles[Timestamp.type].keyids)
+
+
+def halt_keys(director_root: Root) -> str:
+    """Who signs the halt list; call it once a list was verified against this root."""
+    return key_print(director_root.unrecognized_fields[X_HALT]["keyids"])
+
+
+def key_print(keyids: Collection[str]) -> str:
+    """A short name for a set of keys."""
+    return hashlib.sha256(",".join(sorted(keyids)).encode()).hexdigest()[:16]
+
+
+def _not_older(floors: Floors, name: str, now: Seen) -> dict[str, Seen]:
+    before = floors.seen.get(name)
+    if before and before.keys == now.keys and before.version > now.version:
+        message = f"{name} has version {now.version}; this device has verified {before.version}."
+        raise UntrustedRelease("metadata_rollback", message)
+    return {name: now}

@@ -23,14 +23,14 @@ from surefoot_shared.messages import AssignmentNote, MetadataVersions
 from surefoot_shared.release import MANIFEST_LIMIT_BYTES, TargetNote, role_name, target_path
 from surefoot_shared.status import Intent
 from surefoot_shared.trust.bundle import Bundle, unpack
-from surefoot_shared.trust.clock import EPOCH, TrustedTime, parse_time, trusted_time
+from surefoot_shared.trust.clock import parse_time, trusted_time
 from surefoot_shared.trust.durable import locked
 from surefoot_shared.trust.fields import DIRECTOR, IMAGE, X_DEVICE, X_NONCE, X_SIGNED_AT
 from surefoot_shared.trust.floors import Floors, FloorStore
 from surefoot_shared.trust.halt import verify_halt
 from surefoot_shared.trust.permit import Permit, may_use, permit_folder, permit_path
 from surefoot_shared.trust.policy import Policy, policy_path
-from surefoot_shared.trust.updater import Refreshed, Source, read_bootstrap, trusted_root
+from surefoot_shared.trust.updater import Refreshed, Source, halt_keys, read_bootstrap, time_keys, trusted_root
 from surefoot_shared.trust.versions import metadata_versions
 
 MAY_GO_BACK = frozenset({Intent.DOWNGRADE, Intent.REVERT})
@@ -70,6 +70,7 @@ class Verified:
     signed_at: str
     halt_epoch: int
     halted: tuple[str, ...]
+    halt_root: int
     clock_source: str
 
 
@@ -89,8 +90,11 @@ def decide(
         return _Decision(trust_folder, device, hw, bundle, system_now, nonces).verified()
 
 
-def accept_halt(trust_folder: Path, raw: bytes, system_now: datetime) -> tuple[int, tuple[str, ...]]:
-    """Verify a halt list, remember it, return (epoch, digests); raises UntrustedRelease. Equal epochs are harmless."""
+def accept_halt(trust_folder: Path, raw: bytes, system_now: datetime) -> tuple[int, tuple[str, ...], int]:
+    """Verify a halt list and remember it; raises UntrustedRelease. Equal epochs are harmless.
+
+    Returns (epoch, digests, version of the director's root that says who may sign it).
+    """
     with locked(trust_folder):
         store = FloorStore(trust_folder)
         floors = store.load()
@@ -98,12 +102,15 @@ def accept_halt(trust_folder: Path, raw: bytes, system_now: datetime) -> tuple[i
         seen = floors.seen.get(f"{DIRECTOR}.root")
         if seen and seen.version > root.version:
             raise UntrustedRelease("metadata_rollback", "The stored chain of director roots is incomplete.")
-        halt = verify_halt(raw, root, _now(floors, system_now).at)
-        if halt.epoch < floors.halt_epoch:
+        halt = verify_halt(raw, root, trusted_time(system_now, floors.time_by(time_keys(root))).at)
+        keys = halt_keys(root)
+        # New keys start a new count: otherwise a thief's last epoch would be the last one for ever.
+        if halt.epoch < floors.halt_epoch and floors.halt_keys in ("", keys):
             message = f"The halt list has epoch {halt.epoch}; this device has verified {floors.halt_epoch}."
             raise UntrustedRelease("metadata_rollback", message)
-        store.save(replace(floors, halt_epoch=halt.epoch, halted=halt.digests))
-        return halt.epoch, halt.digests
+        listed = replace(floors, halt_epoch=halt.epoch, halted=halt.digests)
+        store.save(replace(listed, halt_keys=keys, halt_root=root.version))
+        return halt.epoch, halt.digests, root.version
 
 
 class _Decision:
@@ -145,16 +152,27 @@ class _Decision:
             signed_at=signed_at,
             halt_epoch=self._floors.halt_epoch,
             halted=self._floors.halted,
+            halt_root=self._floors.halt_root,
             clock_source=director.time.source,
         )
 
     def _refresh(self, repository: str, files: Mapping[str, str], device: str | None) -> Refreshed:
         bootstrap = read_bootstrap(self._folder, repository)
         source = Source(repository, self._folder / repository, files, device, bootstrap)
-        refreshed = Refreshed(source, self._floors, self._system_now, self._answered)
+        try:
+            refreshed = Refreshed(source, self._floors, self._system_now, self._answered)
+        except UntrustedRelease as error:
+            if error.kind != "metadata_expired" or repository != DIRECTOR or not self._time_is_void():
+                raise
+            refreshed = Refreshed(source, self._floors, self._system_now, self._answered)
         self._floors = self._floors.with_seen(refreshed.seen)
         self._store.save(self._floors)
         return refreshed
+
+    def _time_is_void(self) -> bool:
+        """The root that came with this very bundle dropped the keys that told the time floor."""
+        keys = time_keys(trusted_root(self._folder, DIRECTOR))
+        return self._floors.time_keys not in ("", keys)
 
     def _refuse_foreign(self, director: Refreshed) -> None:
         """The guard saw what came in a bundle; this sees what is trusted, whatever way it came."""
@@ -178,7 +196,7 @@ class _Decision:
             raise UntrustedRelease(
                 "metadata_untrusted", "The director's timestamp does not say credibly when it was signed."
             )
-        self._floors = self._floors.with_time(signed_at)
+        self._floors = self._floors.with_time(signed_at, time_keys(director.root))
         return str(signed_at)
 
     def _judge(self, image: Refreshed, entry: TargetFile, note: AssignmentNote) -> Approved | Refused:
@@ -190,7 +208,7 @@ class _Decision:
             return Refused(note, error.kind, error.message)
 
     def _approve(self, image: Refreshed, entry: TargetFile, note: AssignmentNote) -> Approved:
-        listed = image.target(entry.path)
+        listed = self._listed(image, note.component, entry.path)
         if listed is None:
             raise UntrustedRelease("not_released", f"The release keys do not list {entry.path}.")
         if listed.length != entry.length or listed.hashes != entry.hashes:
@@ -206,6 +224,11 @@ class _Decision:
         permitted = self._permitted(image, target, note, digest)
         check_target(target, note.intent, self._hw, self._floors, permitted)
         return Approved(note, digest, listed.length, target)
+
+    def _listed(self, image: Refreshed, component: str, path: str) -> TargetFile | None:
+        listed = image.target(path)
+        self._floors = self._floors.with_seen(image.seen_role(role_name(component), self._floors))
+        return listed
 
     def _permitted(self, image: Refreshed, target: TargetNote, note: AssignmentNote, digest: str) -> bool:
         """Use up a permit where one is needed and covers this; looked for only below the floor."""
@@ -226,7 +249,7 @@ class _Decision:
 
     def _follow_policy(self, image: Refreshed, component: str) -> Policy:
         """Read the component's signed policy, where there is one, and let the floors know its minimum."""
-        listed = image.target(policy_path(component))
+        listed = self._listed(image, component, policy_path(component))
         policy = Policy(component) if listed is None else _read_policy(listed, component)
         self._floors = self._floors.with_policy(policy)
         if role := image.role(role_name(component)):
@@ -324,7 +347,3 @@ def _target_note(listed: TargetFile, note: AssignmentNote) -> TargetNote:
     if listed.length > MANIFEST_LIMIT_BYTES:
         raise UntrustedRelease("manifest_malformed", f"The manifest {listed.path} is larger than a device will read.")
     return target
-
-
-def _now(floors: Floors, system_now: datetime) -> TrustedTime:
-    return trusted_time(system_now, parse_time(floors.time) or EPOCH)

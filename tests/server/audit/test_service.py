@@ -15,7 +15,7 @@ from tests.server.rig import Rig, later
 def chained(rig: Rig) -> Rig:
     for n in range(5):
         with rig.db.write() as session:
-            audit.record(session, "linh", "rollout.pause", f"rollout:r{n}", {"n": n, "why": "tiếng Việt"}, later(n))
+            audit.record(session, "first", "rollout.pause", f"rollout:r{n}", {"n": n, "why": "tiếng Việt"}, later(n))
     return rig
 
 
@@ -86,13 +86,13 @@ def test_a_tail_that_was_cut_off_shows_against_a_noted_head(chained: Rig) -> Non
 def test_an_act_that_is_taken_back_leaves_no_row_and_no_gap(chained: Rig) -> None:
     def fail() -> None:
         with chained.db.write() as session:
-            audit.record(session, "linh", "x", "y", {}, later(9))
+            audit.record(session, "first", "x", "y", {}, later(9))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail()
     with chained.db.write() as session:
-        audit.record(session, "linh", "x", "y", {}, later(9))
+        audit.record(session, "first", "x", "y", {}, later(9))
 
     assert verify(chained).rows == 6
 

@@ -47,7 +47,7 @@ def names(folder: Path, role: str) -> list[str]:
 
 
 def test_thresholds_are_given_on_the_command_line_and_shown(tmp_path: Path, capsys: Capture) -> None:
-    sticks = [tmp_path / name for name in ("linh", "ana", "tom")]
+    sticks = [tmp_path / name for name in ("first", "second", "third")]
     dealt = [each for stick in sticks for each in ("--offline", stick)]
     thresholds = ("--threshold", "root=3/5", "--threshold", "release=2/3", "--threshold", "targets=2/3")
 
@@ -82,19 +82,21 @@ def test_alone_a_rotation_is_in_force_at_once(alone: Path, capsys: Capture) -> N
 
 
 def test_a_rotation_goes_round_by_file(people: People, capsys: Capture) -> None:
-    linh, ana = people.stick("linh"), people.stick("ana")
-    assert surefoot("keys", "rotate", "root", "--keys", people.main, "--offline", linh) == 0
+    first, second = people.stick("first"), people.stick("second")
+    assert surefoot("keys", "rotate", "root", "--keys", people.main, "--offline", first) == 0
     said = capsys.readouterr().out
     assert "Hand " in said
     assert "director/2.root.json" in said
     file = people.folder / "rotation.json"
-    people.machine("ana")
+    people.machine("second")
     shutil.copy(people.main / "pending" / "rotation.json", file)
     surefoot("keys", "show", people.main)
     assert "Waits for signatures: New keys for image-root, director-root." in capsys.readouterr().out
 
-    assert surefoot("keys", "cosign", file, "--keys", people.machine("ana"), "--offline", ana) == 2  # nobody to ask
-    assert surefoot("keys", "cosign", file, "--keys", people.machine("ana"), "--offline", ana, "--yes") == 0
+    assert (
+        surefoot("keys", "cosign", file, "--keys", people.machine("second"), "--offline", second) == 2
+    )  # nobody to ask
+    assert surefoot("keys", "cosign", file, "--keys", people.machine("second"), "--offline", second, "--yes") == 0
     assert surefoot("keys", "cosign", file, "--keys", people.main, "--offline", people.folder / "none", "--yes") == 0
 
     assert read_current(KeyFolder(people.main)).director.version == 2
@@ -119,13 +121,13 @@ def test_dates_are_renewed(alone: Path) -> None:
 
 
 def test_a_persons_own_key_is_made_and_taken_in(alone: Path, tmp_path: Path, capsys: Capture) -> None:
-    assert surefoot("keys", "new", "tom", "-o", tmp_path / "tom") == 0
-    public = tmp_path / "tom" / "tom.pub"
+    assert surefoot("keys", "new", "third", "-o", tmp_path / "third") == 0
+    public = tmp_path / "third" / "third.pub"
     assert str(public) in capsys.readouterr().out
 
     assert surefoot("keys", "rotate", "release", "--keys", alone, "--keep", "--add", public, "--threshold", "1/2") == 0
 
-    assert names(alone, "image-release") == ["image-release", "tom"]
+    assert names(alone, "image-release") == ["image-release", "third"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from surefoot_server.cli.params import DURATION, LIFETIME, NAME, PAIR, TAG, Text, Whole, path
+from surefoot_server.cli.params import DURATION, LIFETIME, NAME, PAIR, TAG, Text, Whole, path, release_of
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("10s", 10.0), ("2h", 7200.0), (5, 5.0)])
@@ -62,3 +62,10 @@ def test_a_tag_is_what_the_server_takes() -> None:
     assert TAG.convert("lab:1.a-b_c", None, None) == "lab:1.a-b_c"
     with pytest.raises(click.BadParameter, match="is not a tag"):
         TAG.convert("-lab", None, None)
+
+
+@pytest.mark.parametrize("text", ["app", "app/", "/1.1", "app/1/1", "../1.1", "app/.."])
+def test_what_is_no_release_is_refused(text: str) -> None:
+    assert release_of("app/1.1") == ("app", "1.1")
+    with pytest.raises(click.UsageError):
+        release_of(text)

@@ -39,7 +39,7 @@ def out(tmp_path: Path) -> Path:
 def test_a_release_below_its_threshold_is_refused_with_8_and_says_what_is_missing(
     surefoot: Operator, people: People, out: Path
 ) -> None:
-    said = surefoot("release", "sign", out, "--keys", people.main, "--offline", people.stick("linh"))
+    said = surefoot("release", "sign", out, "--keys", people.main, "--offline", people.stick("first"))
     refused = surefoot("release", "publish", out)
 
     assert said.code == 0
@@ -53,9 +53,9 @@ def test_a_release_below_its_threshold_is_refused_with_8_and_says_what_is_missin
 def test_the_second_person_reads_what_is_signed_is_asked_and_completes_it(
     surefoot: Operator, people: People, out: Path
 ) -> None:
-    surefoot("release", "sign", out, "--keys", people.main, "--offline", people.stick("linh"))
+    surefoot("release", "sign", out, "--keys", people.main, "--offline", people.stick("first"))
     arrived = shutil.copytree(out, people.folder / "arrived")
-    options = ("--keys", people.machine("ana"), "--offline", people.stick("ana"))
+    options = ("--keys", people.machine("second"), "--offline", people.stick("second"))
 
     no = surefoot("release", "cosign", arrived, *options, answer="n\n")
     yes = surefoot("release", "cosign", arrived, *options, answer="y\n")
@@ -68,15 +68,15 @@ def test_the_second_person_reads_what_is_signed_is_asked_and_completes_it(
 
 
 def test_where_nobody_can_be_asked_yes_must_be_given(surefoot: Operator, people: People, out: Path) -> None:
-    surefoot("release", "sign", out, "--keys", people.main, "--offline", people.stick("linh"))
-    options = ("--keys", people.main, "--offline", people.stick("ana"))
+    surefoot("release", "sign", out, "--keys", people.main, "--offline", people.stick("first"))
+    options = ("--keys", people.main, "--offline", people.stick("second"))
 
     assert surefoot("release", "cosign", out, *options).code == 2
     assert surefoot("--json", "release", "cosign", out, *options, "--yes").json["missing"] == 0  # type: ignore[index,call-overload]
 
 
 def test_signing_again_with_the_same_key_exits_with_5(surefoot: Operator, people: People, out: Path) -> None:
-    options = ("--keys", people.main, "--offline", people.stick("linh"))
+    options = ("--keys", people.main, "--offline", people.stick("first"))
     surefoot("release", "sign", out, *options)
 
     assert surefoot("release", "cosign", out, *options, "--yes").code == 5

@@ -107,7 +107,7 @@ def fleet(rig: Rig) -> Rig:
                 salt="s",
                 state=RolloutState.RUNNING.value,
                 created_at=NOW,
-                created_by="linh",
+                created_by="first",
             )
         )
         session.flush()

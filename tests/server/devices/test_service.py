@@ -274,12 +274,12 @@ def test_looking_at_a_device_ends_its_attention_and_is_audited(rig: Rig) -> None
             rig.devices.hello(session, hello("cam-1", seq, instance=instance), NOW)
 
     with rig.db.write() as session:
-        rig.devices.acknowledge(session, "cam-1", "linh", later(1))
+        rig.devices.acknowledge(session, "cam-1", "first", later(1))
 
     assert rig.device_row("cam-1").attention is None
     with rig.db.read() as session:
         query = select(AuditEntry).where(col(AuditEntry.action) == "device.acknowledge")
-        assert session.exec(query).one().actor == "linh"
+        assert session.exec(query).one().actor == "first"
 
 
 def test_nothing_is_asked_of_a_revoked_device(rig: Rig) -> None:

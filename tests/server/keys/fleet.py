@@ -68,7 +68,7 @@ class Fleet:
         return decide(self.trust, DEVICE, HW, raw, self.now + timedelta(days=days))
 
     def halt(self, raw: bytes) -> tuple[int, tuple[str, ...]]:
-        return accept_halt(self.trust, raw, self.now)
+        return accept_halt(self.trust, raw, self.now)[:2]
 
     def bundle(self, *wishes: SignedWish, have: tuple[MetadataVersions, MetadataVersions] | None = None) -> bytes:
         image, director = have or (MetadataVersions(), MetadataVersions())

@@ -13,7 +13,7 @@ from surefoot_server.keys.quorum import parse_quorums
 from surefoot_server.keys.signers import KeyRing
 from tests.server.keys.fleet import NOW, PASSPHRASE
 
-NAMES = ("linh", "ana", "tom")
+NAMES = ("first", "second", "third")
 
 
 @dataclass(frozen=True)

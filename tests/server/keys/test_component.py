@@ -29,11 +29,11 @@ def test_with_every_key_here_it_is_in_force_at_once(tmp_path: Path) -> None:
 def test_below_the_threshold_it_waits_for_the_others(tmp_path: Path) -> None:
     people = gathered(tmp_path)
 
-    files, _ = add_components(people.main, people.ring("linh"), NOW, ("model",))
+    files, _ = add_components(people.main, people.ring("first"), NOW, ("model",))
 
     assert files == ("pending/rotation.json",)
     assert set(delegated_components(read_targets(KeyFolder(people.main)))) == {"app"}
-    assert cosign(people.main / "pending" / "rotation.json", people.main, people.ring("tom")).in_force
+    assert cosign(people.main / "pending" / "rotation.json", people.main, people.ring("third")).in_force
     assert Fleet.serving(people.main, tmp_path / "data").components() == ("app", "model")
 
 

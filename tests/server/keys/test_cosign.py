@@ -24,7 +24,7 @@ def people(tmp_path: Path) -> People:
 
 
 def proposed(people: People, *roles: str) -> Proposed:
-    return rotate(people.main, roles or ("image-targets",), people.ring("linh"), NOW)
+    return rotate(people.main, roles or ("image-targets",), people.ring("first"), NOW)
 
 
 def mailed(people: People, done: Proposed, to: str) -> Path:
@@ -38,9 +38,9 @@ def mailed(people: People, done: Proposed, to: str) -> Path:
 def test_a_second_person_signs_on_another_machine_and_the_file_finishes_it_at_home(people: People) -> None:
     done = proposed(people)
     assert (done.in_force, done.signed_now[0]) == (False, "image-root-1")
-    arrived = mailed(people, done, "ana")
+    arrived = mailed(people, done, "second")
 
-    away = cosign(arrived, people.machine("ana"), people.ring("ana", people.machine("ana")))
+    away = cosign(arrived, people.machine("second"), people.ring("second", people.machine("second")))
 
     assert "image-root-2" in away.signed_now
     assert read_current(KeyFolder(people.main)).image.version == 1
@@ -51,49 +51,49 @@ def test_a_second_person_signs_on_another_machine_and_the_file_finishes_it_at_ho
 
 def test_two_people_may_sign_copies_at_the_same_time(people: People) -> None:
     done = proposed(people, "image-root")
-    ana, tom = mailed(people, done, "ana"), mailed(people, done, "tom")
-    for name, file in (("ana", ana), ("tom", tom)):
+    second, third = mailed(people, done, "second"), mailed(people, done, "third")
+    for name, file in (("second", second), ("third", third)):
         cosign(file, people.machine(name), people.ring(name, people.machine(name)))
     nobody = KeyRing(people.main, PASSPHRASE, offline=(people.folder / "empty",))
 
-    assert cosign(ana, people.main, nobody).in_force
-    assert cosign(tom, people.main, nobody).in_force  # it is already
+    assert cosign(second, people.main, nobody).in_force
+    assert cosign(third, people.main, nobody).in_force  # it is already
 
 
 def test_the_person_who_signed_cannot_sign_again(people: People) -> None:
     done = proposed(people, "image-root")
 
     with pytest.raises(ConfigError) as caught:
-        cosign(done.path, people.main, people.ring("linh"))
+        cosign(done.path, people.main, people.ring("first"))
 
     assert caught.value.kind == "key_missing"
 
 
 def test_a_file_that_was_changed_on_its_way_is_refused(people: People) -> None:
     done = proposed(people, "image-root")
-    arrived = mailed(people, done, "ana")
+    arrived = mailed(people, done, "second")
     rotation = json.loads(arrived.read_text())
     name = "image/2.root.json"
     rotation["files"][name] = rotation["files"][name].replace('"threshold":2', '"threshold":1')
     arrived.write_text(json.dumps(rotation))
 
-    cosign(arrived, people.machine("ana"), people.ring("ana", people.machine("ana")))
+    cosign(arrived, people.machine("second"), people.ring("second", people.machine("second")))
     with pytest.raises(UntrustedRelease):
-        cosign(arrived, people.main, people.ring("tom"))
+        cosign(arrived, people.main, people.ring("third"))
 
     assert read_current(KeyFolder(people.main)).image.version == 1
 
 
 def test_a_rotation_that_does_not_follow_what_is_known_here_is_not_signed(people: People) -> None:
-    people.machine("ana")  # she has the repository of before
-    both = KeyRing(people.main, PASSPHRASE, offline=(people.stick("linh"), people.stick("ana")))
+    people.machine("second")  # she has the repository of before
+    both = KeyRing(people.main, PASSPHRASE, offline=(people.stick("first"), people.stick("second")))
     assert rotate(people.main, ("image-root",), both, NOW).in_force
-    done = rotate(people.main, ("image-root",), people.ring("ana"), NOW)
-    arrived = mailed(people, done, "ana")
+    done = rotate(people.main, ("image-root",), people.ring("second"), NOW)
+    arrived = mailed(people, done, "second")
     before = arrived.read_bytes()
 
     with pytest.raises(UntrustedRelease):
-        cosign(arrived, people.machine("ana"), people.ring("ana", people.machine("ana")))
+        cosign(arrived, people.machine("second"), people.ring("second", people.machine("second")))
 
     assert arrived.read_bytes() == before
 
@@ -111,8 +111,8 @@ def test_a_crash_while_it_comes_into_force_is_mended_by_the_same_command(
     people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     done = proposed(people, "director", "halt")
-    arrived = mailed(people, done, "ana")
-    cosign(arrived, people.machine("ana"), people.ring("ana", people.machine("ana")))
+    arrived = mailed(people, done, "second")
+    cosign(arrived, people.machine("second"), people.ring("second", people.machine("second")))
     nobody = KeyRing(people.main, PASSPHRASE, offline=(people.folder / "empty",))
     with monkeypatch.context() as patch:
         where = module.shutil if step == "rmtree" else module
@@ -135,7 +135,7 @@ def test_a_crash_while_it_comes_into_force_is_mended_by_the_same_command(
 
 
 def test_new_agents_are_given_the_new_root(people: People) -> None:
-    both = KeyRing(people.main, PASSPHRASE, offline=(people.stick("linh"), people.stick("ana")))
+    both = KeyRing(people.main, PASSPHRASE, offline=(people.stick("first"), people.stick("second")))
 
     rotate(people.main, ("image-root",), both, NOW)
 
@@ -151,7 +151,7 @@ def test_what_is_no_rotation_is_refused(people: People, tmp_path: Path, content:
         file.write_bytes(content)
 
     with pytest.raises((Invalid, UntrustedRelease)):
-        cosign(file, people.main, people.ring("linh"))
+        cosign(file, people.main, people.ring("first"))
 
 
 def test_a_rotation_says_why_it_was_made(people: People) -> None:

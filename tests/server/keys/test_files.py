@@ -105,18 +105,18 @@ def test_a_short_passphrase_is_refused(text: str) -> None:
 
 
 def test_a_personal_key_comes_with_a_public_half_to_hand_out(tmp_path: Path) -> None:
-    private, public = new_personal_key(tmp_path, "linh", b"a long passphrase")
+    private, public = new_personal_key(tmp_path, "first", b"a long passphrase")
 
-    assert read_public(public).keyid == read_key(tmp_path, "linh", b"a long passphrase").public_key.keyid
+    assert read_public(public).keyid == read_key(tmp_path, "first", b"a long passphrase").public_key.keyid
     assert private.stat().st_mode & 0o077 == 0
     assert b"PRIVATE" not in public.read_bytes()
 
 
 def test_a_personal_key_is_never_overwritten(tmp_path: Path) -> None:
-    new_personal_key(tmp_path, "linh", b"a long passphrase")
+    new_personal_key(tmp_path, "first", b"a long passphrase")
 
     with pytest.raises(ConfigError):
-        new_personal_key(tmp_path, "linh", b"a long passphrase")
+        new_personal_key(tmp_path, "first", b"a long passphrase")
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "x" * 65])

@@ -138,7 +138,7 @@ def test_adding_a_component_needs_the_passphrase(tmp_path: Path) -> None:
 def test_several_keys_are_made_for_a_role_and_dealt_to_peoples_folders(tmp_path: Path) -> None:
     people = gathered(tmp_path, "root=3/5", "release=2/3")
 
-    assert {path.stem for path in people.stick("linh").iterdir()} == {
+    assert {path.stem for path in people.stick("first").iterdir()} == {
         *("image-root-1", "image-root-4", "director-root-1", "director-root-4", "image-release-1", "image-targets"),
     }
     assert not (people.main / "offline").exists()

@@ -9,9 +9,9 @@ import pytest
 from surefoot_server.keys.init import init_keys
 from surefoot_server.keys.install import install_keys
 from surefoot_server.keys.layout import OFFLINE, versions_of
+from surefoot_server.keys.listing import propose_policy, propose_withdrawal
 from surefoot_server.keys.rotate import renew, rotate
 from surefoot_server.keys.signers import KeyRing, read_signers, write_signers
-from surefoot_server.releases.sign import sign_policy, withdraw_release
 from surefoot_shared.errors import ConfigError
 from surefoot_shared.trust.policy import Policy
 from tests.server.keys.fleet import NOW, PASSPHRASE, Fleet
@@ -137,8 +137,9 @@ def test_a_renewed_role_a_policy_and_a_withdrawal_reach_a_running_server(tmp_pat
     fleet = Fleet(tmp_path)
     kept, gone = fleet.publish(fleet.built("1.1", 101)), fleet.publish(fleet.built("1.2", 102))
     renew(fleet.keys, ("image-release",), KeyRing(fleet.keys, PASSPHRASE), NOW)
-    sign_policy(fleet.keys, Policy("app", min_svn=0, revoked=("a" * 64,)), PASSPHRASE, NOW)
-    withdraw_release(fleet.keys, "app", "1.2", PASSPHRASE, NOW)
+    ring = KeyRing(fleet.keys, PASSPHRASE)
+    propose_policy(fleet.keys, Policy("app", min_svn=0, revoked=("a" * 64,)), ring, NOW)
+    propose_withdrawal(fleet.keys, "app", "1.2", ring, NOW)
     assert not fleet.online.refresh(NOW)
 
     install_keys(fleet.keys, fleet.data)

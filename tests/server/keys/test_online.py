@@ -10,6 +10,7 @@ import pytest
 
 from surefoot_server.keys.install import install_keys
 from surefoot_server.keys.layout import key_file
+from surefoot_server.keys.listing import propose_withdrawal
 from surefoot_server.keys.online import OnlineRepository
 from surefoot_server.keys.rotate import rotate
 from surefoot_server.keys.signers import KeyRing
@@ -233,10 +234,8 @@ def test_the_bundle_of_a_device_serves_no_other(fleet: Fleet) -> None:
 
 
 def test_a_release_that_was_withdrawn_can_no_longer_be_installed(fleet: Fleet) -> None:
-    from surefoot_server.releases.sign import withdraw_release
-
     old = fleet.publish(fleet.built("1.1", 101))
-    withdraw_release(fleet.keys, "app", "1.1", PASSPHRASE, fleet.now)
+    propose_withdrawal(fleet.keys, "app", "1.1", KeyRing(fleet.keys, PASSPHRASE), fleet.now)
     fleet.publish(fleet.built("1.2", 102))
 
     verified = fleet.decide(fleet.bundle(old))

@@ -32,14 +32,14 @@ def test_a_plan_says_what_the_command_line_could_say(tmp_path: Path) -> None:
     file = tmp_path / "plan.toml"
     file.write_text(
         'fleet = "north"\ncomponents = ["app", "model"]\n[thresholds]\nroot = "3/5"\n'
-        '[signers]\nimage-root = ["hsm:1?label=linh"]\n'
+        '[signers]\nimage-root = ["hsm:1?label=first"]\n'
     )
 
     plan = read_plan(file)
 
     assert (plan.fleet, plan.components) == ("north", ("app", "model"))
     assert plan.quorums["director-root"] == Quorum(3, 5)
-    assert plan.signers == {"image-root": ("hsm:1?label=linh",)}
+    assert plan.signers == {"image-root": ("hsm:1?label=first",)}
 
 
 def test_an_empty_plan_says_nothing(tmp_path: Path) -> None:

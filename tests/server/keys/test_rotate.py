@@ -103,8 +103,8 @@ def test_a_stolen_halt_key_signs_no_more_after_it_was_revoked(fleet: Fleet) -> N
 
 def test_one_lost_root_key_is_replaced_by_the_others(tmp_path: Path) -> None:
     people = gathered(tmp_path)
-    (people.stick("tom") / "image-root-3.pem").unlink()
-    both = KeyRing(people.main, PASSPHRASE, offline=(people.stick("linh"), people.stick("ana")))
+    (people.stick("third") / "image-root-3.pem").unlink()
+    both = KeyRing(people.main, PASSPHRASE, offline=(people.stick("first"), people.stick("second")))
 
     done = rotate(people.main, ("image-root",), both, NOW, KeyChange(replace=("image-root-3",)))
 
@@ -116,7 +116,7 @@ def test_one_lost_root_key_is_replaced_by_the_others(tmp_path: Path) -> None:
 def test_with_fewer_keys_than_the_threshold_no_root_can_be_made_and_that_is_said(tmp_path: Path) -> None:
     people = gathered(tmp_path)
 
-    done = rotate(people.main, ("image-root",), people.ring("linh"), NOW, KeyChange(replace=("image-root-3",)))
+    done = rotate(people.main, ("image-root",), people.ring("first"), NOW, KeyChange(replace=("image-root-3",)))
 
     assert not done.in_force
     standing = done.standings["image/2.root.json"]
@@ -126,28 +126,28 @@ def test_with_fewer_keys_than_the_threshold_no_root_can_be_made_and_that_is_said
 
 
 def test_a_threshold_is_raised_with_keys_that_people_made_themselves(fleet: Fleet, tmp_path: Path) -> None:
-    public = [str(new_personal_key(tmp_path / name, name, PASSPHRASE)[1]) for name in ("ana", "tom")]
+    public = [str(new_personal_key(tmp_path / name, name, PASSPHRASE)[1]) for name in ("second", "third")]
 
     change = KeyChange(keep=True, add=tuple(public), quorum=Quorum(2, 3))
     done = rotate(fleet.keys, ("image-release",), ring(fleet), NOW, change)
 
     assert not done.in_force
-    assert "ana" in done.standings["image/2.rel-app.json"].may_sign
-    ana = KeyRing(fleet.keys, PASSPHRASE, offline=(tmp_path / "ana",))
-    assert cosign(done.path, fleet.keys, ana).in_force
+    assert "second" in done.standings["image/2.rel-app.json"].may_sign
+    second = KeyRing(fleet.keys, PASSPHRASE, offline=(tmp_path / "second",))
+    assert cosign(done.path, fleet.keys, second).in_force
     found = role_keys(read_current(KeyFolder(fleet.keys)), "image-release")
-    assert (found.threshold, [name_of(key) for key in found.keys]) == (2, ["image-release", "ana", "tom"])
+    assert (found.threshold, [name_of(key) for key in found.keys]) == (2, ["image-release", "second", "third"])
 
 
 def test_new_online_keys_wait_until_the_root_that_lists_them_is_signed(tmp_path: Path) -> None:
     people = gathered(tmp_path)
     old = (people.main / "online" / "director.pem").read_bytes()
 
-    done = rotate(people.main, ("director",), people.ring("linh"), NOW)
+    done = rotate(people.main, ("director",), people.ring("first"), NOW)
     assert (people.main / "online" / "director.pem").read_bytes() == old
     Fleet.serving(people.main, tmp_path / "data")
 
-    assert cosign(done.path, people.main, people.ring("ana")).in_force
+    assert cosign(done.path, people.main, people.ring("second")).in_force
     assert (people.main / "online" / "director.pem").read_bytes() != old
     assert not (people.main / "pending").exists()
     Fleet.serving(people.main, tmp_path / "data")
@@ -193,10 +193,10 @@ def test_only_what_offline_keys_sign_can_be_renewed(fleet: Fleet) -> None:
 
 def test_a_second_rotation_waits_for_the_first(tmp_path: Path) -> None:
     people = gathered(tmp_path)
-    rotate(people.main, ("image-root",), people.ring("linh"), NOW)
+    rotate(people.main, ("image-root",), people.ring("first"), NOW)
 
     with pytest.raises(Conflict) as caught:
-        rotate(people.main, ("director-root",), people.ring("linh"), NOW)
+        rotate(people.main, ("director-root",), people.ring("first"), NOW)
 
     assert "rotation.json" in caught.value.hint
 
@@ -222,10 +222,10 @@ def test_a_wrong_passphrase_leaves_everything_as_it_was(fleet: Fleet) -> None:
 
 
 def test_the_two_roots_never_share_a_key(fleet: Fleet, tmp_path: Path) -> None:
-    public = str(new_personal_key(tmp_path / "ana", "ana", PASSPHRASE)[1])
+    public = str(new_personal_key(tmp_path / "second", "second", PASSPHRASE)[1])
     rotate(fleet.keys, ("image-root",), ring(fleet), NOW, KeyChange(keep=True, add=(public,)))
 
-    with pytest.raises(Invalid, match="ana would sign for image-root and for director-root"):
+    with pytest.raises(Invalid, match="second would sign for image-root and for director-root"):
         rotate(fleet.keys, ("director-root",), ring(fleet), NOW, KeyChange(keep=True, add=(public,)))
 
 

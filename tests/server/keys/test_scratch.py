@@ -19,14 +19,14 @@ def fleet(tmp_path: Path) -> Scratch:
 
 def test_a_release_that_two_people_signed_is_installed(fleet: Scratch) -> None:
     made = fleet.built("1.1")
-    fleet.online.accept_release(fleet.sign(made, "linh", "ana"), made.manifest)
+    fleet.online.accept_release(fleet.sign(made, "first", "second"), made.manifest)
 
     assert fleet.sees(fleet.bundle(made)) == "installs app/1.1"
 
 
 def test_what_the_thief_builds_would_be_installed_if_it_were_signed(fleet: Scratch) -> None:
     made = fleet.built("1.1")
-    whole, half = fleet.sign(made, "linh", "ana"), fleet.sign(made, "tom")
+    whole, half = fleet.sign(made, "first", "second"), fleet.sign(made, "third")
 
     assert fleet.sees(_bundle_with_role(fleet, made, half, 3)) == "refuses the release (metadata_untrusted)"
     assert fleet.sees(_bundle_with_role(fleet, made, whole, 2)) == "refuses the bundle (metadata_rollback)"

@@ -59,7 +59,7 @@ def test_days_left_are_counted_and_go_below_zero(tmp_path: Path) -> None:
 
 def test_what_lacks_signatures_is_shown_with_who_can_give_them(tmp_path: Path) -> None:
     people = gathered(tmp_path)
-    rotate(people.main, ("image-root",), people.ring("linh"), NOW)
+    rotate(people.main, ("image-root",), people.ring("first"), NOW)
 
     shown = show_keys(people.main)
 
@@ -79,6 +79,6 @@ def test_names_of_keys_and_thresholds_are_those_of_the_metadata(tmp_path: Path) 
 
 def test_signers_that_are_no_files_are_shown(tmp_path: Path) -> None:
     init_keys(tmp_path / "keys", PASSPHRASE, NOW)
-    write_signers(tmp_path / "keys", {"image-root": ("hsm:1?label=linh",)})
+    write_signers(tmp_path / "keys", {"image-root": ("hsm:1?label=first",)})
 
-    assert show_keys(tmp_path / "keys").signers == ("image-root: hsm:1?label=linh",)
+    assert show_keys(tmp_path / "keys").signers == ("image-root: hsm:1?label=first",)

@@ -47,18 +47,18 @@ def key(folder: Path, name: str, passphrase: bytes | None = PASSPHRASE) -> Key:
 def test_a_name_travels_with_a_key_and_leaves_its_id_alone() -> None:
     public = new_signer().public_key
 
-    assert named(public, "linh").keyid == public.keyid
-    assert name_of(named(public, "linh")) == "linh"
+    assert named(public, "first").keyid == public.keyid
+    assert name_of(named(public, "first")) == "first"
     assert name_of(public) == public.keyid[:12]
 
 
 def test_only_keys_that_the_role_lists_are_opened(tmp_path: Path) -> None:
-    linh = key(tmp_path / "offline", "image-root-1")
+    first = key(tmp_path / "offline", "image-root-1")
     key(tmp_path / "offline", "image-root-2", b"another passphrase")
 
-    found = KeyRing(tmp_path, PASSPHRASE).signers("image-root", [linh])
+    found = KeyRing(tmp_path, PASSPHRASE).signers("image-root", [first])
 
-    assert [signer.public_key.keyid for signer in found] == [linh.keyid]
+    assert [signer.public_key.keyid for signer in found] == [first.keyid]
 
 
 def test_a_key_without_a_name_in_its_metadata_is_found_by_its_file(tmp_path: Path) -> None:
@@ -69,11 +69,11 @@ def test_a_key_without_a_name_in_its_metadata_is_found_by_its_file(tmp_path: Pat
 
 
 def test_a_file_with_the_right_name_and_another_key_is_not_used(tmp_path: Path) -> None:
-    linh = key(tmp_path / "offline", "image-root-1")
+    first = key(tmp_path / "offline", "image-root-1")
     (tmp_path / "offline" / "image-root-1.pem").unlink()
     key(tmp_path / "offline", "image-root-1")
 
-    assert KeyRing(tmp_path, PASSPHRASE).signers("image-root", [linh]) == []
+    assert KeyRing(tmp_path, PASSPHRASE).signers("image-root", [first]) == []
 
 
 def test_the_passphrase_is_asked_for_once_and_only_where_it_is_needed(tmp_path: Path) -> None:
@@ -98,22 +98,22 @@ def test_one_key_can_be_chosen_by_its_name(tmp_path: Path) -> None:
 
 
 def test_keys_are_looked_for_in_the_persons_own_folder(tmp_path: Path) -> None:
-    linh = key(tmp_path / "stick", "image-root-1")
+    first = key(tmp_path / "stick", "image-root-1")
 
-    assert KeyRing(tmp_path, PASSPHRASE).signers("image-root", [linh]) == []
-    assert KeyRing(tmp_path, PASSPHRASE, offline=(tmp_path / "stick",)).signers("image-root", [linh])
+    assert KeyRing(tmp_path, PASSPHRASE).signers("image-root", [first]) == []
+    assert KeyRing(tmp_path, PASSPHRASE, offline=(tmp_path / "stick",)).signers("image-root", [first])
 
 
 def test_keys_toml_says_which_signers_there_are_besides_the_files(tmp_path: Path) -> None:
-    linh = key(tmp_path / "stick", "her-key")
+    first = key(tmp_path / "stick", "her-key")
     write_signers(tmp_path, {"image-root": (f"file2:{tmp_path / 'stick' / 'her-key.pem'}",)})
 
-    assert KeyRing(tmp_path, PASSPHRASE).signers("image-root", [linh])
+    assert KeyRing(tmp_path, PASSPHRASE).signers("image-root", [first])
     assert KeyRing(tmp_path, PASSPHRASE).signers("image-targets", [new_signer().public_key]) == []
 
 
 def test_keys_toml_survives_being_written_and_read(tmp_path: Path) -> None:
-    signers = {"image-root": ('hsm:1?label=Linh\'s "token"', "file2:a\\b.pem"), "halt": ("hv:halt",)}
+    signers = {"image-root": ('hsm:1?label=First\'s "token"', "file2:a\\b.pem"), "halt": ("hv:halt",)}
 
     write_signers(tmp_path, signers)
 
@@ -147,7 +147,7 @@ def test_a_token_without_its_module_says_what_to_set(tmp_path: Path, monkeypatch
     monkeypatch.delenv("PYKCS11LIB", raising=False)
 
     with pytest.raises(ConfigError) as caught:
-        open_signer("hsm:1?label=linh", tmp_path, None, no_pin)
+        open_signer("hsm:1?label=first", tmp_path, None, no_pin)
 
     assert caught.value.kind == "key_missing"
     assert "PYKCS11LIB" in caught.value.message
@@ -157,12 +157,12 @@ def test_somebody_elses_token_in_a_shared_keys_toml_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PYKCS11LIB", raising=False)
-    linh = key(tmp_path / "offline", "image-root-1")
-    write_signers(tmp_path, {"image-root": ("hsm:1?label=ana",)})
+    first = key(tmp_path / "offline", "image-root-1")
+    write_signers(tmp_path, {"image-root": ("hsm:1?label=second",)})
     ring = KeyRing(tmp_path, PASSPHRASE)
 
-    assert len(ring.signers("image-root", [linh])) == 1
-    assert "hsm:1?label=ana" in ring.absent[0]
+    assert len(ring.signers("image-root", [first])) == 1
+    assert "hsm:1?label=second" in ring.absent[0]
 
 
 # A real token

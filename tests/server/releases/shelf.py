@@ -51,4 +51,4 @@ def upload(rig: Rig, shelf: Shelf) -> None:
 
 def publish(rig: Rig, shelf: Shelf) -> Release:
     upload(rig, shelf)
-    return rig.state.releases.publish(shelf.role, shelf.manifest, "linh", NOW)
+    return rig.state.releases.publish(shelf.role, shelf.manifest, "first", NOW)

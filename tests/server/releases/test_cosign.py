@@ -33,7 +33,7 @@ def built(people: People, version: str = "1.1", text: str = "x") -> Path:
     return build_release(tree, recipe, people.folder / f"release-{version}-{text}").folder
 
 
-def signed(people: People, who: str = "linh", version: str = "1.1", text: str = "x") -> Path:
+def signed(people: People, who: str = "first", version: str = "1.1", text: str = "x") -> Path:
     out = built(people, version, text)
     sign_release(out, people.main, PASSPHRASE, NOW, offline=(people.stick(who),))
     return out
@@ -53,7 +53,7 @@ def cosigned(people: People, out: Path, who: str) -> Path:
 def test_the_first_signature_is_not_enough_and_says_whose_are_missing(people: People) -> None:
     out = built(people)
 
-    done = sign_release(out, people.main, PASSPHRASE, NOW, offline=(people.stick("linh"),))
+    done = sign_release(out, people.main, PASSPHRASE, NOW, offline=(people.stick("first"),))
 
     assert done.standing.missing == 1
     assert done.standing.may_sign == ("image-release-2", "image-release-3")
@@ -75,7 +75,7 @@ def test_below_the_threshold_neither_we_nor_a_server_take_it(people: People, tmp
 
 
 def test_the_second_person_completes_it_on_another_machine(people: People, tmp_path: Path) -> None:
-    out = cosigned(people, carried(people, signed(people), "ana"), "ana")
+    out = cosigned(people, carried(people, signed(people), "second"), "second")
 
     refuse_unfinished(read_release(out))
     online = Fleet.serving(people.main, tmp_path / "data")
@@ -89,16 +89,16 @@ def test_the_cosigner_signs_the_same_bytes(people: People) -> None:
     out = signed(people)
     before = Metadata[Targets].from_bytes((out / "role.json").read_bytes()).signed_bytes
 
-    cosigned(people, out, "ana")
+    cosigned(people, out, "second")
 
     assert Metadata[Targets].from_bytes((out / "role.json").read_bytes()).signed_bytes == before
 
 
 def test_what_the_signature_would_say_is_told_before(people: People) -> None:
-    cosigned(people, signed(people, version="1.0"), "ana")
+    cosigned(people, signed(people, version="1.0"), "second")
     out = signed(people, version="1.1")
 
-    seen = review(out, people.machine("ana"), NOW)
+    seen = review(out, people.machine("second"), NOW)
 
     assert (seen.role_version, seen.known_version) == (3, 2)
     assert seen.added == ("releases/app/1.1/manifest.json",)
@@ -107,9 +107,9 @@ def test_what_the_signature_would_say_is_told_before(people: People) -> None:
 
 
 def test_the_cosigners_machine_remembers_what_was_signed(people: People) -> None:
-    cosigned(people, signed(people), "ana")
+    cosigned(people, signed(people), "second")
 
-    assert versions_of(KeyFolder(people.machine("ana")).image, "rel-app") == [1, 2]
+    assert versions_of(KeyFolder(people.machine("second")).image, "rel-app") == [1, 2]
 
 
 def test_signing_twice_with_one_key_is_said_and_changes_nothing(people: People) -> None:
@@ -117,7 +117,7 @@ def test_signing_twice_with_one_key_is_said_and_changes_nothing(people: People) 
     before = (out / "role.json").read_bytes()
 
     with pytest.raises(Conflict) as caught:
-        cosign_release(out, people.main, PASSPHRASE, NOW, offline=(people.stick("linh"),))
+        cosign_release(out, people.main, PASSPHRASE, NOW, offline=(people.stick("first"),))
 
     assert "image-release-2" in caught.value.message
     assert (out / "role.json").read_bytes() == before
@@ -128,7 +128,7 @@ def test_one_of_several_keys_can_be_chosen(people: People, tmp_path: Path) -> No
 
     done = cosign_release(
         out, people.main, PASSPHRASE, NOW,
-        offline=tuple(people.stick(name) for name in ("linh", "ana", "tom")), key="image-release-3",
+        offline=tuple(people.stick(name) for name in ("first", "second", "third")), key="image-release-3",
     )  # fmt: skip
 
     assert done.standing.signed == ("image-release-1", "image-release-3")
@@ -140,13 +140,13 @@ def test_a_manifest_that_was_exchanged_on_the_way_is_not_signed(people: People) 
     shutil.copy(other / "manifest.json", out / "manifest.json")
 
     with pytest.raises(UntrustedRelease) as caught:
-        cosigned(people, out, "ana")
+        cosigned(people, out, "second")
 
     assert caught.value.kind == "target_mismatch"
 
 
 def test_a_release_that_changed_its_bytes_since_it_was_known_here_is_not_signed(people: People) -> None:
-    cosigned(people, signed(people, version="1.0"), "ana")
+    cosigned(people, signed(people, version="1.0"), "second")
     elsewhere = gathered(people.folder / "elsewhere")
     out = signed(people, version="1.1")
     role = json.loads((out / "role.json").read_text())
@@ -154,7 +154,7 @@ def test_a_release_that_changed_its_bytes_since_it_was_known_here_is_not_signed(
     (out / "role.json").write_text(json.dumps(role))
 
     with pytest.raises(Conflict):
-        cosigned(people, out, "ana")
+        cosigned(people, out, "second")
 
     assert elsewhere.main.exists()
 
@@ -165,7 +165,7 @@ def test_a_top_level_with_the_thieves_keys_in_it_is_refused(people: People) -> N
     shutil.copy(KeyFolder(thieves.main).image / "1.targets.json", out / "targets.json")
 
     with pytest.raises(UntrustedRelease) as caught:
-        cosigned(people, out, "ana")
+        cosigned(people, out, "second")
 
     assert caught.value.kind == "metadata_untrusted"
 
@@ -174,7 +174,7 @@ def test_an_expired_top_level_is_not_built_upon(people: People) -> None:
     out = signed(people)
 
     with pytest.raises(UntrustedRelease) as caught:
-        review(out, people.machine("ana"), NOW + timedelta(days=400))
+        review(out, people.machine("second"), NOW + timedelta(days=400))
 
     assert caught.value.kind == "metadata_expired"
 
@@ -183,17 +183,17 @@ def test_a_machine_without_a_key_says_where_it_looked(people: People, tmp_path: 
     out = signed(people)
 
     with pytest.raises(ConfigError) as caught:
-        cosign_release(out, people.machine("ana"), PASSPHRASE, NOW, offline=(tmp_path / "empty",))
+        cosign_release(out, people.machine("second"), PASSPHRASE, NOW, offline=(tmp_path / "empty",))
 
     assert str(tmp_path / "empty") in caught.value.message
 
 
 def test_two_roles_of_one_version_are_never_mixed(people: People) -> None:
-    first = carried(people, signed(people, version="1.1"), "ana")
+    first = carried(people, signed(people, version="1.1"), "second")
     for path in KeyFolder(people.main).image.glob("2.rel-app.json"):
         path.unlink()
     second = signed(people, version="1.2")
-    cosigned(people, first, "ana")
+    cosigned(people, first, "second")
 
     with pytest.raises(UntrustedRelease, match="Two different files"):
-        cosigned(people, second, "ana")
+        cosigned(people, second, "second")

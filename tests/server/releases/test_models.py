@@ -23,7 +23,7 @@ def test_one_version_cannot_have_two_rows(rig: Rig) -> None:
                     manifest_size=1,
                     total_bytes=1,
                     published_at=NOW,
-                    published_by="linh",
+                    published_by="first",
                 )
             )
 

@@ -27,7 +27,7 @@ def test_a_signed_release_with_all_its_blobs_is_published(rig: Rig, tmp_path: Pa
 
     row = shelf.publish(rig, made)
 
-    assert (row.id, row.digest, row.published_by) == ("app/1.1", digest_of(made.manifest), "linh")
+    assert (row.id, row.digest, row.published_by) == ("app/1.1", digest_of(made.manifest), "first")
     assert row.total_bytes == len("count") + len("weights")
     assert rig.state.blobs.existing(row.digest).read_bytes() == made.manifest
     with rig.db.read() as session:
@@ -47,7 +47,7 @@ def test_a_release_whose_blobs_are_missing_is_refused_and_names_them(rig: Rig, t
     made = shelf.make(rig, tmp_path)
 
     with pytest.raises(Conflict) as refused:
-        rig.state.releases.publish(made.role, made.manifest, "linh", NOW)
+        rig.state.releases.publish(made.role, made.manifest, "first", NOW)
 
     assert refused.value.kind == "artifact_missing"
     assert next(iter(made.blobs))[:12] in refused.value.message
@@ -62,7 +62,7 @@ def test_publishing_again_heals_a_blob_that_the_disk_damaged(rig: Rig, tmp_path:
         path = rig.state.blobs.path(damaged)
         path.write_bytes(b"?" * path.stat().st_size)
     with pytest.raises(Conflict, match=name[:12]):
-        rig.state.releases.publish(made.role, made.manifest, "linh", NOW)
+        rig.state.releases.publish(made.role, made.manifest, "first", NOW)
 
     shelf.publish(rig, made)
 
@@ -74,7 +74,7 @@ def test_an_unsigned_release_is_refused(rig: Rig, tmp_path: Path) -> None:
     shelf.upload(rig, made)
 
     with pytest.raises(SurefootError):
-        rig.state.releases.publish(made.role.replace(b"sig", b"gis"), made.manifest, "linh", NOW)
+        rig.state.releases.publish(made.role.replace(b"sig", b"gis"), made.manifest, "first", NOW)
 
     assert rows(rig) == []
 
@@ -84,7 +84,7 @@ def test_a_manifest_that_the_role_does_not_list_is_refused(rig: Rig, tmp_path: P
     shelf.upload(rig, other)
 
     with pytest.raises(SurefootError):
-        rig.state.releases.publish(signed.role, other.manifest, "linh", NOW)
+        rig.state.releases.publish(signed.role, other.manifest, "first", NOW)
 
     assert rows(rig) == []
 
@@ -94,7 +94,7 @@ def test_a_changed_manifest_is_refused(rig: Rig, tmp_path: Path) -> None:
     shelf.upload(rig, made)
 
     with pytest.raises(SurefootError):
-        rig.state.releases.publish(made.role, made.manifest.replace(b"rpi5", b"rpi4"), "linh", NOW)
+        rig.state.releases.publish(made.role, made.manifest.replace(b"rpi5", b"rpi4"), "first", NOW)
 
     assert rows(rig) == []
 
@@ -102,7 +102,7 @@ def test_a_changed_manifest_is_refused(rig: Rig, tmp_path: Path) -> None:
 @pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b"\xff"])
 def test_something_that_is_no_manifest_is_refused(rig: Rig, raw: bytes) -> None:
     with pytest.raises(UntrustedRelease):
-        rig.state.releases.publish(b"{}", raw, "linh", NOW)
+        rig.state.releases.publish(b"{}", raw, "first", NOW)
 
 
 def test_releases_follow_each_other(rig: Rig, tmp_path: Path) -> None:

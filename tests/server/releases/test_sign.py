@@ -12,9 +12,8 @@ from surefoot_server.keys.layout import KeyFolder, versions_of
 from surefoot_server.keys.offline import RELEASE_ROLE_LIFETIME
 from surefoot_server.releases.build import build_release
 from surefoot_server.releases.recipe import Recipe
-from surefoot_server.releases.sign import sign_policy, sign_release, withdraw_release
+from surefoot_server.releases.sign import sign_release
 from surefoot_shared.errors import ConfigError, Conflict, Invalid, NotFound
-from surefoot_shared.trust.policy import Policy
 from tests.server.keys.fleet import NOW, PASSPHRASE
 
 
@@ -107,29 +106,3 @@ def test_a_damaged_release_is_not_signed(tmp_path: Path, keys: Path) -> None:
 
     with pytest.raises(Invalid):
         sign_release(release, keys, PASSPHRASE, NOW)
-
-
-def test_a_withdrawn_release_is_listed_no_more(tmp_path: Path, keys: Path) -> None:
-    sign_release(built(tmp_path, "1.0"), keys, PASSPHRASE, NOW)
-    sign_release(built(tmp_path, "1.1"), keys, PASSPHRASE, NOW)
-
-    role = role_of(withdraw_release(keys, "app", "1.0", PASSPHRASE, NOW))
-
-    assert (role.version, list(role.targets)) == (4, ["releases/app/1.1/manifest.json"])
-
-
-def test_withdrawing_what_is_not_signed_changes_nothing(keys: Path) -> None:
-    with pytest.raises(NotFound):
-        withdraw_release(keys, "app", "9", PASSPHRASE, NOW)
-
-    assert versions_of(KeyFolder(keys).image, "rel-app") == [1]
-
-
-def test_a_policy_is_signed_beside_the_releases_and_replaced_by_the_next(tmp_path: Path, keys: Path) -> None:
-    sign_release(built(tmp_path), keys, PASSPHRASE, NOW)
-    sign_policy(keys, Policy("app", min_svn=1), PASSPHRASE, NOW)
-
-    role = role_of(sign_policy(keys, Policy("app", min_svn=2), PASSPHRASE, NOW))
-
-    assert set(role.targets) == {"releases/app/1.1/manifest.json", "policy/app.json"}
-    assert role.targets["policy/app.json"].custom["min_svn"] == 2

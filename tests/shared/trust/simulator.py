@@ -259,7 +259,7 @@ class DeviceSimulator:
         return self.decide(pack(Bundle(self.device, director, image or {})), now)
 
     def halt(self, raw: bytes, now: datetime = NOW) -> tuple[int, tuple[str, ...]]:
-        return accept_halt(self.folder, raw, now)
+        return accept_halt(self.folder, raw, now)[:2]
 
     def commit(self, raw_manifest: bytes) -> None:
         from surefoot_shared.release import parse_manifest

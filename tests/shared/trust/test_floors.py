@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
 from surefoot_shared.errors import InstallFailed
 from surefoot_shared.release import SlotKind, TargetNote
+from surefoot_shared.trust.clock import EPOCH
 from surefoot_shared.trust.floors import Floors, FloorStore, Seen
 from surefoot_shared.trust.policy import Policy
 
@@ -146,3 +148,19 @@ def test_the_time_floor_never_falls(text: str | None) -> None:
 
     assert floors.with_time(text) == floors
     assert floors.with_time("2026-06-02T00:00:00Z").time == "2026-06-02T00:00:00Z"
+
+
+def test_a_time_counts_while_those_who_told_it_do() -> None:
+    floors = Floors().with_time("2027-05-01T00:00:00Z", "stolen")
+
+    assert floors.time_by("stolen") == datetime(2027, 5, 1, tzinfo=timezone.utc)
+    assert floors.time_by("new") == EPOCH
+    again = floors.with_time("2026-06-01T00:00:00Z", "new")
+    assert (again.time, again.time_keys) == ("2026-06-01T00:00:00Z", "new")
+    assert again.with_time("2026-05-01T00:00:00Z", "new") == again
+
+
+def test_a_time_of_a_file_that_names_no_keys_is_kept_and_bound_to_the_next_who_tell_one() -> None:
+    floors = Floors(time="2026-06-01T00:00:00Z").with_time("2026-05-01T00:00:00Z", "new")
+
+    assert (floors.time, floors.time_keys) == ("2026-06-01T00:00:00Z", "new")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,35 @@ def test_seen_versions_bind_while_the_same_keys_sign(device: DeviceSimulator, fl
         Refreshed(source(device, fleet), Floors(seen=higher), NOW)
     assert caught.value.kind == "metadata_rollback"
     assert Refreshed(source(device, fleet), Floors(seen=other_keys), NOW).seen == seen
+
+
+@pytest.mark.parametrize("role", ["image.rel-app", "image.targets"])
+def test_no_role_comes_back_though_the_snapshot_that_named_it_was_lost(
+    device: DeviceSimulator, fleet: FleetSimulator, role: str
+) -> None:
+    verified = device.decide(fleet.bundle(fleet.wish()))
+    assert verified.approved
+    newer = Floors(seen={role: replace(device.floors.seen[role], version=99)})
+
+    def load() -> None:
+        loaded = Refreshed(source(device, fleet), newer, NOW)
+        loaded.target("releases/app/1.1/manifest.json")
+        loaded.seen_role("rel-app", newer)
+
+    with pytest.raises(UntrustedRelease) as caught:
+        load()
+
+    assert caught.value.kind == "metadata_rollback"
+
+
+def test_a_role_signed_by_new_release_keys_begins_anew(device: DeviceSimulator, fleet: FleetSimulator) -> None:
+    other = Floors(seen={"image.rel-app": Seen(99, "the keys before")})
+    loaded = Refreshed(source(device, fleet), other, NOW)
+    assert loaded.seen_role("rel-app", other) == {}  # not loaded yet
+
+    loaded.target("releases/app/1.1/manifest.json")
+
+    assert loaded.seen_role("rel-app", other)["image.rel-app"].version == 2
 
 
 def test_a_device_that_was_never_enrolled_says_so(tmp_path: Path) -> None:
