@@ -14,7 +14,7 @@ test -n "${sf_dev}" || setenv sf_dev 0
 test -n "${sf_state}" || setenv sf_state bootstate
 test -n "${sf_kernel}" || setenv sf_kernel /boot/Image
 test -n "${sf_ram}" || setenv sf_ram 0x48000000
-test -n "${sf_args}" || setenv sf_args "rootwait ro panic=5"
+test -n "${sf_args}" || setenv sf_args "rootwait ro panic=5 init=/sbin/init"
 
 # --- the two copies: crc32 (little endian), a counting flag, name=value with a zero after each ------------------------
 setenv sf_vars "surefoot_canary surefoot_slot surefoot_try surefoot_left surefoot_failed surefoot_starts surefoot_limit surefoot_a surefoot_b ${sf_more}"

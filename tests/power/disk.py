@@ -30,7 +30,7 @@ fdt_high=0xffffffff
 initrd_high=0xffffffff
 kernel_addr_r=0x40400000
 scriptaddr=0x40200000
-sf_args=rootwait ro panic=1 quiet
+sf_args=rootwait ro panic=1 quiet init=/sbin/init
 extra_args=console=ttyAMA0 rootfstype=ext4
 """
 """U-Boot's own environment: straight to the disk, instead of two seconds of waiting and a search of every bus."""
