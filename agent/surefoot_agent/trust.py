@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -47,6 +48,14 @@ FAMILIES: dict[str, type[SurefootError]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Early:
+    """A halt list that the director's root of that version does not prove."""
+
+    raw: bytes
+    root: int
+
+
 class ChildTrust:
     """The real adapter of `ports.Trust`; `trust_folder` is `<state_dir>/trust`."""
 
@@ -63,6 +72,7 @@ class ChildTrust:
         self._timeout_s, self._argv, self._nonces = timeout_s, argv, nonces
         self._one_at_a_time = threading.Lock()
         self._lacks_files = False
+        self._early: _Early | None = None
 
     def decide(self, bundle: bytes) -> Decision:
         """Verify a bundle. Raises UntrustedRelease, ConfigError, InstallFailed, or Unreachable (try again)."""
@@ -75,14 +85,33 @@ class ChildTrust:
         if decision is None:
             raise _no_answer()
         self._lacks_files = False
-        return decision
+        return self._with_early_halt(decision)
 
     def halt(self, metadata: bytes) -> tuple[int, tuple[str, ...], int]:
-        """Verify and remember a halt list; returns (epoch, digests, director's root). Raises as `decide`."""
-        answer = self._ask("halt", metadata).halt
+        """Verify and remember a halt list; returns (epoch, digests, director's root). Raises as `decide`.
+
+        After a rotation a list may come before the root that says who signs it: it is kept until that root is here.
+        """
+        try:
+            answer = self._ask("halt", metadata).halt
+        except UntrustedRelease:
+            self._early = _Early(metadata, self.versions()[1].root)
+            raise
         if answer is None:
             raise _no_answer()
+        self._early = None
         return answer.epoch, answer.digests, answer.root
+
+    def _with_early_halt(self, decision: Decision) -> Decision:
+        """Judge the wishes by the list that the new root proves, not by one that a dropped key may have signed."""
+        early = self._early
+        if early is None or decision.director.root <= early.root:
+            return decision
+        try:
+            epoch, digests, root = self.halt(early.raw)
+        except SurefootError:  # it is of a stranger: refused once more, and told before
+            return decision
+        return replace(decision, halt_epoch=epoch, halted=digests, halt_root=root)
 
     def versions(self) -> tuple[MetadataVersions, MetadataVersions]:
         """Return (image, director) as held, or nothing but the roots where the cache proved damaged."""

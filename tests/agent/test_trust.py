@@ -13,7 +13,7 @@ from surefoot_agent.ports import Trust
 from surefoot_agent.trust import ChildTrust
 from surefoot_shared.errors import ConfigError, InstallFailed, SurefootError, Unreachable, UntrustedRelease
 from surefoot_shared.release import note_of, parse_manifest
-from tests.shared.trust.simulator import DEVICE, HW, DeviceSimulator, FleetSimulator
+from tests.shared.trust.simulator import DEVICE, HW, DeviceSimulator, FleetSimulator, Keys
 
 pytestmark = pytest.mark.slow  # every test starts at least one process
 
@@ -75,6 +75,23 @@ def test_a_halt_list_is_verified_and_stands_in_the_next_decision(folder: Path, f
 
     assert trust.halt(fleet.halt_list("a" * 64, epoch=7)) == (7, ("a" * 64,), 1)
     assert trust.decide(fleet.bundle()).halted == ("a" * 64,)
+
+
+@pytest.mark.parametrize("genuine", [True, False])
+def test_a_halt_list_that_came_before_its_root_counts_once_the_root_is_here(
+    folder: Path, fleet: FleetSimulator, genuine: bool
+) -> None:
+    trust = ChildTrust(folder, DEVICE, HW)
+    trust.halt(fleet.halt_list("a" * 64, epoch=7))
+    fleet.halt = Keys.new()
+    fleet.sign_director_root()
+    with pytest.raises(UntrustedRelease):
+        trust.halt(fleet.halt_list("b" * 64, epoch=3, signers=None if genuine else Keys.new().signers))
+
+    decision = trust.decide(fleet.bundle())
+
+    seen = (decision.halt_epoch, decision.halted, decision.halt_root)
+    assert seen == ((3, ("b" * 64,), 2) if genuine else (7, ("a" * 64,), 1))
 
 
 def test_a_forged_halt_list_is_refused(folder: Path, fleet: FleetSimulator) -> None:
