@@ -70,7 +70,7 @@ class Table(Generic[S]):
         """Read the files in order, then the environment, then `given`, where None says nothing. Raises ConfigError."""
         values: dict[str, Any] = {}
         for path in files:
-            self._merge(values, _read(path), str(path))
+            self._merge(values, read_toml(path), str(path))
         self._merge(values, self._from_env(env), ENVIRONMENT)
         said = {key: value for key, value in (given or {}).items() if value is not None}
         self._merge(values, said, COMMAND_LINE)
@@ -138,7 +138,8 @@ def drop_ins(folders: Iterable[Path]) -> list[Path]:
     return [path for folder in folders for path in sorted(folder.glob("*.toml"))]
 
 
-def _read(path: Path) -> dict[str, object]:
+def read_toml(path: Path) -> dict[str, object]:
+    """Read a file that may be anything; raises ConfigError(config_unreadable), also where it is huge or too deep."""
     try:
         with path.open("rb") as file:
             text = file.read(FILE_BYTES + 1).decode()

@@ -21,11 +21,7 @@ from pathlib import Path
 
 from surefoot_server.keys.layout import DIRECTOR_ROOT, IMAGE_RELEASE, IMAGE_ROOT, IMAGE_TARGETS, OFFLINE, ONLINE
 from surefoot_shared.errors import ConfigError, Invalid
-
-try:  # one of the two is missing on every interpreter, so mypy is told not to look
-    import tomllib  # type: ignore[import-not-found, unused-ignore]
-except ImportError:
-    import tomli as tomllib  # type: ignore[import-not-found, no-redef, unused-ignore]
+from surefoot_shared.settings import read_toml
 
 MOST_KEYS = 16
 """A root of more keys would be larger than devices accept, and nobody gathers so many people."""
@@ -106,15 +102,6 @@ def read_plan(path: Path) -> Plan:
         parse_quorums([f"{name}={value}" for name, value in thresholds.items()]),
         signers_in(table, path),
     )
-
-
-def read_toml(path: Path) -> dict[str, object]:
-    """Raises ConfigError(config_unreadable)."""
-    try:
-        found: dict[str, object] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError("config_unreadable", f"{path} cannot be read: {error}.") from error
-    return found
 
 
 def signers_in(table: Mapping[str, object], path: Path) -> dict[str, tuple[str, ...]]:

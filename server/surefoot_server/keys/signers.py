@@ -23,8 +23,9 @@ from securesystemslib.signer import AWSSigner, GCPSigner, HSMSigner, Key, Signer
 
 from surefoot_server.keys.files import read_key, read_pin
 from surefoot_server.keys.layout import KeyFolder, key_file, number_of
-from surefoot_server.keys.quorum import Signers, read_toml, signers_in
+from surefoot_server.keys.quorum import Signers, signers_in
 from surefoot_shared.errors import ConfigError
+from surefoot_shared.settings import read_toml
 from surefoot_shared.trust.durable import write_durably
 from surefoot_shared.trust.fields import X_NAME
 from surefoot_shared.trust.signing import RoleKeys

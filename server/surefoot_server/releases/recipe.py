@@ -33,11 +33,7 @@ from pathlib import Path
 from surefoot_shared import checks, wire
 from surefoot_shared.errors import ConfigError, Invalid
 from surefoot_shared.release import Application, DataHandling, HealthCheck, Probation
-
-try:  # one of the two is missing on every interpreter, so mypy is told not to look
-    import tomllib  # type: ignore[import-not-found, unused-ignore]
-except ImportError:
-    import tomli as tomllib  # type: ignore[import-not-found, no-redef, unused-ignore]
+from surefoot_shared.settings import read_toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +54,12 @@ class Recipe:
 
 def read_recipe(path: Path) -> Recipe:
     """Parse a recipe; raises ConfigError (config_unreadable, config_unknown_key, config_invalid)."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError("config_unreadable", f"The recipe {path} cannot be read: {error}.") from error
+    table = read_toml(path)
     _refuse_unknown(table, Recipe, str(path))
     for name, kind in (("application", Application), ("probation", Probation), ("data", DataHandling)):
         _refuse_unknown(table.get(name), kind, f"{path} [{name}]")
-    for check in table.get("checks", []) if isinstance(table.get("checks"), list) else []:
+    listed = table.get("checks")
+    for check in listed if isinstance(listed, list) else []:
         _refuse_unknown(check, HealthCheck, f"{path} [[checks]]")
     try:
         recipe = wire.from_json(Recipe, typing.cast(wire.Json, table))  # what is not JSON (a date) fails by its type
