@@ -173,14 +173,19 @@ def _runs(session: Session, device: Device, row: Assignment, slot: str, now: dat
 
 
 def _fell_back(session: Session, device: Device, event: Event, now: datetime) -> None:
-    """A committed release did not hold: what runs is unknown until the proof or the next hello names it."""
+    """A committed release did not hold: what runs is unknown until the proof or a hello names it.
+
+    The hello may have come first (a device says hello, then sends what it kept): what it named is not forgotten.
+    """
     if event.component is None:
         return
     part = _component(session, device.id, event.component, now)
-    part.digest = event.proof.digest if event.proof else None
-    part.slot = event.proof.slot.value if event.proof else None
-    part.release_id, part.updated_at = repository.release_by_digest(session, part.digest), now
-    session.add(part)
+    fell = repository.last_committed_digest(session, device.id, event.component)
+    if event.proof is not None or part.digest in (None, fell):
+        part.digest = event.proof.digest if event.proof else None
+        part.slot = event.proof.slot.value if event.proof else None
+        part.release_id, part.updated_at = repository.release_by_digest(session, part.digest), now
+        session.add(part)
     attention.attend(device, "fell_back", event.message or "It fell back to its previous release after a commit.", now)
     detail = {"component": event.component, "reason": event.reason, "runs": part.release_id}
     audit.record(session, f"device:{device.id}", "device.fell_back", f"device:{device.id}", detail, now)

@@ -21,6 +21,7 @@ from surefoot_server.devices.models import (
 from surefoot_server.releases.models import Release
 from surefoot_shared.errors import NotFound
 from surefoot_shared.identity import DevicePublicKey, public_from_pem
+from surefoot_shared.status import Outcome
 
 UNKNOWN_LIFE = timedelta(days=90)
 """Certificates of before their end was noted lived so long."""
@@ -153,6 +154,14 @@ def in_force(session: Session, device_id: str, component_name: str) -> list[Assi
         col(Assignment.open).is_(True) | col(Assignment.wanted).is_(True),
     )
     return list(session.exec(query))
+
+
+def last_committed_digest(session: Session, device_id: str, component_name: str) -> str | None:
+    """Return the digest of the newest assignment that the device committed."""
+    mine = (col(Assignment.device_id) == device_id, col(Assignment.component) == component_name)
+    committed = select(Assignment.digest).where(*mine, col(Assignment.outcome) == Outcome.COMMITTED.value)
+    found: str | None = session.exec(committed.order_by(col(Assignment.seq).desc()).limit(1)).first()
+    return found
 
 
 def history(session: Session, device_id: str, limit: int = 50) -> list[Assignment]:

@@ -310,6 +310,29 @@ def test_a_late_fallback_updates_what_runs_and_asks_for_a_person(rig: Rig) -> No
     assert rig.read(row).outcome == "committed"
 
 
+def test_a_late_fallback_without_a_proof_leaves_what_runs_unknown(rig: Rig) -> None:
+    rig.device("cam-1")
+    row = rig.assign("cam-1", rig.release("app/1.1"))
+    rig.events("cam-1", outcome(row, 1, Outcome.COMMITTED))
+
+    rig.events("cam-1", event("cam-1", 2, EventKind.FELL_BACK))
+
+    assert app(rig, "cam-1").release_id is None
+
+
+def test_a_late_fallback_that_arrives_after_the_hello_does_not_hide_what_it_said(rig: Rig) -> None:
+    rig.device("cam-1")
+    rig.release("app/1.0")
+    row = rig.assign("cam-1", rig.release("app/1.1"))
+    rig.events("cam-1", outcome(row, 1, Outcome.COMMITTED))
+    say_hello(rig, hello("cam-1", components=(runs("app/1.0"),)), seconds=3)
+
+    rig.events("cam-1", event("cam-1", 2, EventKind.FELL_BACK))
+
+    assert app(rig, "cam-1").release_id == "app/1.0"
+    assert rig.device_row("cam-1").attention == "fell_back"
+
+
 def test_a_hello_shows_where_an_attempt_stands(rig: Rig) -> None:
     rig.device("cam-1")
     row = rig.assign("cam-1", rig.release("app/1.1"))
