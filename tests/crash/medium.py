@@ -337,7 +337,11 @@ class Medium:
         swaps += [(builtins, "open", self._open_file), (io, "open", self._open_file)]
         swaps += [(sqlite3, "connect", self._connect)]
         accessor = getattr(pathlib, "_normal_accessor", None)  # Python 3.10 bound os's functions when it was imported
-        swaps += [(accessor, n, getattr(self, n)) for n in ("unlink", "mkdir", "rmdir", "rename", "chmod") if accessor]
+        swaps += [
+            (accessor, n, getattr(self, n))
+            for n in ("unlink", "mkdir", "rmdir", "rename", "chmod", "symlink", "link")
+            if accessor
+        ]
         swaps += [(accessor, "replace", self.rename), (accessor, "open", self._open_file)] if accessor else []
         kept = [(owner, name, getattr(owner, name)) for owner, name, _ in swaps]
         for owner, name, ours in swaps:
