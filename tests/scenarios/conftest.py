@@ -34,9 +34,10 @@ def open_world(ground: Ground, tmp_path: Path) -> Iterator[OpenWorld]:
 
 @pytest.fixture(scope="module")
 def calm(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """One world for tests that leave it as they found it: two nodes of different hardware on 1.0."""
+    """One world for tests that leave it as they found it: two nodes of different hardware on 1.0, and 2.0 for one of them published."""
     world = World(ground, tmp_path_factory.mktemp("calm"), 2)
     try:
-        yield world.open()
+        world.open().operator.publish(ground.release("2.0"))
+        yield world
     finally:
         world.close()
