@@ -34,7 +34,7 @@ def open_world(ground: Ground, tmp_path: Path) -> Iterator[OpenWorld]:
 
 @pytest.fixture(scope="module")
 def calm(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """One world for tests that leave it as they found it: two nodes of different hardware on 1.0, and 2.0 for one of them published."""
+    """One world for tests that leave it as they found it: two nodes on 1.0, and 2.0 published for the first alone."""
     world = World(ground, tmp_path_factory.mktemp("calm"), 2)
     try:
         world.open().operator.publish(ground.release("2.0"))
