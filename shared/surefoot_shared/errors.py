@@ -1,6 +1,6 @@
 """Every failure has a family (who must act), a stable kind (for machines), one sentence and one hint.
 
-Errors never log themselves; whoever handles one logs it once. `KINDS` is the registry behind docs/errors.md.
+Errors never log themselves; whoever handles one logs it once. `KINDS` is the registry behind docs/reference/errors.md.
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ KINDS: dict[str, Kind] = {
     "port_in_use": Kind("operator", "Stop the program that holds the port, or choose another."),
     "not_enrolled": Kind("operator", "Run `surefoot-agent enrol` first."),
     "not_found": Kind("operator", "Check the name; the matching `list` command shows what exists."),
+    "wrong_method": Kind("operator", "GET /api/v1/openapi.json lists what each address takes."),
     "not_allowed": Kind("operator", "Use a token whose role allows this."),
     "conflict": Kind("operator", "Look at the current state first, then decide."),
     "malformed": Kind("operator", "Correct the input and send it again."),
@@ -122,11 +123,18 @@ KINDS: dict[str, Kind] = {
     # the network
     "unreachable": Kind("network", "Nothing to do: the device tries again by itself."),
     "busy": Kind("network", "Nothing to do: the server asked to come back later."),
+    "too_many": Kind("network", "Wait as long as the answer says, then try again."),
     "lease_expired": Kind("network", "Nothing to do: the device asks the server for a new lease by itself."),
     "too_slow": Kind("network", "Check the uplink of the site."),
     # the device
     "no_space": Kind("device", "Free space on the device's data partition, or publish a smaller release."),
     "artifact_corrupt": Kind("device", "Publish the release again; what was fetched does not match its signed hash."),
+    "sbom_malformed": Kind(
+        "publisher", "Make the bill of materials with a generator of CycloneDX 1.4 to 1.6, as JSON."
+    ),
+    "provenance_unfit": Kind(
+        "publisher", "Give the in-toto statement with an SLSA predicate whose subject is this release's digest."
+    ),
     "artifact_missing": Kind("device", "Publish the release again; the server does not have one of its files."),
     "slot_write_failed": Kind("device", "Check the device's disk."),
     "slot_corrupt": Kind("device", "Check the device's disk: what was written does not read back."),
@@ -138,6 +146,9 @@ KINDS: dict[str, Kind] = {
         "device", "Run `surefoot-agent check`; docs/boot-control.md says what each way of booting needs."
     ),
     "restart_failed": Kind("device", "Look why its init does not restart it: `systemctl list-jobs`, its log."),
+    "module_invalid": Kind("publisher", "Build the release anew; docs/modules.md shows what it must hold."),
+    "module_failed": Kind("device", "Look at the module's last lines in the revert report."),
+    "rauc_failed": Kind("device", "Look at RAUC's own log: `journalctl -u rauc`."),
     "boot_failed": Kind("device", "Look at the application's log in the revert report."),
     "no_verdict": Kind("device", "The agent gave no verdict in time and the guard brought the old release back."),
     "health_failed": Kind("device", "Look at the failing check in the revert report."),
@@ -145,9 +156,14 @@ KINDS: dict[str, Kind] = {
     "data_not_kept": Kind("device", "Check the device's data partition: the data could not be copied or put back."),
     "data_irreversible": Kind("operator", "Publish a newer release: the data were changed for good."),
     "helper_unreachable": Kind("device", "Start surefoot-helper on the device; the guard acts without it."),
+    "shadow_harmed": Kind("operator", "Shadow it where there is room for both; the live release came first."),
+    "shadow_died": Kind("publisher", "Look at the shadow's log on the device: it ended, or never processed a frame."),
+    "shadow_unaware": Kind("publisher", "Teach it SUREFOOT_SHADOW, then say shadow = true in its [application]."),
+    "shadow_unmeasured": Kind("publisher", "Let the live release expose camera_fps, so that harm to it can be seen."),
     "commit_lost": Kind("device", "Check the boot control of this board with `surefoot-agent check`."),
     "too_many_tries": Kind("device", "Look at the restart causes in the revert report."),
     "window_over": Kind("operator", "Give the assignment windows that are still to come."),
+    "check_not_run": Kind("device", "Make the program executable, or take it out of the device's required.d."),
     "probation_too_long": Kind("publisher", "Shorten the release's probation, or raise guard_budget_s on the device."),
     "reverted_by_order": Kind("operator", "Nothing to do: the server or a person ordered it."),
     "cancelled_by_order": Kind("operator", "Nothing to do: the assignment was withdrawn."),
@@ -155,6 +171,8 @@ KINDS: dict[str, Kind] = {
     "set_broken": Kind("operator", "See why the other member of the set failed; nothing of the set runs."),
     "superseded": Kind("operator", "Nothing to do: a newer assignment took its place."),
     "step_timeout": Kind("device", "It was connected and made no progress: look at its log and its free space."),
-    "journal_unreadable": Kind("device", "The device keeps running what runs; replace its storage."),
+    "journal_unreadable": Kind(
+        "device", "What runs goes on; docs/operators-guide.md, *A device that cannot remember*, shows the way out."
+    ),
     "lost": Kind("device", "The device went silent after the switch: visit it, or wait for the guard."),
 }

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from surefoot_shared import wire
+from surefoot_shared.pack import Encoding
 from surefoot_shared.status import AttemptState, Check, Intent, Outcome, Presence, SlotName, SlotState
 
 
@@ -49,6 +51,8 @@ class ComponentReport:
     """Highest assignment seq the device has accepted for this component."""
     previous_kept: bool = True
     """False once the other slot has been overwritten: a late fallback is impossible then."""
+    abilities: tuple[str, ...] = field(default=(), metadata=wire.LATER)
+    """What the agent can do with this component besides updating it: words of status.Ability, unknown ones kept."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,19 @@ class MetadataVersions:
     snapshot: int = 0
     targets: int = 0
     roles: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How far the server's audit trail had come; whoever keeps one can tell whether rows were cut off since."""
+
+    size: int
+    head: str
+    """The hash of row `size`."""
+    at: str
+    signature: str
+    """base64, of the server's audit key."""
+    v: int = 1
 
 
 @dataclass(frozen=True)
@@ -82,6 +99,8 @@ class Hello:
     halt_epoch: int = 0
     svn_floor: int = 0
     trials_reported: int = 0
+    audit: Checkpoint | None = None
+    """The longest that the device was told of, said back."""
     v: int = 1
 
 
@@ -162,6 +181,10 @@ class Event:
     proof: RunningProof | None = None
     report: RevertReport | None = None
     v: int = 1
+    full: bool = field(default=False, metadata=wire.LATER)
+    """There is no room for two releases: it waits for the order to give up the one it has (recreate)."""
+    vacated: bool = field(default=False, metadata=wire.LATER)
+    """It gave up the release it had: nothing runs until the new one does, and nothing is left to go back to."""
 
 
 @dataclass(frozen=True)
@@ -220,13 +243,60 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Pack:
+    """A pack that the server has ready, fetched like any blob. `from_digest` is a release that the device holds.
+
+    Together, the packs of one (from_digest, to_digest) hold all that the one release lacks of the other.
+    """
+
+    from_digest: str
+    """sha256 of that release's manifest; empty where the pack starts from nothing."""
+    to_digest: str
+    sha256: str
+    size_bytes: int
+    encoding: Encoding
+    decoded_bytes: int
+
+
+@dataclass(frozen=True)
 class Lease:
-    """Leave to download now. `valid_s` counts from receipt, because device clocks may be wrong."""
+    """Leave to download now, and an offer of what to download. `valid_s` counts from receipt: clocks may be wrong.
+
+    Nothing of the offer is signed or believed: it names ways to bytes whose hashes the signed manifest holds.
+    """
 
     assignment: str
     sources: tuple[Source, ...]
     valid_s: float
     rate_bytes_per_s: int | None = None
+    v: int = 1
+    wait_s: float = field(default=0.0, metadata=wire.LATER)
+    """Begin so many seconds after receipt, so that a fleet does not begin at once."""
+    encodings: tuple[str, ...] = field(default=(), metadata=wire.LATER)
+    """`zstd`: a blob may be there as a zstd frame too, under its name with `.zst` behind it."""
+    packs: tuple[Pack, ...] = field(default=(), metadata=wire.LATER)
+    """Cheapest first."""
+    manifest_packs: tuple[Pack, ...] = field(default=(), metadata=wire.LATER)
+    """What makes the manifest itself, whose one base is the manifest that the device holds; cheapest first."""
+    mint_url: str = field(default="", metadata=wire.LATER)
+    """Where to ask for addresses in the object storage that holds the blobs, which need no token."""
+    chunk_bytes: int = field(default=0, metadata=wire.LATER)
+    """Above 0: blobs come in chunks of this size over MQTT where they are asked for (`ChunkRequest`)."""
+
+
+@dataclass(frozen=True)
+class ChunkRequest:
+    """Chunks of a blob that the device lacks; what several devices lack is sent to all of them at once.
+
+    The device subscribes to the blob's topics first. Chunk n is the bytes from n × `chunk_bytes` on.
+    """
+
+    device: str
+    sha256: str
+    size_bytes: int
+    chunk_bytes: int
+    missing: str
+    """A bitmap in base64; chunk 0 is the highest bit of the first byte, 1 means that it is wanted."""
     v: int = 1
 
 
@@ -261,6 +331,8 @@ class TrustHint:
     image_timestamp: int
     director_root: int
     halt_epoch: int
+    audit: Checkpoint | None = None
+    """To be kept and said back; nothing that a device does depends on it."""
     v: int = 1
 
 
@@ -274,6 +346,28 @@ class JointSet:
     id: str
     members: tuple[tuple[str, str], ...]
     """(component, sha256 of its manifest), in the order in which they are started; they go back the other way."""
+
+
+@dataclass(frozen=True)
+class ShadowTerms:
+    """For how long a release runs beside the live one, and what the live one must keep meanwhile.
+
+    Whole numbers: it is signed as canonical JSON, which has no fractions.
+    """
+
+    for_s: int
+    min_fps_permille: int
+    """Of the frames a second that the live release had before."""
+    min_memory_permille: int
+    """Share of the node's memory that must stay available."""
+
+    @property
+    def min_fps_ratio(self) -> float:
+        return self.min_fps_permille / 1000
+
+    @property
+    def min_memory_ratio(self) -> float:
+        return self.min_memory_permille / 1000
 
 
 @dataclass(frozen=True)
@@ -292,3 +386,7 @@ class AssignmentNote:
     joint: JointSet | None = None
     """The set it belongs to, if it does."""
     v: int = 1
+    recreate: bool = field(default=False, metadata=wire.LATER)
+    """Where there is no room for two, the release that runs may be given up before the new one is fetched."""
+    shadow: ShadowTerms | None = field(default=None, metadata=wire.LATER)
+    """It is not switched to, whatever else is said: it runs beside the live release and is compared with it."""

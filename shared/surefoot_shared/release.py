@@ -89,8 +89,12 @@ class Probation:
     soak_s: float = 60.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.startup_s <= 1800 or not 1 <= self.steady <= 100 or not 0 <= self.soak_s <= 3600:
-            raise ValueError("probation: startup_s, steady or soak_s is out of range")
+        if not 0 < self.startup_s <= 1800:
+            raise ValueError(f"probation: startup_s is {self.startup_s:g}; allowed is above 0 to 1800 s")
+        if not 1 <= self.steady <= 100:
+            raise ValueError(f"probation: steady is {self.steady}; allowed is 1 to 100 passes in a row")
+        if not 0 <= self.soak_s <= 3600:
+            raise ValueError(f"probation: soak_s is {self.soak_s:g}; allowed is 0 to 3600 s")
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,8 @@ class Application:
     argv: tuple[str, ...]
     stop_s: float = 5.0
     """Seconds between SIGTERM and SIGKILL."""
+    shadow: bool = field(default=False, metadata=wire.LATER)
+    """It knows SUREFOOT_SHADOW: beside the live release it opens no camera, acts on nothing and tells nobody."""
 
     def __post_init__(self) -> None:
         if not self.argv or not 0 < self.stop_s <= 300:
@@ -152,12 +158,16 @@ class Manifest:
     v: int = 1
     image: Image | None = field(default=None, metadata=wire.LATER)
     data: DataHandling | None = field(default=None, metadata=wire.LATER)
+    sbom: str | None = field(default=None, metadata=wire.LATER)
+    """sha256 of the bill of materials, a document that devices never fetch."""
 
     def __post_init__(self) -> None:
         if self.data and self.slot is not SlotKind.TREE:
             raise ValueError("data: only a tree has commands to run and data that are kept for it")
         if not NAME.fullmatch(self.component) or not VERSION.fullmatch(self.version):
             raise ValueError("component or version is malformed")
+        if self.sbom is not None and not SHA256.fullmatch(self.sbom):
+            raise ValueError("sbom is no sha256")
         if self.counter < 1 or self.svn < 0 or not self.hw:
             raise ValueError("counter, svn or hw is malformed")
         if (self.slot is SlotKind.IMAGE) is not (self.image is not None):

@@ -37,9 +37,13 @@ class Outcome(str, Enum):
     REFUSED = "refused"
     SUPERSEDED = "superseded"
     CANCELLED = "cancelled"
+    SHADOWED = "shadowed"
+    """It ran beside the live release for its time, and nothing was switched: no commit, and no failure."""
 
 
 class RolloutState(str, Enum):
+    """Where a rollout stands; the last three are ends."""
+
     DRAFT = "draft"
     AWAITING_APPROVAL = "awaiting_approval"
     SCHEDULED = "scheduled"
@@ -54,6 +58,8 @@ class RolloutState(str, Enum):
 
 
 class PhaseState(str, Enum):
+    """Where one phase of a rollout stands."""
+
     PENDING = "pending"
     AWAITING_APPROVAL = "awaiting_approval"
     OFFERING = "offering"
@@ -64,6 +70,8 @@ class PhaseState(str, Enum):
 
 
 class Verdict(str, Enum):
+    """What a look at a phase says; no data is `hold`."""
+
     PASS = "pass"
     FAIL = "fail"
     HOLD = "hold"
@@ -89,6 +97,8 @@ class SlotState(str, Enum):
 
 
 class Presence(str, Enum):
+    """Whether the broker holds a live session of a device."""
+
     ONLINE = "online"
     OFFLINE = "offline"
 
@@ -101,6 +111,15 @@ class Intent(str, Enum):
     """Go to a release with a lower counter within the same svn: an audited operator act."""
     REVERT = "revert"
     """Go back to the release that ran before, by order of the server (policy or operator)."""
+
+
+class Ability(str, Enum):
+    """What an agent may announce that it can do with a component; the server asks it of nobody else."""
+
+    RECREATE = "recreate"
+    """Replace the release in place where there is no room for two."""
+    SHADOW = "shadow"
+    """Run a release from the other slot beside the one that lives, on the same frames."""
 
 
 class Check(str, Enum):

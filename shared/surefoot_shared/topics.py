@@ -16,9 +16,10 @@ FLEET_TRUST = f"{PREFIX}/fleet/trust"
 SERVICE_PREFIX = "svc-"
 """Client ids of the server's own roles; never a device's."""
 
+BLOB = re.compile(r"[0-9a-f]{64}/(0|[1-9][0-9]{0,9})", re.ASCII)
 DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 DOWN = ("bundle", "ack", "lease", "request")
-UP = ("hello", "events", "telemetry", "presence", "response")
+UP = ("hello", "events", "telemetry", "presence", "response", "chunks")
 
 
 def check_device_id(device_id: str) -> str:
@@ -47,6 +48,18 @@ def up(device_id: str, what: str) -> str:
 def blob(sha256: str, n: int) -> str:
     """Chunk n of an artifact, where a network has no HTTP."""
     return f"{PREFIX}/blobs/{sha256}/{n}"
+
+
+def chunks_of(sha256: str) -> str:
+    """The filter for every chunk of a blob."""
+    return f"{PREFIX}/blobs/{sha256}/+"
+
+
+def parse_blob(topic: str) -> tuple[str, int] | None:
+    """Split `surefoot/v1/blobs/SHA256/N` into (SHA256, N); None for every other topic."""
+    head, _, tail = topic.partition("/blobs/")
+    sha256, _, n = tail.partition("/")
+    return (sha256, int(n)) if head == PREFIX and BLOB.fullmatch(tail) else None
 
 
 def parse_up(topic: str) -> tuple[str, str]:

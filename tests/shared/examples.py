@@ -7,7 +7,9 @@ from surefoot_shared.image import NO_BLOB, Image, joined
 from surefoot_shared.messages import (
     Ack,
     AssignmentNote,
+    Checkpoint,
     CheckReport,
+    ChunkRequest,
     ComponentReport,
     Event,
     EventKind,
@@ -16,6 +18,7 @@ from surefoot_shared.messages import (
     JointSet,
     Lease,
     MetadataVersions,
+    Pack,
     PresenceMessage,
     Request,
     RequestKind,
@@ -29,6 +32,7 @@ from surefoot_shared.messages import (
     TelemetryBatch,
     TrustHint,
 )
+from surefoot_shared.pack import Encoding
 from surefoot_shared.release import (
     Application,
     CheckKind,
@@ -57,6 +61,7 @@ COMPONENT = ComponentReport(
     seq=1764000000123,
     previous_kept=False,
 )
+CHECKPOINT = Checkpoint(1200, "5" * 64, "2026-11-23T08:00:00+00:00", "c2lnbmF0dXJl")
 HELLO = Hello(
     device="cam-17",
     seq=3,
@@ -74,6 +79,7 @@ HELLO = Hello(
     halt_epoch=9,
     svn_floor=2,
     trials_reported=4,
+    audit=CHECKPOINT,
 )
 EVENT = Event(
     device="cam-17",
@@ -141,9 +147,25 @@ EXAMPLES: dict[str, object] = {
     "presence": PresenceMessage(Presence.OFFLINE, "instance-1"),
     "ack": Ack("stream-1", 42, 7),
     "lease": Lease("a-17", (Source("https://server:8443/api/v1/blobs/", "token"),), 600.0, 1_000_000),
+    "lease_with_offer": Lease(
+        "a-17",
+        (Source("https://server:8443/api/v1/blobs/", "token"),),
+        600.0,
+        1_000_000,
+        wait_s=12.5,
+        encodings=("zstd",),
+        packs=(
+            Pack(ONE, TWO, "3" * 64, 640_000, Encoding.XZ, 9_000_000),
+            Pack("", TWO, "4" * 64, 16_000_000, Encoding.ZSTD, 60_000_000),
+        ),
+        mint_url="https://server:8443/api/v1/blobs/urls",
+        chunk_bytes=65_536,
+    ),
+    "chunk_request": ChunkRequest("cam-17", "3" * 64, 640_000, 65_536, "/8A="),
     "request": Request("r-1", RequestKind.DIAGNOSTICS, 500),
     "response": Response("r-1", True, "first line\nsecond line"),
-    "trust_hint": TrustHint(12, 1, 9),
+    "trust_hint": TrustHint(12, 1, 9, CHECKPOINT),
+    "checkpoint": CHECKPOINT,
     "assignment_note": AssignmentNote(
         "cam-17",
         "a-17",

@@ -184,6 +184,14 @@ def test_probation_is_minutes_and_never_hours() -> None:
         Probation(soak_s=3601)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("soak_s", float("nan")), ("soak_s", 3601.0), ("startup_s", 0.0), ("steady", 0)]
+)
+def test_a_probation_out_of_range_names_the_key_its_value_and_what_is_allowed(key: str, value: float) -> None:
+    with pytest.raises(ValueError, match=rf"probation: {key} is {value:g}; allowed is"):
+        Probation(**{key: value})  # type: ignore[arg-type]
+
+
 def test_the_smallest_manifest_has_no_application() -> None:
     bare = Manifest("model", "1", 1, 0, ("rpi5",), ())
 

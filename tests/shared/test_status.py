@@ -22,7 +22,7 @@ from surefoot_shared.status import (
 WORDS = {
     AttemptState: "idle offered checking downloading verified staged armed switching probation committing reverting "
     "cleaning rescue",
-    Outcome: "committed reverted failed lost refused superseded cancelled",
+    Outcome: "committed reverted failed lost refused superseded cancelled shadowed",
     RolloutState: "draft awaiting_approval scheduled running paused held halted reverting succeeded failed cancelled",
     PhaseState: "pending awaiting_approval offering baking passed failed held",
     Verdict: "pass fail hold",

@@ -99,3 +99,16 @@ def test_the_names_are_pinned() -> None:
     assert topics.blob("ab", 3) == "surefoot/v1/blobs/ab/3"
     assert topics.READ == ("surefoot/v1/d/%u/down/#", "surefoot/v1/fleet/#", "surefoot/v1/blobs/#")
     assert topics.WRITE == ("surefoot/v1/d/%u/up/#",)
+
+
+def test_a_chunk_is_told_by_its_topic() -> None:
+    assert topics.parse_blob(topics.blob("a" * 64, 17)) == ("a" * 64, 17)
+    assert topics.chunks_of("a" * 64) == f"surefoot/v1/blobs/{'a' * 64}/+"
+
+
+@pytest.mark.parametrize(
+    "tail", ["", "a/1", f"{'a' * 64}", f"{'a' * 64}/", f"{'a' * 64}/-1", f"{'a' * 64}/01", f"{'a' * 64}/1/2", "A" * 64]
+)
+def test_what_is_no_chunk_is_none(tail: str) -> None:
+    assert topics.parse_blob(f"surefoot/v1/blobs/{tail}") is None
+    assert topics.parse_blob(f"other/v1/blobs/{'a' * 64}/1") is None

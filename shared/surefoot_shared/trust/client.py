@@ -1,10 +1,10 @@
-"""A client of one TUF repository: python-tuf's, made durable, with our clock, our limits and our errors.
+"""A client of one TUF repository: python-tuf's, with our clock, our limits and our errors.
 
 The only module that touches python-tuf's private parts (the trusted set and its reference time, for which the library
 has no argument). Where the bytes come from is the fetcher's business: a bundle on a device, HTTP in `surefoot-agent
 trust`, so a public conformance suite tests the very code that a device runs. Persistence is python-tuf's, file by file
-as each is verified, then fsynced here, also when a refresh failed half-way: what was verified stays known. Every
-failure leaves as UntrustedRelease with a stable kind, or ConfigError where the first root cannot be used.
+as each is verified, and not durable yet: whoever relies on it syncs the folder, once, also when a refresh failed
+half-way. Every failure leaves as UntrustedRelease with a stable kind, or ConfigError where the first root is unusable.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from tuf.api.serialization import DeserializationError
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from surefoot_shared.errors import ConfigError, UntrustedRelease
-from surefoot_shared.trust.durable import sync_tree
 from surefoot_shared.trust.fetcher import ForeignFile
 
 DEVICE_LIMITS = UpdaterConfig(
@@ -48,7 +47,7 @@ class Client:
         limits: UpdaterConfig = DEVICE_LIMITS,
     ) -> None:
         """Load the first root, ask nobody, sync nothing yet; raises ConfigError where the root is unusable."""
-        self._name, self._folder = name, folder
+        self._name = name
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with translated(name):
             try:
@@ -61,12 +60,12 @@ class Client:
     def refresh(self, now: datetime) -> None:
         """Bring the top-level roles up to date; expiry is judged at `now`."""
         self._trusted.reference_time = now
-        with self._guarded():
+        with translated(self._name):
             self._updater.refresh()
 
     def target(self, path: str) -> TargetFile | None:
         """Return the entry that the delegated roles sign, or None; fetches the roles on the way."""
-        with self._guarded():
+        with translated(self._name):
             return self._updater.get_targetinfo(path)
 
     def fetch(self, target: TargetFile, base_url: str, folder: Path) -> Path:
@@ -96,14 +95,6 @@ class Client:
     @property
     def targets(self) -> Targets:
         return self._trusted.targets
-
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        try:
-            with translated(self._name):
-                yield
-        finally:
-            sync_tree(self._folder)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from surefoot_shared import wire
 from surefoot_shared.errors import InstallFailed, Invalid
 from surefoot_shared.release import TargetNote
 from surefoot_shared.trust.clock import EPOCH, format_time, parse_time
-from surefoot_shared.trust.durable import locked, write_durably
+from surefoot_shared.trust.durable import locked, write_all_durably
 from surefoot_shared.trust.policy import Policy
 
 _LIMIT_BYTES = 1024 * 1024
@@ -56,6 +56,8 @@ class Floors:
     """Which keys signed the halt list; an epoch binds while the same keys sign."""
     halt_root: int = 0
     """The version of the director's root under which it was taken."""
+    revoked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What the newest policy revokes."""
     v: int = 1
 
     def after_commit(self, note: TargetNote, digest: str = "") -> Floors:
@@ -73,7 +75,9 @@ class Floors:
         others = {name: each for name, each in self.offline_days.items() if name != component}
         kept = {**others, component: days} if days else others
         minimum = {**self.minimum_svn, component: policy.min_svn}
-        return replace(self, minimum_svn=minimum, offline_days=kept)._settled(component)
+        others_revoked = {name: each for name, each in self.revoked.items() if name != component}
+        revoked = {**others_revoked, component: policy.revoked} if policy.revoked else others_revoked
+        return replace(self, minimum_svn=minimum, offline_days=kept, revoked=revoked)._settled(component)
 
     def with_permit(self, permit_id: str, assignment: str) -> Floors:
         return replace(self, used_permits={**self.used_permits, permit_id: assignment})
@@ -119,12 +123,14 @@ class FloorStore:
     def save(self, floors: Floors) -> None:
         """Write over the older generation, so that the newest is never touched; the first save writes both."""
         generation, current = self._newest()
+        if floors == current:
+            return
         if generation == 0:
-            self._write(self._paths[1], 1, floors)
-            self._write(self._paths[0], 2, floors)
-        elif floors != current:
+            self._write({self._paths[1]: 1, self._paths[0]: 2}, floors)
+        else:
             newest_is_first = self._generation(self._paths[0]) == generation
-            self._write(self._paths[1] if newest_is_first else self._paths[0], generation + 1, floors)
+            older = self._paths[1] if newest_is_first else self._paths[0]
+            self._write({older: generation + 1}, floors)
 
     def committed(self, note: TargetNote, digest: str = "") -> None:
         """Raise the floors for a release that has proved itself healthy and is committed."""
@@ -143,9 +149,11 @@ class FloorStore:
         found = _read(path)
         return found[0] if found else 0
 
-    def _write(self, path: Path, generation: int, floors: Floors) -> None:
-        body = b"%d %s" % (generation, wire.encode(floors))
-        write_durably(path, b"%08x %s\n" % (zlib.crc32(body), body))
+    def _write(self, generations: Mapping[Path, int], floors: Floors) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        bodies = {path.name: b"%d %s" % (number, wire.encode(floors)) for path, number in generations.items()}
+        frames = {name: b"%08x %s\n" % (zlib.crc32(body), body) for name, body in bodies.items()}
+        write_all_durably(self._folder, frames)
 
 
 def _read(path: Path) -> tuple[int, Floors] | None:

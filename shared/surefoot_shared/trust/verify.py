@@ -24,7 +24,7 @@ from surefoot_shared.release import MANIFEST_LIMIT_BYTES, TargetNote, role_name,
 from surefoot_shared.status import Intent
 from surefoot_shared.trust.bundle import Bundle, unpack
 from surefoot_shared.trust.clock import parse_time, trusted_time
-from surefoot_shared.trust.durable import locked
+from surefoot_shared.trust.durable import locked, sync_trees
 from surefoot_shared.trust.fields import DIRECTOR, IMAGE, X_DEVICE, X_NONCE, X_SIGNED_AT
 from surefoot_shared.trust.floors import Floors, FloorStore
 from surefoot_shared.trust.halt import verify_halt
@@ -132,6 +132,14 @@ class _Decision:
         self._floors = self._store.load()
 
     def verified(self) -> Verified:
+        """What was verified stays known, also where the rest failed: first the files, then the floors, each once."""
+        try:
+            return self._verified()
+        finally:
+            sync_trees(self._folder / DIRECTOR, self._folder / IMAGE)
+            self._store.save(self._floors)
+
+    def _verified(self) -> Verified:
         director = self._refresh(DIRECTOR, self._bundle.director, self._device)
         self._refuse_false_answer(director)
         notes = director_notes(director.targets, self._device)
@@ -141,7 +149,6 @@ class _Decision:
         judged = [self._judge(image, entry, note) for entry, note in notes] if image else []
         if image:
             self._follow_idle_policies(image, {note.component for _, note in notes})
-        self._store.save(self._floors)
         held_image, held_director = metadata_versions(self._folder)
         return Verified(
             approved=tuple(each for each in judged if isinstance(each, Approved)),
@@ -166,7 +173,6 @@ class _Decision:
                 raise
             refreshed = Refreshed(source, self._floors, self._system_now, self._answered)
         self._floors = self._floors.with_seen(refreshed.seen)
-        self._store.save(self._floors)
         return refreshed
 
     def _time_is_void(self) -> bool:

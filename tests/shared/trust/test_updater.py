@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from surefoot_shared.errors import ConfigError, UntrustedRelease
-from surefoot_shared.trust import client
 from surefoot_shared.trust.floors import Floors, Seen
 from surefoot_shared.trust.updater import Refreshed, Source, read_bootstrap, trusted_root
 from tests.shared.trust.simulator import NOW, DeviceSimulator, FleetSimulator, Keys
@@ -28,36 +27,6 @@ def device(tmp_path: Path, fleet: FleetSimulator) -> DeviceSimulator:
 
 def source(device: DeviceSimulator, fleet: FleetSimulator) -> Source:
     return Source("image", device.folder / "image", fleet.image, None, read_bootstrap(device.folder, "image"))
-
-
-def test_a_refresh_makes_what_it_wrote_durable(
-    device: DeviceSimulator, fleet: FleetSimulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: list[tuple[Path, set[str]]] = []
-
-    def note(folder: Path) -> None:
-        synced.append((folder, {path.name for path in folder.glob("*.json")}))
-
-    monkeypatch.setattr(client, "sync_tree", note)
-    refreshed = Refreshed(source(device, fleet), Floors(), NOW)
-    refreshed.target("releases/app/1.1/manifest.json")
-
-    assert synced[0] == (device.folder / "image", {"root.json", "timestamp.json", "snapshot.json", "targets.json"})
-    assert "rel-app.json" in synced[-1][1]
-
-
-def test_what_was_verified_before_a_failure_is_made_durable_too(
-    device: DeviceSimulator, fleet: FleetSimulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: list[Path] = []
-    monkeypatch.setattr(client, "sync_tree", synced.append)
-    del fleet.image["1.targets.json"]
-
-    with pytest.raises(UntrustedRelease):
-        Refreshed(source(device, fleet), Floors(), NOW)
-
-    assert synced == [device.folder / "image"]
-    assert (device.folder / "image" / "snapshot.json").exists()
 
 
 def test_seen_versions_bind_while_the_same_keys_sign(device: DeviceSimulator, fleet: FleetSimulator) -> None:

@@ -15,6 +15,7 @@ from surefoot_shared import wire
 from surefoot_shared.errors import ConfigError, InstallFailed, UntrustedRelease
 from surefoot_shared.release import digest_of
 from surefoot_shared.status import Intent
+from surefoot_shared.trust import verify
 from surefoot_shared.trust.bundle import Bundle, pack
 from surefoot_shared.trust.policy import Policy
 from surefoot_shared.trust.signing import new_signer
@@ -733,14 +734,18 @@ def test_a_device_whose_floors_are_both_unreadable_decides_nothing(
     assert caught.value.kind == "journal_unreadable"
 
 
-def test_the_half_that_was_verified_before_a_failure_stays_known(
-    device: DeviceSimulator, fleet: FleetSimulator
+def test_the_half_that_was_verified_before_a_failure_stays_known_and_is_durable(
+    device: DeviceSimulator, fleet: FleetSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(verify, "sync_trees", lambda *folders: synced.extend(folders))
     fleet.image["timestamp.json"] = "junk"
     director = fleet.assign(fleet.wish(), version=7000)
     refused(device, pack(Bundle(DEVICE, director, fleet.image)))
 
     assert device.floors.seen["director.timestamp"].version == 7000
+    assert synced == [device.folder / "director", device.folder / "image"]
+    assert (device.folder / "director" / "timestamp.json").exists()
 
 
 # The halt list
