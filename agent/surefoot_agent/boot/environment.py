@@ -26,6 +26,9 @@ _VALUE = re.compile(r"[ -~]*")
 class Environment:
     """The environment that a `fw_env.config` leads to."""
 
+    title = "U-Boot's environment"
+    place = "fw_env.config: it must lead to the place that U-Boot reads"
+
     def __init__(self, config: Path = CONFIG) -> None:
         self._config = config
 
@@ -49,10 +52,10 @@ class Environment:
             hint = "Let U-Boot and libubootenv write these variables, and check fw_env.config."
             raise tool.failed(f"U-Boot's environment does not read back: {', '.join(wrong)}.", hint)
 
-    def command(self, name: str, value: str) -> tuple[str, ...] | None:
-        """Return the command that sets one variable, for whoever has no boot control; None without the tool."""
+    def commands(self, name: str, value: str) -> tuple[tuple[str, ...], ...]:
+        """Return the command that sets one variable, for whoever has no boot control; none without the tool."""
         program = shutil.which("fw_setenv", path=tool.PATH)
-        return (program, "-c", str(self._config), *NO_DEFAULTS, name, value) if program else None
+        return ((program, "-c", str(self._config), *NO_DEFAULTS, name, value),) if program else ()
 
     def sync(self) -> None:
         """Make durable what was written by whoever wrote last: a bootloader or a killed tool never did."""

@@ -7,14 +7,15 @@ call a slot good before its health was seen.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from surefoot_agent.boot import cmdline
+from surefoot_agent.boot import boards, cmdline
 from surefoot_agent.boot.environment import Environment
-from surefoot_agent.boot.select import boot_of
+from surefoot_agent.boot.select import boot_of, files_of
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.finding import Finding
 from surefoot_agent.ports import BootControl, BootTrial
@@ -32,7 +33,7 @@ MARKERS = (
 )
 """Units that mark the running slot good, or commit it, on their own judgement: mostly that userspace was reached."""
 UNIT_FOLDERS = tuple(f"{root}/systemd/system" for root in ("etc", "run", "usr/lib", "lib"))
-NAMES = ("boot", "copies", "panic", "watchdog", "mark_good")
+NAMES = ("boot", "copies", "autoboot", "redundancy", "loader", "order", "panic", "init", "watchdog", "mark_good")
 """Findings of this module."""
 GENERATED = ("run/systemd/generator", "run/systemd/generator.early", "run/systemd/generator.late")
 
@@ -54,13 +55,19 @@ class BootFacts:
     """Why boot control does not answer."""
     hint: str
     copies: int | None
-    """Copies of U-Boot's environment; None where there is no such thing."""
+    """Copies of the bootloader's environment; None where there is no such thing."""
     panic_argument: str | None
     panic_s: int | None
     """What the running kernel does after a panic, 0 for nothing; None where it cannot be read."""
     watchdogs: Mapping[str, str | None]
     """State of each watchdog, None where the kernel does not show it."""
     markers: Sequence[str]
+    own: tuple[Finding, ...] = ()
+    """What this kind of board alone asks for."""
+    init: str | None = None
+    """`init=` of the kernel's command line."""
+    early: bool = True
+    """Whether something says that a watchdog runs before Linux takes it over, where the bootloader alone counts."""
 
     @property
     def current(self) -> str | None:
@@ -76,7 +83,7 @@ class BootFacts:
 def findings(facts: BootFacts) -> tuple[Finding, ...]:
     """One finding for each question, in the order in which an integrator would mend them."""
     copies = () if facts.copies is None else (_copies(facts.copies),)
-    return (_answers(facts), *copies, _panic(facts), _watchdog(facts), _markers(facts))
+    return (_answers(facts), *copies, *facts.own, _panic(facts), _init(facts), _watchdog(facts), _markers(facts))
 
 
 def _answers(facts: BootFacts) -> Finding:
@@ -95,9 +102,11 @@ def _answers(facts: BootFacts) -> Finding:
 
 def _copies(copies: int) -> Finding:
     if copies < 2:
-        hint = "Let U-Boot keep a redundant environment, and list both copies in fw_env.config."
-        return Finding("copies", False, "One torn write would lose U-Boot's environment: it has one copy.", hint)
-    return Finding("copies", True, "U-Boot's environment has two copies.")
+        hint = (
+            "Let U-Boot keep a redundant environment and list both copies in fw_env.config; GRUB: make both boot_files."
+        )
+        return Finding("copies", False, "One torn write would lose the bootloader's state: it has one copy.", hint)
+    return Finding("copies", True, "The bootloader's state has two copies.")
 
 
 def _panic(facts: BootFacts) -> Finding:
@@ -109,6 +118,15 @@ def _panic(facts: BootFacts) -> Finding:
     return Finding("panic", False, "A kernel that panics stays where it is.", hint)
 
 
+def _init(facts: BootFacts) -> Finding:
+    if facts.init:
+        return Finding("init", True, f"A slot without an init ends in a panic, and so in a reset (init={facts.init}).")
+    hint = (
+        "Put init=/sbin/init on the kernel's command line: without it the kernel tries a shell, which nothing resets."
+    )
+    return Finding("init", False, "A slot whose init is missing may end in a shell.", hint)
+
+
 def _watchdog(facts: BootFacts) -> Finding:
     if not facts.watchdogs:
         hint = "Enable the board's watchdog in the kernel: a machine that hangs must be reset."
@@ -116,7 +134,15 @@ def _watchdog(facts: BootFacts) -> Finding:
     names = ", ".join(sorted(facts.watchdogs))
     states = set(facts.watchdogs.values())
     if "active" in states:
-        return Finding("watchdog", True, f"A watchdog is armed ({names}).")
+        late = (
+            ""
+            if facts.early
+            else (
+                " Nothing says that it runs before the first program opens it: let the bootloader start it, or put "
+                "watchdog.open_timeout=120 on the kernel's command line."
+            )
+        )
+        return Finding("watchdog", True, f"A watchdog is armed ({names}).{late}")
     if None in states:
         return Finding(
             "watchdog", True, f"There is a watchdog ({names}); this kernel does not show whether it is armed."
@@ -127,7 +153,7 @@ def _watchdog(facts: BootFacts) -> Finding:
 
 def _markers(facts: BootFacts) -> Finding:
     if facts.markers:
-        hint = f"systemctl mask {' '.join(facts.markers)}"
+        hint = f"systemctl mask {' '.join(facts.markers)}; on a Jetson install packaging/jetson, which defers the unit."
         message = f"Others would call a slot good before its health was seen: {', '.join(facts.markers)}."
         return Finding("mark_good", False, message, hint)
     return Finding("mark_good", True, "Nobody else calls a slot good.")
@@ -150,7 +176,10 @@ def observe(component: ComponentSettings, folder: Path, root: Path = Path("/")) 
         panic_argument=_argument(root / "proc/cmdline", "panic"),
         panic_s=_panic_s(root / "proc/sys/kernel/panic"),
         watchdogs=_watchdogs(root / "sys/class/watchdog"),
-        markers=enabled(root, MARKERS),
+        markers=enabled(root, MARKERS, folder),
+        own=boards.demands(component, root),
+        init=_argument(root / "proc/cmdline", "init"),
+        early=component.boot != "uboot" or _argument(root / "proc/cmdline", "watchdog.open_timeout") is not None,
     )
 
 
@@ -162,7 +191,18 @@ def _copies_of(component: ComponentSettings) -> int | None:
     if component.boot == "uboot":
         with suppress(SurefootError):  # told by what could not be answered
             return Environment(component.boot_config).copies()
+    if component.boot == "grub":
+        return sum(_is_block(file) for file in files_of(component))
     return None
+
+
+def _is_block(file: Path) -> bool:
+    """An empty or cut file is no copy: GRUB reads nothing from it."""
+    from surefoot_agent.boot.grub import SIGNATURE
+
+    with suppress(OSError):
+        return file.read_bytes().startswith(SIGNATURE)
+    return False
 
 
 def _argument(file: Path, key: str) -> str | None:
@@ -188,8 +228,11 @@ def _watchdogs(folder: Path) -> Mapping[str, str | None]:
     return found
 
 
-def enabled(root: Path, units: Sequence[str]) -> tuple[str, ...]:
-    """Return those units that systemd would start by itself and that nobody masked."""
+def enabled(root: Path, units: Sequence[str], folder: Path | None = None) -> tuple[str, ...]:
+    """Return those units that systemd would start by itself, and that nobody masked or deferred.
+
+    `folder` is the component's, whose trial a drop-in must ask about.
+    """
     folders = [root / folder for folder in (*UNIT_FOLDERS, *GENERATED)]
     wanted = {
         link.name
@@ -198,7 +241,21 @@ def enabled(root: Path, units: Sequence[str]) -> tuple[str, ...]:
         for link in folder.glob(f"*.{kind}/*.service")
         if link.name in units
     }
-    return tuple(sorted(unit for unit in wanted if not _masked(root, unit)))
+    return tuple(sorted(unit for unit in wanted if not _masked(root, unit) and not _deferred(root, unit, folder)))
+
+
+def _deferred(root: Path, unit: str, folder: Path | None) -> bool:
+    """A drop-in of ours asks, each time, whether a slot on trial runs: packaging/jetson."""
+    drop_ins = [root / folder / f"{unit}.d/surefoot.conf" for folder in UNIT_FOLDERS]
+    return any(_asks(root, file, folder) for file in drop_ins if file.is_file())
+
+
+def _asks(root: Path, drop_in: Path, folder: Path | None) -> bool:
+    """A condition whose program is missing makes the unit fail each time, and the firmware leaves a good slot."""
+    lines = [line for line in drop_in.read_text().splitlines() if line.startswith("ExecCondition=/")]
+    asked = [line.removeprefix("ExecCondition=/").split() for line in lines]
+    ours = folder is None or all(words[1:] == [str(folder / "on_trial")] for words in asked)
+    return bool(asked) and ours and all(os.access(root / words[0], os.X_OK) for words in asked)
 
 
 def _masked(root: Path, unit: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from surefoot_shared.settings import Setting
+from surefoot_shared.status import SlotName
 
 if TYPE_CHECKING:
     from surefoot_agent.boot.variables import Names, Variables
@@ -45,6 +46,16 @@ SETS: Mapping[str, VariableSet] = {
     "mender": VariableSet("2 3", "root"),
 }
 
+FILES: Mapping[str, str] = {
+    "grub": "/boot/grub/surefoot0 /boot/grub/surefoot1",
+    "tryboot": "/boot/firmware/autoboot.txt",
+    "systemd-boot": "/boot/loader/entries",
+}
+"""What `boot_files` is where nothing is said."""
+
+SLOTS: Mapping[str, str] = {"tryboot": "2 3", "efi": "slot_a slot_b", "systemd-boot": "a b", "jetson": "0 1"}
+"""What loaders call the slots where nothing is said: boot partitions, labels of entries, ends of their names."""
+
 ROWS = (
     Setting(
         "boot_variables",
@@ -55,17 +66,33 @@ ROWS = (
     Setting(
         "boot_slots",
         "names",
-        "What the bootloader calls slots A and B, in this order; empty: A B, and 2 3 for mender, by their partitions.",
+        "What the bootloader calls slots A and B, in this order; empty: A B, 2 3 for mender, by their partitions, "
+        + ", ".join(f"{names} for {boot}" for boot, names in SLOTS.items())
+        + ".",
         rule=lambda text: None if not text or _two(text) else "two different names",
     ),
     Setting(
         "boot_argument",
         "name",
         "Kernel argument that names the running slot; empty: surefoot.slot, rauc.slot, or root for mender; "
-        "a script is asked instead.",
+        "a script, and UEFI's BootCurrent, are asked instead.",
     ),
-    Setting("boot_tries", "starts", "Starts that U-Boot grants a slot on trial, those after power cuts too.", 1, 15),
+    Setting(
+        "boot_tries",
+        "starts",
+        "Starts that U-Boot, GRUB or systemd-boot grants a slot on trial, those after power cuts too.",
+        1,
+        15,
+    ),
     Setting("boot_config", "path", "The fw_env.config that leads to U-Boot's environment."),
+    Setting(
+        "boot_files",
+        "paths",
+        "Where the bootloader keeps its state; empty: "
+        + "; ".join(f"{name}: {text}" for name, text in FILES.items())
+        + ".",
+        rule=lambda text: None if all(word.startswith("/") for word in text.split()) else "absolute paths",
+    ),
     Setting(
         "boot_script",
         "path",
@@ -73,6 +100,31 @@ ROWS = (
         rule=lambda text: None if not text or text.startswith("/") else "an absolute path",
     ),
 )
+
+
+READS: Mapping[str, tuple[str, ...]] = {
+    "uboot": ("boot_variables", "boot_slots", "boot_argument", "boot_tries", "boot_config"),
+    "grub": ("boot_argument", "boot_tries", "boot_files", "boot_slots", "boot_variables"),
+    "script": ("boot_script", "boot_slots", "boot_argument"),
+    "tryboot": ("boot_files", "boot_slots", "boot_argument"),
+    "jetson": ("boot_slots", "boot_argument"),
+    "efi": ("boot_slots", "boot_argument"),
+    "systemd-boot": ("boot_files", "boot_slots", "boot_argument", "boot_tries"),
+}
+"""The keys that each boot control reads, also where its own rule then says what they must be."""
+
+
+def unread(component: ComponentSettings) -> str | None:
+    """Say which key is told and read by nobody: somebody believes that it does something."""
+    reads = READS.get(component.boot, ())
+    told = [row.key for row in ROWS if row.key not in reads and getattr(component, row.key) != _usual(row.key)]
+    return f"{told[0]} means nothing to boot {component.boot!r}: leave it out." if told else None
+
+
+def _usual(key: str) -> object:
+    from surefoot_agent.components import ComponentSettings
+
+    return getattr(ComponentSettings(), key)
 
 
 def boot_of(component: ComponentSettings, folder: Path) -> BootControl:
@@ -84,7 +136,8 @@ def names_of(component: ComponentSettings) -> Names:
     """Return what the bootloader calls the slots."""
     from surefoot_agent.boot.variables import Names
 
-    return Names(*(component.boot_slots or SETS[component.boot_variables].slots).split())
+    usual = SLOTS.get(component.boot) or SETS[component.boot_variables].slots
+    return Names(*(component.boot_slots or usual).split())
 
 
 def variables_of(component: ComponentSettings) -> Variables:
@@ -98,9 +151,15 @@ def variables_of(component: ComponentSettings) -> Variables:
     return variables.Surefoot(names, tries)
 
 
+def files_of(component: ComponentSettings) -> tuple[Path, ...]:
+    """Return the files in which the bootloader keeps its state."""
+    return tuple(Path(word) for word in (component.boot_files or FILES.get(component.boot, "")).split())
+
+
 def argument_of(component: ComponentSettings) -> str:
-    """Return the kernel argument that names the running slot, empty where the script is asked."""
-    return component.boot_argument or ("" if component.boot == "script" else SETS[component.boot_variables].argument)
+    """Return the kernel argument that names the running slot, empty where something else is asked."""
+    asked = component.boot in ("script", "efi", "tryboot", "jetson")
+    return component.boot_argument or ("" if asked else SETS[component.boot_variables].argument)
 
 
 def _symlink(component: ComponentSettings, folder: Path) -> BootControl:
@@ -117,12 +176,58 @@ def _uboot(component: ComponentSettings, folder: Path) -> BootControl:
     return UBoot(folder, environment, variables_of(component), names_of(component), argument_of(component))
 
 
+def _grub(component: ComponentSettings, folder: Path) -> BootControl:
+    from surefoot_agent.boot.grub import GrubEnvironment
+    from surefoot_agent.boot.uboot import UBoot
+
+    first, second = files_of(component)
+    environment = GrubEnvironment((first, second))
+    return UBoot(folder, environment, variables_of(component), names_of(component), argument_of(component))
+
+
 def _script(component: ComponentSettings, folder: Path) -> BootControl:
-    from surefoot_agent.boot.cmdline import current_slot
     from surefoot_agent.boot.script import ScriptBoot
 
+    return ScriptBoot(Path(component.boot_script), names_of(component), folder, _told(component))
+
+
+def _tryboot(component: ComponentSettings, folder: Path) -> BootControl:
+    from surefoot_agent.boot.noted import NotedBoot
+    from surefoot_agent.boot.tryboot import Tryboot
+
+    return NotedBoot(Tryboot(folder, files_of(component)[0], names_of(component)), folder)
+
+
+def _jetson(component: ComponentSettings, folder: Path) -> BootControl:
+    from surefoot_agent.boot.jetson import Jetson
+    from surefoot_agent.boot.noted import NotedBoot
+
+    return NotedBoot(Jetson(folder), folder)
+
+
+def _efi(component: ComponentSettings, folder: Path) -> BootControl:
+    from surefoot_agent.boot.efi import Efi
+    from surefoot_agent.boot.noted import NotedBoot
+
+    return NotedBoot(Efi(names_of(component), current=_told(component)), folder)
+
+
+def _systemd_boot(component: ComponentSettings, folder: Path) -> BootControl:
+    from surefoot_agent.boot.cmdline import current_slot
+    from surefoot_agent.boot.noted import NotedBoot
+    from surefoot_agent.boot.sdboot import SystemdBoot
+
     names, key = names_of(component), argument_of(component)
-    return ScriptBoot(Path(component.boot_script), names, folder, (lambda: current_slot(key, names)) if key else None)
+    board = SystemdBoot(files_of(component)[0], names, component.boot_tries, lambda: current_slot(key, names))
+    return NotedBoot(board, folder)
+
+
+def _told(component: ComponentSettings) -> Callable[[], SlotName] | None:
+    """What reads the running slot from the kernel's command line, where it is told there."""
+    from surefoot_agent.boot.cmdline import current_slot
+
+    names, key = names_of(component), argument_of(component)
+    return (lambda: current_slot(key, names)) if key else None
 
 
 def _numbered(component: ComponentSettings) -> str | None:
@@ -134,6 +239,30 @@ def _numbered(component: ComponentSettings) -> str | None:
     return None
 
 
+def _two_files(component: ComponentSettings) -> str | None:
+    if component.boot_variables != "surefoot" or component.boot_slots not in ("", "A B"):
+        return "boot_variables and boot_slots must be left out: GRUB's surefoot.cfg calls the slots A and B."
+    return None if len(set(files_of(component))) == 2 else "boot_files must name two different files."
+
+
+def _two_partitions(component: ComponentSettings) -> str | None:
+    if component.boot_argument:
+        return "boot_argument must be left out: the device tree says from which partition the firmware booted."
+    if not all(name.isdigit() for name in names_of(component).both):
+        return "boot_slots must be the numbers of two boot partitions."
+    return _one_file(component)
+
+
+def _nothing_told(component: ComponentSettings) -> str | None:
+    if component.boot_slots or component.boot_argument:
+        return "boot_slots and boot_argument must be left out: nvbootctrl knows slots 0 and 1."
+    return None
+
+
+def _one_file(component: ComponentSettings) -> str | None:
+    return None if len(files_of(component)) == 1 else "boot_files must name one place."
+
+
 def _with_script(component: ComponentSettings) -> str | None:
     return None if component.boot_script else "boot_script must say which script knows this board."
 
@@ -143,7 +272,12 @@ def _two(text: str) -> bool:
 
 
 BOOTS: Mapping[str, Backend] = {
-    "symlink": Backend(_symlink, ("directory",)),
-    "uboot": Backend(_uboot, ("image",), _numbered),
-    "script": Backend(_script, ("image",), _with_script),
+    "symlink": Backend(_symlink, ("directory", "module", "agent")),
+    "uboot": Backend(_uboot, ("image", "rauc"), _numbered),
+    "script": Backend(_script, ("image", "rauc"), _with_script),
+    "grub": Backend(_grub, ("image", "rauc"), _two_files),
+    "tryboot": Backend(_tryboot, ("image",), _two_partitions),
+    "jetson": Backend(_jetson, ("image",), _nothing_told),
+    "efi": Backend(_efi, ("image", "rauc")),
+    "systemd-boot": Backend(_systemd_boot, ("image",), _one_file),
 }

@@ -1,4 +1,4 @@
-"""Boot control by U-Boot's environment, with Surefoot's, RAUC's or Mender's variables.
+"""Boot control by variables that U-Boot or GRUB reads: Surefoot's own set, RAUC's or Mender's.
 
 Promises: every act is one transaction, durable and read back; nothing is written where nothing changes, where the
 canary is missing, or where the variables are not those of the bootloader. Reading and changing holds the trial lock, so
@@ -8,15 +8,28 @@ line, so it is told even where the environment cannot be read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from surefoot_agent import durable, guard
 from surefoot_agent.boot import cmdline, tool
-from surefoot_agent.boot.environment import Environment
-from surefoot_agent.boot.variables import Changes, Env, Names, Variables
+from surefoot_agent.boot.variables import Changes, Env, Names, Variables, whose
 from surefoot_agent.ports import BootTrial, Capabilities
 from surefoot_shared.status import SlotName, SlotState
+
+
+class Stored(Protocol):
+    """Where the variables are kept: `boot/environment.py`, `boot/grub.py`."""
+
+    title: str
+    place: str
+    """What an integrator corrects where it is not the bootloader's own."""
+
+    def read(self) -> dict[str, str]: ...
+    def change(self, changes: Mapping[str, str | None]) -> None: ...
+    def sync(self) -> None: ...
+    def commands(self, name: str, value: str) -> tuple[tuple[str, ...], ...]: ...
 
 
 class UBoot:
@@ -25,7 +38,7 @@ class UBoot:
     def __init__(
         self,
         component_dir: Path,
-        environment: Environment,
+        environment: Stored,
         variables: Variables,
         names: Names,
         argument: str,
@@ -63,16 +76,18 @@ class UBoot:
 
     def way_back(self, slot: SlotName) -> tuple[tuple[str, ...], ...]:
         """Take every start from the other slot, in one transaction: the bootloader then gives it up by itself."""
-        command = self._environment.command(*self._variables.given_up(slot.other))
-        return (command,) if command else ()
+        return self._environment.commands(*self._variables.given_up(slot.other))
 
     def _read(self) -> Env:
-        """Read the environment. Raises InstallFailed where it is not the one that U-Boot reads."""
+        """Read the environment. Raises InstallFailed where it is not the one that the bootloader reads."""
         env = self._environment.read()
         problem = self._variables.problem(env) if env else "no copy of it is whole"
         if problem is not None:
-            hint = "Correct fw_env.config: it must lead to the place that U-Boot reads. Nothing was written."
-            raise tool.failed(f"This is not U-Boot's environment: {problem}.", hint)
+            theirs = whose(env)
+            hint = f"Correct {self._environment.place}. Nothing was written."
+            if theirs:
+                hint = f'It has {theirs[0]}: set boot_variables = "{theirs[1]}". Nothing was written.'
+            raise tool.failed(f"This is not {self._environment.title}: {problem}.", hint)
         return env
 
     def _change(self, wanted: Callable[[Env], Changes]) -> None:

@@ -31,6 +31,10 @@ class Names:
     a: str
     b: str
 
+    @property
+    def both(self) -> tuple[str, str]:
+        return self.a, self.b
+
     def of(self, slot: SlotName) -> str:
         return self.a if slot is SlotName.A else self.b
 
@@ -256,6 +260,13 @@ class Mender:
         """Starts left; None where no limit is set, with which U-Boot never goes back."""
         limit = _decimal(env.get("bootlimit"))
         return max(0, limit - _decimal(env.get("bootcount"))) if limit else None
+
+
+def whose(env: Env) -> tuple[str, str] | None:
+    """Return the variable that shows whose set an environment has, and what that set is called here."""
+    marks = (("surefoot_canary", "surefoot"), ("BOOT_ORDER", "rauc"), ("mender_boot_part", "mender"))
+    found = [(name, variables) for name, variables in marks if env.get(name)]
+    return found[0] if len(found) == 1 else None
 
 
 def _mark(env: Env, slot: SlotName) -> SlotState | None:

@@ -7,22 +7,34 @@ the machine, by the bootloader that belongs to the kind, on the very same bytes.
 from __future__ import annotations
 
 import functools
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from surefoot_agent.boot import cmdline
+from surefoot_agent.boot.efi import Efi
 from surefoot_agent.boot.environment import Environment
+from surefoot_agent.boot.grub import GrubEnvironment
+from surefoot_agent.boot.jetson import ATTRIBUTES, GUID, NORMAL, UNBOOTABLE, Jetson
+from surefoot_agent.boot.noted import NotedBoot
 from surefoot_agent.boot.script import ScriptBoot
+from surefoot_agent.boot.sdboot import SystemdBoot
 from surefoot_agent.boot.symlink import SymlinkBoot
+from surefoot_agent.boot.tryboot import GET, Tryboot
 from surefoot_agent.boot.uboot import UBoot
 from surefoot_agent.boot.variables import Mender, Names, Rauc, Surefoot, Variables
 from surefoot_agent.ports import BootControl
 from surefoot_shared.status import SlotState
-from surefoot_simulators.bootloader import flows
+from surefoot_simulators import bootloader
+from surefoot_simulators.bootloader import firmware, flows
 from surefoot_simulators.bootloader.environment import Medium
+from surefoot_simulators.bootloader.grubenv import Copies
 
 Marks = tuple[SlotState, SlotState]
+EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
+"""Of the variables that UEFI itself defines."""
 OWN, LETTERS = Surefoot(), Names("A", "B")
 
 
@@ -124,6 +136,40 @@ def mender(folder: Path) -> Bench:
     return UBootBench(folder, marks, Mender(names), names, flows.mender, "root=/dev/mmcblk0p{}").factory()
 
 
+class GrubBench(Bench):
+    """Two environment blocks that Linux changes with the real tool; the bootloader is the port of Surefoot's script."""
+
+    @property
+    def copies(self) -> Copies:
+        return Copies((self.folder / "copy0", self.folder / "copy1"))
+
+    @property
+    def media(self) -> tuple[Path, ...]:
+        return self.copies.paths
+
+    def factory(self) -> GrubBench:
+        self.copies.format()
+        self.enter()
+        return self
+
+    def open(self) -> BootControl:
+        key = "surefoot.slot"
+        return UBoot(self.folder, GrubEnvironment(self.copies.paths), OWN, LETTERS, key, self.folder / "cmdline")
+
+    def enter(self) -> None:
+        start = flows.surefoot(self.copies.read(), ("A", "B"))
+        for _ in range(start.written):
+            self.copies.write(start.variables)
+        (self.folder / "cmdline").write_text(f"panic=5 surefoot.slot={start.entered}\n")
+
+    def reads(self, argv: list[str]) -> bool:
+        return argv[-1] == "list"
+
+
+def grub(folder: Path) -> Bench:
+    return GrubBench(folder).factory()
+
+
 class ScriptBench(Bench):
     """A board whose script keeps RAUC's order and counts in files, which its bootloader reads too."""
 
@@ -163,10 +209,189 @@ def script(folder: Path) -> Bench:
     return ScriptBench(folder, (SlotState.GOOD, SlotState.GOOD)).factory()
 
 
+TOOLS = Path(bootloader.__file__).parent / "tools"
+
+
+class TrybootBench(Bench):
+    """A Raspberry Pi: its file and device tree, the emulated mailbox, and the emulated firmware."""
+
+    def factory(self) -> TrybootBench:
+        shutil.copy(TOOLS / "vcmailbox", self.folder)
+        text = "[all]\ntryboot_a_b=1\nboot_partition=2\n[tryboot]\nboot_partition=3\n"
+        (self.folder / "autoboot.txt").write_bytes(text.encode().ljust(512, b"\n"))
+        (self.folder / "flags").write_text("0\n")
+        self.enter()
+        return self
+
+    def open(self) -> BootControl:
+        mailbox = str(self.folder / "vcmailbox")
+        board = Tryboot(self.folder, self.folder / "autoboot.txt", Names("2", "3"), mailbox, self.folder)
+        return NotedBoot(board, self.folder)
+
+    def enter(self) -> None:
+        flags = int((self.folder / "flags").read_text())
+        pi = firmware.raspberry_pi((self.folder / "autoboot.txt").read_bytes(), flags)
+        (self.folder / "flags").write_text("0\n")
+        (self.folder / "partition").write_bytes(pi.partition.to_bytes(4, "big"))
+
+    def lose_power(self) -> None:
+        """The flag is in a register."""
+        (self.folder / "flags").write_text("0\n")
+        self.enter()
+
+    def reads(self, argv: list[str]) -> bool:
+        return argv[1] == GET
+
+    @property
+    def of_others(self) -> frozenset[str]:
+        return frozenset({"flags", "partition"})
+
+
+class JetsonBench(Bench):
+    """A Jetson with redundant roots: the emulated nvbootctrl, the firmware's variables, and the emulated launcher."""
+
+    def factory(self, redundancy: int = 1) -> JetsonBench:
+        shutil.copy(TOOLS / "nvbootctrl", self.folder)
+        for name, text in (("current", "0"), ("active", "0"), ("retry_0", "3"), ("retry_1", "3")):
+            (self.folder / name).write_text(f"{text}\n")
+        self.variable("RootfsRedundancyLevel", redundancy)
+        if redundancy:
+            self.variable("RootfsStatusSlotA", NORMAL)
+            self.variable("RootfsStatusSlotB", NORMAL)
+        return self
+
+    def variable(self, name: str, value: int) -> None:
+        (self.folder / f"{name}-{GUID}").write_bytes(ATTRIBUTES + bytes((value, 0, 0, 0)))
+
+    def open(self) -> BootControl:
+        return NotedBoot(Jetson(self.folder, str(self.folder / "nvbootctrl"), self.folder), self.folder)
+
+    def enter(self) -> None:
+        entered, left = firmware.jetson(self._roots())
+        assert entered is not None, "only the recovery kernel starts any more"
+        self._keep(left)
+        (self.folder / "current").write_text(f"{entered}\n")
+
+    def lose_power(self) -> None:
+        """The counts are in a register."""
+        self._keep(firmware.jetson_cold(self._roots()))
+        self.enter()
+
+    def _roots(self) -> firmware.Roots:
+        files = [self.folder / f"RootfsStatusSlot{slot}-{GUID}" for slot in "AB"]
+        first, second = (file.exists() and file.read_bytes()[4] == UNBOOTABLE for file in files)
+        return firmware.Roots(self._kept("active"), (self._kept("retry_0"), self._kept("retry_1")), (first, second))
+
+    def _keep(self, roots: firmware.Roots) -> None:
+        for name, number in (("active", roots.active), ("retry_0", roots.left[0]), ("retry_1", roots.left[1])):
+            (self.folder / name).write_text(f"{number}\n")
+        for slot, bad in zip("AB", roots.unbootable, strict=True):
+            if bad and (self.folder / f"RootfsStatusSlot{slot}-{GUID}").exists():
+                self.variable(f"RootfsStatusSlot{slot}", UNBOOTABLE)
+
+    def reads(self, argv: list[str]) -> bool:
+        return argv[-1] in ("dump-slots-info", "get-current-slot") or argv[0] == "chattr"
+
+    @property
+    def of_others(self) -> frozenset[str]:
+        own = {f"{name}-{GUID}" for name in ("RootfsStatusSlotA", "RootfsStatusSlotB")}  # a variable is whole or old
+        return frozenset({"current", "active", "retry_0", "retry_1", *own})
+
+    def _kept(self, name: str) -> int:
+        return int((self.folder / name).read_text())
+
+
+class EfiBench(Bench):
+    """UEFI firmware whose variables are files, changed by the real efibootmgr; an entry for each slot, and a stick."""
+
+    def factory(self) -> EfiBench:
+        shutil.copy(TOOLS / "efibootmgr", self.folder)
+        for number, label in ((1, "slot_a"), (2, "slot_b"), (7, "USB stick")):
+            self.variable(f"Boot{number:04X}", _load_option(label))
+        self.variable("BootOrder", bytes((1, 0, 2, 0, 7, 0)))
+        self.enter()
+        return self
+
+    def variable(self, name: str, value: bytes) -> None:
+        (self.folder / f"{name}-{EFI_GLOBAL}").write_bytes(ATTRIBUTES + value)
+
+    def open(self) -> BootControl:
+        return NotedBoot(Efi(Names("slot_a", "slot_b"), str(self.folder / "efibootmgr")), self.folder)
+
+    def enter(self) -> None:
+        files = {path.name.partition("-")[0]: path for path in self.folder.glob(f"Boot*-{EFI_GLOBAL}")}
+        _, left = firmware.efi_number({name: path.read_bytes() for name, path in files.items()})
+        for name in files.keys() - left.keys():
+            files[name].unlink()
+        self.variable("BootCurrent", left["BootCurrent"][4:])
+
+    def reads(self, argv: list[str]) -> bool:
+        return len(argv) == 1
+
+    @property
+    def of_others(self) -> frozenset[str]:
+        return frozenset(f"{name}-{EFI_GLOBAL}" for name in ("BootNext", "BootOrder", "BootCurrent"))
+
+
+def _load_option(label: str) -> bytes:
+    """EFI_LOAD_OPTION: attributes, length of the path, label, a path that ends at once. Source: UEFI 2.10, 3.1.3."""
+    path = bytes((0x7F, 0xFF, 4, 0))
+    return (1).to_bytes(4, "little") + len(path).to_bytes(2, "little") + f"{label}\0".encode("utf-16-le") + path
+
+
+class SystemdBootBench(Bench):
+    """An ESP whose entries are the folder's files, and the emulated loader."""
+
+    def factory(self) -> SystemdBootBench:
+        shutil.copy(TOOLS / "systemd-bless-boot", self.folder)
+        for number, slot in ((1, "b"), (2, "a")):
+            (self.folder / f"surefoot-{number}-{slot}.conf").write_text(f"options surefoot.slot={slot}\n")
+        self.enter()
+        return self
+
+    def open(self) -> BootControl:
+        names = Names("a", "b")
+        current = functools.partial(cmdline.current_slot, "surefoot.slot", names, self.folder / "cmdline")
+        bless = (str(self.folder / "systemd-bless-boot"),)
+        return NotedBoot(SystemdBoot(self.folder, names, 3, current, bless), self.folder)
+
+    def enter(self) -> None:
+        names = [path.name for path in self.folder.glob("surefoot-*")]
+        chosen, called = firmware.systemd_boot(names)
+        (self.folder / chosen).rename(self.folder / called)
+        (self.folder / "booted").write_text(called if "+" in called else "")
+        slot = re.split(r"[-+.]", chosen)[2]
+        (self.folder / "cmdline").write_text(f"surefoot.slot={slot} panic=5\n")
+
+    def reads(self, argv: list[str]) -> bool:
+        return False
+
+
+def tryboot(folder: Path) -> Bench:
+    return TrybootBench(folder).factory()
+
+
+def jetson(folder: Path) -> Bench:
+    return JetsonBench(folder).factory()
+
+
+def efi(folder: Path) -> Bench:
+    return EfiBench(folder).factory()
+
+
+def systemd_boot(folder: Path) -> Bench:
+    return SystemdBootBench(folder).factory()
+
+
 BENCHES: dict[str, Callable[[Path], Bench]] = {
     "symlink": SymlinkBench,
     "surefoot": surefoot,
     "rauc": rauc,
     "mender": mender,
     "script": script,
+    "grub": grub,
+    "tryboot": tryboot,
+    "jetson": jetson,
+    "efi": efi,
+    "systemd-boot": systemd_boot,
 }

@@ -22,7 +22,7 @@ from surefoot_shared.status import SlotName, SlotState
 from tests.agent.boot.benches import BENCHES, Bench
 from tests.agent.boot.watch import Cut, Watch, watching
 
-pytestmark = pytest.mark.needs("fw_printenv", "fw_setenv")
+pytestmark = pytest.mark.needs("fw_printenv", "fw_setenv", "grub-editenv", "/usr/bin/efibootmgr")
 
 A, B = SlotName.A, SlotName.B
 SECTOR = 512
@@ -46,7 +46,18 @@ JOURNEY: tuple[tuple[str, Callable[[BootControl], None]], ...] = (
 )
 """A good update and a failed one, as the agent orders them; `enter` is a start of the machine."""
 
-POINTS = {"symlink": 62, "surefoot": 31, "rauc": 32, "mender": 30, "script": 73}
+POINTS = {
+    "symlink": 62,
+    "surefoot": 31,
+    "rauc": 32,
+    "mender": 30,
+    "script": 73,
+    "grub": 62,
+    "tryboot": 86,
+    "jetson": 97,
+    "efi": 63,
+    "systemd-boot": 71,
+}
 """Writes of the whole journey. A change here is a write more or less: look whether its order is still the right one."""
 
 Folder = dict[str, "bytes | str"]

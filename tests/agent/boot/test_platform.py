@@ -11,13 +11,15 @@ from surefoot_agent.boot import cmdline
 from surefoot_agent.boot.platform import MARKERS, NAMES, Answers, BootFacts, enabled, findings, observe
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings
+from surefoot_agent.finding import Finding
 from surefoot_agent.ports import BootTrial
 from surefoot_shared.status import SlotName, SlotState
 from tests.agent.boot.benches import BENCHES, UBootBench
 
+PACKAGING = Path(__file__).parents[3] / "packaging"
 A, B = SlotName.A, SlotName.B
 ANSWERS = Answers(A, A, BootTrial(), {"A": SlotState.GOOD, "B": SlotState.GOOD})
-FINE = BootFacts(ANSWERS, None, "", 2, "5", 5, {"watchdog0": "active"}, ())
+FINE = BootFacts(ANSWERS, None, "", 2, "5", 5, {"watchdog0": "active"}, (), init="/sbin/init")
 
 
 def failing(facts: BootFacts) -> set[str]:
@@ -26,7 +28,9 @@ def failing(facts: BootFacts) -> set[str]:
 
 def test_a_board_without_faults_has_only_good_findings() -> None:
     assert failing(FINE) == set()
-    assert {finding.name for finding in findings(FINE)} == set(NAMES)
+    of_boards = {"autoboot", "redundancy", "loader", "order"}
+    assert {finding.name for finding in findings(FINE)} == set(NAMES) - of_boards
+    assert failing(replace(FINE, own=(Finding("loader", False, "It may choose another.", "Set it."),))) == {"loader"}
 
 
 @pytest.mark.parametrize(
@@ -40,6 +44,7 @@ def test_a_board_without_faults_has_only_good_findings() -> None:
         ({"watchdogs": {}}, "watchdog"),
         ({"watchdogs": {"watchdog0": "inactive", "watchdog1": "inactive"}}, "watchdog"),
         ({"markers": ("rauc-mark-good.service",)}, "mark_good"),
+        ({"init": None}, "init"),
     ],
 )
 def test_each_fault_has_its_own_finding_with_a_hint(change: Mapping[str, object], name: str) -> None:
@@ -75,7 +80,7 @@ def put(root: Path, name: str, text: str = "x\n") -> Path:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     root = tmp_path / "root"
-    put(root, "proc/cmdline", "quiet panic=0 panic=7\n")
+    put(root, "proc/cmdline", "quiet panic=0 panic=7 init=/sbin/init\n")
     put(root, "proc/sys/kernel/panic", "7\n")
     put(root, "sys/class/watchdog/watchdog0/state", "active\n")
     return root
@@ -131,7 +136,7 @@ def test_a_script_that_is_missing_is_found(root: Path) -> None:
 def test_a_machine_that_shows_nothing_is_not_called_ready(tmp_path: Path) -> None:
     component = ComponentSettings("image", "script", boot_script="/absent", name="rootfs")
 
-    assert failing(observe(component, tmp_path, tmp_path / "nothing")) == {"boot", "panic", "watchdog"}
+    assert failing(observe(component, tmp_path, tmp_path / "nothing")) == {"boot", "panic", "init", "watchdog"}
 
 
 @pytest.mark.parametrize("unit", MARKERS)
@@ -162,6 +167,36 @@ def test_a_masked_unit_is_none(root: Path, how: str) -> None:
         mask.symlink_to("/dev/null")
 
     assert enabled(root, MARKERS) == ()
+
+
+def test_a_unit_that_our_drop_in_defers_is_none(root: Path) -> None:
+    unit = "nv_update_verifier.service"
+    put(root, f"usr/lib/systemd/system/multi-user.target.wants/{unit}")
+    drop_in = put(root, f"etc/systemd/system/{unit}.d/surefoot.conf", "[Service]\nEnvironment=A=B\n")
+    assert enabled(root, MARKERS) == (unit,)
+
+    drop_in.write_text((PACKAGING / f"jetson/{unit}.d/surefoot.conf").read_text())
+    assert enabled(root, MARKERS) == (unit,)  # the program that it asks is not there
+    put(root, "usr/lib/surefoot/surefoot-defer-verify", "#!/bin/sh\n").chmod(0o755)
+
+    assert enabled(root, MARKERS) == ()
+    assert enabled(root, MARKERS, Path("/var/lib/surefoot/rootfs")) == ()
+    assert enabled(root, MARKERS, Path("/data/surefoot/rootfs")) == (unit,)  # it asks about a folder of nobody
+
+
+def test_an_empty_copy_of_grubs_environment_is_none(root: Path) -> None:
+    first = put(root, "boot/surefoot0", "# GRUB Environment Block\n" + "#" * 999)
+    second = put(root, "boot/surefoot1")
+    component = ComponentSettings("image", "grub", boot_files=f"{first} {second}", name="rootfs")
+
+    assert observe(component, root / "data/rootfs", root).copies == 1
+
+
+def test_a_board_whose_bootloader_alone_counts_is_told_of_a_watchdog_that_starts_late(root: Path) -> None:
+    late = next(finding for finding in findings(replace(FINE, early=False)) if finding.name == "watchdog")
+
+    assert late.ok
+    assert "watchdog.open_timeout" in late.message
 
 
 @pytest.mark.needs("fw_printenv")

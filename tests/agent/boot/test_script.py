@@ -70,11 +70,11 @@ def test_a_trial_that_was_left_by_order_is_not(bench: Bench, boot: BootControl) 
     assert boot.trial() == BootTrial()
 
 
-def answering(folder: Path, text: str, timeout_s: float = 30.0) -> ScriptBoot:
+def answering(folder: Path, text: str, timeout_s: float = 30.0, names: Names = NAMES) -> ScriptBoot:
     file = folder / "answers"
     file.write_text(f"#!/bin/sh\n{text}\n")
     file.chmod(file.stat().st_mode | stat.S_IXUSR)
-    return ScriptBoot(file, NAMES, folder / "app", timeout_s=timeout_s)
+    return ScriptBoot(file, names, folder / "app", timeout_s=timeout_s)
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,7 @@ def test_a_commit_or_a_mark_that_silently_does_nothing_is_told(tmp_path: Path) -
 
 def test_a_script_is_called_with_its_words_and_no_shell_reads_them(tmp_path: Path) -> None:
     odd = Names("$(touch stolen)", "; touch stolen")
-    boot = answering(tmp_path, f'cd {tmp_path}; echo "$#|$1|$2|$3" >> calls; echo good')
-    boot._names = odd
+    boot = answering(tmp_path, f'cd {tmp_path}; echo "$#|$1|$2|$3" >> calls; echo good', names=odd)
 
     boot.set_state(B, SlotState.GOOD)
 

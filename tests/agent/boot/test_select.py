@@ -13,7 +13,7 @@ from surefoot_agent.boot.select import ROWS, argument_of, boot_of, names_of
 from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.boot.uboot import UBoot
 from surefoot_agent.components import ComponentSettings, fitted
-from surefoot_shared.errors import ConfigError
+from surefoot_shared.errors import ConfigError, InstallFailed
 from surefoot_shared.status import SlotName
 
 
@@ -27,6 +27,17 @@ def test_the_symlink_boot_control_works_in_the_folder_of_its_component(tmp_path:
 
 
 IMAGE = ComponentSettings(kind="image", boot="uboot")
+
+
+@pytest.mark.parametrize("kind", ["tryboot", "jetson", "efi", "systemd-boot", "grub", "uboot"])
+def test_every_board_is_made_of_its_settings_alone(kind: str, tmp_path: Path) -> None:
+    told = fitted("rootfs", replace(IMAGE, boot=kind, slot_a="/dev/a", slot_b="/dev/b"))
+
+    boot = boot_of(told, tmp_path)
+
+    assert boot.capabilities().needs_restart
+    with pytest.raises(InstallFailed):  # none of these boards is here
+        boot.primary()
 
 
 @pytest.mark.parametrize(
@@ -71,6 +82,12 @@ def test_a_script_is_made_from_its_path_and_names(tmp_path: Path) -> None:
         (replace(IMAGE, boot="script"), "boot_script must say"),
         (replace(IMAGE, boot_slots="one two"), "call the slots A and B"),
         (replace(IMAGE, boot_variables="mender", boot_slots="a b"), "partition numbers"),
+        (replace(IMAGE, boot="tryboot", boot_slots="a b"), "numbers of two boot partitions"),
+        (replace(IMAGE, boot="tryboot", boot_argument="root"), "the device tree says"),
+        (replace(IMAGE, boot="jetson", boot_slots="1 2"), "nvbootctrl knows slots 0 and 1"),
+        (replace(IMAGE, boot="systemd-boot", boot_files="/a /b"), "must name one place"),
+        (replace(IMAGE, boot="grub", boot_files="/a"), "must name two different files"),
+        (replace(IMAGE, boot="grub", boot_variables="rauc"), "calls the slots A and B"),
         (replace(IMAGE, kind="directory"), "cannot switch a component of kind 'directory'"),
         (replace(IMAGE, boot="symlink"), "cannot switch a component of kind 'image'"),
     ],
