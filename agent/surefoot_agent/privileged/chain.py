@@ -10,11 +10,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
+from surefoot_agent.trust_talk import Failure, failure_of
 from surefoot_shared import wire
 from surefoot_shared.errors import Invalid, UntrustedRelease
 from surefoot_shared.release import MANIFEST_LIMIT_BYTES, TargetNote, role_name, target_path
@@ -44,43 +45,48 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """What the release keys say of the digest. `roots` is how many of the newer roots are accepted."""
+class Listed:
+    """What release keys signed about the digest."""
 
-    roots: int
     note: TargetNote
     manifest_size: int
-    policy: Policy
     permits: tuple[Permit, ...] = ()
     """Those of this component that lead to the digest."""
-    seen: Mapping[str, Seen] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the release keys say of the digest. `roots` is how many of the newer roots are accepted.
+
+    Policy and versions are told of what must not run too: whoever asks for it must not be able to hide them after.
+    """
+
+    roots: int
+    policy: Policy
+    seen: Mapping[str, Seen]
+    listed: Listed | None = None
+    refused: Failure | None = None
+    """Why nothing is listed; exactly one of the two is set."""
     v: int = 1
 
 
 def prove(question: Question) -> Proof:
-    """Raises UntrustedRelease."""
+    """Raises UntrustedRelease where the chain itself cannot be trusted."""
     now = datetime.fromisoformat(question.now.replace("Z", "+00:00"))
     with translated(IMAGE):
         root, accepted = _newest_root(question)
         targets = _signed_by(root, Targets.type, question.targets, now)
-        role = _signed_by(targets, role_name(question.component), question.role, now)
-    listed = _listed(role, question)
+        name = role_name(question.component)
+        role = _signed_by(targets, name, question.role, now)
     policy = _policy(role, question.component)
-    if question.digest in policy.revoked:
-        raise UntrustedRelease("not_released", f"The release keys have revoked {listed.path}.")
-    return Proof(
-        roots=accepted,
-        note=_note(listed, question.component),
-        manifest_size=listed.length,
-        policy=policy,
-        permits=tuple(_permits(role, question)),
-        seen={
-            f"{IMAGE}.{Targets.type}": Seen(targets.version, _keys(root, Targets.type)),
-            f"{IMAGE}.{role_name(question.component)}": Seen(
-                role.version, _keys(targets, role_name(question.component))
-            ),
-        },
-    )
+    seen = {
+        f"{IMAGE}.{Targets.type}": Seen(targets.version, _keys(root, Targets.type)),
+        f"{IMAGE}.{name}": Seen(role.version, _keys(targets, name)),
+    }
+    try:
+        return Proof(accepted, policy, seen, listed=_listed(role, question, policy))
+    except UntrustedRelease as error:
+        return Proof(accepted, policy, seen, refused=failure_of(error))
 
 
 def _newest_root(question: Question) -> tuple[Root, int]:
@@ -115,7 +121,14 @@ def _signed_by(delegator: Root | Targets, role: str, encoded: str, now: datetime
     return metadata.signed
 
 
-def _listed(role: Targets, question: Question) -> TargetFile:
+def _listed(role: Targets, question: Question, policy: Policy) -> Listed:
+    entry = _entry(role, question)
+    if question.digest in policy.revoked:
+        raise UntrustedRelease("not_released", f"The release keys have revoked {entry.path}.")
+    return Listed(_note(entry, question.component), entry.length, tuple(_permits(role, question)))
+
+
+def _entry(role: Targets, question: Question) -> TargetFile:
     for path, listed in role.targets.items():
         if listed.hashes.get("sha256") == question.digest and path.startswith(f"releases/{question.component}/"):
             return listed

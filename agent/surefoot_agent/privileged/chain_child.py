@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from surefoot_agent.privileged.chain import Proof, Question, prove
 from surefoot_agent.trust_child import limit_resources
-from surefoot_agent.trust_talk import Failure
+from surefoot_agent.trust_talk import Failure, failure_of
 from surefoot_shared import wire
 from surefoot_shared.errors import SurefootError, UntrustedRelease
 
@@ -37,10 +37,10 @@ def answer(raw: bytes) -> Answer:
     try:
         return Answer(proof=prove(wire.decode(Question, raw, QUESTION_LIMIT_BYTES)))
     except SurefootError as error:
-        return Answer(error=Failure(type(error).__name__, error.kind, error.message, error.hint))
+        return Answer(error=failure_of(error))
     except ValueError as error:  # base64 or a time that is none
         bad = UntrustedRelease("bundle_malformed", f"The metadata cannot be read: {str(error)[:100]}")
-        return Answer(error=Failure(type(bad).__name__, bad.kind, bad.message, bad.hint))
+        return Answer(error=failure_of(bad))
 
 
 def give_up_privileges(uid: int, gid: int) -> None:

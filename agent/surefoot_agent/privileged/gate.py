@@ -30,6 +30,8 @@ class View:
     state: Callable[[SlotName], SlotState]
     may_run: Callable[[TargetNote, str], None]
     """Raises UntrustedRelease."""
+    refuse_revoked: Callable[[str, str], None]
+    """By component and digest; raises UntrustedRelease."""
 
     @property
     def open_trial(self) -> Trial | None:
@@ -113,3 +115,5 @@ def _holds_what_may_run(view: View, slot: SlotName) -> None:
     if manifest is None or digest is None:
         raise Conflict("conflict", f"Slot {slot.value} holds no whole release.")
     view.may_run(note_of(manifest), digest)
+    if slot is not view.current:  # what runs goes on and commits: a camera that runs a revoked release is not dark
+        view.refuse_revoked(manifest.component, digest)

@@ -237,7 +237,10 @@ class PrivilegedSlots(DirectorySlots):
         targets, role, roots = self._evidence.frames(manifest.component)
         frames = (raw, targets, role, *roots)
         self._line.ask(Verb.PROVE, frames, sizes=tuple(map(len, frames)), assignment=digest_of(raw))
-        self._line.ask(Verb.BEGIN, slot=slot, digest=digest_of(raw))
+        try:
+            self._line.ask(Verb.BEGIN, slot=slot, digest=digest_of(raw))
+        except UntrustedRelease as error:  # it remembered the proof of a moment before, unless it died in between
+            raise _unreachable(error) from error
 
     def reuse(self, slot: SlotName, piece: Piece) -> Sequence[Piece]:
         return self._line.ask(Verb.REUSE, slot=slot, piece=piece).pieces

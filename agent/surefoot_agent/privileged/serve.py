@@ -19,9 +19,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from surefoot_agent import guard
-from surefoot_agent.privileged.steward import Steward, failure_of
+from surefoot_agent.privileged.steward import Steward
 from surefoot_agent.privileged.talk import REQUEST_BYTES, ROLE_BYTES, ROOT_BYTES, Gone, Reply, Request, Verb, Wire
 from surefoot_agent.privileged.vault import Chain
+from surefoot_agent.trust_talk import failure_of
 from surefoot_shared import wire
 from surefoot_shared.errors import ConfigError, Invalid, NotFound, Unreachable
 from surefoot_shared.release import MANIFEST_LIMIT_BYTES

@@ -21,7 +21,7 @@ from surefoot_agent.privileged import gate
 from surefoot_agent.privileged.talk import CHUNK_BYTES, BootFacts, Gone, Reply, Request, Verb, Wire
 from surefoot_agent.privileged.vault import Chain, Vault
 from surefoot_agent.trial import Fallback, Trial, TrialFile, Verdict
-from surefoot_agent.trust_talk import Failure
+from surefoot_agent.trust_talk import failure_of
 from surefoot_agent.way_back import way_back
 from surefoot_shared.errors import Conflict, InstallFailed, SurefootError, Unreachable, UntrustedRelease
 from surefoot_shared.release import Manifest, digest_of, note_of
@@ -290,6 +290,7 @@ class Steward:
             digest=estate.slots.digest,
             state=estate.boot.state,
             may_run=self._vault.may_run,
+            refuse_revoked=self._vault.refuse_revoked,
         )
 
 
@@ -297,10 +298,6 @@ def _piece(request: Request) -> Piece:
     if request.piece is None:
         raise Conflict("conflict", "No piece is named.")
     return request.piece
-
-
-def failure_of(error: SurefootError) -> Failure:
-    return Failure(type(error).__name__, error.kind, error.message, error.hint)
 
 
 def _drained(stream: Wire) -> Iterator[bytes]:

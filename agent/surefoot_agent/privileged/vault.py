@@ -19,11 +19,12 @@ from pathlib import Path
 
 from surefoot_agent.clock import stamp
 from surefoot_agent.guard import identity_of
-from surefoot_agent.privileged.chain import Proof, Question
+from surefoot_agent.privileged.chain import Listed, Proof, Question
 from surefoot_agent.privileged.chain_child import Answer
 from surefoot_agent.trust import FAMILIES
+from surefoot_agent.trust_talk import Failure
 from surefoot_shared import wire
-from surefoot_shared.errors import ConfigError, Invalid, Unreachable, UntrustedRelease
+from surefoot_shared.errors import ConfigError, Invalid, SurefootError, Unreachable, UntrustedRelease
 from surefoot_shared.release import Manifest, TargetNote, digest_of, note_of, parse_manifest
 from surefoot_shared.status import Intent
 from surefoot_shared.trust.clock import EPOCH, parse_time, trusted_time
@@ -71,7 +72,7 @@ def in_a_child(user: str) -> Callable[[bytes], bytes]:
             who = identity_of(user)
             words = (str(who["user"]), str(who["group"])) if who else ()
             done = subprocess.run(
-                (sys.executable, "-I", "-m", "surefoot_agent.privileged.chain_child", *words),
+                (sys.executable, "-I", "-B", "-m", "surefoot_agent.privileged.chain_child", *words),
                 input=question,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -121,16 +122,25 @@ class Vault:
             held = self._roots()
             proof = self._ask(component, chain, held, digest_of(raw), now)
             self._keep_roots(chain.roots, held, proof.roots)
+            self._remember(proof)
+            listed = proof.listed
+            if listed is None:
+                raise _raised(proof.refused)
             manifest = parse_manifest(raw)
-            if len(raw) != proof.manifest_size or note_of(manifest) != proof.note:
+            if len(raw) != listed.manifest_size or note_of(manifest) != listed.note:
                 raise UntrustedRelease("target_mismatch", "The manifest does not say what its signed target says.")
-            self._judge(proof, digest_of(raw), assignment, now)
+            self._judge(listed, digest_of(raw), assignment, now)
         return manifest
 
     def may_run(self, note: TargetNote, digest: str) -> None:
         """Raise UntrustedRelease where what a slot holds is not for this hardware, or below a floor by now."""
         permitted = digest in self._permits().values()
         check_target(note, Intent.REVERT, self.owner().hw, self.floors(), permitted)
+
+    def refuse_revoked(self, component: str, digest: str) -> None:
+        """Raise UntrustedRelease where the newest policy that was shown here revokes what a slot holds."""
+        if digest in self.floors().revoked.get(component, ()):
+            raise UntrustedRelease("not_released", f"The release keys have revoked {component} {digest[:12]}.")
 
     def committed(self, note: TargetNote, digest: str) -> None:
         self._floors.committed(note, digest)
@@ -142,25 +152,29 @@ class Vault:
         except (FileNotFoundError, Invalid):
             return {}
 
-    def _judge(self, proof: Proof, digest: str, assignment: str, now: datetime) -> None:
-        floors, component = self.floors(), proof.note.component
+    def _remember(self, proof: Proof) -> None:
+        """Policy and versions count from now on, whatever becomes of the release that they came with."""
+        floors = self.floors()
         for name, seen in proof.seen.items():
             before = floors.seen.get(name)
             if before and before.keys == seen.keys and before.version > seen.version:
                 message = f"{name} has version {seen.version}; this device has verified {before.version}."
                 raise UntrustedRelease("metadata_rollback", message)
-        floors = floors.with_seen(proof.seen).with_policy(proof.policy)
+        self._floors.save(floors.with_seen(proof.seen).with_policy(proof.policy))
+
+    def _judge(self, listed: Listed, digest: str, assignment: str, now: datetime) -> None:
+        floors, component = self.floors(), listed.note.component
         permitted = False
-        if proof.note.svn < floors.svn.get(component, 0):
+        if listed.note.svn < floors.svn.get(component, 0):
             runs, device = floors.committed_digest.get(component), self.owner().device
-            for permit in proof.permits:
+            for permit in listed.permits:
                 usable = may_use(floors.used_permits, permit.id, assignment)
                 if usable and permit.covers(device, runs, digest, self._time(now)):
                     floors, permitted = floors.with_permit(permit.id, assignment), True
                     kept = wire.encode(Permitted({**self._permits(), component: digest}))
                     write_durably(self._folder / PERMITTED, kept)
                     break
-        check_target(proof.note, Intent.REVERT, self.owner().hw, floors, permitted)
+        check_target(listed.note, Intent.REVERT, self.owner().hw, floors, permitted)
         self._floors.save(floors)
 
     def _time(self, system_now: datetime) -> datetime:
@@ -183,7 +197,7 @@ class Vault:
         except Invalid as error:
             raise UntrustedRelease("bundle_malformed", "The verification gave no answer that can be read.") from error
         if failure := answer.error:
-            raise FAMILIES.get(failure.family, UntrustedRelease)(failure.kind, failure.message, failure.hint)
+            raise _raised(failure)
         if answer.proof is None or not known:
             raise UntrustedRelease("bundle_malformed", "The verification proved nothing.")
         return answer.proof
@@ -202,6 +216,12 @@ class Vault:
 
     def _history(self, version: int) -> Path:
         return self._folder / IMAGE / "root_history" / f"{version}.root.json"
+
+
+def _raised(failure: Failure | None) -> SurefootError:
+    if failure is None:
+        return UntrustedRelease("bundle_malformed", "The verification says neither yes nor why not.")
+    return FAMILIES.get(failure.family, UntrustedRelease)(failure.kind, failure.message, failure.hint)
 
 
 def _after(offered: Sequence[bytes], newest: bytes) -> list[bytes]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,8 +76,15 @@ class DirectorySlots:
 
     def room(self, size_bytes: int, inodes: int, slot: SlotName) -> None:
         """Raise InstallFailed(no_space) unless the tree fits beside the reserve; the slot's own files count as free."""
+        self._fits(size_bytes, inodes, (self.path(slot), self._part_folder(slot)))
+
+    def room_for_one(self, size_bytes: int, inodes: int) -> None:
+        """The same with both slots given up first."""
+        self._fits(size_bytes, inodes, [f for slot in SlotName for f in (self.path(slot), self._part_folder(slot))])
+
+    def _fits(self, size_bytes: int, inodes: int, given_up: Sequence[Path]) -> None:
         state = os.statvfs(self._root)
-        own_bytes, own_inodes = tree.reclaimable(self.path(slot), self._part_folder(slot))
+        own_bytes, own_inodes = tree.reclaimable(*given_up)
         free = state.f_bavail * state.f_frsize + own_bytes
         needed = size_bytes + inodes * state.f_frsize + self._reserve_bytes  # a block more for the tail of each file
         if needed > free:
@@ -127,8 +134,14 @@ class DirectorySlots:
                 self._labels.unseal(slot)
                 tree.prune(self.path(slot), {f.path: f for f in manifest.files if f.path not in wrong})
         if wrong:
-            named = ", ".join(sorted(wrong)[:3])
-            raise InstallFailed("slot_corrupt", f"{len(wrong)} files of slot {slot.value} are not as signed: {named}.")
+            raise InstallFailed("slot_corrupt", _words(slot, wrong))
+
+    def problem(self, slot: SlotName) -> str | None:
+        """Read what a sealed slot holds back and say what is wrong; unlike `verify` it changes nothing."""
+        manifest = self.installed(slot)
+        with _disk():
+            wrong = tree.audit(self.path(slot), {f.path: f for f in manifest.files}) if manifest else set()
+        return _words(slot, wrong) if wrong else None
 
     def seal(self, slot: SlotName) -> None:
         """Verify, make every name durable, and mark the slot whole."""
@@ -193,3 +206,8 @@ def _disk() -> Iterator[None]:
         raise InstallFailed(
             "slot_write_failed", f"The slot cannot be written: {error.strerror or error}{where}."
         ) from error
+
+
+def _words(slot: SlotName, wrong: Collection[str]) -> str:
+    named = ", ".join(sorted(wrong)[:3])
+    return f"{len(wrong)} files of slot {slot.value} are not as signed: {named}."

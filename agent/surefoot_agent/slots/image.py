@@ -44,6 +44,8 @@ class _Filling:
     medium: Medium | None = None
     unnoted: int = 0
     """Bytes written since the progress was last stored."""
+    left: int = 0
+    """Blocks that are not in place."""
     elsewhere: array[int] | None = None
     """For each block the number of one in the other slot that has its bytes, or NOWHERE."""
 
@@ -99,6 +101,7 @@ class ImageSlots:
         self._filling[slot] = filling
         if filling.medium is not None:
             self._wipe(filling)
+        filling.left = found.place.count(0)
         progress.store(self._progress_file(slot), found)
         self._labels.write(slot, raw)
 
@@ -149,9 +152,14 @@ class ImageSlots:
         progress.store(self._progress_file(slot), found)
         if not found.whole:
             self._labels.unseal(slot)
-            wrong = found.place.count(0)
-            message = f"{wrong} blocks of slot {slot.value} are not as signed, first block {found.place.find(0)}."
-            raise InstallFailed("slot_corrupt", message)
+            raise InstallFailed("slot_corrupt", _words(slot, found))
+
+    def problem(self, slot: SlotName) -> str | None:
+        """Read what a sealed slot holds back and say what is wrong; unlike `verify` it changes nothing."""
+        content, index = self._image(slot)
+        found = Progress.none(content.digest, index.count)
+        self._compare(self.path(slot), index, range(index.count), found)
+        return None if found.whole else _words(slot, found)
 
     def clear(self, slot: SlotName) -> None:
         """Let the slot hold nothing that could be mounted; a slot that cannot be written now holds no seal at least."""
@@ -245,9 +253,10 @@ class ImageSlots:
         if block == 0:
             self._sync(slot, filling.medium)
         filling.medium.write(block * filling.index.block_bytes, content)
+        filling.left -= not filling.progress.has(block)
         filling.progress.set(block)
         filling.unnoted += len(content)
-        if filling.unnoted >= NOTE_BYTES:
+        if filling.unnoted >= NOTE_BYTES or not filling.left:  # whoever says that all is here must find it so later
             self._note(slot, filling)
 
     def _note(self, slot: SlotName, filling: _Filling) -> None:
@@ -322,3 +331,8 @@ def _elsewhere(index: Index, other: Index) -> array[int]:
 
 def _digests(index: Index) -> Iterator[tuple[int, bytes]]:
     return ((block, index.digest(block)) for block in range(index.count))
+
+
+def _words(slot: SlotName, found: Progress) -> str:
+    wrong = found.place.count(0)
+    return f"{wrong} blocks of slot {slot.value} are not as signed, first block {found.place.find(0)}."

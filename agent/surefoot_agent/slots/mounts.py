@@ -26,6 +26,17 @@ def mounted_at(status: os.stat_result, path: Path, table: str) -> str | None:
     return None
 
 
+def kind_of(file: Path, root: Path = Path("/")) -> str:
+    """The kind of file system that a file is on, by the longest mount point above it; empty where nothing shows it."""
+    try:
+        lines = (root / MOUNTINFO.relative_to("/")).read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    found = [(_unescaped(line.split(" ")[4]), line.partition(" - ")[2].split(" ")[0]) for line in lines]
+    above = [(where, kind) for where, kind in found if file.is_relative_to(where)]
+    return max(above, key=lambda each: len(each[0]), default=("", ""))[1]
+
+
 def table() -> str:
     """The mounts of this process; nothing where there is no /proc."""
     try:

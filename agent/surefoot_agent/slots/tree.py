@@ -11,12 +11,14 @@ import hashlib
 import os
 import shutil
 import stat
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from surefoot_agent.durable import write_all
 from surefoot_agent.guard import fsync_folder
+from surefoot_agent.ports import Changed
 from surefoot_shared.errors import InstallFailed, Unreachable
 from surefoot_shared.release import TreeFile
 
@@ -88,10 +90,12 @@ def sync_folders(root: Path) -> None:
 def reclaimable(*roots: Path) -> tuple[int, int]:
     """Bytes and inodes that come free when these folders are emptied; a file linked elsewhere frees nothing."""
     size_bytes = inodes = 0
+    names: Counter[int] = Counter()
     for root in roots:
         for _, entry in _walk(root):
             status = entry.stat(follow_symlinks=False)
-            if entry.is_dir(follow_symlinks=False) or status.st_nlink == 1:
+            names[status.st_ino] += 1
+            if entry.is_dir(follow_symlinks=False) or status.st_nlink == names[status.st_ino]:
                 size_bytes += status.st_blocks * 512
                 inodes += 1
     return size_bytes, inodes
@@ -112,8 +116,11 @@ def place_link(source: Path, target: Path, root: Path, part: Path) -> None:
 def write_part(part: Path, wanted: TreeFile, chunks: Chunks) -> None:
     """Fill the part from where it stopped. A beginning that a power cut spoiled is dropped and fetched again."""
     resumed = part.exists()
-    if _fill(part, wanted, chunks):
-        return
+    try:
+        if _fill(part, wanted, chunks):
+            return
+    except Changed:
+        resumed = True  # what is there is of another version
     part.unlink()
     if resumed and _fill(part, wanted, chunks):
         return

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from surefoot_agent.clock import stamp
-from surefoot_agent.privileged.chain import Question, prove
+from surefoot_agent.privileged.chain import Listed, Question, prove
 from surefoot_shared.errors import UntrustedRelease
 from surefoot_shared.release import digest_of
 from surefoot_shared.trust.permit import Permit
@@ -45,11 +45,26 @@ def refused(asked: Question) -> str:
     return caught.value.kind
 
 
-def test_a_chain_from_root_to_entry_is_a_proof(fleet: FleetSimulator) -> None:
-    proof = prove(question(fleet))
+def listed(asked: Question) -> Listed:
+    found = prove(asked).listed
+    assert found is not None
+    return found
 
-    assert (proof.note.version, proof.note.counter, proof.note.svn, proof.roots) == ("1.1", 101, 3, 0)
-    assert proof.manifest_size == len(fleet.manifests["app", "1.1"])
+
+def not_listed(asked: Question) -> str:
+    """The kind with which a chain that is genuine says no; what it tells beside that still counts."""
+    proof = prove(asked)
+    assert proof.listed is None
+    assert proof.refused is not None
+    assert set(proof.seen) == {"image.targets", f"image.rel-{asked.component}"}
+    return proof.refused.kind
+
+
+def test_a_chain_from_root_to_entry_is_a_proof(fleet: FleetSimulator) -> None:
+    proof, found = prove(question(fleet)), listed(question(fleet))
+
+    assert (found.note.version, found.note.counter, found.note.svn, proof.roots) == ("1.1", 101, 3, 0)
+    assert found.manifest_size == len(fleet.manifests["app", "1.1"])
     assert set(proof.seen) == {"image.targets", "image.rel-app"}
 
 
@@ -101,26 +116,28 @@ def test_the_role_of_one_component_does_not_speak_for_another() -> None:
     fleet.release_version("1.1", 101, component="model")
     asked = question(fleet, component="model", digest=digest_of(fleet.manifests["app", "1.1"]))
 
-    assert refused(asked) == "not_released"
+    assert not_listed(asked) == "not_released"
     assert refused(question(fleet, component="rootfs")) == "metadata_untrusted"
 
 
-def test_a_withdrawn_and_a_revoked_release_are_not_released(fleet: FleetSimulator) -> None:
-    digest = digest_of(fleet.manifests["app", "1.1"])
-    fleet.set_policy(Policy("app", revoked=(digest,)))
-    assert refused(question(fleet)) == "not_released"
+def test_a_withdrawn_and_a_revoked_release_are_not_released_and_the_policy_comes_along(fleet: FleetSimulator) -> None:
+    policy = Policy("app", revoked=(digest_of(fleet.manifests["app", "1.1"]),))
+    fleet.set_policy(policy)
+    assert not_listed(question(fleet)) == "not_released"
+    assert prove(question(fleet)).policy == policy
 
     fleet.withdraw("1.1")
-    assert refused(question(fleet)) == "not_released"
+    assert not_listed(question(fleet)) == "not_released"
 
 
 def test_permits_to_the_digest_come_along(fleet: FleetSimulator) -> None:
     digest = digest_of(fleet.manifests["app", "1.1"])
+    unpermitted = listed(question(fleet))
     permit = Permit("p-1", "app", "0" * 64, digest, (DEVICE,), "2030-01-01T00:00:00Z", "because")
     fleet.permit(permit)
     fleet.permit(replace(permit, id="p-2", to_sha256="1" * 64))
 
-    assert prove(question(fleet)).permits == (permit,)
+    assert listed(question(fleet)) == replace(unpermitted, permits=(permit,))
 
 
 @pytest.mark.parametrize("field", ["root", "targets", "role"])

@@ -42,4 +42,5 @@ def test_it_runs_alone_and_answers_once(fleet: FleetSimulator) -> None:
     assert done.returncode == 0, done.stderr
     found = wire.decode(Answer, done.stdout)
     assert found.proof is not None
-    assert found.proof.note.version == "1.1"
+    assert found.proof.listed is not None
+    assert found.proof.listed.note.version == "1.1"

@@ -30,11 +30,12 @@ def view(**changes: object) -> View:
         digest=lambda slot: "d",
         state=lambda slot: SlotState.GOOD if slot is A else SlotState.BAD,
         may_run=lambda note, digest: None,
+        refuse_revoked=lambda component, digest: None,
     )
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
-def never(note: object, digest: object) -> None:
+def never(of: object, digest: object) -> None:
     raise UntrustedRelease("below_svn_floor", "It is below the floor.")
 
 
@@ -90,9 +91,19 @@ def test_what_may_not_run_is_not_entered_on_any_way(act: Callable[[View, SlotNam
     assert refuses(lambda: act(view(trial=TRIAL, digest=lambda slot: None), B))
 
 
+@pytest.mark.parametrize("act", [gate.may_arm, gate.may_enter, gate.may_begin_trial])
+def test_what_was_revoked_is_not_entered_and_what_runs_goes_on(act: Callable[[View, SlotName], object]) -> None:
+    entered = view(trial=TRIAL, refuse_revoked=never)
+    runs = replace(entered, current=B, primary=B, running=B)
+
+    assert refuses(lambda: act(entered, B))
+    assert not refuses(lambda: gate.may_commit(runs, B))
+    assert not refuses(lambda: gate.may_start(runs, B))
+
+
 @pytest.mark.parametrize("verdict", [None, Verdict.UNHEALTHY, Verdict.GUARD])
 def test_the_way_back_of_a_trial_is_open_whatever_the_floors_say(verdict: Verdict | None) -> None:
-    seen = view(current=B, primary=B, trial=replace(TRIAL, verdict=verdict), may_run=never)
+    seen = view(current=B, primary=B, trial=replace(TRIAL, verdict=verdict), may_run=never, refuse_revoked=never)
 
     assert not refuses(lambda: gate.may_enter(seen, A))
     assert not refuses(lambda: gate.may_start(replace(seen, current=A), A))

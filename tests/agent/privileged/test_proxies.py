@@ -10,7 +10,8 @@ from surefoot_agent import guard
 from surefoot_agent.ports import BootControl
 from surefoot_agent.privileged import gate, serve
 from surefoot_agent.privileged.proxies import Line
-from surefoot_agent.privileged.talk import Verb
+from surefoot_agent.privileged.steward import Steward
+from surefoot_agent.privileged.talk import Reply, Verb
 from surefoot_agent.trial import Verdict
 from surefoot_shared.errors import InstallFailed, Unreachable
 from surefoot_shared.status import SlotName
@@ -144,6 +145,24 @@ def test_a_restarted_helper_is_found_again(rig: Rig) -> None:
     rig.line.drop()
 
     assert boot.current() is A
+
+
+def test_a_helper_that_died_between_proof_and_beginning_is_asked_for_both_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, slots, _, _ = rig.proxies()
+    manifest = rig.publish("1.1", 101)
+    raw = rig.raws["1.1"]
+    with monkeypatch.context() as forgetful:
+        forgetful.setattr(rig.steward, "_proved", {})
+        forgetful.setattr(Steward, "prove", lambda *_: Reply(yes=True))
+        with pytest.raises(InstallFailed) as caught:
+            slots.begin(B, manifest, raw)
+    assert caught.value.kind == "helper_unreachable"
+
+    slots.begin(B, manifest, raw)
+
+    assert (rig.folder / "slots" / "B").is_dir()
 
 
 def test_the_application_is_seen_through_the_one_who_may_see_it(rig: Rig) -> None:

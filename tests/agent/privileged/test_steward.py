@@ -15,6 +15,7 @@ from surefoot_shared.errors import Conflict, SurefootError, UntrustedRelease
 from surefoot_shared.release import digest_of, parse_manifest
 from surefoot_shared.status import SlotName, SlotState
 from surefoot_shared.trust.policy import Policy
+from tests.agent.apps import until
 from tests.agent.privileged.rig import Rig
 from tests.agent.trees import snapshot
 
@@ -130,6 +131,58 @@ def test_a_slot_that_fell_below_the_floor_is_not_entered_any_more(rig: Rig) -> N
 
     assert {kind_of(entered), kind_of(armed)} == {"below_svn_floor"}
     assert rig.boot.current() is B
+
+
+def test_a_release_that_was_revoked_is_not_entered_though_it_was_proved_before(rig: Rig) -> None:
+    rig.prepare(rig.publish("1.1", 101))
+    boot, slots, trials, _ = rig.proxies()
+    rig.fleet.set_policy(Policy("app", revoked=(rig.digest("1.1"),)))
+    rig.publish("1.2", 102)
+    with pytest.raises(UntrustedRelease):  # the agent that is honest still tells the policy so
+        slots.begin(B, parse_manifest(rig.raws["1.1"]), rig.raws["1.1"])
+
+    with pytest.raises(UntrustedRelease) as armed:
+        trials.arm(rig.trial())
+    with pytest.raises(Conflict):
+        boot.arm_trial(B)
+
+    assert kind_of(armed) == "not_released"
+    assert rig.boot.current() is A
+
+
+@pytest.mark.parametrize("gone", ["revoked", "withdrawn"])
+def test_who_asks_for_what_is_gone_cannot_hide_that_afterwards(rig: Rig, gone: str) -> None:
+    """The question itself shows the newest role: an older one does not come back after it."""
+    rig.publish("1.1", 101)
+    old_role = (rig.trust / "image" / "rel-app.json").read_text()
+    if gone == "revoked":
+        rig.fleet.set_policy(Policy("app", revoked=(rig.digest("1.1"),)))
+    else:
+        rig.fleet.withdraw("1.1")
+    rig.sign()
+
+    with pytest.raises(UntrustedRelease) as asked:
+        rig.prepare(parse_manifest(rig.raws["1.1"]))
+    (rig.trust / "image" / "rel-app.json").write_text(old_role)
+    with pytest.raises(UntrustedRelease) as replayed:
+        rig.prepare(parse_manifest(rig.raws["1.1"]))
+
+    assert (kind_of(asked), kind_of(replayed)) == ("not_released", "metadata_rollback")
+    assert device_is_as_it_was(rig)
+
+
+def test_a_device_that_runs_what_was_revoked_is_not_dark(rig: Rig) -> None:
+    """Started again and committed again, as at every start of an agent; only another slot would be closed."""
+    rig.fleet.set_policy(Policy("app", revoked=(rig.digest("1.0"),)))
+    rig.prepare(rig.publish("1.1", 101))
+    boot, _, _, application = rig.proxies()
+    manifest = rig.slots.installed(A)
+    assert manifest is not None
+
+    boot.commit(A)
+    application.start(A, manifest)
+
+    until(lambda: rig.application.running(), "the application to show its command line")
 
 
 def test_a_manifest_other_than_the_signed_one_is_not_written(rig: Rig) -> None:

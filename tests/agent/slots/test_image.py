@@ -389,10 +389,13 @@ def test_after_a_sync_that_failed_only_what_was_synced_before_counts(
             raise InstallFailed("slot_write_failed", "the disk lost it")
 
     slots, _ = recording(tmp_path, devices, fault)
-    fill(slots, B, OLD)
+    slots.begin(B, OLD.manifest, OLD.raw)
     broken = True
+    *others, last = slots.missing(B)
+    for piece in others:
+        slots.write(B, piece, partial(OLD.source, piece))
     with pytest.raises(InstallFailed, match="lost it"):
-        slots.seal(B)
+        slots.write(B, last, partial(OLD.source, last))
     devices[B].write_bytes(b"\xff" * SLOT_BYTES)
     broken = False
 
