@@ -1,6 +1,7 @@
 """HTTPS connections of the downloader that another thread can cut at any moment.
 
-Promises: certificates are checked against the fleet CA (TLS 1.2 or newer) and the host name; redirects and retries are
+Promises: certificates are checked against the fleet CA (TLS 1.2 or newer) and the host name, where no token is sent
+against the system's authorities as well, as object storage and CDNs have theirs from them; redirects and retries are
 off; `Line.cut` ends whatever the socket is waiting for, so that neither a stop nor a deadline waits for the other side.
 urllib3 has read timeouts per packet only: a server that drips one header byte a second would hold it for hours.
 """
@@ -57,14 +58,19 @@ class Line:
                     return  # it is closed already, which is what was wanted
 
 
-def make_pool(ca_file: Path | None, line: Line, connect_timeout_s: float, read_timeout_s: float) -> urllib3.PoolManager:
-    """Return a pool whose every connection registers itself with `line`. Raises ConfigError for an unreadable CA."""
+def make_pool(
+    ca_file: Path | None, line: Line, connect_timeout_s: float, read_timeout_s: float, public: bool = False
+) -> urllib3.PoolManager:
+    """Return a pool whose every connection registers itself with `line`. Raises ConfigError for an unreadable CA.
+
+    `public`: the system's authorities are trusted too, for places that are given no token.
+    """
     pool = urllib3.PoolManager(
         num_pools=4,
         maxsize=1,
         retries=False,
         timeout=urllib3.Timeout(connect=connect_timeout_s, read=read_timeout_s),
-        ssl_context=_context(ca_file),
+        ssl_context=_context(ca_file, public),
     )
     pool.pool_classes_by_scheme = _pool_classes(line)
     return pool
@@ -91,9 +97,12 @@ def watched(line: Line, over: Callable[[], bool]) -> Iterator[None]:
         thread.join()
 
 
-def _context(ca_file: Path | None) -> ssl.SSLContext:
+def _context(ca_file: Path | None, public: bool) -> ssl.SSLContext:
     try:
-        return tls.context(ca_file)
+        made = tls.context(ca_file)
+        if public:
+            made.load_default_certs()
+        return made
     except (OSError, ssl.SSLError) as error:
         raise ConfigError("config_unreadable", f"The fleet CA {ca_file} cannot be read: {error}.") from error
 

@@ -1,46 +1,41 @@
-"""Fill a slot over HTTP(S) ranges: what either slot holds is linked, the rest comes from the first source that works.
+"""Fill a slot: what either slot holds is linked, the rest comes the cheapest way that works, from the nearest place.
 
-Promises: never a byte more than was signed is taken; what arrived stays for the next try; a source that fails, lacks
-ranges, lies or trickles is left for the next; `stop` is obeyed within a fraction of a second whatever a socket does.
-Memory is one chunk. Nothing here decides what may run: the slot checks every file or block by its signed hash.
-Refuses: redirects, tokens over plain text, content codings, certificates of other authorities.
+Promises: what arrived stays for the next try, and nothing is fetched twice that was once verified; whatever a pack or a
+frame does not bring is fetched as it was signed, so that a download ends well wherever one source is honest; `stop` is
+obeyed within a fraction of a second. Memory is a few chunks here, and what `unpack` states in its child. Nothing here
+decides what may run: the slot checks every file or block by its signed hash.
 Raises Unreachable (lease_expired, busy, too_slow, unreachable) or InstallFailed (artifact_corrupt, artifact_missing,
 cancelled_by_order when stopped, and what the slot raises).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import itertools
+import logging
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TypeVar
 
-import urllib3
-from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
-
-from surefoot_agent.download import local
-from surefoot_agent.download.connection import Line, make_pool, watched
+from surefoot_agent.download.beside import Beside
 from surefoot_agent.download.meter import Meter
-from surefoot_agent.download.pace import Pace, Pacing
-from surefoot_agent.download.replies import SOURCE_FAULTS, Span, asked_range, check_reply, verdict
-from surefoot_agent.ports import Piece, Progress, Slots, Wish
-from surefoot_shared.errors import InstallFailed, SurefootError, Unreachable
-from surefoot_shared.messages import Lease, Source
-from surefoot_shared.release import MANIFEST_LIMIT_BYTES, Manifest, digest_of
+from surefoot_agent.download.pace import Pacing
+from surefoot_agent.download.packs import PackFiller, span, whole_file
+from surefoot_agent.download.places import Kind, Place, Places
+from surefoot_agent.download.plan import Able, Plan, Way, plan
+from surefoot_agent.download.pour import Cursor, Pour
+from surefoot_agent.download.replies import gives_way, whose_fault
+from surefoot_agent.download.transfer import Stop, Transfer, nap, obey
+from surefoot_agent.ports import Piece, Progress, Say, Slots, Wish, never, silent
+from surefoot_shared.errors import InstallFailed, Unreachable
+from surefoot_shared.messages import Lease, Pack
+from surefoot_shared.pack import PACK_LIMIT_BYTES, ZSTD_SUFFIX, Encoding
+from surefoot_shared.release import MANIFEST_LIMIT_BYTES, Manifest, SlotKind, digest_of
 from surefoot_shared.status import SlotName
 
-T = TypeVar("T")
-Stop = Callable[[], bool]
-CHUNK_BYTES = 64 * 1024
-LIMITED_CHUNKS_PER_S = 4
-"""Under a rate limit chunks are as small as makes this many a second, so that the rate is even and a stop is quick."""
-TRIES_PER_SOURCE = 3
-"""A connection that was cut after it had brought bytes is taken up again so often before the next source is asked."""
-NAP_S = 0.1
+log = logging.getLogger(__name__)
 
 
 class HttpDownloader:
-    """Downloader port. One installer thread at a time."""
+    """Downloader port. One installer thread at a time. Without `beside` everything comes as it was signed."""
 
     def __init__(
         self,
@@ -49,167 +44,258 @@ class HttpDownloader:
         pacing: Pacing | None = None,
         connect_timeout_s: float = 10.0,
         read_timeout_s: float = 30.0,
+        beside: Beside | None = None,
     ) -> None:
-        self._slots = slots
-        self._pacing = pacing or Pacing()
-        self._head_timeout_s = connect_timeout_s + read_timeout_s
-        self._line = Line()
-        self._pool = make_pool(ca_file, self._line, connect_timeout_s, read_timeout_s)
-        self._arrived = 0
+        self._slots, self._beside = slots, beside
+        self._transfer = Transfer(ca_file, pacing, connect_timeout_s, read_timeout_s)
+        self._packs = PackFiller(slots, self._transfer, beside.spool, beside.unpacker, beside.air) if beside else None
 
-    def manifest(self, wish: Wish, lease: Lease) -> bytes:
-        """Fetch the manifest whole: its size and hash stand in the verified metadata."""
+    def manifest(self, wish: Wish, lease: Lease, stop: Stop = never) -> bytes:
+        """Fetch the manifest, as a patch of the one that is here where that is smaller.
+
+        Its size and hash stand in the verified metadata, and nothing but its hash counts. What came of it stays in the
+        spool for the next try, as it does of everything else.
+        """
         size = wish.manifest_size
         if size > MANIFEST_LIMIT_BYTES:
             raise InstallFailed("artifact_corrupt", f"The manifest has {size} bytes, too many.")
+        self._transfer.under(lease)
+        places = self._places(lease, ())
+        if (made := self._made_manifest(wish, lease, places, stop)) is not None:
+            return made
+        if self._packs is None or self._packs.spool.room_bytes() < size:
+            return self._manifest_at_once(wish, places, stop)
+        with self._packs.spool.object(wish.digest) as held:
+            self._packs.bring("the manifest", wish.digest, size, places, held, stop)
+            raw = b"".join(whole_file(held.handle))
+        self._packs.spool.drop(wish.digest)
+        return raw
 
+    def _manifest_at_once(self, wish: Wish, places: Places, stop: Stop) -> bytes:
+        """Where nothing can be kept on its way."""
+        size = wish.manifest_size
         whole = Piece("the manifest", wish.digest, size, 0, size)
 
-        def fetch(source: Source) -> bytes:
-            raw = b"".join(self._chunks(source, lease, whole, 0, lambda: False))
+        def fetch(place: Place) -> bytes:
+            raw = b"".join(self._transfer.chunks(place, places.lease.rate_bytes_per_s, whole, 0, stop))
             if digest_of(raw) != wish.digest:
                 raise InstallFailed("artifact_corrupt", "The fetched manifest does not match its signed hash.")
             return raw
 
-        return self._from_any(lease, whole.name, fetch)
+        return self._transfer.from_any(places, wish.digest, whole.name, fetch, stop)
+
+    def _made_manifest(self, wish: Wish, lease: Lease, places: Places, stop: Stop) -> bytes | None:
+        if self._packs is None or self._beside is None or not lease.manifest_packs:
+            return None
+        try:
+            made = self._packs.manifest(wish.digest, wish.manifest_size, lease.manifest_packs, places, stop)
+        finally:
+            self._beside.unpacker.close()
+        if made is not None:
+            log.info("manifest_made assignment=%s bytes=%d", wish.assignment, len(made))
+        return made
 
     def fill(
-        self, wish: Wish, manifest: Manifest, slot: SlotName, lease: Lease, progress: Progress, stop: Stop
+        self,
+        wish: Wish,
+        manifest: Manifest,
+        slot: SlotName,
+        lease: Lease,
+        progress: Progress,
+        stop: Stop,
+        say: Say = silent,
     ) -> None:
         """Put every missing piece in place: from a slot where one holds it, else from the network."""
+
+        def tell(sentence: str) -> None:
+            log.info("download assignment=%s says=%s", wish.assignment, sentence)
+            say(sentence)
+
+        try:
+            self._fill(wish, manifest, slot, lease, progress, stop, tell)
+        finally:
+            if self._beside is not None:
+                self._beside.unpacker.close()  # between downloads it costs no memory
+
+    def forget(self) -> None:
+        """Drop what is on its way: the attempt is over."""
+        if self._beside is not None:
+            self._beside.forget()
+
+    def _fill(
+        self, wish: Wish, manifest: Manifest, slot: SlotName, lease: Lease, progress: Progress, stop: Stop, say: Say
+    ) -> None:
+        self._transfer.under(lease)
         missing = self._slots.missing(slot)
         meter = Meter(manifest.installed_size_bytes, sum(piece.size_bytes for piece in missing), progress)
-        for piece in missing:
-            _obey(stop)
-            for left in self._slots.reuse(slot, piece):
-                self._fetch(slot, left, lease, meter, stop)
-            meter.placed(piece.size_bytes)
-
-    def _fetch(self, slot: SlotName, piece: Piece, lease: Lease, meter: Meter, stop: Stop) -> None:
-        def write(source: Source) -> None:
-            def chunks(offset: int) -> Iterable[bytes]:
-                return meter.through(offset - piece.begin, self._chunks(source, lease, piece, offset, stop))
-
-            self._slots.write(slot, piece, chunks)
-
-        self._from_any(lease, piece.name, write)
-
-    def _from_any(self, lease: Lease, what: str, fetch: Callable[[Source], T]) -> T:
-        """Ask source after source; raise what their failures mean together."""
-        failures: list[SurefootError] = []
-        for source in lease.sources:
-            for _ in range(TRIES_PER_SOURCE):
-                before = self._arrived
-                try:
-                    return fetch(source)
-                except (Unreachable, InstallFailed) as error:
-                    if isinstance(error, InstallFailed) and error.kind not in SOURCE_FAULTS:
-                        raise
-                    failures.append(error)
-                    if error.kind != "unreachable" or self._arrived == before:
-                        break
-        raise verdict(what, failures)
-
-    def _chunks(self, source: Source, lease: Lease, piece: Piece, offset: int, stop: Stop) -> Iterator[bytes]:
-        """Yield the blob's bytes from `offset` to the piece's end, or raise; never more."""
-        if local.is_local(source):
-            yield from local.chunks(source, piece, offset, stop)
+        pour = Pour(self._slots, slot, meter, say)
+        left = self._reused(pour, missing, stop)
+        if not left:
+            self._tidy((), ())  # what a death left beside a slot that was full
             return
-        head_until: list[float] = [time.monotonic() + self._head_timeout_s]
+        if lease.wait_s >= 1:
+            say(f"It begins in {lease.wait_s:.0f} s, so that not every device begins at once.")
+        nap(lease.wait_s, stop)
+        self._transfer.arrived = dict.fromkeys(Kind, 0)
+        places = self._places(lease, [piece.sha256 for piece in left])
+        chosen, left = self._by_packs(pour, wish, manifest, left, places, stop)
+        frames = {step.name for step in chosen.steps if step.way is Way.COMPRESSED}
+        for _, group in itertools.groupby(left, key=self._fetched_together):
+            pieces = self._reused(pour, list(group), stop)
+            if pieces:
+                self._single(pour, pieces[0].sha256, pieces, pieces[0].sha256 in frames, places, stop)
+        for piece in pour.last():
+            self._plain(pour, piece, places, stop)
+        self._tidy((), ())
+        say(self._account())
 
-        def over() -> bool:
-            return stop() or bool(head_until and time.monotonic() > head_until[0])
+    def _fetched_together(self, piece: Piece) -> str:
+        """The runs of one chunk are; a file at a second path is linked once it is there at the first."""
+        return piece.name if self._slots.kind is SlotKind.TREE else piece.sha256
 
-        with watched(self._line, over):
-            try:
-                reply, span = self._ask(source, piece, offset)
-                head_until.clear()
-                yield from self._body(reply, span, self._pacing.under(lease.rate_bytes_per_s), stop)
-            except Unreachable as error:
-                raise self._cut(stop) or error from error
-            except ReadTimeoutError as error:
-                raise self._cut(stop) or Unreachable("too_slow", "The source fell silent.") from error
-            except (HTTPError, OSError) as error:
-                lost = Unreachable("unreachable", f"The source cannot be reached: {_name(error)}.")
-                raise self._cut(stop) or lost from error
+    def _reused(self, pour: Pour, pieces: Sequence[Piece], stop: Stop) -> list[Piece]:
+        """What no slot holds; the rest is put in place."""
+        left: list[Piece] = []
+        for piece in pour.left_of(pieces):
+            obey(stop)
+            found = self._slots.reuse(pour.slot, piece)
+            pour.meter.placed(piece.size_bytes - sum(part.size_bytes for part in found))
+            left += found
+        return left
 
-    def _ask(self, source: Source, piece: Piece, offset: int) -> tuple[urllib3.BaseHTTPResponse, Span]:
-        span = asked_range(piece, offset)
-        reply = self._get(source, piece, span)
-        if reply.status == 416 and span:  # some caches refuse ranges of what they have not stored yet
-            reply.close()
-            reply = self._get(source, piece, "")
+    # --- packs --------------------------------------------------------------------------------------------------------
+
+    def _by_packs(
+        self, pour: Pour, wish: Wish, manifest: Manifest, left: list[Piece], places: Places, stop: Stop
+    ) -> tuple[Plan, list[Piece]]:
+        """Carry out plans until one has no packs; return it, and what is left to be fetched piece by piece."""
+        lease, used = places.lease, self._used_up(places.lease)
+        usable = [each for each in lease.packs if each.to_digest == wish.digest and each.size_bytes > 0]
+        offered = [each for each in usable if self._packs is not None and each.sha256 not in used]
+        zstd = Encoding.ZSTD.value in lease.encodings
+        while True:
+            held_bytes = manifest.installed_size_bytes - sum(piece.size_bytes for piece in left)
+            chosen = plan(left, held_bytes, offered, zstd, self._able(pour, lease), self._here(offered))
+            pour.say(" ".join((chosen.sentence(), *chosen.notes)))
+            self._tidy(left, {pack.sha256 for pack in chosen.packs} | used)
+            if not chosen.packs or self._packs is None:
+                return chosen, left
+            self._packs.fill(pour, manifest, left, chosen.packs, places, stop)
+            left = self._reused(pour, left, stop)
+            if not left:
+                return Plan(()), left
+            offered = [pack for pack in offered if pack.from_digest != chosen.packs[0].from_digest]
+
+    def _able(self, pour: Pour, lease: Lease) -> Able:
+        if self._beside is None or not (lease.packs or lease.encodings):
+            return Able()  # no child is started for nothing
+        ready = self._beside.unpacker.ready()
+        room = self._beside.spool.room_bytes()
+        return Able(ready.encodings, ready.patches, self._slots.digest(pour.slot.other) or "", room)
+
+    def _here(self, packs: Sequence[Pack]) -> dict[str, int]:
+        """What an earlier try left of packs."""
+        return {pack.sha256: self._beside.spool.has_bytes(pack.sha256) for pack in packs} if self._beside else {}
+
+    def _used_up(self, lease: Lease) -> set[str]:
+        """Packs whose bytes an earlier try put in place."""
+        if self._beside is None:
+            return set()
+        return {pack.sha256 for pack in lease.packs if self._beside.spool.is_used_up(pack.sha256)}
+
+    def _tidy(self, left: Sequence[Piece], packs: Collection[str]) -> None:
+        if self._beside is not None:
+            singly = {name for piece in left for name in (piece.sha256, piece.sha256 + ZSTD_SUFFIX)}
+            self._beside.spool.keep({*packs, *singly})
+
+    # --- single blobs -------------------------------------------------------------------------------------------------
+
+    def _single(
+        self, pour: Pour, sha256: str, pieces: Sequence[Piece], framed: bool, places: Places, stop: Stop
+    ) -> None:
+        """Fetch what is left of one blob: near and as it is, else as a frame, else as it is."""
+        obey(stop)
+        owed = None
+        if places.caches:
+            if self._near(pour, pieces, places, stop):
+                return
+            owed = self._transfer.owed
+        if framed:
+            self._frame(pour, sha256, pour.left_of(pieces), places, stop)
+        for piece in pour.left_of(pieces):
+            self._plain(pour, piece, places, stop, (Kind.STORE, Kind.SOURCE))
+        if owed is not None:
+            self._bring(pour, owed, sha256, stop)
+
+    def _near(self, pour: Pour, pieces: Sequence[Piece], places: Places, stop: Stop) -> bool:
+        """Ask the caches of the site alone; False where none has it."""
         try:
-            return reply, check_reply(reply.status, reply.headers, piece, offset)
-        except SurefootError:
-            reply.close()
-            raise
-
-    def _get(self, source: Source, piece: Piece, span: str) -> urllib3.BaseHTTPResponse:
-        headers = {"Accept-Encoding": "identity"}
-        if source.token and source.url.startswith("https://"):
-            headers["Authorization"] = f"Bearer {source.token}"
-        if span:
-            headers["Range"] = span
-        url = source.url + piece.sha256
-        try:
-            return self._request(url, headers)
-        except ProtocolError:
-            if self._line.was_cut:
+            for piece in pieces:
+                self._plain(pour, piece, places, stop, (Kind.CACHE,))
+        except (InstallFailed, Unreachable) as error:
+            if not whose_fault(error):
                 raise
-            return self._request(url, headers)  # a kept connection was closed by the other side meanwhile
+            return False
+        return True
 
-    def _request(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        return self._pool.request("GET", url, headers=headers, redirect=False, preload_content=False)
+    def _frame(self, pour: Pour, sha256: str, pieces: Sequence[Piece], places: Places, stop: Stop) -> None:
+        assert self._beside is not None  # who plans frames can unpack them
+        name, spool = sha256 + ZSTD_SUFFIX, self._beside.spool
+        if not pieces or pieces[0].blob_bytes > spool.room_bytes() + spool.has_bytes(name):
+            return  # without room on its way it comes as it was signed, straight into the slot
+        size = pieces[0].blob_bytes
+        rate = places.lease.rate_bytes_per_s
+        with self._beside.spool.object(name) as held:
+            had = held.size_bytes
 
-    def _body(self, reply: urllib3.BaseHTTPResponse, span: Span, pacing: Pacing, stop: Stop) -> Iterator[bytes]:
-        pace, rate = Pace(pacing, time.monotonic()), pacing.rate_bytes_per_s
-        chunk_bytes = min(CHUNK_BYTES, max(256, rate // LIMITED_CHUNKS_PER_S)) if rate else CHUNK_BYTES
-        skip, left, ended = span.skip, span.wanted, False
+            def fetch(place: Place) -> None:
+                self._transfer.into(place, rate, name, held, PACK_LIMIT_BYTES, stop)
+
+            try:
+                self._transfer.from_any(places, name, pieces[0].name, fetch, stop)
+                with self._beside.unpacker.stream(held.handle, Encoding.ZSTD, size, stop) as unpacked:
+                    pour.into(pieces, Cursor(0, unpacked.part(size)))
+            except (InstallFailed, Unreachable) as error:
+                if not gives_way(error, held.size_bytes - had):
+                    raise
+                if error.kind != "artifact_missing":
+                    pour.say(error.message)
+        self._beside.spool.drop(name)
+
+    def _plain(self, pour: Pour, piece: Piece, places: Places, stop: Stop, kinds: Sequence[Kind] = tuple(Kind)) -> None:
+        def write(place: Place) -> None:
+            rate = places.lease.rate_bytes_per_s
+            pour.write(piece, lambda offset: self._transfer.chunks(place, rate, piece, offset, stop))
+
         try:
-            while not ended and (part := reply.read1(chunk_bytes, decode_content=False)):
-                _nap(pace.arrived(len(part), time.monotonic()), stop)
-                skip, part = max(0, skip - len(part)), part[skip:]
-                if len(part) > left and not span.more_follows:
-                    raise InstallFailed("artifact_corrupt", "The source sends more bytes than were signed.")
-                part = part[:left]
-                left -= len(part)
-                ended = not left and span.more_follows
-                self._arrived += len(part)
-                if part:
-                    yield part
-        finally:
-            reply.close() if left or ended else reply.release_conn()
-        if left:
-            raise Unreachable("unreachable", f"The source ended {left} bytes too early.")
+            self._transfer.from_any(places.only(kinds), piece.sha256, piece.name, write, stop)
+        except (InstallFailed, Unreachable) as error:
+            packs = self._packs
+            if kinds == (Kind.CACHE,) or packs is None or not packs.heard(places, error):
+                raise
+            with packs.spool.object(piece.sha256) as held:
+                packs.from_the_air(piece.name, piece.sha256, piece.blob_bytes, places, held, stop)
+                pour.write(piece, lambda offset: span(held.handle, offset, piece.end - offset))
+            packs.spool.drop(piece.sha256)
 
-    def _cut(self, stop: Stop) -> SurefootError | None:
-        """What was meant where the line was cut from our own side."""
-        if not self._line.was_cut:
-            return None
-        if stop():
-            return _stopped()
-        return Unreachable("too_slow", f"The source gave no whole answer within {self._head_timeout_s:g} s.")
+    def _bring(self, pour: Pour, cache: Place, sha256: str, stop: Stop) -> None:
+        """Give the cache a whole file that it asked for, from the slot where it was just verified."""
+        if self._slots.kind is not SlotKind.TREE:
+            return
+        for piece in pour.done:
+            if piece.sha256 == sha256 and piece.size_bytes == piece.blob_bytes:
+                with open(self._slots.path(pour.slot) / piece.name, "rb", buffering=0) as file:
+                    content = span(file.fileno(), 0, piece.blob_bytes)
+                    self._transfer.bring(cache, sha256, piece.blob_bytes, content, stop)
+                return
 
+    # --- the rest -----------------------------------------------------------------------------------------------------
 
-def _obey(stop: Stop) -> None:
-    if stop():
-        raise _stopped()
+    def _places(self, lease: Lease, upcoming: Sequence[str]) -> Places:
+        beside = self._beside
+        return Places(lease, beside.caches() if beside else (), beside.mint if beside else None, upcoming)
 
-
-def _nap(wait_s: float, stop: Stop) -> None:
-    """Wait for the rate, in naps so short that a stop is not kept waiting."""
-    until = time.monotonic() + wait_s
-    while (left_s := until - time.monotonic()) > 0:
-        _obey(stop)
-        time.sleep(min(NAP_S, left_s))
-
-
-def _stopped() -> InstallFailed:
-    return InstallFailed("cancelled_by_order", "The download was stopped.")
-
-
-def _name(error: Exception) -> str:
-    """The failure without the address: a line about it may be logged."""
-    reason = getattr(error, "reason", None)
-    return type(reason if isinstance(reason, Exception) else error).__name__
+    def _account(self) -> str:
+        came = {kind: size for kind, size in self._transfer.arrived.items() if size}
+        words = ", ".join(f"{size} bytes from {kind.words}" for kind, size in came.items())
+        return f"Fetched {words}." if words else "Nothing was fetched."

@@ -26,6 +26,10 @@ class Pacing:
         floor = min(self.min_speed_bytes_per_s, rate // 2) if rate else self.min_speed_bytes_per_s
         return Pacing(floor, self.min_speed_window_s, rate)
 
+    def unlimited(self) -> Pacing:
+        """For a source on the site itself, whose bytes cost the uplink nothing."""
+        return Pacing(self.min_speed_bytes_per_s, self.min_speed_window_s, 0)
+
 
 class Pace:
     """The pace of one answer; times are monotonic seconds given by the caller."""

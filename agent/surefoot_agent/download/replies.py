@@ -17,6 +17,10 @@ RETRY_AFTER_MAX_S = 3600.0
 """A server that asks for more is asked again after an hour: the wish may have changed by then."""
 SOURCE_FAULTS = frozenset({"artifact_corrupt", "artifact_missing"})
 """InstallFailed kinds that are the source's, so that the next source is asked; others are the device's own."""
+GIVEN_UP = SOURCE_FAULTS | {"unreachable", "too_slow"}
+"""Kinds for which another way is worth a try."""
+WORTH_BYTES = 64 * 1024
+"""An object that brought as much before it broke off is gone on with later; one that brought less is done without."""
 _ORDER = ("lease_expired", "busy", "too_slow", "unreachable", "artifact_corrupt", "artifact_missing")
 """Which failure speaks for all: first those that pass by themselves; 'missing' only when every source says so."""
 
@@ -53,6 +57,29 @@ def check_reply(status: int, headers: Mapping[str, str], piece: Piece, offset: i
         message = f"The source has {int(stated) + begins} bytes where {ends} were signed."
         raise InstallFailed("artifact_corrupt", message)
     return Span(offset - begins, piece.end - offset, ends > piece.end)
+
+
+def size_stated(status: int, headers: Mapping[str, str], limit_bytes: int) -> int:
+    """How large the whole is, where only the source knows; raises where it does not say, or it is too much."""
+    if status not in (200, 206):
+        raise _refusal(status, headers)
+    total = headers.get("Content-Range", "").rpartition("/")[2] if status == 206 else headers.get("Content-Length", "")
+    if not total.isdigit():
+        raise Unreachable("unreachable", "The source does not say how large the file is.")
+    if int(total) > limit_bytes:
+        raise InstallFailed("artifact_corrupt", f"The source has {total} bytes where {limit_bytes} are the most.")
+    return int(total)
+
+
+def whose_fault(error: SurefootError) -> bool:
+    """True where the failure is the source's, so that the next one is asked; others are the device's own."""
+    return isinstance(error, Unreachable) or error.kind in SOURCE_FAULTS
+
+
+def gives_way(error: SurefootError, brought_bytes: int) -> bool:
+    """Whether the next way is taken: not where the device failed, a server asks to wait, or much was brought."""
+    goes_on_later = isinstance(error, Unreachable) and brought_bytes > WORTH_BYTES
+    return error.kind in GIVEN_UP and not goes_on_later
 
 
 def verdict(what: str, failures: Sequence[SurefootError]) -> SurefootError:

@@ -35,6 +35,9 @@ class Blobs:
     content: dict[str, bytes]
     trick: Trick | None = None
     asked: list[Asked] = field(default_factory=list)
+    sent: int = 0
+    """Bytes of bodies that went out."""
+    etag: str = ""
     url: str = ""
     token: str = "lease-token"
 
@@ -56,11 +59,18 @@ class Request(http.server.BaseHTTPRequestHandler):
         with suppress(OSError):  # the client leaves in most of these tests
             (self.blobs.trick or honest)(self)
 
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        with suppress(OSError):
+            (self.blobs.trick or status(201))(self)
+
     def body(self) -> bytes:
         return self.blobs.content[self.sha256]
 
     def head(self, status: int, **headers: str | int) -> None:
         self.send_response(status)
+        if self.blobs.etag:
+            self.send_header("ETag", self.blobs.etag)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), str(value))
         self.end_headers()
@@ -83,6 +93,7 @@ def honest(request: Request) -> None:
     else:
         request.head(200, Content_Length=len(body))
     request.wfile.write(body[offset:end])
+    request.blobs.sent += end - offset
 
 
 def status(code: int, **headers: str | int) -> Trick:

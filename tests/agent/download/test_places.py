@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from surefoot_agent.download.places import MINT_AT_ONCE, Kind, Places
+from surefoot_shared.errors import Unreachable
+from surefoot_shared.messages import Lease, Source
+
+CACHE = Source("http://cache/blobs/", "")
+LEASE = Lease("a-1", (Source("https://one/", "t"), Source("https://two/", "u")), 60.0, mint_url="https://one/urls")
+PLAIN = Lease("a-1", LEASE.sources, 60.0)
+
+
+def urls(places: Places, name: str = "n") -> list[str]:
+    return [place.url(name) for place in places.of(name)]
+
+
+def test_the_nearest_place_comes_first() -> None:
+    places = Places(LEASE, (CACHE,), lambda _lease, names: {name: f"https://store/{name}?sig" for name in names})
+
+    assert urls(places) == ["http://cache/blobs/n", "https://store/n?sig", "https://one/n", "https://two/n"]
+
+
+def test_a_cache_is_not_asked_for_frames_for_their_name_proves_nothing() -> None:
+    assert urls(Places(PLAIN, (CACHE,)), "n.zst") == ["https://one/n.zst", "https://two/n.zst"]
+
+
+def test_a_minted_address_carries_no_token() -> None:
+    places = Places(LEASE, (), lambda _lease, names: {"n": "https://store/n"})
+
+    assert [place.source.token for place in places.of("n")] == ["", "t", "u"]
+
+
+def test_addresses_are_minted_for_what_comes_next_too_and_once() -> None:
+    asked: list[Sequence[str]] = []
+    upcoming = [str(n) for n in range(300)]
+
+    def mint(_lease: Lease, names: Sequence[str]) -> Mapping[str, str]:
+        asked.append(names)
+        return {name: f"https://store/{name}" for name in names}
+
+    places = Places(LEASE, (), mint, upcoming)
+    for name in upcoming:
+        assert urls(places, name)[0] == f"https://store/{name}"
+
+    assert [names[0] for names in asked] == ["0", "100", "200"]
+    assert max(map(len, asked)) <= MINT_AT_ONCE
+
+
+def test_an_address_that_expired_is_asked_for_anew() -> None:
+    number = iter(range(9))
+    places = Places(LEASE, (), lambda _lease, names: {"n": f"https://store/{next(number)}"})
+    assert urls(places)[0] == "https://store/0"
+
+    places.expired("n")
+
+    assert urls(places)[0] == "https://store/1"
+
+
+def test_where_nothing_is_minted_the_sources_are_asked() -> None:
+    def mint(_lease: Lease, _names: Sequence[str]) -> Mapping[str, str]:
+        raise Unreachable("busy", "not now")
+
+    assert urls(Places(LEASE, (), mint)) == ["https://one/n", "https://two/n"]
+    assert urls(Places(LEASE, (), lambda _lease, _names: {})) == ["https://one/n", "https://two/n"]
+
+
+def test_a_place_that_failed_is_not_asked_again_but_the_sources_are() -> None:
+    places = Places(LEASE, (CACHE,), lambda _lease, names: dict.fromkeys(names, "https://store/"))
+    for place in list(places.of("n")):
+        places.gone(place)
+
+    assert urls(places) == ["https://one/n", "https://two/n"]
+    assert urls(places.only((Kind.CACHE,))) == []
