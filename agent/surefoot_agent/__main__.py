@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from surefoot_agent.cache_cli import add_cache
 from surefoot_agent.config import components_of, load
 from surefoot_agent.enrol_cli import ENROL, add_enrol
 from surefoot_agent.helper_cli import add_helper
@@ -30,6 +31,9 @@ from surefoot_shared.errors import (
 )
 
 if TYPE_CHECKING:
+    from surefoot_agent.components import ComponentSettings
+    from surefoot_agent.config import Settings
+    from surefoot_agent.ports import BootControl
     from surefoot_agent.status import Status
 
 OK, FAILED, USAGE, NOT_FOUND, NOT_ALLOWED, CONFLICT, UNTRUSTED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 8, 130
@@ -90,7 +94,8 @@ def parser() -> argparse.ArgumentParser:
     _of_component(
         _answering(verbs, "status", status, "show slots, attempt and last outcome", "surefoot-agent status --json")
     )
-    _answering(verbs, "check", check, "is this node able to update and to revert?", "surefoot-agent check")
+    looking = _answering(verbs, "check", check, "is this node able to update and to revert?", "surefoot-agent check")
+    looking.add_argument("--read-slots", action="store_true", help="read every byte of both slots back, too")
     meaning = "which credential or link fails, and why?"
     _answering(verbs, "doctor", doctor, meaning, "surefoot-agent doctor --json")
     meaning = "commit the release on trial now, before its soak ends"
@@ -100,6 +105,7 @@ def parser() -> argparse.ArgumentParser:
     _answering(verbs, "lock", lock, "keep the device from switching, for as long as it takes", "surefoot-agent lock")
     _answering(verbs, "unlock", unlock, "allow switching again", "surefoot-agent unlock")
     add_helper(verbs)
+    add_cache(verbs)
     _apply(verbs)
     add_trust(verbs)
     return top
@@ -180,14 +186,26 @@ def status(arguments: argparse.Namespace) -> int:
     settings = load(arguments.config)
     if not any((settings.state_dir / name).exists() for name in ("identity/device.json", "journal.db")):
         raise ConfigError("not_enrolled", f"{settings.state_dir} holds no identity.")
-    names = [component.name for component in components_of(settings)]
-    asked = [chosen(names, arguments.component)] if arguments.component else names
-    found = [read_status(settings.state_dir, name, settings.component_dir(name)) for name in asked]
+    known = {component.name: component for component in components_of(settings)}
+    asked = [chosen(list(known), arguments.component)] if arguments.component else list(known)
+    found = [
+        read_status(settings.state_dir, name, settings.component_dir(name), _boot(settings, known[name]))
+        for name in asked
+    ]
     if arguments.json:
         print(wire.encode(found[0] if len(found) == 1 else {"components": found, "v": 1}).decode())
     else:
         print("\n\n".join(_status_text(facts) for facts in found))
     return OK
+
+
+def _boot(settings: Settings, component: ComponentSettings) -> Callable[[], BootControl] | None:
+    """What says which slot runs, for a component that is entered by a restart of the machine."""
+    if component.boot == "symlink":
+        return None
+    from surefoot_agent.boot.select import boot_of
+
+    return lambda: boot_of(component, settings.component_dir(component.name))
 
 
 def chosen(names: Sequence[str], component: str) -> str:
@@ -199,19 +217,37 @@ def chosen(names: Sequence[str], component: str) -> str:
 
 
 def _status_text(facts: Status) -> str:
+    from surefoot_agent.storage import UNREADABLE
+
+    lost = "unknown: the journal cannot be read"
+    way_back = "kept" if facts.previous_kept else "none: the other slot holds no good release to go back to"
+    said = f"({facts.last_message})" if facts.last_message else ""
+    last = (facts.last_outcome, facts.last_reason, said)
     rows = [
         ("component", facts.component),
+        ("agent", _lives(facts.agent_runs, "surefoot-agent")),
+        ("guard", _lives(facts.guard_runs, f"surefoot-guard@{facts.component}")),
+        *([] if facts.journal_readable else [("journal", UNREADABLE)]),
         ("running", f"slot {facts.running_slot}" if facts.running_slot else "nothing"),
-        ("committed", facts.committed or "nothing"),
-        ("slots", ", ".join(f"{slot} {state}" for slot, state in sorted(facts.slots.items()))),
+        ("committed", facts.committed or ("nothing" if facts.journal_readable else lost)),
+        ("slots", ", ".join(f"{slot} {state}" for slot, state in sorted(facts.slots.items())) or "not to be seen here"),
         ("state", facts.state.value + (f" ({facts.wanted}, attempt {facts.attempt})" if facts.wanted else "")),
-        ("last", f"{facts.last_outcome} {facts.last_reason or ''}".strip() if facts.last_outcome else "no attempt yet"),
-        ("way back", "kept" if facts.previous_kept else "none: the other slot holds no good release to go back to"),
+        ("last", " ".join(filter(None, last)) if facts.last_outcome else "no attempt yet"),
+        ("way back", way_back if facts.journal_readable else lost),
         ("waits", facts.waits or "for nothing"),
-        ("locked", "yes: no switch until `surefoot-agent unlock`" if facts.locked else "no"),
+        ("locked", facts.held or "no"),
         ("to report", f"{facts.events_waiting} events"),
     ]
-    return "\n".join(f"{name:<10} {value}" for name, value in rows)
+    return "\n".join(f"{name:<10} {_plain(value)}" for name, value in rows)
+
+
+def _lives(runs: bool | None, unit: str) -> str:
+    return {True: "runs", False: f"does not run: `systemctl start {unit}`", None: "unknown: look as root"}[runs]
+
+
+def _plain(text: str) -> str:
+    """What an application gave as its reason is shown as text: no escape sequence of it reaches the terminal."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -244,15 +280,35 @@ def unlock(arguments: argparse.Namespace) -> int:
 
 def apply(arguments: argparse.Namespace) -> int:
     from surefoot_agent.orders import Verb, ask
-    from surefoot_shared.trust.bundle import read_bundle
+    from surefoot_shared.trust.bundle import read_bundle, unpack
 
     file: Path = arguments.file.resolve()
-    read_bundle(file)  # what cannot be read is told here and now; what it says is verified by the agent
-    release: Path = (arguments.release or file.parent).resolve()
+    bundle = unpack(read_bundle(file))
     settings = load(arguments.config)
+    _refuse_neighbours(bundle.device, settings.state_dir)  # told here and now; what it says is verified by the agent
+    release: Path = (arguments.release or file.parent).resolve()
     answer = ask(settings.state_dir / "agent.sock", Verb.APPLY, file=str(file), release=str(release))
-    print(wire.encode(answer).decode() if arguments.json else "apply: ordered; watch it with `surefoot-agent status`")
+    wanted = answer.get("wanted")
+    named = ", ".join(map(str, wanted)) if isinstance(wanted, list) else ""
+    print(
+        wire.encode(answer).decode()
+        if arguments.json
+        else f"apply: verified; ordered is {named or 'nothing'}; `surefoot-agent status` shows how it goes"
+    )
     return OK
+
+
+def _refuse_neighbours(device: str, state_dir: Path) -> None:
+    """A stick holds the bundles of a whole site. Says nothing where the identity is not for this user's eyes."""
+    from surefoot_agent.enrol import load_identity
+
+    try:
+        own = load_identity(state_dir).device
+    except (SurefootError, PermissionError):
+        return
+    if device != own:
+        hint = f"Give the bundle that was made for {own}."
+        raise UntrustedRelease("wrong_device", f"The bundle was made for {device[:70]!r}; this is {own}.", hint)
 
 
 def _order(arguments: argparse.Namespace, verb: str) -> int:

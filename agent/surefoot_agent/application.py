@@ -52,13 +52,18 @@ class Application:
         app_socket: Path | None = None,
         user: str = "",
         cgroup: bool = False,
+        frames: Path | None = None,
     ) -> None:
-        """`app_socket` is where the agent listens to it; `user` and `cgroup` as in guard.AppSpec."""
+        """`app_socket` is where the agent listens to it; `user` and `cgroup` as in guard.AppSpec.
+
+        `frames` is where the live application may serve its frames to a shadow.
+        """
         self._folder = component_dir
         self._slots = slots
         self._app_env = dict(app_env or {})
         self._log_limit_bytes = log_limit_bytes
         self._socket, self._user, self._cgroup = app_socket or component_dir.resolve() / "app.sock", user, cgroup
+        self._frames = frames or component_dir.resolve() / "frames"
         self._delay = _Delay(restart_delay_s, restart_delay_max_s, clock)
         durable.make_folder(component_dir / "data")
         self.restarts = 0
@@ -77,6 +82,7 @@ class Application:
             "SUREFOOT_RELEASE": manifest.version,
             "SUREFOOT_DATA": str(folder / "data"),
             "SUREFOOT_SOCKET": str(self._socket),
+            "SUREFOOT_FRAMES": str(self._frames),
             "SUREFOOT_METRICS_PORT": str(self.metrics_port),
         }
         argv = (str(tree / start.argv[0]), *start.argv[1:])
@@ -115,27 +121,39 @@ class Application:
 
     def tend(self) -> None:
         """Restart a dead application once its delay is over; keep the log within its bound."""
-        self._bound_log()
+        self.bound_log()
         record = guard.load_application(self._folder)
         if record is None:
             return
         if guard.process_alive(record):
             self._delay.lives(record.start_id)
+            self._keep(record)
         elif self._delay.over():
             self._restart()
 
-    def log_tail(self, lines: int = 40) -> str:
-        """The last lines of the log; bytes that are no text are shown as replaced."""
+    def bound_log(self) -> None:
+        """Copy and truncate: the application holds the file open for appending, so a rename would not stop it."""
+        path = self._folder / "app.log"
         try:
-            with open(self._folder / "app.log", "rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
-                text = file.read(TAIL_BYTES).decode(errors="replace")
-        except FileNotFoundError:
-            return ""
-        return "\n".join(text.splitlines()[-lines:])
+            if path.stat().st_size <= self._log_limit_bytes:
+                return
+            shutil.copyfile(path, path.with_name("app.log.1"))
+            os.truncate(path, 0)
+        except OSError:
+            return  # no log yet, or a full disk: the next second tries again
+
+    def log_tail(self, lines: int = 40) -> str:
+        return tail_of(self._folder / "app.log", lines)
 
     def endpoint(self) -> Mapping[str, str]:
         return {"metrics_port": str(self.metrics_port)}
+
+    def _keep(self, record: guard.AppRecord) -> None:
+        """Write down what a full disk kept from being recorded when it was started."""
+        if guard.recorded_application(self._folder) != record:
+            with guard.trial_lock(self._folder):
+                if guard.process_alive(record):
+                    guard.keep_application(self._folder, record)
 
     def _restart(self) -> None:
         with guard.trial_lock(self._folder):
@@ -165,17 +183,6 @@ class Application:
         record = guard.load_application(self._folder)
         manifest = self._slots.installed(SlotName(record.slot)) if record and record.slot in ("A", "B") else None
         return manifest.application.stop_s if manifest and manifest.application else 5.0
-
-    def _bound_log(self) -> None:
-        """Copy and truncate: the application holds the file open for appending, so a rename would not stop it."""
-        path = self._folder / "app.log"
-        try:
-            if path.stat().st_size <= self._log_limit_bytes:
-                return
-            shutil.copyfile(path, path.with_name("app.log.1"))
-            os.truncate(path, 0)
-        except OSError:
-            return  # no log yet, or a full disk: the next second tries again
 
 
 class _Delay:
@@ -236,3 +243,14 @@ def _free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return int(probe.getsockname()[1])
     raise InstallFailed("boot_failed", "There is no free port for the application's metrics.")
+
+
+def tail_of(log: Path, lines: int) -> str:
+    """The last lines of a log; bytes that are no text are shown as replaced."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
+            text = file.read(TAIL_BYTES).decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])

@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from surefoot_agent import carry, contract, effects, holds, plan, report, revert_report
+from surefoot_agent import contract, effects, failures, holds, plan, report, shadow, sight
 from surefoot_agent import events as e
+from surefoot_agent.alone import ALONE
 from surefoot_agent.bench import Bench
 from surefoot_agent.desk import Desk
 from surefoot_agent.events import Effect
@@ -23,15 +24,16 @@ from surefoot_agent.journal import Draft
 from surefoot_agent.lanes import Lane
 from surefoot_agent.leases import HeldLease
 from surefoot_agent.machine import step
-from surefoot_agent.ports import CheckResult, Running, Suite
-from surefoot_agent.record import Record
-from surefoot_agent.results import Checked, Owner
+from surefoot_agent.ports import CheckResult, Suite
+from surefoot_agent.record import about
+from surefoot_agent.results import Checked, Fetched, Owner, Sayings
 from surefoot_agent.sight import Hands
+from surefoot_agent.telling import Telling, Told
 from surefoot_agent.timers import Timers, full_jitter
 from surefoot_agent.watch import Watch, event_of
-from surefoot_shared.errors import Conflict, SurefootError, Unreachable, UntrustedRelease
+from surefoot_shared.errors import Conflict, SurefootError, Unreachable
 from surefoot_shared.messages import Lease, Source
-from surefoot_shared.status import AFTER_ARMED, AttemptState, Outcome
+from surefoot_shared.status import AFTER_ARMED, AttemptState
 
 log = logging.getLogger(__name__)
 
@@ -46,20 +48,9 @@ MEDIUM_S = 3600.0
 """A medium needs no server's leave; it is looked at anew once an hour."""
 LEASE_ASK_S = 30.0
 """Between two reminders that a lease is awaited; the server answers the first at once where it may."""
-PROGRESS_S = 15.0
-PROGRESS_RATIO = 0.1
-REFUSED = frozenset({"no_space", "wrong_hardware", "halted", "probation_too_long", *carry.REFUSED})
-"""Kinds that mean the device does not take this release, as against one that it tried and could not install."""
-TIMERS = ("retry", "lease", "turn", "watch", "look")
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """Bytes in place of the download that `stop` ends."""
-
-    stop: threading.Event
-    done: int
-    total: int
+AGAIN_S = 2.0
+"""Until a step is done once more that the privileged half did not finish; it is started again within seconds."""
+TIMERS = ("retry", "lease", "turn", "watch", "look", "again")
 
 
 class Attempt:
@@ -83,13 +74,14 @@ class Attempt:
         self._lease: HeldLease | None = None
         self._medium: Source | None = None
         self._stop = threading.Event()
-        self._told = (0.0, 0.0)
+        self._telling = Telling()
         self._watch: Watch | None = None
-        self._waits = ("", 0.0)
-        self._ready = ""
+        self._waits, self._ready = ("", 0.0), ""
+        self._condemned: e.Event | None = None
         self.fellows: Mapping[str, Hands] = {}
         self.gate: Gate | None = None
         self._act: Callable[[], None] | None = None
+        self._again: Callable[[], None] = lambda: None
 
     # --- the machine --------------------------------------------------------------------------------------------------
 
@@ -110,35 +102,28 @@ class Attempt:
     def order(self, effect: Effect) -> None:
         """Begin an effect."""
         hands, record, fellows = self._hands, self.record, self.fellows
+        if effect in ALONE:
+            lane, act = ALONE[effect]
+            self._run(effect, lane, lambda: act(hands, record))
+            return
         match effect:
             case Effect.REPORT | Effect.REPORT_OUTCOME | Effect.REPORT_FELL_BACK:
                 pass  # stored with the record, sent by the post
             case Effect.BEGIN:
                 self.play(e.Begun())
-            case Effect.PREFLIGHT:
-                self._run(effect, Lane.FILES, lambda: effects.preflight(hands, record))
             case Effect.ASK_LEASE:
                 self._ask_lease()
             case Effect.DOWNLOAD:
                 self._download()
-            case Effect.SEAL:
-                self._run(effect, Lane.FILES, lambda: effects.seal(hands, record))
-            case Effect.CLEAN:
-                self._run(effect, Lane.FILES, lambda: effects.clean(hands, record))
             case Effect.WAIT_TURN:
+                shadow.renewed(self._bench, hands.shadow, record)
                 self._timers.set("turn", 0.0)
-            case Effect.MEASURE:
-                self._run(effect, Lane.APP, lambda: effects.measure(hands, record))
             case Effect.ARM:
                 self._run(effect, Lane.APP, lambda: effects.arm(hands, record, fellows))
             case Effect.SWITCH:
                 self._wait_at(Gate.SWITCH, lambda: self._run(effect, Lane.APP, lambda: effects.switch(hands, record)))
-            case Effect.WATCH:
-                self._run(effect, Lane.LOOK, lambda: effects.on_trial(hands, record))
             case Effect.COMMIT:
                 self._run(effect, Lane.APP, lambda: effects.commit(hands, record, fellows))
-            case Effect.STORE_REPORT:
-                self._run(effect, Lane.APP, lambda: revert_report.store_report(hands, record))
             case Effect.REVERT:
                 self._wait_at(Gate.REVERT, lambda: self._run(effect, Lane.APP, lambda: effects.revert(hands, record)))
             case Effect.RETRY_LATER:
@@ -164,6 +149,8 @@ class Attempt:
             self.gate, self._act = gate, act
 
     def _run(self, effect: Effect, lane: Lane, work: Callable[[], object]) -> None:
+        self._timers.drop("again")
+        self._again = lambda: self._run(effect, lane, work)
         self._bench.effect(effect.value, lane, work)
 
     def _left(self, state: AttemptState) -> None:
@@ -191,26 +178,35 @@ class Attempt:
                 self._judge(results)
             case Owner(start):
                 self._look_at_turn(start)
+            case plan.Waits(why):
+                self._timers.set("turn", TURN_S)
+                self._say_why(why)
 
     def failed(self, name: str, error: SurefootError | OSError) -> None:
         """Say what failed work means for the attempt."""
         if name.startswith("check:"):
             if self._watch is not None:
-                self._watch.lost(name.removeprefix("check:"))
+                blind_at = self._clock.monotonic() if failures.again(error) else None
+                self._watch.lost(name.removeprefix("check:"), blind_at)
+        elif name == "condemn" and self._condemned is not None:
+            self.play(self._condemned)
         elif name == Effect.DOWNLOAD.value and isinstance(error, Unreachable):
             self._broke(error)
         elif name == "turn":
             self._timers.set("turn", TURN_S)
+        elif name != "look" and failures.again(error):
+            self._timers.set("again", AGAIN_S)
+            self._say_why(failures.WAITS)
         elif name != "look":  # a look that failed is looked again
-            kind = error.kind if isinstance(error, SurefootError) else "slot_write_failed"
-            refused = kind in REFUSED or isinstance(error, UntrustedRelease)
-            self.play(e.StepFailed(Outcome.REFUSED if refused else Outcome.FAILED, kind, str(error)))
+            self.play(failures.step_failed(error))
 
     def due(self, name: str) -> None:
         """A timer of the attempt rings."""
         match name:
             case "retry":
                 self.play(e.RetryDue())
+            case "again":
+                self._again()
             case "lease":
                 self._note(report.progress(self._desk.stamp(), self.record, "A lease is awaited."))
                 self._ask_lease()
@@ -226,14 +222,9 @@ class Attempt:
                     self._bench.effect("look", Lane.LOOK, lambda: effects.look(hands, record))
 
     def fetched(self, item: Fetched) -> None:
-        """Report progress, but seldom: each report is a write to flash and an event for the server."""
-        if item.stop is not self._stop or item.stop.is_set() or not item.total:
-            return
-        ratio, now = item.done / item.total, self._clock.monotonic()
-        told_ratio, told_at = self._told
-        if ratio - told_ratio >= PROGRESS_RATIO or now - told_at >= PROGRESS_S:
-            self._told = (ratio, now)
-            self._note(report.progress(self._desk.stamp(), self.record, ratio=round(ratio, 3)))
+        """Report what a download says, of the one that is under way."""
+        if item.stop is self._stop and not item.stop.is_set():
+            self._tell(self._telling.of(item, self._clock.monotonic()))
 
     def commit_now(self) -> None:
         """End the soak early, by a person's order: only once every required check is steady. Raises Conflict."""
@@ -285,13 +276,17 @@ class Attempt:
         self._stop.set()
         stop = self._stop = threading.Event()
         self._timers.drop("lease")
-        self._told = (0.0, self._clock.monotonic())
-        hands, record, lease, post = self._hands, self.record, self._lease.lease, self._post
+        self._telling.began(self._clock.monotonic())
+        lease = self._lease.from_now(self._clock.monotonic())
+        hands, record, post = self._hands, self.record, self._post
 
         def progress(done: int, total: int) -> None:
             post(Fetched(stop, done, total))
 
-        self._run(Effect.DOWNLOAD, Lane.FILES, lambda: effects.download(hands, record, lease, progress, stop.is_set))
+        said = Sayings(lambda sentence: post(Fetched(stop, 0, 0, sentence)))
+        self._run(
+            Effect.DOWNLOAD, Lane.FILES, lambda: effects.download(hands, record, lease, progress, stop.is_set, said)
+        )
 
     def _broke(self, error: Unreachable) -> None:
         """Only the network failed: the attempt goes on, after a while or with another lease."""
@@ -303,8 +298,13 @@ class Attempt:
                 self._note(report.progress(self._desk.stamp(), self.record, "The lease ended."))
                 return
         self.play(e.Interrupted(error.kind, error.message, error.retry_after_s))
+        self._tell(self._telling.broke(error, self._clock.monotonic()))
         if error.retry_after_s:
             self._retry(error.retry_after_s)
+
+    def _tell(self, told: Told | None) -> None:
+        if told is not None:
+            self._note(report.progress(self._desk.stamp(), self.record, *told))
 
     def _retry(self, retry_after_s: float | None) -> None:
         slow = self.record.state is AttemptState.RESCUE
@@ -314,8 +314,9 @@ class Attempt:
 
     def look_again(self) -> None:
         """What holds the switch back has changed: look anew, also where it was about to begin."""
-        if self.record.state is AttemptState.STAGED and not self._bench.busy(Effect.SEAL.value):
+        if (self.record.state is AttemptState.STAGED or self.record.full) and not self._bench.busy(Effect.SEAL.value):
             self._bench.forget(Effect.MEASURE.value)
+            self._timers.drop("again")
             self._timers.set("turn", 0.0)
 
     def said_ready(self, start: str) -> bool:
@@ -325,17 +326,19 @@ class Attempt:
 
     def _turn(self) -> None:
         """Look who owns a lock, where there is one; then whether the turn came."""
-        hands = self._hands
-        if self._journal.held_back(self.record.component).lock is None:
+        hands, record = self._hands, self.record
+        if record.state is AttemptState.STAGED and record.wish is not None and record.wish.shadow is not None:
+            self._bench.effect("shadow", Lane.APP, lambda: shadow.step(hands.shadow, hands.slots, record))
+        elif self._journal.held_back(self.record.component).lock is None:
             self._look_at_turn(None)
         else:
-            self._bench.effect("turn", Lane.LOOK, lambda: Owner(_start_of(hands.application.running())))
+            self._bench.effect("turn", Lane.LOOK, lambda: Owner(sight.start_id(hands)))
 
     def _look_at_turn(self, start: str | None) -> None:
-        assert self.record.wish is not None  # the timer runs in staged only
+        assert self.record.wish is not None  # the timer runs where a turn is awaited
         wish, held = self.record.wish, self._journal.held_back(self.record.component)
         why = holds.why_held(held, self._journal.locked(), start, wish.assignment, contract.moment(self._desk))
-        came = plan.turn(wish, self._clock.utc(), why)
+        came = plan.came(self.record, self._clock.utc(), why)
         if isinstance(came, plan.Waits):
             self._timers.set("turn", TURN_S)
             self._say_why(came.why)
@@ -377,9 +380,14 @@ class Attempt:
         if verdict is not None and verdict.healthy:
             self._wait_at(Gate.COMMIT, lambda: self._proved(verdict))
         elif verdict is not None:
-            self.play(event_of(verdict))
+            self._condemn(event_of(verdict))
         elif watch.stage is not stage:
             self._note(report.progress(self._desk.stamp(), self.record, watch.stage.value))
+
+    def _condemn(self, event: e.Event) -> None:
+        """An agent that was stopped, and wakes to find the guard's work, must not call the release sick."""
+        hands, record, self._watch, self._condemned = self._hands, self.record, None, event
+        self._bench.effect("condemn", Lane.LOOK, lambda: effects.condemn(hands, record, event))
 
     def _proved(self, verdict: HealthVerdict) -> None:
         if verdict.doubt:
@@ -389,12 +397,3 @@ class Attempt:
     def _note(self, draft: Draft) -> None:
         self._journal.note((draft,))
         self._stored()
-
-
-def about(record: Record) -> str:
-    """The ids that every log line about an update carries."""
-    return f"component={record.component} assignment={record.wish.assignment if record.wish else '-'}"
-
-
-def _start_of(running: Running | None) -> str | None:
-    return running.start_id if running else None

@@ -13,15 +13,16 @@ from dataclasses import dataclass
 
 from surefoot_agent import aftermath, plan, report, sight, startup
 from surefoot_agent.aftermath import Aftermath
-from surefoot_agent.attempt import TIMERS, Attempt, Fetched, about
+from surefoot_agent.attempt import TIMERS, Attempt
 from surefoot_agent.bench import Bench, Done
 from surefoot_agent.contract import Contract
 from surefoot_agent.desk import Desk
+from surefoot_agent.journal import Journal
 from surefoot_agent.lanes import Lane, Lanes
 from surefoot_agent.ports import Decision
 from surefoot_agent.reconcile import decide
-from surefoot_agent.record import Record
-from surefoot_agent.results import Settled
+from surefoot_agent.record import Record, about
+from surefoot_agent.results import Fetched, Settled
 from surefoot_agent.timers import Timers
 from surefoot_shared.errors import SurefootError
 from surefoot_shared.messages import EventKind, Lease, RunningProof
@@ -78,12 +79,15 @@ class Component:
     def record(self) -> Record:
         return self.attempt.record
 
-    def start(self, readable: bool) -> None:
-        """Look at what happened while we were off, and go on from there."""
+    def start(self, journal: Journal) -> None:
+        """Look at what happened while we were off, and go on from there; an attempt only where it can be remembered."""
+        readable = journal.readable and (journal.stores or self._is_idle())
         seen, limit = startup.see(self._hands, self.record), self._hands.max_starts
         row = decide(startup.facts(self.record, seen, readable, limit))
         about_it = about(self.record)
         log.info("started state=%s next=%s why=%s %s", self.record.state.value, row.next.value, row.why, about_it)
+        if (beside := self._hands.shadow) is not None:
+            self._bench.submit("quiet", Lane.APP, beside.stop)  # nobody watched it while we were off
         first = startup.begin(row.next, self.record, seen, limit)
         if first.settle:
             self._settle()

@@ -32,9 +32,13 @@ class ComponentSettings:
     boot_argument: str = ""
     boot_tries: int = 3
     boot_config: Path = Path("/etc/fw_env.config")
+    boot_files: str = ""
     boot_script: str = ""
     slot_a: str = ""
     slot_b: str = ""
+    modules: Path = Path("/usr/share/mender/modules/v3")
+    module_order: str = "4"
+    module_s: float = 600.0
     app_env: Mapping[str, str] = field(default_factory=dict)
     metrics_port: int = 0
     metrics_file: str = ""
@@ -43,7 +47,9 @@ class ComponentSettings:
     name: str = "app"
 
 
-TAKEN = ("identity", "joint", "reports", "trust")
+AGENT = "agent"
+"""The agent as a component of its own device: there is one, and its folder has this name."""
+TAKEN = ("cache", "fetch", "identity", "joint", "reports", "trust")
 """Folders of the state folder that are no component's."""
 
 
@@ -88,7 +94,9 @@ def fitted(name: str, told: ComponentSettings) -> ComponentSettings:
         fitting = [boot for boot, backend in BOOTS.items() if told.kind in backend.kinds]
         message = f"components.{name}: boot {told.boot!r} cannot switch a component of kind {told.kind!r}."
         raise ConfigError("config_invalid", message, f"Set boot to {' or '.join(fitting)}." if fitting else "")
-    problem = BOOTS[told.boot].problem(told) or slots_select.problem_of(told)
+    problem = BOOTS[told.boot].problem(told) or boot_select.unread(told) or slots_select.problem_of(told)
+    if told.kind == "agent" and name != AGENT:
+        problem = f"the component of kind agent is called {AGENT}: launcher and guard look for it under that name."
     if problem is not None:
         raise ConfigError("config_invalid", f"components.{name}: {problem}")
     return dataclasses.replace(told, name=name)

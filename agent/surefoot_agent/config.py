@@ -21,7 +21,11 @@ from surefoot_shared.settings import LOG_LEVELS, Setting, Table, drop_ins, log_l
 DROP_IN_DIRS = tuple(Path(root) / "surefoot/agent.d" for root in ("/usr/lib", "/etc", "/run"))
 ENV_PREFIX = "SUREFOOT_AGENT_"
 MIB = 1024 * 1024
+CACHE_URL = re.compile(r"https?://[^\s/]+/([^\s?#]*/)?")
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+
+SERVED = ("directory", "symlink")
+"""Kind and boot control of the components that the privileged half serves."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,10 @@ class Settings:
     min_speed_bytes_per_s: int = 1_024
     min_speed_window_s: float = 60.0
     rate_bytes_per_s: int = 0
+    caches: str = ""
+    cache_discovery: str = "off"
+    cache_listen: str = "0.0.0.0:8047"
+    cache_bytes: int = 4096 * MIB
     restart_delay_s: float = 1.0
     restart_delay_max_s: float = 60.0
     log_limit_bytes: int = 4 * MIB
@@ -85,6 +93,16 @@ def _user(text: str) -> str | None:
 
 def _switch(text: str) -> str | None:
     return None if text in ("on", "off") else "on or off"
+
+
+def _caches(text: str) -> str | None:
+    wrong = [url for url in text.split() if not CACHE_URL.fullmatch(url)]
+    return f"http://HOST:PORT/blobs/, and not {wrong[0]}" if wrong else None
+
+
+def _listens(text: str) -> str | None:
+    host, _, port = text.rpartition(":")
+    return None if host and port.isdigit() and int(port) < 65536 else "an address and a port, as 0.0.0.0:8047"
 
 
 def _policy(text: str) -> str | None:
@@ -176,6 +194,10 @@ TABLE = Table(
             0,
             1 << 40,
         ),
+        Setting("caches", "urls", "Caches of the site, nearest first, as http://HOST:8047/blobs/.", rule=_caches),
+        Setting("cache_discovery", "on/off", "Whether caches of the site are found by multicast DNS.", rule=_switch),
+        Setting("cache_listen", "host:port", "Where `surefoot-agent cache` listens.", rule=_listens),
+        Setting("cache_bytes", "B", "Most that the cache keeps on disk; the longest unused goes first.", MIB, 1 << 44),
         Setting(
             "restart_delay_s",
             "s",
@@ -247,7 +269,17 @@ def components_of(settings: Settings) -> tuple[ComponentSettings, ...]:
     if settings.component not in ("app", *told):
         message = f"component is {settings.component!r}, but the tables are {', '.join(sorted(told))}."
         raise ConfigError("config_invalid", message, "Remove component, or give it its [components.NAME] table.")
-    return tuple(_completed(settings, parts.fitted(name, told[name]), len(told) == 1) for name in sorted(told))
+    found = tuple(_completed(settings, parts.fitted(name, told[name]), len(told) == 1) for name in sorted(told))
+    for component in found if settings.helper_socket else ():
+        _refuse_what_the_helper_does_not_serve(component)
+    return found
+
+
+def _refuse_what_the_helper_does_not_serve(component: ComponentSettings) -> None:
+    if (component.kind, component.boot) != SERVED:
+        message = f"components.{component.name} is {component.kind} by {component.boot}"
+        message += f"; two halves serve {' by '.join(SERVED)}."
+        raise ConfigError("config_invalid", message, "Remove helper_socket, and run the agent as root.")
 
 
 def _completed(settings: Settings, own: ComponentSettings, alone: bool) -> ComponentSettings:

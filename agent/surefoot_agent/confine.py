@@ -73,8 +73,12 @@ def confine() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    filter_calls(program_for(abi()))
+
+
+def filter_calls(program: bytes) -> None:
+    """Have the kernel judge every call of this process and its children by the program, for good. Raises OSError."""
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
-    program = program_for(abi())
     code = ctypes.create_string_buffer(program, len(program))
     size = struct.calcsize("HP")
     head = ctypes.create_string_buffer(struct.pack("HP", len(program) // 8, ctypes.addressof(code)), size)

@@ -1,7 +1,7 @@
 """Where orders from the local sockets are carried out: which components one is for, and what it does to them.
 
-Promises: every order is answered, with the status of what it was for or with the reason why not. Lives on the runner's
-thread.
+Promises: every order is answered, with the status of what it was for or with the reason why not; `apply` only once its
+bundle is verified, by the worker that did it. Lives on the runner's thread and waits for nobody.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from surefoot_agent.component import Component
 from surefoot_agent.download import local
 from surefoot_agent.lanes import Lane
 from surefoot_agent.orders import Order, Verb
+from surefoot_agent.ports import Decision
+from surefoot_agent.results import Carried
 from surefoot_shared import wire
-from surefoot_shared.errors import Conflict, NotFound, SurefootError
+from surefoot_shared.errors import Conflict, NotFound, SurefootError, UntrustedRelease
 from surefoot_shared.trust.bundle import read_bundle
 
 
@@ -39,7 +41,6 @@ class Counter:
                 case Verb.APPLY:
                     for component in asked:
                         component.attempt.use_medium(local.source_of(Path(order.release)))
-                    self._bench.submit("apply", Lane.LOOK, lambda: read_bundle(Path(order.file)))
                 case Verb.STATUS | Verb.UPLINK:
                     pass
         except SurefootError as error:
@@ -47,7 +48,11 @@ class Counter:
         else:
             statuses = [wire.to_json(component.desk.status(component.record)) for component in asked]
             more: dict[str, wire.Json] = {"statuses": statuses} if len(statuses) > 1 else {}
-            order.accept({**facts, "status": statuses[0], **more})
+            facts = {**facts, "status": statuses[0], **more}
+            if order.verb is Verb.APPLY:
+                self._bench.submit("apply", Lane.LOOK, lambda: _carried(order, facts))
+            else:
+                order.accept(facts)
 
     def _asked(self, order: Order) -> tuple[Component, ...]:
         """The components that an order is for. Raises NotFound."""
@@ -71,3 +76,22 @@ class Counter:
                 refusals.append(refusal)
         if len(refusals) == len(asked):
             raise refusals[0]
+
+
+def _carried(order: Order, facts: dict[str, wire.Json]) -> Carried:
+    """Read the file; what cannot be read is told here, the rest by `Carried.answer`."""
+
+    def answer(said: Decision | SurefootError) -> None:
+        if isinstance(said, SurefootError):
+            order.refuse(said)
+        elif said.refusals:
+            refused = said.refusals[0]
+            order.refuse(UntrustedRelease(refused.reason, f"{refused.component}: {refused.message}"))
+        else:
+            order.accept({**facts, "wanted": [f"{wish.component}/{wish.note.version}" for wish in said.wishes]})
+
+    try:
+        return Carried(read_bundle(Path(order.file)), answer)
+    except SurefootError as error:
+        order.refuse(error)
+        raise

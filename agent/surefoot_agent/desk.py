@@ -7,9 +7,9 @@ people and are cut to what one message carries. Decides nothing and changes noth
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from surefoot_agent import report, sight
+from surefoot_agent import guard, report, sight
 from surefoot_agent.clock import stamp
 from surefoot_agent.holds import Moment
 from surefoot_agent.journal import Journal, StoredFacts
@@ -19,6 +19,7 @@ from surefoot_agent.record import Record
 from surefoot_agent.renew import Renewal
 from surefoot_agent.sight import Hands
 from surefoot_agent.status import Status, status_of
+from surefoot_agent.witness import Witness
 from surefoot_shared import wire
 from surefoot_shared.errors import SurefootError
 from surefoot_shared.identity import SealKind
@@ -33,7 +34,7 @@ from surefoot_shared.messages import (
     Sealed,
     SlotReport,
 )
-from surefoot_shared.status import SlotName
+from surefoot_shared.status import Ability, SlotName
 
 ANSWER_BYTES = 128 * 1024
 """Half of what the broker lets through: JSON escapes control characters."""
@@ -61,6 +62,7 @@ class Look:
 
     slots: Mapping[SlotName, SlotReport]
     proof: RunningProof | None
+    abilities: frozenset[Ability] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,10 @@ class Desk:
     """Where the broker cannot be reached; None: never ask over HTTPS."""
     renewal: Renewal | None = None
     """None: the identity stays as it is."""
+    witness: Witness = field(default_factory=Witness)
 
     def look(self) -> Look:
-        return Look(sight.slot_reports(self.hands), sight.seen(self.hands))
+        return Look(sight.slot_reports(self.hands), sight.seen(self.hands), self.hands.abilities)
 
     def look_around(self, others: Sequence[Desk] = ()) -> Sighting:
         """Read slots, processes and metadata; runs where trust's files do not change meanwhile."""
@@ -125,19 +128,26 @@ class Desk:
             clock_source=clock.source(),
             agent=self.rules.agent,
             hw=self.rules.hw,
-            components=tuple(report.component_report(record, look.slots, look.proof) for record, look in looks),
+            components=tuple(
+                report.component_report(record, look.slots, look.proof, look.abilities) for record, look in looks
+            ),
             image=seen.image,
             director=seen.director,
             halt_epoch=min(record.halt_epoch for record in records),
             svn_floor=seen.svn_floor,
             trials_reported=sum(record.trials for record in records),
+            audit=self.witness.kept,
         )
         return wire.encode(self.seal(SealKind.HELLO, wire.encode(hello)))
 
     def sample(self) -> Sequence[Sample]:
         proof = sight.seen(self.hands)
         digest, slot = (proof.digest, proof.slot) if proof else (None, None)
-        return self.telemetry.sample(self.rules.component, digest, slot)
+        told = self.telemetry.sample(self.rules.component, digest, slot)
+        beside = (
+            self.hands.shadow.samples(stamp(self.hands.clock.utc()), self.rules.component) if self.hands.shadow else ()
+        )
+        return [*told, *beside]
 
     def answer(self, request: Request, statuses: Sequence[Status], others: Sequence[Desk] = ()) -> bytes:
         """Return the response; a question that cannot be answered gets the reason.
@@ -159,7 +169,8 @@ class Desk:
         clock = self.hands.clock
         facts = StoredFacts(record, journal.locked(), journal.waiting_count(), journal.held_back(record.component))
         now = Moment(clock.monotonic(), clock.boot_id(), stamp(clock.utc()))
-        return status_of(facts, folder, now, clock.utc(), journal.readable)
+        own = None if guard.current_slot(folder) else lambda: self.hands.boot  # the link, where there is one
+        return status_of(facts, folder, now, clock.utc(), journal.readable, own)
 
     def stamp(self) -> report.Stamp:
         """What every event of this moment carries."""

@@ -102,7 +102,8 @@ def _parse(device_id: str, topic: str, payload: bytes) -> LinkEvent:
 
 def check_lease(lease: Lease) -> Lease:
     """Return the lease, or raise Invalid: a server names network sources, never files of this device."""
-    if not all(source.url.startswith(("https://", "http://")) for source in lease.sources):
+    named = [source.url for source in lease.sources] + ([lease.mint_url] if lease.mint_url else [])
+    if not all(url.startswith(("https://", "http://")) for url in named):
         raise Invalid("malformed", "The lease names a source that is not on the network.")
     return lease
 

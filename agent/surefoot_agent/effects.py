@@ -10,23 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from surefoot_agent import carry, guard, sight, tries
+from surefoot_agent import carry, guard, only_place, sight, tries
 from surefoot_agent import events as e
-from surefoot_agent.health import probation
-from surefoot_agent.ports import (
-    CheckResult,
-    Suite,
-    Wish,
-)
+from surefoot_agent.acceptance import proved_manifest, refuse_beyond_budget
+from surefoot_agent.ports import CheckResult, Say, Stepped, Suite, Wish, silent
 from surefoot_agent.record import Record
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.kind import refuse_other_kind
 from surefoot_agent.trial import Fallback, Trial, Verdict
 from surefoot_agent.way_back import way_back
-from surefoot_shared import checks
-from surefoot_shared.errors import InstallFailed, UntrustedRelease
+from surefoot_shared.errors import InstallFailed
 from surefoot_shared.messages import Lease
-from surefoot_shared.release import Manifest, digest_of, note_of, parse_manifest
+from surefoot_shared.release import Manifest
 from surefoot_shared.status import AttemptState, Outcome, SlotName, SlotState
 
 # --- before armed: the running slot is not touched ------------------------------------------------------------------
@@ -35,9 +30,11 @@ from surefoot_shared.status import AttemptState, Outcome, SlotName, SlotState
 def preflight(hands: Hands, record: Record) -> e.Event:
     """Check, before the first byte, that this node can update and go back; choose the slot."""
     wish, previous = _wish(record), hands.boot.current()
+    if record.vacated:
+        return e.TurnCame()  # a death came while the only place was given up: to the end with it
     if hands.boot.primary() is not previous:
         raise InstallFailed("switch_had_no_effect", "Boot control would not enter the running slot at the next start.")
-    if hands.slots.installed(previous) is None and not _never_had_one(hands, record):
+    if hands.slots.installed(previous) is None and not only_place.never_had_one(hands, record):
         hint = "Check the device's disk, then give the device its release anew: `surefoot-agent enrol --release`."
         damaged = InstallFailed("slot_corrupt", f"Slot {previous.value}, the way back, is damaged.", hint)
         return e.StepFailed(Outcome.REFUSED, damaged.kind, str(damaged))
@@ -46,22 +43,26 @@ def preflight(hands: Hands, record: Record) -> e.Event:
     if hands.slots.digest(slot) == wish.digest:
         return e.SlotHeld(slot, previous)
     refuse_other_kind(hands.slots.kind, wish.note.slot)
-    hands.slots.room(wish.note.installed_size_bytes, wish.note.inodes, slot)
-    return e.CheckPassed(slot, previous)
+    return only_place.room_or_place(hands, wish, slot)
 
 
 def download(
-    hands: Hands, record: Record, lease: Lease, progress: Callable[[int, int], None], stop: Callable[[], bool]
+    hands: Hands,
+    record: Record,
+    lease: Lease,
+    progress: Callable[[int, int], None],
+    stop: Callable[[], bool],
+    say: Say = silent,
 ) -> e.Event:
     """Fill the slot; it is bad in boot control before its first byte changes."""
     wish, slot = _wish(record), _slot(record)
-    raw = hands.downloader.manifest(wish, lease)
-    manifest = _proved_manifest(wish, raw)
-    _fits_the_budget(hands, manifest)
+    raw = hands.downloader.manifest(wish, lease, stop)
+    manifest = proved_manifest(wish, raw)
+    refuse_beyond_budget(hands, manifest)
     carry.check_room(hands, manifest, slot)
     hands.boot.set_state(slot, SlotState.BAD)
     hands.slots.begin(slot, manifest, raw)
-    hands.downloader.fill(wish, manifest, slot, lease, progress, stop)
+    hands.downloader.fill(wish, manifest, slot, lease, progress, stop, say)
     return e.Downloaded()
 
 
@@ -75,9 +76,11 @@ def seal(hands: Hands, record: Record) -> e.Event:
 
 def measure(hands: Hands, record: Record) -> e.Event:
     """Read the slot back once more, then record what runs now and how well, to compare the new release with."""
+    if hands.shadow is not None:
+        hands.shadow.stop()  # what is measured runs alone
     hands.slots.seal(_slot(record))  # it may have waited for its window for weeks, and flash rots
     manifest = _installed(hands, _slot(record))
-    _fits_the_budget(hands, manifest)
+    refuse_beyond_budget(hands, manifest)
     carry.check_room(hands, manifest, _slot(record))
     running = hands.application.running()
     activation = running.start_id if running else None
@@ -85,8 +88,14 @@ def measure(hands: Hands, record: Record) -> e.Event:
 
 
 def clean(hands: Hands, record: Record) -> e.Event:
-    """Empty what this attempt began to write; what it found whole stays. The running slot is never touched."""
-    wish, slot = _wish(record), record.slot
+    """Empty what this attempt began to write; what it found whole stays. The running slot is never touched.
+
+    `download` marks the slot bad before its first byte: one that is still good was refused before, and is the way back.
+    """
+    wish, slot, kept = _wish(record), record.slot, False
+    if hands.shadow is not None:
+        hands.shadow.end((wish.assignment, record.attempt))
+    hands.downloader.forget()
     with hands.trials.lock():
         hands.trials.decide(wish.assignment, record.attempt, Verdict.UNHEALTHY, _reason(record))
         hands.trials.finish(wish.assignment, record.attempt)
@@ -94,10 +103,12 @@ def clean(hands: Hands, record: Record) -> e.Event:
         if slot is not None and not record.previous_kept:
             if hands.boot.current() is slot:
                 raise InstallFailed("switch_had_no_effect", f"Slot {slot.value} runs and cannot be emptied.")
-            hands.boot.set_state(slot, SlotState.BAD)
-            hands.slots.clear(slot)
-            hands.boot.set_state(slot, SlotState.EMPTY)
-    return e.Cleaned()
+            kept = hands.boot.state(slot) is SlotState.GOOD and hands.slots.installed(slot) is not None
+            if not kept:
+                hands.boot.set_state(slot, SlotState.BAD)
+                hands.slots.clear(slot)
+                hands.boot.set_state(slot, SlotState.EMPTY)
+    return e.Cleaned(kept)
 
 
 # --- the switch -------------------------------------------------------------------------------------------------------
@@ -158,6 +169,12 @@ def on_trial(hands: Hands, record: Record) -> Suite:
     return hands.health.suite(_installed(hands, _slot(record)))
 
 
+def condemn(hands: Hands, record: Record, verdict: e.Event) -> e.Event:
+    """A failing check counts unless somebody gave a verdict before: the guard ends what was looked at."""
+    with hands.trials.lock():
+        return _overruled(hands, record) or verdict
+
+
 def check(hands: Hands, record: Record, suite: Suite, name: str) -> Sequence[CheckResult]:
     return hands.health.run(suite, record.baseline, only={name})
 
@@ -196,12 +213,25 @@ def commit(hands: Hands, record: Record, fellows: Mapping[str, Hands] = {}) -> e
             if hands.boot.capabilities().needs_restart:
                 raise InstallFailed("boot_failed", f"Slot {slot.value} is not proved to be this machine's root.")
             running = hands.application.start(slot, _installed(hands, slot))
+        stopped = None if issued else _finish(hands, slot)
+        if stopped is not None:
+            return stopped
         hands.boot.commit(slot)
         if hands.boot.primary() is not slot or hands.boot.state(slot) is not SlotState.GOOD:
             raise InstallFailed("commit_lost", "Boot control does not read back what was committed.")
         hands.trials.decide(wish.assignment, record.attempt, Verdict.HEALTHY)
         carry.commit(hands, record)
     return e.CommitHeld(sight.proof_of(running, wish.digest, record.soak_s))
+
+
+def _finish(hands: Hands, slot: SlotName) -> e.Event | None:
+    """What a commit must do before the mark, where the component's kind has such a thing; the event where it failed."""
+    try:
+        if isinstance(hands.application, Stepped):
+            hands.application.finish(slot)
+    except InstallFailed as error:
+        return e.Unhealthy(error.kind, error.message)
+    return None
 
 
 def _decide_set(
@@ -227,8 +257,7 @@ def _forward(hands: Hands, slot: SlotName) -> None:
     hands.boot.set_primary(slot)
     if hands.boot.current() is not slot:
         hands.application.start(slot, _installed(hands, slot))
-        message = f"Slot {slot.value} was left; its set is committed, so it is entered again."
-        raise InstallFailed("commit_lost", message)
+        raise InstallFailed("commit_lost", f"Slot {slot.value} was left; its set is committed: it is entered again.")
 
 
 def _in_set(wish: Wish, fellows: Mapping[str, Hands]) -> Mapping[str, Hands]:
@@ -249,7 +278,7 @@ def revert(hands: Hands, record: Record) -> e.Event:
             if held is not None and held.set and held.verdict is Verdict.HEALTHY:
                 return e.SetCommitted()
         previous = _way_back(hands, record)
-        manifest = None if _first_install(hands, record, previous) else _installed(hands, previous)
+        manifest = None if only_place.first_install(hands, record, previous) else _installed(hands, previous)
         hands.boot.set_primary(previous)
         if record.slot not in (None, previous):
             hands.boot.set_state(_slot(record), SlotState.BAD)
@@ -257,9 +286,10 @@ def revert(hands: Hands, record: Record) -> e.Event:
             raise InstallFailed("switch_had_no_effect", f"Boot control does not return to slot {previous.value}.")
         carry.back(hands, record)
         if not _runs(hands, previous):
-            hands.application.stop()
             if manifest is not None or hands.boot.capabilities().needs_restart:
-                hands.application.start(previous, manifest)
+                hands.application.start(previous, manifest)  # which stops what runs, and writes nothing in between
+            else:
+                hands.application.stop()
         if record.wish is not None:
             hands.trials.finish(record.wish.assignment, record.attempt)
     return e.WentBack()
@@ -298,15 +328,16 @@ def _verdict_against(hands: Hands, trial: Trial, in_time: bool = False) -> e.Eve
 
 def _trial(hands: Hands, record: Record, fellows: Mapping[str, Hands] = {}) -> Trial:
     wish, slot, previous = _wish(record), _slot(record), _previous(record)
-    old = None if _first_install(hands, record, previous) else _installed(hands, previous)
+    old = None if only_place.first_install(hands, record, previous) else _installed(hands, previous)
     new = _installed(hands, slot)
     spec = hands.application.spec(previous, old) if old else None
-    stops_s = sum(m.application.stop_s for m in (old, new) if m and m.application)
-    theirs = [m for each in fellows.values() for m in map(each.slots.installed, SlotName)]
-    stops_s += sum(m.application.stop_s for m in theirs if m and m.application)  # they are stopped in my time too
+    theirs = [m for each in fellows.values() for m in map(each.slots.installed, SlotName)]  # stopped in my time too
+    stops_s = sum(m.application.stop_s for m in (old, new, *theirs) if m and m.application)
     data_s = carry.seconds(hands, record) + sum(map(carry.at_most_s, fellows.values()))
+    applications = [each.application for each in (hands, *fellows.values())]
+    data_s += sum(each.takes_s for each in applications if isinstance(each, Stepped))
     budget_s = max(hands.guard_budget_s, *(each.guard_budget_s for each in fellows.values()), 0.0) + stops_s + data_s
-    path = way_back(hands.boot, previous)
+    path = way_back(hands.boot, previous, hands.system)
     return Trial(
         assignment=wish.assignment,
         attempt=record.attempt,
@@ -329,44 +360,12 @@ def _trial(hands: Hands, record: Record, fellows: Mapping[str, Hands] = {}) -> T
     )
 
 
-def _proved_manifest(wish: Wish, raw: bytes) -> Manifest:
-    if digest_of(raw) != wish.digest:
-        raise InstallFailed("artifact_corrupt", "The manifest does not match its signed hash.")
-    manifest = parse_manifest(raw)
-    if note_of(manifest) != wish.note:
-        raise UntrustedRelease("target_mismatch", "The manifest does not say what its signed target says.")
-    wrong = checks.first_problem(manifest)
-    if wrong:  # a check that this agent cannot carry out as it is written must not pass for one that it can
-        raise UntrustedRelease("manifest_malformed", f"Its health checks cannot be carried out: {wrong}.")
-    return manifest
-
-
-def _fits_the_budget(hands: Hands, manifest: Manifest) -> None:
-    """A release that cannot prove itself before the guard acts could only be reverted."""
-    suite = hands.health.suite(manifest)
-    needed_s = probation.needed_s(suite)
-    if needed_s > hands.guard_budget_s:
-        own = ", with the device's own checks" if len(suite.checks) > len(manifest.checks) else ""
-        message = f"Its probation{own} may take {needed_s:g} s; the guard waits {hands.guard_budget_s:g} s."
-        raise InstallFailed("probation_too_long", message)
-
-
 def _way_back(hands: Hands, record: Record) -> SlotName:
     """The previous slot; in a rescue without an attempt, whichever whole slot there is, the committed one first."""
     if record.previous is not None:
         return record.previous
     first = record.committed.slot if record.committed else SlotName.A
     return next((s for s in (first, first.other) if hands.slots.installed(s) is not None), first)
-
-
-def _never_had_one(hands: Hands, record: Record) -> bool:
-    """Nothing was ever committed here; boot control is asked too, for a journal can be lost."""
-    return record.committed is None and all(hands.boot.state(slot) is not SlotState.GOOD for slot in SlotName)
-
-
-def _first_install(hands: Hands, record: Record, previous: SlotName) -> bool:
-    """The way back leads to a device that runs nothing, as it did before; preflight refused every other empty slot."""
-    return record.committed is None and hands.slots.installed(previous) is None
 
 
 def _installed(hands: Hands, slot: SlotName) -> Manifest:

@@ -17,7 +17,7 @@ from surefoot_shared.errors import ConfigError
 
 
 def enrol_node(arguments: argparse.Namespace) -> int:
-    from surefoot_agent.enrol import enrol
+    from surefoot_agent.enrol import DEVICE_FACTS, enrol
     from surefoot_agent.node import only_one
 
     settings = load(arguments.config)
@@ -30,10 +30,15 @@ def enrol_node(arguments: argparse.Namespace) -> int:
             token, chain = _text(arguments.token_file), _text(arguments.factory_chain)
             if arguments.factory_key:
                 _take_key(arguments.factory_key, state_dir)
+            before = (state_dir / "identity" / DEVICE_FACTS).exists()
             identity = enrol(
                 arguments.server, arguments.bootstrap, token, arguments.device, arguments.hw, state_dir, chain
             )
             print(f"{identity.device} is enrolled at {identity.server_url}", file=sys.stderr)
+            if before:
+                folder = state_dir / "identity"
+                say = f"It was before, so the server was asked nothing. To enrol it anew, move {folder} away first."
+                print(say, file=sys.stderr)
         for release in arguments.release:
             _provision(settings, state_dir, release, arguments.hw)
     if arguments.image:

@@ -25,6 +25,7 @@ class Effect(Enum):
     REPORT_FELL_BACK = "report_fell_back"
     BEGIN = "begin"
     PREFLIGHT = "preflight"
+    VACATE = "vacate"
     ASK_LEASE = "ask_lease"
     DOWNLOAD = "download"
     SEAL = "seal"
@@ -138,6 +139,19 @@ class SlotHeld(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RoomForOne(Event):
+    """There is no room for a second release, and the assignment allows to give up the first."""
+
+    slot: SlotName
+    previous: SlotName
+
+
+@dataclass(frozen=True, slots=True)
+class Vacated(Event):
+    """Nothing runs any more, and the slot that ran is empty."""
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseGiven(Event):
     pass
 
@@ -174,6 +188,13 @@ class Sealed(Event):
 @dataclass(frozen=True, slots=True)
 class TurnCame(Event):
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class Shadowed(Event):
+    """It ran beside the live release for its time; it is stopped, and stays in its slot."""
+
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +249,10 @@ class Died(Event):
 
 @dataclass(frozen=True, slots=True)
 class Healthy(Event):
+    """`doubt` is what a healthy verdict could not say, or said of checks that decide nothing."""
+
     soak_s: float
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +292,8 @@ class WentBack(Event):
 
 @dataclass(frozen=True, slots=True)
 class Cleaned(Event):
-    pass
+    kept: bool = False
+    """The attempt ended before its first byte: the slot still holds the release to go back to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from surefoot_shared.trust.floors import FloorStore
 
 def check(arguments: argparse.Namespace) -> int:
     settings = load(arguments.config)
-    return _tell(readiness.check(settings, _clock_floor_s(settings)), arguments.json)
+    return _tell(readiness.check(settings, _clock_floor_s(settings), arguments.read_slots), arguments.json)
 
 
 def doctor(arguments: argparse.Namespace) -> int:

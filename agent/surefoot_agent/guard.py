@@ -5,16 +5,17 @@ progress is never undone; every step may be repeated and is finished by the next
 Refuses: to import anything of Surefoot (it must work when the agent cannot even be imported), to believe a wall clock
 (budgets are CLOCK_MONOTONIC, restarts are told by the kernel's boot_id), and to kill what it has not proved to be the
 application by pid and start time. A root filesystem goes back by the commands that its trial record holds since it was
-armed: boot control's own, then a restart of the machine. The first half is the primitives that the agent shares, each
-written once; it is long because one file is all that may be needed.
+armed: boot control's own, then a restart of the machine. Where an application of a committed slot is dead and no agent
+starts it (it cannot start itself), the guard does; a shadow that no agent watches it stops. The first half is the
+primitives that the agent shares, each written once; it is long because one file is all that may be needed.
 Run: python3 -I guard.py --component-dir DIR [--once]
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import dataclasses
+import errno
 import fcntl
 import json
 import os
@@ -30,6 +31,7 @@ import uuid
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 MAGIC = b"SFR1"
 _HEAD = struct.Struct(">4sQI")
@@ -37,19 +39,24 @@ _HEAD = struct.Struct(">4sQI")
 LOCK_WAIT_S = 10.0
 """A holder of trial.lock needs a few fsyncs and one application stop; the guard ends one that is frozen for longer."""
 
+CMDLINE = Path("/proc/cmdline")
+"""Where the kernel shows from which slot the bootloader started it."""
 RESTART_WAIT_S = 150.0
 """systemd gives every service 90 s to stop before it kills it and goes on."""
+BACK_BOOTS = 3
+"""Restarts into the same new root before it is left in place: a machine that restarts for ever is of no use."""
 COMMAND_S = 30.0
 """Boot control writes a few bytes, and init takes an order at once."""
-
-
+ALONE_S, HUNG_S = 20.0, 180.0
+"""Before a dead application is started by the guard: longer than an agent takes to start, or waits between restarts."""
 DATA, DATA_BEFORE, DATA_ASIDE = "data", "data.before", "data.aside"
 """In the component's folder: the application's data, those of before the trial, and what a reverted release left."""
+SHADOW = "shadow"
+"""In the component's folder: that of a release which runs beside the live one for as long as an agent watches both."""
 JOINT = "joint"
 """Folder beside the components' that holds the one verdict of components that are activated together."""
-LAST_WORDS = "last_words"
+LAST_WORDS, LAST_WORDS_BYTES = "last_words", 8 * 1024
 """File in the component's folder: end of the log of a release that the guard left."""
-LAST_WORDS_BYTES = 8 * 1024
 
 
 class Locked(Exception):
@@ -169,7 +176,6 @@ def _write_synced(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 
 def fsync_folder(folder: Path) -> None:
-    """A rename is durable only once its folder is."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)
@@ -188,7 +194,7 @@ def trial_lock(component_dir: Path, wait_s: float | None = None) -> Iterator[Non
     if key in mine:
         yield
         return
-    fd = os.open(component_dir / "trial.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fd = _open_lock(component_dir / "trial.lock")
     try:
         _take_lock(fd, wait_s)
         mine.add(key)
@@ -196,6 +202,16 @@ def trial_lock(component_dir: Path, wait_s: float | None = None) -> Iterator[Non
     finally:
         mine.discard(key)
         os.close(fd)  # the lock goes with the descriptor
+
+
+def _open_lock(path: Path) -> int:
+    """Open for a lock: where the disk became read-only an application that died is still started again."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _take_lock(fd: int, wait_s: float | None) -> None:
@@ -208,15 +224,16 @@ def _take_lock(fd: int, wait_s: float | None) -> None:
             if until is not None and time.monotonic() >= until:
                 raise Locked from None
         time.sleep(0.02)
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()} {start_ticks(os.getpid())}".encode(), 0)  # whom to end, should it freeze in here
+    with contextlib.suppress(OSError):  # a disk that takes no writes: the lock holds all the same
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()} {start_ticks(os.getpid())}".encode(), 0)  # whom to end, should it freeze in here
 
 
 def current_slot(component_dir: Path) -> str | None:
     """Return the slot that `current` points to, None where the link is missing or points elsewhere."""
     try:
         target = os.readlink(component_dir / "current")
-    except (FileNotFoundError, OSError):
+    except OSError:
         return None
     name = os.path.basename(target)
     return name if target == f"slots/{name}" and name in ("A", "B") else None
@@ -225,8 +242,7 @@ def current_slot(component_dir: Path) -> str | None:
 def point_current(component_dir: Path, slot: str) -> None:
     """Flip `current` to a slot: a rename over the link, then fsync of the folder; whole or not at all."""
     temporary = component_dir / "current.tmp"
-    with contextlib.suppress(FileNotFoundError):
-        temporary.unlink()
+    temporary.unlink(missing_ok=True)
     os.symlink(f"slots/{slot}", temporary)
     os.replace(temporary, component_dir / "current")
     fsync_folder(component_dir)
@@ -262,30 +278,41 @@ def spawn_application(component_dir: Path, spec: AppSpec) -> AppRecord:
     """Start the application in a session of its own and write `app.json`. Hold the trial lock during a trial.
 
     The environment carries SUREFOOT_START_ID and SUREFOOT_COMPONENT_DIR, so a process whose record was never
-    written (the power went between the two) is still found by `application_pids`.
+    written (its starter was killed between the two, or the disk took no write) is still found, and not started again.
     """
     start_id = uuid.uuid4().hex
     env = {**spec.env, "SUREFOOT_START_ID": start_id, "SUREFOOT_COMPONENT_DIR": os.path.realpath(component_dir)}
-    log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    given: dict[str, Any] = {"cwd": spec.cwd, "env": env, "start_new_session": True, **identity_of(spec.user)}
+    log = _open_log(spec.log)
     try:
-        process = subprocess.Popen(
-            spec.argv,
-            cwd=spec.cwd,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            **identity_of(spec.user),  # type: ignore[call-overload]
-        )
+        process = subprocess.Popen(spec.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **given)
     finally:
         os.close(log)
     record = AppRecord(start_id, process.pid, start_ticks(process.pid) or 0, boot_id(), spec.slot, spec.argv, spec.cwd)
     process.returncode = 0  # it outlives us: we reap it by pid, the object must not wait or warn
     if spec.cgroup:
-        record = dataclasses.replace(record, cgroup=_move_to_cgroup(component_dir, spec.slot))
-    write_file(component_dir / "app.json", json.dumps(dataclasses.asdict(record), sort_keys=True).encode())
+        record = dataclasses.replace(record, cgroup=_move_to_cgroup(component_dir, spec.slot, process.pid))
+    keep_application(component_dir, record)
+    told = {**dataclasses.asdict(spec), "env": dict(spec.env), "argv": list(spec.argv)}
+    if load_record(component_dir, "start") != told:
+        with contextlib.suppress(OSError):  # what the guard knows of it; a full disk keeps what it knew before
+            save_record(component_dir, "start", told)
     return record
+
+
+def keep_application(component_dir: Path, record: AppRecord) -> None:
+    """Write `app.json` where the disk lets us; until it does, the process is known by its mark."""
+    try:
+        write_file(component_dir / "app.json", json.dumps(dataclasses.asdict(record), sort_keys=True).encode())
+    except OSError as error:
+        _say("application_not_recorded", pid=record.pid, error=str(error))
+
+
+def _open_log(path: str) -> int:
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    except OSError:  # a disk that takes no log must not keep the application from running
+        return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
 
 def identity_of(user: str) -> dict[str, object]:
@@ -299,7 +326,7 @@ def identity_of(user: str) -> dict[str, object]:
     return {"user": known.pw_uid, "group": known.pw_gid, "extra_groups": os.getgrouplist(user, known.pw_gid)}
 
 
-def _move_to_cgroup(component_dir: Path, slot: str) -> str:
+def _move_to_cgroup(component_dir: Path, slot: str, started: int) -> str:
     """Move what was just started, and whatever it has started since, into a cgroup below ours; return its path.
 
     The empty path where cgroup v2 cannot be written: the process group and the mark then say what belongs to it.
@@ -311,19 +338,50 @@ def _move_to_cgroup(component_dir: Path, slot: str) -> str:
         name = f"application-{zlib.crc32(os.fsencode(os.path.realpath(component_dir))):08x}-{slot}"
         cgroup = Path(root) / own / name
         cgroup.mkdir(exist_ok=True)
-        outside = True
-        while outside:  # a child that was forked meanwhile carries the mark, and is moved in the next round
-            inside = set(map(int, (cgroup / "cgroup.procs").read_text().split()))
-            outside = bool(moving := [pid for pid in application_pids(component_dir) if pid not in inside])
+        moving = [started]  # by its number: its mark cannot be read in the moment of its start
+        while moving:  # a child that was forked meanwhile carries the mark, and is moved in the next round
             for pid in moving:
                 with contextlib.suppress(ProcessLookupError):
                     (cgroup / "cgroup.procs").write_text(str(pid))
+            inside = set(map(int, (cgroup / "cgroup.procs").read_text().split()))
+            moving = [pid for pid in application_pids(component_dir) if pid not in inside]
     except (OSError, StopIteration, ValueError):
         return ""
     return str(cgroup)
 
 
 def load_application(component_dir: Path) -> AppRecord | None:
+    """Return the process in `app.json`, or the live one that took its place unrecorded; None where there is neither."""
+    recorded = recorded_application(component_dir)
+    if recorded is not None and process_alive(recorded):
+        return recorded
+    return _unrecorded(component_dir, recorded.start_id if recorded else "") or recorded
+
+
+def _unrecorded(component_dir: Path, recorded: str) -> AppRecord | None:
+    """The first process of a start that could not be written down; what is left of the recorded start is none."""
+    found = []
+    for pid in application_pids(component_dir):
+        marks, argv, cwd = first_process(pid)
+        ticks, start_id, slot = start_ticks(pid), marks.get("SUREFOOT_START_ID", ""), marks.get("SUREFOOT_SLOT", "")
+        if ticks is not None and slot and start_id not in ("", recorded):
+            found.append(AppRecord(start_id, pid, ticks, boot_id(), slot, argv, cwd))
+    return min(found, key=lambda record: record.start_ticks, default=None)
+
+
+def first_process(pid: int) -> tuple[dict[str, str], tuple[str, ...], str]:
+    """Marks, command and folder of the first process of a start; no marks for what it started, or for a stranger."""
+    try:
+        if os.getsid(pid) != pid:
+            return {}, (), ""
+        environ, command = ((Path(f"/proc/{pid}") / name).read_bytes().split(b"\0") for name in ("environ", "cmdline"))
+        marks = dict(os.fsdecode(pair).split("=", 1) for pair in environ if pair.startswith(b"SUREFOOT_"))
+        return marks, tuple(map(os.fsdecode, command[:-1])), os.readlink(f"/proc/{pid}/cwd")
+    except (OSError, ValueError):
+        return {}, (), ""
+
+
+def recorded_application(component_dir: Path) -> AppRecord | None:
     """Return the record in `app.json`, None where there is none or it cannot be read."""
     try:
         value = json.loads((component_dir / "app.json").read_bytes())
@@ -383,13 +441,11 @@ def stop_application(component_dir: Path, stop_s: float) -> None:
 def restore_data(component_dir: Path, assignment: str, attempt: int) -> bool:
     """Put the data back as they were before this attempt; what was recorded since goes to `data.aside`.
 
-    Hold the trial lock; the application does not run. Repeatable: `data.before` is there until its last step. Returns
-    whether there was anything to put back.
+    Hold the trial lock; the application does not run. Repeatable. Returns whether there was anything to put back.
     """
-    kept = load_record(component_dir, "data")
-    if kept is None or (kept.get("assignment"), kept.get("attempt")) != (assignment, attempt):
-        return False
-    if kept.get("phase") not in ("kept", "going_back"):
+    kept = load_record(component_dir, "data") or {}
+    asked = (kept.get("assignment"), kept.get("attempt")) == (assignment, attempt)
+    if not asked or kept.get("phase") not in ("kept", "going_back"):
         return False
     data, before, aside = (component_dir / name for name in (DATA, DATA_BEFORE, DATA_ASIDE))
     if before.is_dir():
@@ -428,7 +484,8 @@ def look(component_dir: Path) -> bool:
         if trial is None or not must_act(trial, time.monotonic()):
             return False
         go_back(component_dir, trial)
-        return bool((load_record(component_dir, "trial") or {}).get("finished"))
+        after = load_record(component_dir, "trial") or {}
+        return bool(after.get("finished")) and not after.get("stays")
 
 
 def go_back(component_dir: Path, trial: Mapping[str, object]) -> bool:
@@ -456,35 +513,92 @@ def go_back(component_dir: Path, trial: Mapping[str, object]) -> bool:
     if running is None or running.slot != previous or not process_alive(running):
         stop_application(component_dir, 2.0)
         restore_data(component_dir, str(trial["assignment"]), int(_number(trial, "attempt")))
-        fallback = trial["fallback"]
-        if isinstance(fallback, dict):
-            spec = {**fallback, "argv": tuple(fallback["argv"])}
-            spawn_application(component_dir, AppSpec(**spec))
+        if isinstance(fallback := trial["fallback"], dict):
+            spawn_application(component_dir, _spec(fallback))
     save_record(component_dir, "trial", {**trial, "finished": True})
     return True
+
+
+def stand_in(component_dir: Path, dead_since: float | None, now: float) -> float | None:
+    """Start a committed slot's application that died unasked and that no agent starts; return since when it is dead."""
+    trial, recorded = load_record(component_dir, "trial") or {"finished": True}, load_application(component_dir)
+    settled = trial.get("finished") or trial["verdict"] == "healthy"  # an open trial is for `look`
+    if not settled or recorded is None or process_alive(recorded):
+        return None
+    since = now if dead_since is None else dead_since
+    if now - since < (HUNG_S if _agent_lives(component_dir) else ALONE_S):
+        return since
+    with trial_lock(component_dir, LOCK_WAIT_S):
+        told = load_record(component_dir, "start") or {}
+        dead = not process_alive(load_application(component_dir) or recorded)
+        if dead and told and told["slot"] == current_slot(component_dir):
+            stop_application(component_dir, 0.0)
+            spawn_application(component_dir, _spec(told))
+            _say("stood_in", slot=told["slot"])
+    return None
+
+
+def quiet(component_dir: Path) -> None:
+    """Stop a shadow that no agent watches: nobody would see what it costs the live release."""
+    beside = component_dir / SHADOW
+    if not (beside / "app.json").exists() or _agent_lives(component_dir):
+        return
+    with trial_lock(beside, LOCK_WAIT_S):
+        stop_application(beside, 2.0)
+        (beside / "app.json").unlink(missing_ok=True)
+        _say("shadow_stopped", component_dir=str(component_dir))
+
+
+def _agent_lives(component_dir: Path) -> bool:
+    """It holds a lock beside the component's folder for as long as it runs."""
+    try:
+        with (component_dir.parent / "agent.lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+
+
+def _spec(told: Mapping[str, Any]) -> AppSpec:
+    return AppSpec(**{**told, "argv": tuple(told["argv"])})
 
 
 def _restart_into_previous(component_dir: Path, trial: dict[str, object]) -> None:
     """Boot control's commands, then a restart; repeated, harder each time, until the old root is what runs."""
     asked, mark = trial.get("back_boot_id"), trial.get("previous_mark")
-    there = mark in Path("/proc/cmdline").read_text().split() if mark else asked not in (None, boot_id())
-    if there:
-        save_record(component_dir, "trial", {**trial, "finished": True})
-        return
+    there = mark in CMDLINE.read_text().split() if mark else asked not in (None, boot_id())
     again = asked == boot_id()
     if again and time.monotonic() - _number(trial, "back_monotonic") < RESTART_WAIT_S:
         return  # init stops what runs
+    boots = int(_number(trial, "back_boots") if "back_boots" in trial else 0) + (0 if again else 1)
+    if boots > BACK_BOOTS and not there:
+        _say("stays", why="the bootloader enters the new slot again and again: its commit was issued", boots=boots)
+        save_record(component_dir, "trial", {**trial, "finished": True, "stays": True})
+        return
+    obeyed = _led_back(trial)
+    if there and obeyed:  # also where the switch was armed and its restart never came: the next start is an old one
+        save_record(component_dir, "trial", {**trial, "finished": True})
+        return
+    times = int(_number(trial, "back_tries")) + 1 if again else 1
+    now = {"back_boot_id": boot_id(), "back_monotonic": time.monotonic(), "back_tries": times, "back_boots": boots}
+    save_record(component_dir, "trial", {**trial, **now})
+    if there:
+        return  # nothing to leave; the command is tried again later
+    restarts = _commands(trial, "restart")
+    _say("restarting_machine", times=times)
+    _run(restarts[min(times, len(restarts)) - 1])
+
+
+def _led_back(trial: Mapping[str, object]) -> bool:
+    """Give boot control's commands, each repeatable; say whether all of them took."""
+    obeyed = True
     for argv in _commands(trial, "back"):
         try:
             _run(argv)
         except (OSError, subprocess.SubprocessError) as error:
             _say("boot_control_failed", error=str(error))  # a bootloader that counts tries leads back by itself
-    times = int(_number(trial, "back_tries")) + 1 if again else 1
-    asked_now = {"back_boot_id": boot_id(), "back_monotonic": time.monotonic(), "back_tries": times}
-    save_record(component_dir, "trial", {**trial, **asked_now})
-    restarts = _commands(trial, "restart")
-    _say("restarting_machine", times=times)
-    _run(restarts[min(times, len(restarts)) - 1])
+            obeyed = False
+    return obeyed
 
 
 def _commands(trial: Mapping[str, object], key: str) -> list[list[str]]:
@@ -494,28 +608,25 @@ def _commands(trial: Mapping[str, object], key: str) -> list[list[str]]:
 
 def _run(argv: list[str]) -> None:
     """Run a fixed command of the trial record: no shell, an environment of our own, bounded."""
-    env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-    subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=2, timeout=COMMAND_S, check=True, cwd="/")
+    env, none = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, subprocess.DEVNULL
+    subprocess.run(argv, env=env, stdin=none, stdout=2, timeout=COMMAND_S, check=True, cwd="/")
 
 
 def keep_last_words(component_dir: Path) -> None:
     """Keep the end of the application's log for the report: the old release goes on in the same file."""
-    with contextlib.suppress(FileNotFoundError):
-        (component_dir / LAST_WORDS).unlink()  # of an earlier trial
+    (component_dir / LAST_WORDS).unlink(missing_ok=True)  # of an earlier trial
     with contextlib.suppress(OSError), open(component_dir / "app.log", "rb") as log:  # no log or a full disk: go back
         log.seek(max(0, os.fstat(log.fileno()).st_size - LAST_WORDS_BYTES))
         write_file(component_dir / LAST_WORDS, log.read(LAST_WORDS_BYTES))
 
 
 def _in_another_boot(trial: Mapping[str, object]) -> bool:
-    """The machine was started anew while the trial was open: its deadline means nothing in this boot."""
-    return trial["verdict"] is None and trial["deadline_boot_id"] != boot_id()
+    return trial["verdict"] is None and trial["deadline_boot_id"] != boot_id()  # a deadline means nothing in it
 
 
 def _one_start_more(trial: Mapping[str, object]) -> dict[str, object]:
-    deadline = time.monotonic() + _number(trial, "budget_s")
-    starts = int(_number(trial, "starts")) + 1
-    return {**trial, "starts": starts, "deadline_monotonic": deadline, "deadline_boot_id": boot_id()}
+    starts, until = int(_number(trial, "starts")) + 1, time.monotonic() + _number(trial, "budget_s")
+    return {**trial, "starts": starts, "deadline_monotonic": until, "deadline_boot_id": boot_id()}
 
 
 def _spent(trial: Mapping[str, object]) -> bool:
@@ -548,13 +659,9 @@ def _say(event: str, **facts: object) -> None:
     print(json.dumps({"guard": event, **facts}), file=sys.stderr, flush=True)
 
 
-def _reap() -> None:
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-
-
 def main(argv: list[str] | None = None) -> int:
+    import argparse  # the agent, which uses this file as a module, need not hold it
+
     parser = argparse.ArgumentParser(prog="guard", description="Bring the old release back where no verdict came.")
     parser.add_argument("--component-dir", type=Path, required=True)
     parser.add_argument("--poll-s", type=float, default=0.5)
@@ -566,15 +673,20 @@ def main(argv: list[str] | None = None) -> int:
     except BlockingIOError:
         _say("already_running", component_dir=str(given.component_dir))
         return 5
+    dead_since: float | None = None
     while True:
         try:
             if look(given.component_dir):
                 _say("went_back", component_dir=str(given.component_dir))
+            dead_since = stand_in(given.component_dir, dead_since, time.monotonic())
+            quiet(given.component_dir)
         except (OSError, Locked, subprocess.SubprocessError) as error:
             _say("trying_again", error=str(error))  # a full disk or a slow holder: the next look repeats every step
         if given.once:
             return 0
-        _reap()
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
         time.sleep(given.poll_s)
 
 

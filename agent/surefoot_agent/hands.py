@@ -18,22 +18,31 @@ from surefoot_agent.clock import SystemClock
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings
 from surefoot_agent.data import DataFolder
-from surefoot_agent.download.http import HttpDownloader
+from surefoot_agent.download.air import Air
+from surefoot_agent.download.beside import beside_of
+from surefoot_agent.download.late import http_downloader
 from surefoot_agent.download.pace import Pacing
 from surefoot_agent.enrol import Identity
 from surefoot_agent.health import uplink
 from surefoot_agent.health.checks import Checks
 from surefoot_agent.health.local import folders_of
 from surefoot_agent.health.uplink import Uplink
-from surefoot_agent.ports import ApplicationControl, BootControl, Downloader, Health, Slots
+from surefoot_agent.itself.application import OwnAgent
+from surefoot_agent.itself.health import OwnHealth
+from surefoot_agent.modules.application import ModuleApplication
+from surefoot_agent.modules.flow import Order
+from surefoot_agent.modules.host import Host, Rules
+from surefoot_agent.ports import ApplicationControl, BootControl, Downloader, Health, ShadowControl, Slots
 from surefoot_agent.reset_cause import Origin
-from surefoot_agent.restart import restart_machine
+from surefoot_agent.restart import restart_and_wait, restart_machine
 from surefoot_agent.rootfs import RootFilesystem
+from surefoot_agent.shadow import Shadow
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.select import Place, slots_of
-from surefoot_agent.split import split_hands
 from surefoot_agent.telemetry import NodeTelemetry
 from surefoot_agent.trial import TrialFile
+from surefoot_agent.trust import ChildTrust
+from surefoot_shared.status import Ability
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,7 @@ class Site:
     slots: Slots
     boot: BootControl
     way: Uplink | None = None
+    air: Air | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,7 @@ class Parts:
     health: Health
     reboots: bool = False
     """A start of this component is a start of the machine."""
+    shadow: ShadowControl | None = None
 
 
 def hands_of(
@@ -66,18 +77,21 @@ def hands_of(
     component: ComponentSettings,
     origin: Origin = Origin(),  # noqa: B008 -- frozen
     way: Uplink | None = None,
+    air: Air | None = None,
 ) -> Hands:
     """The real adapters of every port that touches this component, or those of the privileged half.
 
     `origin` is what brought about this boot, `way` is how releases are judged by what they leave of the way to the
-    server; None: they are not.
+    server; None: they are not. `air` brings chunks over MQTT.
     """
     if settings.helper_socket:
-        return split_hands(settings, identity, component, origin, way)
+        from surefoot_agent.split import split_hands  # most devices are whole and have no use for it
+
+        return split_hands(settings, identity, component, origin, way, air)
     folder = settings.state_dir / component.name
     slots = slots_of(component, Place(folder, settings.reserve_bytes, settings.reserve_inodes))
     boot = boot_of(component, folder)
-    parts = MADE_OF[component.kind](Site(settings, component, identity, folder, slots, boot, way))
+    parts = MADE_OF[component.kind](Site(settings, component, identity, folder, slots, boot, way, air))
     return Hands(
         component_dir=folder,
         boot=boot,
@@ -93,6 +107,8 @@ def hands_of(
         origin=origin,
         data=DataFolder(folder, settings.reserve_bytes),
         reboots=parts.reboots,
+        abilities=ABILITIES.get(component.kind, frozenset()),
+        shadow=parts.shadow,
     )
 
 
@@ -120,7 +136,16 @@ def _directory(site: Site) -> Parts:
         settings.log_limit_bytes,
     )
     pids = partial(guard.application_pids, site.folder)
-    return Parts(_downloader(site), application, _checks(site, application, pids))
+    beside = Shadow(
+        site.folder,
+        site.slots,
+        application,
+        SystemClock().monotonic,
+        component.app_env,
+        settings.log_limit_bytes,
+        settings.reserve_bytes,
+    )
+    return Parts(_downloader(site), application, _checks(site, application, pids), shadow=beside)
 
 
 def _image(site: Site) -> Parts:
@@ -130,11 +155,39 @@ def _image(site: Site) -> Parts:
     return Parts(_downloader(site), root, _checks(site, root, processes.everybody))
 
 
+def _module(site: Site) -> Parts:
+    """What an Update Module installs: the slots hold payloads, and the module is called instead of a process."""
+    component = site.component
+    rules = Rules(
+        component.modules,
+        Order(component.module_order),
+        component.module_s,
+        partial(restart_and_wait, restart_machine),
+        site.identity.hw,
+        component.app_env,
+    )
+    host = Host(site.folder, rules)
+    port = component.metrics_port
+    application = ModuleApplication(site.folder, site.slots, site.boot, host, component.module_s, port)
+    return Parts(_downloader(site), application, _checks(site, application, processes.everybody))
+
+
+def _agent(site: Site) -> Parts:
+    """The agent itself: what runs is this process, and its launcher starts what the link names."""
+    application, settings, identity = OwnAgent(site.folder, site.slots), site.settings, site.identity
+    trust = ChildTrust(settings.state_dir / "trust", identity.device, identity.hw)
+    checks = _checks(site, application, partial(guard.application_pids, site.folder))
+    return Parts(_downloader(site), application, OwnHealth(checks, trust.rehearse))
+
+
 def _downloader(site: Site) -> Downloader:
     settings = site.settings
     pacing = Pacing(settings.min_speed_bytes_per_s, settings.min_speed_window_s, settings.rate_bytes_per_s)
     timeouts = (settings.connect_timeout_s, settings.read_timeout_s)
-    return HttpDownloader(site.slots, site.identity.ca_file, pacing, *timeouts)
+    ca_file = site.identity.ca_file
+    return http_downloader(
+        site.slots, ca_file, pacing, *timeouts, beside_of(settings, site.component.name, ca_file, site.air)
+    )
 
 
 def _checks(site: Site, application: ApplicationControl, pids: Callable[[], Sequence[int]]) -> Checks:
@@ -146,4 +199,9 @@ def _checks(site: Site, application: ApplicationControl, pids: Callable[[], Sequ
 MADE_OF: Mapping[str, Callable[[Site], Parts]] = {
     "directory": _directory,
     "image": _image,
+    "rauc": _image,
+    "module": _module,
+    "agent": _agent,
 }
+ABILITIES: Mapping[str, frozenset[Ability]] = {"directory": frozenset({Ability.RECREATE, Ability.SHADOW})}
+"""By kind: a root or an agent cannot be emptied under what runs from it; a module keeps what it installs by itself."""

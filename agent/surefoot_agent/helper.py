@@ -35,8 +35,6 @@ from surefoot_shared.trust.fields import IMAGE
 
 log = logging.getLogger(__name__)
 TRUST = "trust"
-SERVED = ("directory", "symlink")
-"""Kind and boot control of the components that this side serves."""
 
 
 def run(settings: Settings) -> None:
@@ -56,19 +54,9 @@ def server_of(settings: Settings) -> Server:
         raise ConfigError("config_invalid", "helper_socket is empty: this device is not split.", "Set helper_socket.")
     vault = vault_of(settings)
     vault.owner()
-    served = served_by(settings)
+    served = components_of(settings)
     stewards = {each.name: Steward(each.name, estate_of(settings, each), vault) for each in served}
     return Server(Path(settings.helper_socket), uid_of(settings.agent_user), stewards)
-
-
-def served_by(settings: Settings) -> tuple[ComponentSettings, ...]:
-    """Every component; raises ConfigError for one that only an agent with rights of its own can serve."""
-    found = components_of(settings)
-    for each in found:
-        if (each.kind, each.boot) != SERVED:
-            message = f"components.{each.name} is {each.kind} by {each.boot}; two halves serve {' by '.join(SERVED)}."
-            raise ConfigError("config_invalid", message, "Remove helper_socket, and run the agent as root.")
-    return found
 
 
 def vault_of(settings: Settings) -> Vault:
@@ -107,7 +95,7 @@ def adopt(settings: Settings, releases: Sequence[Path] = ()) -> tuple[Manifest, 
     settings.helper_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
     vault = vault_of(settings)
     vault.set_up(Owner(identity.device, identity.hw), root)
-    estates = {each.name: estate_of(settings, each) for each in served_by(settings)}
+    estates = {each.name: estate_of(settings, each) for each in components_of(settings)}
     for each in estates.values():
         if settings.app_user:
             shutil.chown(each.folder / "data", settings.app_user)

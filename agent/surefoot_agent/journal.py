@@ -4,7 +4,9 @@ Promises: `save` stores a record and the events that go with it in one transacti
 synchronous=FULL); events are numbered without gaps in one `stream`, which is born with the file; the outbox keeps an
 event until it is acknowledged, the spool keeps samples within its bound, oldest dropped first and counted.
 Refuses to guess: a file that cannot be read is left as it is, `readable` is False, and what is noted meanwhile is
-forgotten with the process. Any thread may read status by `read_status`; only the runner's thread writes.
+forgotten with the process. A disk that takes no write leaves a copy in memory that reads and does not keep (`stores` is
+False), under a stream of its own, so that the device can still say so. Any thread may read status by `read_status`;
+only the runner's thread writes.
 Sources: sqlite.org/wal.html, sqlite.org/pragma.html#pragma_synchronous.
 """
 
@@ -13,7 +15,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +31,8 @@ PROGRESS_KEPT = 2000
 """Progress events kept unacknowledged; an outcome is never dropped, a device alone for months makes few of them."""
 RESERVE_BYTES = 256 * 1024
 """Given back to a full disk so that a verdict can still be stored; as long as a few hundred records."""
+PROBE_BYTES = 64 * 1024
+"""Stays free inside the journal and its log: room for some dozens of records on a disk that is full otherwise."""
 RESERVE_SUFFIX = ".reserve"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -51,10 +55,12 @@ class Batch:
 class Journal:
     """Open with `open_journal`."""
 
-    def __init__(self, connection: sqlite3.Connection, reserve: Path | None, readable: bool) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, reserve: Path | None, readable: bool, stores: bool = True
+    ) -> None:
         self._db = connection
         self._reserve = reserve
-        self.readable = readable
+        self.readable, self.stores = readable, stores
         self.stream = self._fact("stream")
         self.samples_dropped = int(self._fact("samples_dropped"))
 
@@ -142,6 +148,13 @@ class Journal:
             self._set_fact("hello", str(number))
             return number
 
+    def has_reserve(self) -> bool:
+        """Say whether a full disk can still be given something back; tried anew where it was used up."""
+        if self._reserve is None:
+            return False
+        _fill(self._reserve)
+        return self._reserve.exists()
+
     def close(self) -> None:
         self._db.close()
 
@@ -191,24 +204,57 @@ class Journal:
 
 
 def open_journal(path: Path, new_stream: Callable[[], str] = lambda: uuid.uuid4().hex) -> Journal:
-    """Open or make the journal. One that cannot be read is left alone; the one returned then lives in memory only."""
+    """Open or make the journal. One that cannot be read is left alone; the one returned then lives in memory only.
+
+    So does the copy of one that cannot be written. Raises OperationalError where another process holds it.
+    """
     connection, reserve = None, path.with_name(path.name + RESERVE_SUFFIX)
     try:
         connection = _connect(path)
         _prepare(connection, new_stream())
         _check(connection)
-        return Journal(connection, _reserve(path), True)
+        if not reserve.exists():
+            _probe(connection)  # first: what the reserve gave back is for the log, and only then for another one
+        _fill(reserve)
+        return Journal(connection, reserve, True)
     except (sqlite3.DatabaseError, Invalid) as error:
         if connection is not None:
             connection.close()
-        if isinstance(error, sqlite3.OperationalError) and ("locked" in str(error) or "full" in str(error)):
-            if "full" in str(error) and reserve.exists():
-                reserve.unlink()  # as in _writing: what it gives back is room for the write-ahead log
+        if isinstance(error, sqlite3.OperationalError):
+            if "locked" in str(error):
+                raise
+            if _given_back(reserve):  # as in _writing: what it gives back is room for the write-ahead log
                 return open_journal(path, new_stream)
-            raise
+            if (copy := _copied(path, new_stream())) is not None:
+                return Journal(copy, reserve, True, stores=False)
     memory = _connect(None)
     _prepare(memory, new_stream())
-    return Journal(memory, None, False)
+    return Journal(memory, None, False, stores=False)
+
+
+def _copied(path: Path, stream: str) -> sqlite3.Connection | None:
+    """What the file remembers, in memory; None where it cannot be read either. Its numbers belong to its own stream."""
+    memory = _connect(None)
+    _prepare(memory, stream)
+    try:
+        with closing(_reading(path)) as db:
+            memory.executemany("INSERT INTO record VALUES (?, ?)", db.execute("SELECT component, value FROM record"))
+            kept = "SELECT name, value FROM fact WHERE name = 'locked' OR name LIKE 'holds.%'"
+            memory.executemany("INSERT INTO fact VALUES (?, ?)", db.execute(kept))
+        _check(memory)
+    except (sqlite3.DatabaseError, OSError, Invalid):
+        memory.close()
+        return None
+    return memory
+
+
+def _given_back(reserve: Path) -> bool:
+    """Whether there was a reserve, and it is room now; what lies in a folder of somebody else is neither."""
+    try:
+        reserve.unlink()
+    except OSError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -225,13 +271,27 @@ def read_facts(path: Path, component: str) -> StoredFacts:
     """Read the journal of a running agent from another process, changing nothing. Raises where it cannot be read."""
     if not path.exists():
         return StoredFacts(Record(component), False, 0)
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as db:
+    with closing(_reading(path)) as db:
         row = db.execute("SELECT value FROM record WHERE component = ?", (component,)).fetchone()
         locked = db.execute("SELECT value FROM fact WHERE name = 'locked'").fetchone()
         waiting = int(db.execute("SELECT COUNT(*) FROM outbox").fetchone()[0])
         held = db.execute("SELECT value FROM fact WHERE name = ?", (f"holds.{component}",)).fetchone()
     record = wire.decode(Record, row[0]) if row else Record(component)
     return StoredFacts(record, locked is not None and locked[0] == "1", waiting, _holds(held[0] if held else "0"))
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    """Open it for reading alone; a full disk has no room for the index of its log, which an empty log needs not."""
+    uri, log = path.resolve().as_uri(), path.with_name(f"{path.name}-wal")
+    db = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=5)
+    try:
+        db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        db.close()
+        if "locked" in str(error) or (log.exists() and log.stat().st_size):
+            raise
+        return sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, timeout=5)
+    return db
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:
@@ -249,8 +309,11 @@ def _prepare(db: sqlite3.Connection, stream: str) -> None:
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if version > FORMAT:
         raise Invalid("malformed", f"The journal has format {version}; this agent reads {FORMAT}.")
-    db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
-    db.execute("INSERT OR IGNORE INTO fact VALUES ('stream', ?)", (stream,))
+    tables = db.execute("SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    if version < FORMAT or tables.fetchone()[0] < SCHEMA.count("CREATE TABLE"):  # a full disk is opened all the same
+        db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
+    if db.execute("SELECT 1 FROM fact WHERE name = 'stream'").fetchone() is None:
+        db.execute("INSERT OR IGNORE INTO fact VALUES ('stream', ?)", (stream,))
 
 
 def _check(db: sqlite3.Connection) -> None:
@@ -262,14 +325,19 @@ def _check(db: sqlite3.Connection) -> None:
         wire.decode(Record, value)
 
 
-def _reserve(path: Path) -> Path:
-    reserve = path.with_name(path.name + RESERVE_SUFFIX)
+def _probe(db: sqlite3.Connection) -> None:
+    """A disk that looks full must take what the next reports need, or nothing is begun. Raises OperationalError."""
+    db.execute("INSERT OR REPLACE INTO fact VALUES ('probe', ?)", ("x" * PROBE_BYTES,))
+    db.execute("DELETE FROM fact WHERE name = 'probe'")
+
+
+def _fill(reserve: Path) -> None:
     try:
         if not reserve.exists() or reserve.stat().st_size < RESERVE_BYTES:
             reserve.write_bytes(b"\0" * RESERVE_BYTES)
     except OSError:
-        reserve.unlink(missing_ok=True)  # no room for it now; the next start tries again
-    return reserve
+        with suppress(OSError):
+            reserve.unlink(missing_ok=True)  # no room for it now; it is tried again
 
 
 def _holds(text: str) -> Holds:

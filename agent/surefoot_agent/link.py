@@ -97,6 +97,9 @@ class Link:
         self._connected = False
         self._stopping, self._down = threading.Event(), threading.Event()
         self._drop = Disconnected("unreachable", "Not connected yet.")
+        self._listeners: dict[str, Callable[[int, bytes], None]] = {}
+        self._greeting: int | None = None
+        """Number of the first subscription of this connection; others are of blobs."""
         self._thread = threading.Thread(target=self._stay_connected, name="link", daemon=True)
 
     def start(self) -> None:
@@ -126,6 +129,19 @@ class Link:
         if client is None or not self._connected:
             return False
         return client.publish(topic, payload, qos=1).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def listen(self, sha256: str, take: Callable[[int, bytes], None]) -> None:
+        """Hand the chunks of a blob to `take` on this link's thread, over reconnects too, until `deafen`."""
+        self._listeners[sha256] = take
+        client = self._client
+        if client is not None and self._connected:
+            client.subscribe(topics.chunks_of(sha256), 1)
+
+    def deafen(self, sha256: str) -> None:
+        self._listeners.pop(sha256, None)
+        client = self._client
+        if client is not None and self._connected:
+            client.unsubscribe(topics.chunks_of(sha256))
 
     def round_trip(self, timeout_s: float) -> float:
         """Have the broker acknowledge a message, and return the seconds it took. Raises Unreachable.
@@ -213,16 +229,19 @@ class Link:
             self._drop = Disconnected("not_allowed", f"The broker refused this device: {reason}.")
             self._down.set()
             return
-        client.subscribe([(f"{topics.PREFIX}/d/{self._identity.device}/down/#", 1), (f"{topics.PREFIX}/fleet/#", 1)])
+        own = [(f"{topics.PREFIX}/d/{self._identity.device}/down/#", 1), (f"{topics.PREFIX}/fleet/#", 1)]
+        _, self._greeting = client.subscribe([*own, *((topics.chunks_of(name), 1) for name in list(self._listeners))])
 
     def _on_subscribe(
         self,
         client: mqtt.Client,
         _userdata: object,
-        _mid: int,
+        mid: int,
         reasons: list[ReasonCode],
         _properties: Properties | None,
     ) -> None:
+        if mid != self._greeting:
+            return
         if any(reason.is_failure for reason in reasons):
             self._drop = Disconnected("not_allowed", "The broker refused the subscriptions of this device.")
             self._down.set()
@@ -247,6 +266,12 @@ class Link:
         self._down.set()
 
     def _on_message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
+        blob = topics.parse_blob(message.topic)
+        if blob is not None:
+            take = self._listeners.get(blob[0])
+            if take is not None:  # else it is on its way from before somebody stopped to listen
+                take(blob[1], bytes(message.payload))
+            return
         event = parse_down(self._identity.device, message.topic, bytes(message.payload))
         if isinstance(event, MessageRefused):
             log.warning("message_refused topic=%s error=%s", event.topic, event.message)

@@ -76,6 +76,10 @@ TRANSITIONS: Mapping[tuple[AttemptState, type[Event]], Row] = {
 
     (CHECKING,    e.CheckPassed):  (DOWNLOADING, (E.REPORT, E.ASK_LEASE)),
     (CHECKING,    e.SlotHeld):     (VERIFIED,    (E.REPORT, E.SEAL)),
+    (CHECKING,    e.RoomForOne):   (CHECKING,    (E.REPORT, E.WAIT_TURN)),
+    (CHECKING,    e.TurnCame):     (CHECKING,    (E.REPORT, E.VACATE)),
+    (CHECKING,    e.Vacated):      (DOWNLOADING, (E.REPORT, E.ASK_LEASE)),
+    (CHECKING,    e.WindowsOver):  (CLEANING,    (E.REPORT, E.CLEAN)),
     (CHECKING,    e.StepFailed):   (CLEANING,    (E.REPORT, E.CLEAN)),
     (CHECKING,    e.Renewed):      (CHECKING,    ()),
     (CHECKING,    e.Replaced):     (CHECKING,    (E.REPORT_OUTCOME, E.REPORT)),
@@ -117,6 +121,7 @@ TRANSITIONS: Mapping[tuple[AttemptState, type[Event]], Row] = {
     (STAGED,      e.Sealed):       (STAGED,      (E.WAIT_TURN,)),
     (STAGED,      e.TurnCame):     (STAGED,      (E.MEASURE,)),
     (STAGED,      e.Measured):     (ARMED,       (E.REPORT, E.ARM)),
+    (STAGED,      e.Shadowed):     (IDLE,        (E.REPORT_OUTCOME, E.TAKE_NEXT)),
     (STAGED,      e.WindowsOver):  (CLEANING,    (E.REPORT, E.CLEAN)),
     (STAGED,      e.StepFailed):   (CLEANING,    (E.REPORT, E.CLEAN)),
     (STAGED,      e.Renewed):      (STAGED,      (E.WAIT_TURN,)),
@@ -265,7 +270,11 @@ def _remember(record: Record, event: Event) -> Record:
         case e.HaltListed(epoch, digests, root):
             return replace(record, halt_epoch=epoch, halted=digests, halt_root=root)
         case e.CheckPassed(slot, previous):
-            return replace(record, slot=slot, previous=previous, previous_kept=False)
+            return replace(record, slot=slot, previous=previous, previous_kept=False, full=False)
+        case e.RoomForOne(slot, previous):
+            return replace(record, slot=slot, previous=previous, full=True)
+        case e.TurnCame() if record.state is CHECKING:
+            return replace(record, full=False, vacated=True, committed=None, previous_kept=False)
         case e.SlotHeld(slot, previous):
             return replace(record, slot=slot, previous=previous)
         case e.Measured(baseline, activation, boot):
@@ -276,8 +285,8 @@ def _remember(record: Record, event: Event) -> Record:
             return replace(record, activation=activation, boot=boot, starts=record.starts + 1)
         case e.Died(cause=cause) | e.Rearm(cause=cause):
             return replace(record, falls=tries.counted(record.falls, cause))
-        case e.Healthy(soak_s):
-            return replace(record, soak_s=soak_s)
+        case e.Healthy(soak_s, doubt):
+            return replace(record, soak_s=soak_s, doubt=doubt)
         case e.SetCommitted():
             return replace(record, ending=None, report=None)
         case e.Interrupted() | e.StepFailed() if TRANSITIONS[record.state, type(event)][0] is record.state:
@@ -288,7 +297,12 @@ def _remember(record: Record, event: Event) -> Record:
             return replace(record, report=report)
         case e.CommitHeld(proof):
             return _committed(record, proof)
-        case e.WentBack() | e.Cleaned():
+        case e.Shadowed(message):
+            done = Ended(_assignment(record), record.attempt, Outcome.SHADOWED, message=message)
+            return replace(_fresh(record), ended=done)
+        case e.Cleaned(kept):
+            return _ended(replace(record, previous_kept=record.previous_kept or kept))
+        case e.WentBack():
             return _ended(record)
         case _:
             ending = _ending(record, event)
@@ -332,8 +346,9 @@ def _ending(record: Record, event: Event) -> Ending | None:
 def _committed(record: Record, proof: RunningProof) -> Record:
     assert record.wish is not None  # the table leads here from committing only, which has a wish
     committed = Committed(record.wish.digest, record.wish.note.version, proof.slot)
-    ended = Ended(record.wish.assignment, record.attempt, Outcome.COMMITTED, proof=proof, joint=_set(record.wish))
-    return replace(_fresh(record), committed=committed, ended=ended, previous_kept=True)
+    wish, said = record.wish, record.doubt
+    ended = Ended(wish.assignment, record.attempt, Outcome.COMMITTED, message=said, proof=proof, joint=_set(wish))
+    return replace(_fresh(record), committed=committed, ended=ended, previous_kept=not record.vacated)
 
 
 def _ended(record: Record) -> Record:

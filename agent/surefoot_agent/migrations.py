@@ -21,9 +21,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from surefoot_agent import confine, guard
+from surefoot_agent import guard
 from surefoot_shared.errors import InstallFailed
 
+CONFINE = Path(__file__).resolve().with_name("confine.py")
+"""A program of its own, which this process has no need to load."""
 OUTPUT_BYTES = 16 * 1024
 """Kept of what a migration prints: its end."""
 LINGER_S = 1.0
@@ -68,7 +70,7 @@ def run(migration: Migration) -> None:
 def _spawn(migration: Migration, lock: int) -> subprocess.Popen[bytes]:
     env = {**migration.env, "SUREFOOT_COMPONENT_DIR": os.path.realpath(migration.component_dir)}
     process: subprocess.Popen[bytes] = subprocess.Popen(
-        [sys.executable, "-I", str(Path(confine.__file__).resolve()), *migration.argv],
+        [sys.executable, "-I", "-B", str(CONFINE), *migration.argv],
         cwd=migration.cwd,
         env=env,
         stdin=subprocess.DEVNULL,

@@ -26,6 +26,7 @@ from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings, components_of
 from surefoot_agent.contract import admission
 from surefoot_agent.desk import Desk, Rules
+from surefoot_agent.download.air import Air
 from surefoot_agent.enrol import Identity, load_identity
 from surefoot_agent.golden import first_boot
 from surefoot_agent.hands import hands_of, uplink_of
@@ -39,6 +40,7 @@ from surefoot_agent.runner import Item, Runner
 from surefoot_agent.sight import Hands
 from surefoot_agent.telemetry import NodeTelemetry
 from surefoot_agent.trust import ChildTrust
+from surefoot_agent.witness import FILE, Witness
 from surefoot_shared import wire
 from surefoot_shared.errors import ConfigError, InstallFailed, SurefootError
 from surefoot_shared.messages import PresenceMessage
@@ -74,11 +76,13 @@ def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
         def round_trip(timeout_s: float) -> float:
             return links[0].round_trip(timeout_s)
 
-        first, *beside = _desks(settings, renewal, journal, instance, round_trip)
+        air = Air(identity.device)
+        first, *beside = _desks(settings, renewal, journal, instance, round_trip, air)
         runner = Runner(first, ThreadLanes(), _linked(identity, instance), beside=beside)
     link = runner.link
     assert isinstance(link, Link)
     links.append(link)
+    air.attach(link)
     renewal.on_change(link.use)
     servers = [
         OrderServer(settings.state_dir / SOCKET, asked(runner.post, link.round_trip)),
@@ -90,7 +94,8 @@ def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
             for server in servers:
                 server.start()
             link.start()
-        runner.run(stop)
+        with starting(settings.state_dir, "go on"):
+            runner.run(stop)
     finally:
         link.stop()
         for server in servers:
@@ -127,19 +132,42 @@ def _application_server(settings: Settings, desk: Desk, post: Callable[[Item], N
 
 
 def _desks(
-    settings: Settings, renewal: Renewal, journal: Journal, instance: str, round_trip: Callable[[float], float]
+    settings: Settings,
+    renewal: Renewal,
+    journal: Journal,
+    instance: str,
+    round_trip: Callable[[float], float],
+    air: Air,
 ) -> list[Desk]:
     """A desk for each component; what is the device's is the same object on all of them."""
     nonces: deque[str] = deque(maxlen=NONCES)
     identity, origin = renewal.identity, boots.origin(settings.state_dir, guard.boot_id())
     trust = ChildTrust(settings.state_dir / "trust", identity.device, identity.hw, nonces=lambda: tuple(nonces))
-    shared = Shared(settings, renewal, journal, instance, trust, lambda: _remembered(nonces), round_trip)
+    shared = Shared(
+        settings,
+        renewal,
+        journal,
+        instance,
+        trust,
+        lambda: _remembered(nonces),
+        Witness(settings.state_dir / FILE),
+        round_trip,
+    )
     components = components_of(settings)
     made = []
     for number, component in enumerate(components):
         way = uplink_of(settings, component, lambda: renewal.identity, round_trip)
-        made.append(_desk(shared, component, hands_of(settings, identity, component, origin, way), number == 0))
+        hands = hands_of(settings, identity, component, origin, way)
+        if component.boot == "uboot":
+            _adopt(component, hands)
+        made.append(_desk(shared, component, hands, number == 0))
     return made
+
+
+def _adopt(component: ComponentSettings, hands: Hands) -> None:
+    from surefoot_agent.boot.adopt import adopt  # most devices never had another agent
+
+    adopt(component, hands.boot, hands.component_dir)
 
 
 @dataclass(frozen=True)
@@ -152,6 +180,7 @@ class Shared:
     instance: str
     trust: ChildTrust
     new_id: Callable[[], str]
+    witness: Witness
     round_trip: Callable[[float], float]
 
 
@@ -181,6 +210,7 @@ def _desk(shared: Shared, component: ComponentSettings, hands: Hands, measures_n
         doctor=lambda: _doctors_answer(settings, shared.round_trip),
         puller=_puller(renewal, shared.journal) if settings.https_interval_s else None,
         renewal=renewal,
+        witness=shared.witness,
         svn_floor=lambda: trust.floors().svn.get(component.name, 0),
     )
 
@@ -215,18 +245,18 @@ def _puller(renewal: Renewal, journal: Journal) -> Puller:
 
 
 @contextmanager
-def starting(state_dir: Path) -> Iterator[None]:
-    """Turn what the disk says at start into one sentence; the supervisor starts the agent again later."""
+def starting(state_dir: Path, what: str = "start") -> Iterator[None]:
+    """Turn what the disk says into one sentence; the supervisor starts the agent again later."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
         if "full" in str(error) or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
             hint = "Free space there; the application goes on running, and the agent can then be started again."
-            message = f"The agent cannot start: the disk of {state_dir} is full."
+            message = f"The agent cannot {what}: the disk of {state_dir} is full."
             raise InstallFailed("no_space", message, hint) from error
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         hint = "Check the disk and the owner of this folder with `surefoot-agent check`."
-        message = f"The agent cannot start: {state_dir} cannot be used ({reason})."
+        message = f"The agent cannot {what}: {state_dir} cannot be used ({reason})."
         raise InstallFailed("slot_write_failed", message, hint) from error
 
 

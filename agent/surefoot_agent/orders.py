@@ -1,8 +1,8 @@
 """The agent's local socket: one JSON line in, one JSON line out, an order each (`Verb`).
 
-Promises: owner-only (0600); a request waits for the runner's answer at most ANSWER_S and never holds the loop; what is
-no request gets an error line. One socket serves `surefoot-agent`, another the application (SUREFOOT_SOCKET), each with
-verbs of its own. Refuses everything else.
+Promises: owner-only (0600); a request waits for its answer at most ANSWER_S (`apply`: VERIFY_S) and never holds the
+loop; what is no request gets an error line. One socket serves `surefoot-agent`, another the application
+(SUREFOOT_SOCKET), each with verbs of its own. Refuses everything else.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from enum import Enum
 from pathlib import Path
 
 from surefoot_shared import wire
-from surefoot_shared.errors import Conflict, Invalid, SurefootError, Unreachable
+from surefoot_shared.errors import Conflict, Invalid, SurefootError, Unreachable, UntrustedRelease
 from surefoot_shared.wire import Json
 
 LINE_BYTES = 4096
 ANSWER_S = 10.0
 """Longer than any step of the loop; a caller that waits longer would rather know."""
+VERIFY_S = 70.0
+"""For an answer that a verification gives: usually within a second, at most the minute after which it is ended."""
 
 
 class Verb(str, Enum):
@@ -65,7 +67,7 @@ class Order:
         self.answers.put({"ok": True, **(facts or {})})
 
     def refuse(self, error: SurefootError) -> None:
-        self.answers.put({"ok": False, "kind": error.kind, "message": error.message, "hint": error.hint})
+        self.answers.put(_refusal(error))
 
 
 class OrderServer:
@@ -125,14 +127,24 @@ class OrderServer:
                     order = replace(order, component=self._component)
                 self._admit(order)
                 self._post(order)
-                answer = order.answers.get(timeout=ANSWER_S)
+                answer = order.answers.get(timeout=answer_s(order.verb))
             except (Invalid, ValueError):
                 answer = {"ok": False, "kind": "malformed", "message": "That is no order.", "hint": ""}
             except SurefootError as error:
-                answer = {"ok": False, "kind": error.kind, "message": error.message, "hint": error.hint}
+                answer = _refusal(error)
             except queue.Empty:
                 answer = {"ok": False, "kind": "busy", "message": "The agent did not answer in time.", "hint": ""}
             connection.sendall(wire.encode(answer) + b"\n")
+
+
+def answer_s(verb: Verb) -> float:
+    """Seconds within which an order of this kind is answered."""
+    return VERIFY_S if verb is Verb.APPLY else ANSWER_S
+
+
+def _refusal(error: SurefootError) -> dict[str, Json]:
+    untrusted = isinstance(error, UntrustedRelease)
+    return {"ok": False, "kind": error.kind, "message": error.message, "hint": error.hint, "untrusted": untrusted}
 
 
 def order_of(asked: Mapping[str, Json]) -> Order:
@@ -151,10 +163,13 @@ def order_of(asked: Mapping[str, Json]) -> Order:
     )
 
 
-def ask(path: Path, verb: Verb, timeout_s: float = ANSWER_S + 2, **more: str | float) -> dict[str, Json]:
-    """Send an order to a running agent and return its answer. Raises Unreachable, or Conflict as the agent said."""
+def ask(path: Path, verb: Verb, timeout_s: float = 0.0, **more: str | float) -> dict[str, Json]:
+    """Send an order to a running agent and return its answer.
+
+    Raises Unreachable; or as the agent said, UntrustedRelease where a verification refused, else Conflict.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, _short(path) as address:
-        connection.settimeout(timeout_s)
+        connection.settimeout(timeout_s or answer_s(verb) + 2)
         try:
             connection.connect(address)
             connection.sendall(wire.encode({"verb": verb.value, **more}) + b"\n")
@@ -163,7 +178,8 @@ def ask(path: Path, verb: Verb, timeout_s: float = ANSWER_S + 2, **more: str | f
             message = f"No agent answers at {path}."
             raise Unreachable("unreachable", message, "Start it with `surefoot-agent run`.") from error
     if not answer.get("ok"):
-        raise Conflict(str(answer.get("kind")), str(answer.get("message")), str(answer.get("hint")))
+        family = UntrustedRelease if answer.get("untrusted") is True else Conflict
+        raise family(str(answer.get("kind")), str(answer.get("message")), str(answer.get("hint")))
     return answer
 
 

@@ -15,7 +15,7 @@ from surefoot_agent import events as e
 from surefoot_agent.ports import Decision, Refusal, Wish
 from surefoot_agent.record import Record
 from surefoot_shared.messages import RunningProof
-from surefoot_shared.status import AFTER_ARMED, BEFORE_ARMED, AttemptState
+from surefoot_shared.status import AFTER_ARMED, BEFORE_ARMED, AttemptState, Outcome
 
 
 def plan(record: Record, decision: Decision, proof: RunningProof | None) -> tuple[e.Event, ...]:
@@ -56,6 +56,19 @@ class Waits:
     """A staged release does not switch yet; `why` is a sentence without its full stop."""
 
     why: str
+
+
+def came(record: Record, now: datetime, held: str | None) -> e.TurnCame | e.WindowsOver | e.StepFailed | Waits:
+    """Return whether the attempt may switch now, or give up the only place, or waits."""
+    assert record.wish is not None  # a turn is awaited with a wish
+    if record.wish.shadow is not None:  # nothing is given up for one, whatever else is ordered
+        full = e.StepFailed(Outcome.REFUSED, "no_space", "There is no room for a second release.")
+        return full if record.full else Waits("runs beside the live release")
+    if record.vacated:
+        return e.TurnCame()  # nothing runs until it switches: no window and no lock is worth that
+    if record.full and not record.wish.recreate:
+        return e.StepFailed(Outcome.REFUSED, "no_space", "There is no room for a second release.")
+    return turn(record.wish, now, held)
 
 
 def turn(wish: Wish, now: datetime, held: str | None) -> e.TurnCame | e.WindowsOver | Waits:

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from surefoot_agent.comparison import Step
 from surefoot_agent.guard import AppSpec
-from surefoot_shared.messages import JointSet, Lease, MetadataVersions, Sample
+from surefoot_shared.errors import InstallFailed
+from surefoot_shared.messages import JointSet, Lease, MetadataVersions, Sample, ShadowTerms
 from surefoot_shared.release import HealthCheck, Manifest, Probation, SlotKind, TargetNote
 from surefoot_shared.status import Check, Intent, SlotName, SlotState
 from surefoot_shared.trust.age import Old
@@ -36,6 +38,10 @@ class Wish:
     joint: JointSet | None = None
     root: int = 0
     """The version of the director's root under which it was verified."""
+    recreate: bool = False
+    """Where there is no room for two, the release that runs may be given up first."""
+    shadow: ShadowTerms | None = None
+    """It runs beside the live release and is never switched to."""
 
 
 @dataclass(frozen=True)
@@ -229,14 +235,37 @@ class Slots(SlotContents, SlotWriter, Protocol):
     """The two copies of one component."""
 
 
+@runtime_checkable
+class OnlyPlace(Protocol):
+    """Slots of which one may be given up before the other is filled."""
+
+    def room_for_one(self, size_bytes: int, inodes: int) -> None:
+        """Raise InstallFailed(no_space) unless the release fits once both slots are empty."""
+
+
+class Changed(InstallFailed):
+    """What a source sends now is another version than what came before: that piece is begun anew."""
+
+
 Progress = Callable[[int, int], None]
 """(bytes in place, bytes in all); called now and then while downloading."""
+Say = Callable[[str], None]
+"""A sentence for people: which way a release comes, and which way failed."""
+
+
+def silent(_sentence: str) -> None:
+    """For whoever does not listen."""
+
+
+def never() -> bool:
+    """For what nobody stops."""
+    return False
 
 
 class Downloader(Protocol):
     """Fills a slot from the cheapest source that works. Raises Unreachable (retry) or InstallFailed (give up)."""
 
-    def manifest(self, wish: Wish, lease: Lease) -> bytes: ...
+    def manifest(self, wish: Wish, lease: Lease, stop: Callable[[], bool] = never) -> bytes: ...
     def fill(
         self,
         wish: Wish,
@@ -245,7 +274,10 @@ class Downloader(Protocol):
         lease: Lease,
         progress: Progress,
         stop: Callable[[], bool],
+        say: Say = silent,
     ) -> None: ...
+    def forget(self) -> None:
+        """Drop what is on its way outside the slots: the attempt is over."""
 
 
 @dataclass(frozen=True)
@@ -286,6 +318,28 @@ class ApplicationControl(Protocol):
     def log_tail(self, lines: int = 40) -> str: ...
     def endpoint(self) -> Mapping[str, str]:
         """Values for `{…}` in check urls: metrics_port."""
+
+
+@runtime_checkable
+class Stepped(Protocol):
+    """An application that does not only start and stop: entering and leaving takes calls, the last at the commit."""
+
+    takes_s: float
+    """Seconds that the way there and back may take beside the probation."""
+
+    def finish(self, slot: SlotName) -> None:
+        """What only a commit may do, before boot control marks the slot; raises InstallFailed, and is undone then."""
+
+
+class ShadowControl(Protocol):
+    """Runs a staged release beside the live one; `key` is the attempt."""
+
+    def step(self, key: tuple[str, int], terms: ShadowTerms, slot: SlotName, manifest: Manifest) -> Step: ...
+    def end(self, key: tuple[str, int]) -> None:
+        """Stop it, and never start one of this attempt again."""
+
+    def stop(self) -> None: ...
+    def samples(self, at: str, component: str) -> Sequence[Sample]: ...
 
 
 @dataclass(frozen=True)

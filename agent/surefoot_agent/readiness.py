@@ -6,7 +6,6 @@ reported, not only the first. Refuses to repair: `surefoot-agent check` is safe 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
@@ -15,27 +14,32 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from surefoot_agent import guard, processes
-from surefoot_agent.boot import platform
+from surefoot_agent import guard, processes, vigil
+from surefoot_agent.boot import adopt, platform
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings, components_of
 from surefoot_agent.enrol import CA_FILE, DEVICE_FACTS, PAIR, pair_of
 from surefoot_agent.finding import Finding as Finding
-from surefoot_agent.health import probation
+from surefoot_agent.health import local, probation
 from surefoot_agent.health.local import folders_of
 from surefoot_agent.journal import read_facts
 from surefoot_agent.ports import Suite
+from surefoot_agent.slots import demands
 from surefoot_agent.slots.directory import DirectorySlots
+from surefoot_agent.slots.image import ImageSlots
+from surefoot_agent.slots.select import Place, slots_of
 from surefoot_shared.errors import Invalid, SurefootError
 from surefoot_shared.status import SlotName, SlotState
 
 IDENTITY_FILES = (f"{PAIR}.key", f"{PAIR}.crt", CA_FILE, DEVICE_FACTS)
 GUARD_TIMEOUT_S = 10.0
-OF_COMPONENT = frozenset({"journal", "current", "slots", "room", "guard", "port", *platform.NAMES})
+OF_COMPONENT = frozenset(
+    {"journal", "current", "slots", "read", "room", "guard", "port", *platform.NAMES, *demands.NAMES}
+)
 """Findings about one component; the others are about the node."""
 CLOCK_SLACK_S = 60.0
 """NTP may step back a little between the last signed time and now."""
@@ -59,18 +63,30 @@ class Facts:
     port_problem: str | None
     journal_problem: str | None = None
     budget_problem: str | None = None
-    guard_active: bool | None = None
+    guard_active: bool | None = True
     """Whether a guard process holds its lock; None where that cannot be said."""
+    agent_active: bool | None = True
+    """Whether an agent holds the state folder's."""
+    adopted: Mapping[str, str] = field(default_factory=dict)
+    """What an agent that was here before ours called the contents of the slots."""
+    programs_problem: str | None = None
+    on_trial: str | None = None
+    """The slot that is tried now."""
+    demands: tuple[Finding, ...] = ()
+    """What this kind of component alone asks for."""
+    read: Mapping[str, str | None] = field(default_factory=dict)
+    """What is wrong with the bytes of each slot that was read back, None for nothing; empty where none was."""
     boot: platform.BootFacts | None = None
     """What a bootloader says, for a component whose switch needs a restart of the machine; None for a link."""
 
 
-def check(settings: Settings, clock_floor_s: float = 0.0) -> tuple[Finding, ...]:
+def check(settings: Settings, clock_floor_s: float = 0.0, read: bool = False) -> tuple[Finding, ...]:
     """Look at this node and judge it. `clock_floor_s` is the newest signed time that was ever verified here.
 
+    `read`: every byte of what the slots hold is read from the medium, which takes as long as an installation.
     Where there are several components, what concerns one of them is named COMPONENT.FINDING.
     """
-    found = [(each.name, judge(observe(settings, each, clock_floor_s))) for each in components_of(settings)]
+    found = [(each.name, judge(observe(settings, each, clock_floor_s, read))) for each in components_of(settings)]
     if len(found) == 1:
         return found[0][1]
     of_node = tuple(finding for finding in found[0][1] if finding.name not in OF_COMPONENT)
@@ -92,11 +108,13 @@ def judge(facts: Facts) -> tuple[Finding, ...]:
         _of_problem("journal", facts.journal_problem, "The journal can be read.", "Replace the device's storage."),
         *((_link(facts),) if facts.boot is None else platform.findings(facts.boot)),
         _slots(facts),
+        *facts.demands,
+        *((_read(facts.read),) if facts.read else ()),
         _of_problem("room", facts.room_problem, "A second copy has room.", "Free space on the data partition."),
         _clock(facts),
-        _of_problem(
-            "guard", facts.guard_problem, _GUARD[facts.guard_active], "Install the agent again, with its python3."
-        ),
+        _agent(facts),
+        _guard(facts),
+        _of_problem("programs", facts.programs_problem, "Every check program of this device can run.", _PROGRAM_HINT),
         _of_problem(
             "budget", facts.budget_problem, "A probation and this device's own checks fit the guard.", _BUDGET_HINT
         ),
@@ -104,13 +122,35 @@ def judge(facts: Facts) -> tuple[Finding, ...]:
     )
 
 
-_GUARD = {
-    None: "The guard can run.",
-    True: "The guard can run; one watches this component now.",
-    False: "The guard can run; none watches this component now.",
-}
+_PROGRAM_HINT = (
+    "chmod it (755, of root or the agent's user), or take it out of the folder: updates are refused until then."
+)
 _BUDGET_HINT = "Raise guard_budget_s, lower check_timeout_s, or take programs out of the check folders."
 _PORT_HINT = "Stop the program that holds it, or set metrics_port."
+
+
+def _agent(facts: Facts) -> Finding:
+    if facts.agent_active is False and None not in facts.identity.values():
+        hint = "systemctl enable --now surefoot-agent; what it says when it ends is in journalctl -u surefoot-agent."
+        return Finding("agent", False, "No agent runs on this node.", hint)
+    words = {True: "An agent runs.", False: "No agent runs yet.", None: "Whether an agent runs cannot be seen."}
+    return Finding("agent", True, words[facts.agent_active])
+
+
+def _guard(facts: Facts) -> Finding:
+    if facts.guard_problem is not None:
+        return Finding("guard", False, facts.guard_problem, "Install the agent again, with its python3.")
+    if facts.guard_active is False and None not in facts.identity.values():
+        hint = "systemctl enable --now surefoot-guard@COMPONENT: without it an agent that dies brings nothing back."
+        return Finding("guard", False, "The guard can run, and none watches this component.", hint)
+    return Finding("guard", True, "The guard can run." + (" One watches this component." if facts.guard_active else ""))
+
+
+def _read(read: Mapping[str, str | None]) -> Finding:
+    wrong = [f"{slot}: {problem}" for slot, problem in sorted(read.items()) if problem is not None]
+    if wrong:
+        return Finding("read", False, " ".join(wrong), "Assign a release again: it is written anew where it differs.")
+    return Finding("read", True, f"What slots {', '.join(sorted(read))} hold reads back as it was signed.")
 
 
 def _identity(facts: Facts) -> Finding:
@@ -135,11 +175,14 @@ def _link(facts: Facts) -> Finding:
 
 
 def _slots(facts: Facts) -> Finding:
-    words = [f"{s}: {facts.states[s]}, {facts.releases[s] or 'nothing whole'}" for s in sorted(facts.states)]
+    holds = {s: facts.releases[s] or facts.adopted.get(s) for s in facts.states}
+    words = [f"{s}: {facts.states[s]}, {holds[s] or 'nothing whole'}" for s in sorted(facts.states)]
     current, text = facts.current, "; ".join(words) + "."
-    if current is not None and facts.releases.get(current) and facts.states[current] == SlotState.BAD.value:
+    bad = current is not None and facts.states[current] == SlotState.BAD.value
+    if bad and current is not None and current != facts.on_trial and facts.releases.get(current):
         return Finding("slots", False, text, "The running slot is marked bad: assign a release that is known good.")
-    unfounded = [s for s, state in facts.states.items() if state == SlotState.GOOD.value and not facts.releases[s]]
+    good = [s for s, state in sorted(facts.states.items()) if state == SlotState.GOOD.value]
+    unfounded = [s for s in good if not holds[s] and not (facts.adopted and s != current)]
     if unfounded:
         hint = "Assign a release again: the device could not go back there."
         return Finding("slots", False, f"{text} Slot {unfounded[0]} is marked good and is not whole.", hint)
@@ -158,7 +201,7 @@ def _of_problem(name: str, problem: str | None, fine: str, hint: str) -> Finding
     return Finding(name, True, fine) if problem is None else Finding(name, False, problem, hint)
 
 
-def observe(settings: Settings, component: ComponentSettings, clock_floor_s: float = 0.0) -> Facts:
+def observe(settings: Settings, component: ComponentSettings, clock_floor_s: float = 0.0, read: bool = False) -> Facts:
     """Read everything once."""
     folder = settings.component_dir(component.name)
     boot = None if component.boot == "symlink" else platform.observe(component, folder)
@@ -172,10 +215,16 @@ def observe(settings: Settings, component: ComponentSettings, clock_floor_s: flo
         clock_s=time.time(),
         clock_floor_s=clock_floor_s,
         guard_problem=_problem(_probe_guard),
-        port_problem=_problem(lambda: _probe_port(folder, component.metrics_port)),
+        port_problem=_problem(lambda: _probe_port(folder, settings, component)),
         journal_problem=_problem(lambda: _probe_journal(settings.state_dir, component.name)),
         budget_problem=_problem(lambda: _probe_budget(folder, settings, component)),
-        guard_active=_guard_active(folder),
+        guard_active=vigil.guard_runs(folder),
+        agent_active=vigil.agent_runs(settings.state_dir),
+        adopted={slot.value: name for slot, name in adopt.releases(folder).items()},
+        on_trial=_on_trial(folder),
+        demands=demands.findings(component),
+        programs_problem=_problem(lambda: local.refuse_unrunnable(folders_of(settings).checks())),
+        read=_read_back(component, folder) if read else {},
         boot=boot,
     )
 
@@ -225,18 +274,21 @@ def _probe_journal(state_dir: Path, component: str) -> None:
         raise OSError(f"The journal cannot be read: {error}") from error
 
 
-def _guard_active(folder: Path) -> bool | None:
-    """Its lock is tried shared and without waiting, and let go at once."""
-    try:
-        with (folder / "guard.lock").open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return None
-    return False
+def _on_trial(folder: Path) -> str | None:
+    """It is marked bad until its health was seen, by us and on purpose."""
+    trial = guard.load_trial(folder)
+    open_still = trial is not None and trial["verdict"] is None and not trial.get("finished")
+    return str(trial["slot"]) if trial is not None and open_still else None
+
+
+def _read_back(component: ComponentSettings, folder: Path) -> Mapping[str, str | None]:
+    """Read what sealed slots hold from the medium, beside a running agent: nothing is marked, sealed or unsealed."""
+    slots = slots_of(component, Place(folder))
+    return {
+        slot.value: slots.problem(slot)
+        for slot in SlotName
+        if isinstance(slots, (DirectorySlots, ImageSlots)) and slots.installed(slot) is not None
+    }
 
 
 def _releases(folder: Path) -> Mapping[str, str | None]:
@@ -283,13 +335,22 @@ def _probe_guard() -> None:
         raise OSError(f"The guard ends with {done.returncode}: {last}")
 
 
-def _probe_port(folder: Path, port: int) -> None:
+def _probe_port(folder: Path, settings: Settings, component: ComponentSettings) -> None:
     kept = folder / "metrics_port"
-    port = port or (int(kept.read_text()) if kept.is_file() else 0)
+    port = component.metrics_port or (int(kept.read_text()) if kept.is_file() else 0)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            if not processes.listens(port, guard.application_pids(folder)):
+            if not processes.listens(port, _pids(folder, settings, component)):
                 raise OSError(f"Port {port} is held by another program") from error
+
+
+def _pids(folder: Path, settings: Settings, component: ComponentSettings) -> Sequence[int]:
+    """The application's processes; where they are another user's, the privileged half sees them."""
+    if not settings.helper_socket:
+        return guard.application_pids(folder)
+    from surefoot_agent.privileged.proxies import Line, PrivilegedApplication
+
+    return PrivilegedApplication(folder, Line(Path(settings.helper_socket), component.name)).pids()

@@ -79,6 +79,8 @@ class Record:
     """Start id of the application: of the old one when armed, of the one on trial from the switch on."""
     baseline: Mapping[str, float] = field(default_factory=dict)
     soak_s: float = 0.0
+    doubt: str = ""
+    """What the verdict for the release on trial could not say; its outcome repeats it."""
     ending: Ending | None = None
     report: RevertReport | None = None
     committed: Committed | None = None
@@ -92,4 +94,13 @@ class Record:
     halt_root: int = 0
     seq_root: int = 0
     """The version of the director's root under which `seq` was accepted: a newer root begins a new count."""
+    full: bool = False
+    """There is no room for two releases: this attempt waits for its turn to give up the one that runs."""
+    vacated: bool = False
+    """The release that ran was given up for this attempt, or is about to be: stored before its first file goes."""
     v: int = 1
+
+
+def about(record: Record) -> str:
+    """The ids that every log line about an update carries."""
+    return f"component={record.component} assignment={record.wish.assignment if record.wish else '-'}"

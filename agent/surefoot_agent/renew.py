@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -36,6 +36,8 @@ TRY_S = 900.0
 """How long a new pair may fail to connect before the old one is taken again; both are valid, so it costs little."""
 SOON_S = 60.0
 """Until the next look while an update is going on."""
+RENEWED_AT = "renewed_at"
+"""The fact of `device.json` that says when the pair in use was taken, by this device's clock."""
 PAIRS = ("device", "device-2")
 """File names of the two pairs; `device.json` says which one counts."""
 
@@ -54,9 +56,15 @@ class Confirmed:
     """The old pair is gone."""
 
 
-def due(begins: datetime, ends: datetime, now: datetime) -> bool:
-    """Whether a certificate has served its share. A clock that stands before its beginning is wrong, so: no."""
-    return now >= begins + (ends - begins) * SHARE
+def due(begins: datetime, ends: datetime, now: datetime, renewed_at: datetime | None = None) -> bool:
+    """Whether a certificate has served its share. A clock that stands before its beginning is wrong, so: no.
+
+    `renewed_at` is when this device got it, by its own clock: one that runs years ahead would find each new certificate
+    old at once, and ask for another every hour.
+    """
+    share = (ends - begins) * SHARE
+    lately = renewed_at is not None and timedelta() <= now - renewed_at < share
+    return now >= begins + share and not lately
 
 
 class Renewal:
@@ -96,7 +104,8 @@ class Renewal:
             return Prepared(False)
         self._drop_leftovers()
         certificate = _certificate(self._identity.cert_file)
-        if not due(certificate.not_valid_before_utc, certificate.not_valid_after_utc, self._utc()):
+        begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        if not due(begins, ends, self._utc(), _time(self._facts().get(RENEWED_AT))):
             return Prepared(False)
         key_file, cert_file = self._files(self._spare)
         key = _own_key(key_file)
@@ -113,7 +122,8 @@ class Renewal:
         """Switch to the new pair, on trial; the broker is asked to let us in with it."""
         if not all(path.exists() for path in self._files(self._spare)):
             return
-        self._point_at({**self._facts(), "pair": self._spare, "before": self.pair})
+        facts = {**self._facts(), RENEWED_AT: self._utc().isoformat()}
+        self._point_at({**facts, "pair": self._spare, "before": self.pair})
 
     def confirm(self) -> Confirmed:
         """The broker let us in with the pair in use: the other one has done its duty."""
@@ -127,6 +137,7 @@ class Renewal:
         """The new pair did not connect: take the old one again, and ask for another certificate later."""
         facts = self._facts()
         before = str(facts.pop("before", ""))
+        facts.pop(RENEWED_AT, None)
         if before:
             tried = self.pair
             self._point_at({**facts, "pair": before})
@@ -182,6 +193,13 @@ class Renewal:
 
     def _write(self, facts: dict[str, object]) -> None:
         write_durably(self._folder / DEVICE_FACTS, json.dumps(facts, indent=1, sort_keys=True).encode())
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
 
 
 def _own_key(path: Path) -> DeviceKey:

@@ -6,7 +6,7 @@ makes it one outcome per attempt; `committed` never without its proof.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from surefoot_agent import events as e
@@ -15,7 +15,7 @@ from surefoot_agent.journal import Draft
 from surefoot_agent.record import Ended, Record
 from surefoot_shared.errors import SurefootError, UntrustedRelease
 from surefoot_shared.messages import ComponentReport, Event, EventKind, RunningProof, SlotReport
-from surefoot_shared.status import AttemptState, Outcome, SlotName, SlotState
+from surefoot_shared.status import Ability, AttemptState, Outcome, SlotName, SlotState
 
 OLDER = ("timestamp", "halt list has epoch")
 """Words of a rollback in what is signed anew each day: checked after the signature, so it is only an old copy."""
@@ -67,6 +67,8 @@ def progress(stamp: Stamp, record: Record, message: str | None = None, ratio: fl
             reason=ending.reason if ending else None,
             message=said,
             progress=ratio,
+            full=record.full,
+            vacated=record.vacated,
         )
 
     return draft
@@ -101,7 +103,10 @@ def refusal(error: SurefootError) -> tuple[EventKind, str, str]:
 
 
 def component_report(
-    record: Record, slots: Mapping[SlotName, SlotReport], proof: RunningProof | None
+    record: Record,
+    slots: Mapping[SlotName, SlotReport],
+    proof: RunningProof | None,
+    abilities: Collection[Ability] = (),
 ) -> ComponentReport:
     """`proof` is of what runs now, whatever slot it runs from; without one no digest is claimed."""
     return ComponentReport(
@@ -114,6 +119,7 @@ def component_report(
         assignment=record.wish.assignment if record.wish else None,
         seq=record.seq,
         previous_kept=record.previous_kept and _way_back(record, slots, proof),
+        abilities=tuple(sorted(one.value for one in abilities)),
     )
 
 

@@ -7,12 +7,18 @@ the system call: services are stopped and filesystems unmounted first.
 from __future__ import annotations
 
 import subprocess
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from surefoot_agent.way_back import restarts
 from surefoot_shared.errors import InstallFailed
 
 ORDER_LIMIT_S = 30.0
+RESTART_LIMIT_S = 120.0
+"""systemd gives every service 90 s to stop before it kills it and goes on."""
+LOOK_S = 0.2
 
 
 def restart_machine(system: Path = Path("/")) -> None:
@@ -28,3 +34,11 @@ def restart_machine(system: Path = Path("/")) -> None:
     if done.returncode > 0:  # below: it was ended by a signal, as init ends everything on the way down
         last = done.stderr.strip().rpartition("\n")[2]
         raise InstallFailed("restart_failed", f"{argv[0]} ended with {done.returncode}: {last}")
+
+
+def restart_and_wait(restart: Callable[[], None], limit_s: float = RESTART_LIMIT_S) -> None:
+    """Order the restart and wait for the end of this process; returns where the machine is still up after a while."""
+    restart()
+    until_s = time.monotonic() + limit_s
+    while time.monotonic() < until_s and threading.main_thread().is_alive():
+        time.sleep(LOOK_S)

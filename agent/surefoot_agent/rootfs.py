@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from surefoot_agent import guard
 from surefoot_agent.ports import BootControl, Running, Slots
+from surefoot_agent.restart import RESTART_LIMIT_S, restart_and_wait
 from surefoot_shared.errors import InstallFailed, SurefootError
 from surefoot_shared.release import Manifest
 from surefoot_shared.status import SlotName
 
-RESTART_LIMIT_S = 120.0
-"""systemd gives every service 90 s to stop before it kills it and goes on."""
-LOOK_S = 0.2
 KERNEL_RECORD_BYTES = 8192
 """/dev/kmsg gives one record a read, and none is longer."""
 
@@ -44,10 +41,7 @@ class RootFilesystem:
 
     def start(self, slot: SlotName, manifest: Manifest | None) -> Running:
         """Restart the machine and wait for the end of this process. Raises InstallFailed(restart_failed)."""
-        self._restart()
-        until_s = time.monotonic() + self._limit_s
-        while time.monotonic() < until_s and threading.main_thread().is_alive():
-            time.sleep(LOOK_S)
+        restart_and_wait(self._restart, self._limit_s)
         message = f"The machine was told to restart into slot {slot.value} and is still up after {self._limit_s:g} s."
         raise InstallFailed("restart_failed", message)
 

@@ -13,23 +13,24 @@ import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from surefoot_agent import downlink, handover, report, sight
-from surefoot_agent.attempt import about
+from surefoot_agent import doubts, downlink, handover, report, sight
 from surefoot_agent.bench import Bench, Done
 from surefoot_agent.component import Component, Of
 from surefoot_agent.counter import Counter
 from surefoot_agent.desk import Desk, Sighting
+from surefoot_agent.doubts import Doubt, Doubts
 from surefoot_agent.handover import Handover
 from surefoot_agent.lanes import Lane, Lanes
 from surefoot_agent.orders import Order
 from surefoot_agent.ports import Decision
 from surefoot_agent.post import Post, Publisher
 from surefoot_agent.pull import Pulled
-from surefoot_agent.record import Record
+from surefoot_agent.record import Record, about
 from surefoot_agent.renew import Confirmed, Prepared
-from surefoot_agent.results import Aged, Decided, HaltRead, Sampled
+from surefoot_agent.results import Aged, Carried, Decided, HaltRead, Sampled
 from surefoot_agent.sets import Sets
 from surefoot_agent.status import Status
+from surefoot_agent.storage import Storage
 from surefoot_agent.timers import Timers
 from surefoot_shared.errors import SurefootError
 from surefoot_shared.messages import EventKind, Lease, RunningProof, Sample, TrustHint
@@ -83,6 +84,7 @@ class Runner:
         self._decision: Decision | None = None
         self._decided_raw = b""
         self._noticed: set[tuple[str, str]] = set()
+        self._doubts, self._storage = Doubts(), Storage(self._journal, self._clock.monotonic)
         self._sighting: Sighting | None = None
         self._unanswered = 0
         self._handover = Handover(desk.renewal, self._bench, self._timers, self._is_idle, rand)
@@ -113,16 +115,16 @@ class Runner:
         self._timers.set("keep", KEEP_S)
         self._timers.set("sample", self._rules.telemetry_interval_s * self._rand())
         self._timers.set("age", AGE_S * self._rand())
-        if not self._journal.readable:
-            self._notice(EventKind.NOTICE, "journal_unreadable", "The journal cannot be read; nothing is changed.")
+        if concern := self._storage.concern():
+            self._notice(EventKind.NOTICE, *concern)
         for component in self._components.values():
-            component.start(self._journal.readable)
+            component.start(self._journal)
         self._sets.look()
 
     def run(self, stop: threading.Event) -> None:
         """Loop until `stop` is set; then keep what must not be lost."""
         try:
-            while not stop.is_set():
+            while not stop.is_set() and not self._storage.is_back():
                 wait_s = self.tick()
                 try:
                     self.handle(self._queue.get(timeout=min(wait_s, KEEP_S)))
@@ -174,7 +176,7 @@ class Runner:
                 self._bundle(raw)
             case downlink.HaltArrived(raw):
                 trust = self._trust
-                self._bench.submit("halt", Lane.TRUST, lambda: HaltRead(*trust.halt(raw)))
+                self._bench.submit("halt", Lane.TRUST, lambda: doubts.read_halt(trust, raw))
             case downlink.AckArrived(ack):
                 self._outbox.acknowledged(ack)
             case downlink.LeaseArrived(lease):
@@ -200,6 +202,9 @@ class Runner:
         match done.result:
             case Decided(decision, proofs):
                 self._apply(decision, proofs)
+                self._prove(decision.director.root)
+            case Doubt() as doubt:
+                self._doubted(doubt)
             case HaltRead(epoch, digests, root):
                 for component in self._components.values():
                     component.halted(epoch, digests, root)
@@ -217,19 +222,37 @@ class Runner:
                     self._leased(lease)
             case Prepared() | Confirmed():
                 self._handover.done(done.result)
-            case bytes() as bundle if done.name == "apply":
-                self._bundle(bundle)
+            case Carried() as carried:
+                self._carried(carried)
             case bytes() as response:
                 self.link.publish("response", response)
 
     def _failed(self, done: Done, error: SurefootError | OSError) -> None:
         log.warning("work_failed name=%s error=%s", done.name, error)
         if done.name in ("decide", "halt") and isinstance(error, SurefootError):
-            self._decided_raw = b""
-            self._timers.sooner("hello", ANSWER_S * (0.5 + self._rand()))  # its answer brings what was missing
+            self._ask_anew()
             self._notice(*report.refusal(error))
         elif done.name == "apply" and isinstance(error, SurefootError):
             self._notice(EventKind.NOTICE, error.kind, error.message)
+
+    def _ask_anew(self) -> None:
+        """The answer to a hello brings what was missing."""
+        self._decided_raw = b""
+        self._timers.sooner("hello", ANSWER_S * (0.5 + self._rand()))
+
+    def _doubted(self, doubt: Doubt) -> None:
+        """A halt list that nobody known signed: by a stranger, or by a key that the next bundle's root names."""
+        log.warning("halt_doubted root=%s error=%s", doubt.root, doubt.error)
+        self._ask_anew()
+        if not self._doubts.hold(doubt):
+            self._notice(*report.refusal(doubt.error))
+        elif not self._timers.waits("doubts"):
+            self._timers.set("doubts", doubts.WAIT_S)
+
+    def _prove(self, root: int) -> None:
+        trust = self._trust
+        for raw in self._doubts.provable(root):
+            self._bench.submit("halt", Lane.TRUST, lambda raw=raw: HaltRead(*trust.halt(raw)))  # type: ignore[misc]
 
     def _due(self, name: str) -> None:
         match name:
@@ -249,6 +272,9 @@ class Runner:
                 self._timers.set("age", AGE_S)
                 trust, now = self._trust, self._clock.utc()
                 self._bench.submit("age", Lane.TRUST, lambda: Aged(tuple(trust.grown_old(now))))
+            case "doubts":
+                for error in self._doubts.take_all():
+                    self._notice(*report.refusal(error))
             case name if name in handover.TIMERS:
                 self._handover.due(name)
 
@@ -283,11 +309,17 @@ class Runner:
         desks, trust = self._desks, self._trust
         self._bench.submit("decide", Lane.TRUST, lambda: Decided(trust.decide(raw), _proofs(desks)))
 
+    def _carried(self, carried: Carried) -> None:
+        """Verified even if it was before: whoever brought it waits for the answer."""
+        self._decided_raw = carried.raw
+        desks, trust = self._desks, self._trust
+        self._bench.submit("decide", Lane.TRUST, lambda: Decided(carried.decide(trust), _proofs(desks)))
+
     def _apply(self, decision: Decision, proofs: Mapping[str, RunningProof | None]) -> None:
         if self._decision is not None and _age(decision) < _age(self._decision):
             return
         self._decision = decision
-        if not self._journal.readable:
+        if not self._journal.stores:
             return  # nothing that is remembered may be relied on, so nothing new is begun
         for name, component in self._components.items():
             component.decided(decision, proofs[name])
@@ -328,6 +360,7 @@ class Runner:
         self._timers.set("hello", self._rules.heartbeat_interval_s * (0.9 + 0.2 * self._rand()))
 
     def _hinted(self, hint: TrustHint) -> None:
+        self._desk.witness.told(hint.audit)
         known = self._sighting.image.timestamp if self._sighting else 0
         if hint.halt_epoch > min(record.halt_epoch for record in self.records) or hint.image_timestamp > known:
             self._timers.sooner("hello", HINT_S * self._rand())

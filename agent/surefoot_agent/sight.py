@@ -11,17 +11,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from surefoot_agent import migrations
+from surefoot_agent.boot import adopt
 from surefoot_agent.clock import Clock
 from surefoot_agent.data import DataFolder
 from surefoot_agent.migrations import Migration
-from surefoot_agent.ports import ApplicationControl, BootControl, Downloader, Health, Running, Slots, Trust
+from surefoot_agent.ports import (
+    ApplicationControl,
+    BootControl,
+    Downloader,
+    Health,
+    Running,
+    ShadowControl,
+    Slots,
+    Trust,
+)
 from surefoot_agent.record import Committed
 from surefoot_agent.reset_cause import Origin
 from surefoot_agent.trial import TrialFile
 from surefoot_shared.errors import SurefootError
 from surefoot_shared.messages import RunningProof, SlotReport
 from surefoot_shared.release import note_of
-from surefoot_shared.status import SlotName, SlotState
+from surefoot_shared.status import Ability, SlotName, SlotState
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,11 @@ class Hands:
     """Why this boot began: judged once per process."""
     data: DataFolder = field(kw_only=True)
     migrate: Callable[[Migration], None] = field(default=migrations.run, kw_only=True)
+    system: Path = field(default=Path("/"), kw_only=True)
+    """Where this machine's programs and /proc are."""
+    abilities: frozenset[Ability] = field(default=frozenset(), kw_only=True)
+    """What is announced to the server; nothing of it is done without."""
+    shadow: ShadowControl | None = field(default=None, kw_only=True)
 
 
 def ensure_running(hands: Hands) -> None:
@@ -80,13 +95,29 @@ def settled(hands: Hands) -> RunningProof | None:
         return None  # boot control shows neither slot
 
 
+def start_id(hands: Hands) -> str | None:
+    """Which start of the application runs, whatever it is of."""
+    running = hands.application.running()
+    return running.start_id if running else None
+
+
 def slot_reports(hands: Hands) -> Mapping[SlotName, SlotReport]:
     reports = {}
     for slot in SlotName:
-        manifest = hands.slots.installed(slot)
-        release = manifest.version if manifest else None
-        reports[slot] = SlotReport(_state(hands, slot), release, hands.slots.digest(slot) if manifest else None)
+        manifest, state = hands.slots.installed(slot), _state(hands, slot)
+        release = manifest.version if manifest else _of_before(hands, slot) if state is SlotState.GOOD else None
+        reports[slot] = SlotReport(state, release, hands.slots.digest(slot) if manifest else None)
     return reports
+
+
+def adopted(hands: Hands) -> bool:
+    """Whether another agent ran this component before ours."""
+    return adopt.is_done(hands.component_dir)
+
+
+def _of_before(hands: Hands, slot: SlotName) -> str | None:
+    """What an agent that was here before ours called it."""
+    return adopt.releases(hands.component_dir).get(slot)
 
 
 def _state(hands: Hands, slot: SlotName) -> SlotState:

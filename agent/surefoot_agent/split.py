@@ -12,7 +12,9 @@ from surefoot_agent.clock import SystemClock
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings
 from surefoot_agent.data import OutOfReach
-from surefoot_agent.download.http import HttpDownloader
+from surefoot_agent.download.air import Air
+from surefoot_agent.download.beside import beside_of
+from surefoot_agent.download.late import http_downloader
 from surefoot_agent.download.pace import Pacing
 from surefoot_agent.enrol import Identity
 from surefoot_agent.health.checks import Checks
@@ -32,7 +34,12 @@ from surefoot_agent.telemetry import NodeTelemetry
 
 
 def split_hands(
-    settings: Settings, identity: Identity, component: ComponentSettings, origin: Origin, way: Uplink | None
+    settings: Settings,
+    identity: Identity,
+    component: ComponentSettings,
+    origin: Origin,
+    way: Uplink | None,
+    air: Air | None = None,
 ) -> Hands:
     """Return the ports of one component behind the privileged half's socket."""
     folder = settings.component_dir(component.name)
@@ -41,11 +48,13 @@ def split_hands(
     slots = PrivilegedSlots(folder, line, evidence, settings.reserve_bytes, settings.reserve_inodes)
     application = PrivilegedApplication(folder, line)
     pacing = Pacing(settings.min_speed_bytes_per_s, settings.min_speed_window_s, settings.rate_bytes_per_s)
+    timeouts = (settings.connect_timeout_s, settings.read_timeout_s)
+    beside = beside_of(settings, component.name, identity.ca_file, air)
     return Hands(
         component_dir=folder,
         boot=PrivilegedBoot(line),
         slots=slots,
-        downloader=HttpDownloader(slots, identity.ca_file, pacing, settings.connect_timeout_s, settings.read_timeout_s),
+        downloader=http_downloader(slots, identity.ca_file, pacing, *timeouts, beside),
         application=application,
         health=Checks(
             application,

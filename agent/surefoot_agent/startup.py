@@ -88,7 +88,7 @@ def begin(answer: Next, record: Record, seen: Seen, max_starts: int) -> Begin:
     """Return what follows from the table's answer."""
     match answer:
         case Next.REPORT_ONLY:
-            return Begin()
+            return Begin(settle=True)  # what is linked runs; a trial that is open is the guard's
         case Next.SETTLED:
             known = record.committed or seen.committed
             return Begin((e.Running(known),) if known and record.committed is None else (), settle=True)

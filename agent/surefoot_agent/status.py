@@ -1,22 +1,25 @@
 """What `surefoot-agent status` shows: read from the files of a device, whether its agent runs or not.
 
-Promises: changes nothing, and claims as running only what a live process proves. The keys are what --json prints.
+Promises: changes nothing, and claims as running only what a live process proves, or of a root its boot control. The
+keys are what --json prints.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from surefoot_agent import guard, plan
+from surefoot_agent import guard, plan, vigil
 from surefoot_agent.clock import SystemClock, stamp
 from surefoot_agent.holds import Moment, why_held
 from surefoot_agent.journal import StoredFacts, read_facts
+from surefoot_agent.ports import BootControl
 from surefoot_agent.record import Record
-from surefoot_shared.errors import Invalid
-from surefoot_shared.status import AttemptState, SlotState
+from surefoot_shared.errors import Invalid, SurefootError
+from surefoot_shared.status import AFTER_ARMED, AttemptState, SlotName, SlotState
 
 
 @dataclass(frozen=True)
@@ -39,19 +42,30 @@ class Status:
     locked: bool
     waits: str
     """Why a staged release does not switch yet; empty where nothing waits."""
+    held: str
+    """What the application or a person holds back now, whether anything waits or not; empty for nothing."""
     halted: tuple[str, ...]
     reason: str | None
     message: str
     last_assignment: str | None
     last_outcome: str | None
     last_reason: str | None
+    last_message: str
     events_waiting: int
     journal_readable: bool = True
+    agent_runs: bool | None = None
+    """Whether an agent holds the state folder's lock; None where that cannot be said."""
+    guard_runs: bool | None = None
     v: int = 1
 
 
-def read_status(state_dir: Path, component: str, component_dir: Path | None = None) -> Status:
-    """Read the status of one component; `component_dir` where it is not in the state folder."""
+def read_status(
+    state_dir: Path, component: str, component_dir: Path | None = None, boot: Callable[[], BootControl] | None = None
+) -> Status:
+    """Read the status of one component; `component_dir` where it is not in the state folder.
+
+    `boot` makes that of a component which is entered by a restart; None: the link says it.
+    """
     try:
         facts = read_facts(state_dir / "journal.db", component)
         readable = True
@@ -59,15 +73,25 @@ def read_status(state_dir: Path, component: str, component_dir: Path | None = No
         facts, readable = StoredFacts(Record(component, AttemptState.RESCUE), False, 0), False
     clock = SystemClock()
     now = Moment(clock.monotonic(), clock.boot_id(), stamp(clock.utc()))
-    return status_of(facts, component_dir or state_dir / component, now, clock.utc(), readable)
+    folder = component_dir or state_dir / component
+    found = status_of(facts, folder, now, clock.utc(), readable, boot)
+    return replace(found, agent_runs=vigil.agent_runs(state_dir), guard_runs=vigil.guard_runs(folder))
 
 
-def status_of(facts: StoredFacts, component_dir: Path, now: Moment, utc: datetime, readable: bool) -> Status:
+def status_of(
+    facts: StoredFacts,
+    component_dir: Path,
+    now: Moment,
+    utc: datetime,
+    readable: bool,
+    boot: Callable[[], BootControl] | None = None,
+) -> Status:
     record = facts.record
     process = guard.load_application(component_dir)
     alive = process is not None and guard.process_alive(process)
-    boot_slot, slots = guard.current_slot(component_dir), guard.slot_states(component_dir)
-    other_good = any(state == SlotState.GOOD.value for slot, state in slots.items() if slot != boot_slot)
+    boot_slot, slots = _slots(component_dir, boot)
+    running_slot = boot_slot if boot is not None else process.slot if process and alive else None
+    start = process.start_id if process and alive else None
     ending, ended, committed, wish = record.ending, record.ended, record.committed, record.wish
     return Status(
         component=record.component,
@@ -78,22 +102,43 @@ def status_of(facts: StoredFacts, component_dir: Path, now: Moment, utc: datetim
         seq=record.seq,
         committed=committed.release if committed else None,
         committed_digest=committed.digest if committed else None,
-        running_slot=process.slot if process and alive else None,
+        running_slot=running_slot,
         running_pid=process.pid if process and alive else None,
         boot_slot=boot_slot,
         slots=slots,
-        previous_kept=record.previous_kept and boot_slot is not None and other_good,
+        previous_kept=_way_back(record, boot_slot, slots),
         locked=facts.locked,
-        waits=_waits(facts, process.start_id if process and alive else None, now, utc),
+        waits=_waits(facts, start, now, utc),
+        held=why_held(facts.holds, facts.locked, start, wish.assignment if wish else "", now) or "",
         halted=record.halted,
         reason=ending.reason if ending else None,
         message=ending.message if ending else "",
         last_assignment=ended.assignment if ended else None,
         last_outcome=ended.outcome.value if ended else None,
         last_reason=ended.reason if ended else None,
+        last_message=ended.message if ended else "",
         events_waiting=facts.waiting,
         journal_readable=readable,
     )
+
+
+def _slots(folder: Path, boot: Callable[[], BootControl] | None) -> tuple[str | None, dict[str, str]]:
+    """The slot that runs and both marks, of the link or the bootloader; nothing where that does not answer."""
+    if boot is None:
+        return guard.current_slot(folder), guard.slot_states(folder)
+    try:
+        control = boot()
+        return control.current().value, {slot.value: control.state(slot).value for slot in SlotName}
+    except (SurefootError, OSError):
+        return None, {}
+
+
+def _way_back(record: Record, boot_slot: str | None, slots: dict[str, str]) -> bool:
+    """While a release is on trial the way back is the slot before, which nothing overwrites."""
+    good = {slot for slot, state in slots.items() if state == SlotState.GOOD.value}
+    if record.state in AFTER_ARMED and record.previous is not None:
+        return record.previous.value in good
+    return record.previous_kept and boot_slot is not None and bool(good - {boot_slot})
 
 
 def _waits(facts: StoredFacts, start: str | None, now: Moment, utc: datetime) -> str:

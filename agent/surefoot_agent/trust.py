@@ -65,7 +65,7 @@ class ChildTrust:
         device: str,
         hw: str,
         timeout_s: float = TIMEOUT_S,
-        argv: tuple[str, ...] = (sys.executable, "-I", "-m", "surefoot_agent.trust_child"),
+        argv: tuple[str, ...] = (sys.executable, "-I", "-B", "-m", "surefoot_agent.trust_child"),
         nonces: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._folder, self._device, self._hw = trust_folder, device, hw
@@ -112,6 +112,10 @@ class ChildTrust:
         except SurefootError:  # it is of a stranger: refused once more, and told before
             return decision
         return replace(decision, halt_epoch=epoch, halted=digests, halt_root=root)
+
+    def rehearse(self) -> None:
+        """Prove that this agent's verification works on what this device holds; raises SurefootError."""
+        self._ask("rehearse", b"")
 
     def versions(self) -> tuple[MetadataVersions, MetadataVersions]:
         """Return (image, director) as held, or nothing but the roots where the cache proved damaged."""

@@ -16,9 +16,12 @@ from typing import BinaryIO
 
 from surefoot_agent.joint import together
 from surefoot_agent.ports import Decision, Refusal, Wish
-from surefoot_agent.trust_talk import Answer, Failure, HaltAnswer, Question
+from surefoot_agent.trust_talk import Answer, HaltAnswer, Question, failure_of
 from surefoot_shared import wire
 from surefoot_shared.errors import InstallFailed, SurefootError
+from surefoot_shared.trust.fields import DIRECTOR, IMAGE
+from surefoot_shared.trust.floors import FloorStore
+from surefoot_shared.trust.updater import trusted_root
 from surefoot_shared.trust.verify import Verified, accept_halt, decide
 
 MEMORY_LIMIT_BYTES = 1024 * 1024 * 1024
@@ -54,14 +57,24 @@ def answer(question: Question, now: datetime) -> Answer:
     """Verify what was asked at `now`; an expected failure is an answer too."""
     folder, data = Path(question.trust_folder), base64.b64decode(question.data)
     try:
+        if question.verb == "rehearse":
+            rehearse(folder)
+            return Answer()
         if question.verb == "halt":
             return Answer(halt=HaltAnswer(*accept_halt(folder, data, now)))
         return Answer(decision=decision_of(decide(folder, question.device, question.hw, data, now, question.nonces)))
     except OSError as error:
         failed = InstallFailed("no_space", f"The trust folder cannot be written: {error.strerror}.")
-        return Answer(error=_failure(failed))
+        return Answer(error=failure_of(failed))
     except SurefootError as error:
-        return Answer(error=_failure(error))
+        return Answer(error=failure_of(error))
+
+
+def rehearse(folder: Path) -> None:
+    """Verify both stored chains of roots and read the floors: what a new agent must be able to do. Writes nothing."""
+    for repository in (DIRECTOR, IMAGE):
+        trusted_root(folder, repository)
+    FloorStore(folder).load()
 
 
 def decision_of(verified: Verified) -> Decision:
@@ -79,6 +92,8 @@ def decision_of(verified: Verified) -> Decision:
             windows=each.note.windows,
             joint=each.note.joint,
             root=verified.director.root,
+            recreate=each.note.recreate,
+            shadow=each.note.shadow,
         )
         for each in verified.approved
     )
@@ -105,10 +120,6 @@ def decision_of(verified: Verified) -> Decision:
         halted=verified.halted,
         halt_root=verified.halt_root,
     )
-
-
-def _failure(error: SurefootError) -> Failure:
-    return Failure(type(error).__name__, error.kind, error.message, error.hint)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from surefoot_agent.ports import Decision
+from surefoot_shared.errors import SurefootError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,10 @@ class Failure:
     hint: str
 
 
+def failure_of(error: SurefootError) -> Failure:
+    return Failure(type(error).__name__, error.kind, error.message, error.hint)
+
+
 @dataclass(frozen=True, slots=True)
 class HaltAnswer:
     epoch: int
@@ -40,7 +45,7 @@ class HaltAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Exactly one of the three is set, by the verb or by what went wrong."""
+    """At most one of the three is set, by the verb or by what went wrong; none after a rehearsal that went well."""
 
     decision: Decision | None = None
     halt: HaltAnswer | None = None

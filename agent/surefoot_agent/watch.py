@@ -1,6 +1,8 @@
 """One probation as it goes on: which check is due, which is on its way, and what the judge says of the results.
 
-Promises: a check never runs twice at once; only the judge (health.probation) decides. Lives on the runner's thread.
+Promises: a check never runs twice at once; only the judge (health.probation) decides. Time in which nobody could look,
+because the agent was stopped or the privileged half was away, is no time of the release: the guard's budget bounds it.
+Lives on the runner's thread.
 """
 
 from __future__ import annotations
@@ -12,11 +14,14 @@ from surefoot_agent.health import probation
 from surefoot_agent.health.probation import HealthVerdict, Stage
 from surefoot_agent.ports import CheckResult, Suite
 
+STALL_S = 10.0
+"""The loop judges four times a second; one that was away for longer was stopped, or its machine slept."""
+
 
 def event_of(verdict: HealthVerdict) -> e.Event:
     """What the judge's verdict is to the machine."""
     if verdict.healthy:
-        return e.Healthy(verdict.soak_s)
+        return e.Healthy(verdict.soak_s, verdict.doubt)
     return e.Unhealthy("health_failed", verdict.message, verdict.check, verdict.measured, checks=verdict.checks)
 
 
@@ -25,6 +30,7 @@ class Watch:
         self.suite = suite
         self._state = probation.begin(now)
         self._away: set[str] = set()
+        self._judged_at, self._blind_since = now, None  # type: float, float | None
 
     @property
     def stage(self) -> Stage:
@@ -44,13 +50,27 @@ class Watch:
         self._away.update(due)
         return due
 
-    def lost(self, name: str) -> None:
-        """A check ended without a result; it is due again."""
+    def lost(self, name: str, blind_at: float | None = None) -> None:
+        """A check ended without a result; it is due again. `blind_at`: it could not even look."""
         self._away.discard(name)
+        if blind_at is not None and self._blind_since is None:
+            self._blind_since = blind_at
 
     def judge(self, results: Iterable[CheckResult], now: float) -> HealthVerdict | None:
         """Fold results in (none: time alone may decide) and return the verdict, if there is one."""
         results = tuple(results)
         self._away.difference_update(r.name for r in results)
+        self._leave_out(now, bool(results))
+        if self._blind_since is not None:
+            return None
         self._state, verdict = probation.judge(self.suite, self._state, results, now)
         return verdict
+
+    def _leave_out(self, now: float, saw: bool) -> None:
+        """Take the time in which nobody could look out of the probation."""
+        since = self._judged_at if now - self._judged_at > STALL_S else None
+        if self._blind_since is not None and saw:
+            since, self._blind_since = self._blind_since, None
+        if since is not None:
+            self._state = probation.later(self._state, now - since)
+        self._judged_at = now

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from surefoot_agent import guard
 from surefoot_agent.boot.symlink import SymlinkBoot
+from surefoot_agent.comparison import GoOn, Over, Step
 from surefoot_agent.data import DataFolder, Kept
 from surefoot_agent.desk import Desk, Rules
 from surefoot_agent.downlink import AckArrived, BundleArrived, Connected, LeaseArrived
@@ -22,7 +23,7 @@ from surefoot_agent.health import probation
 from surefoot_agent.journal import Journal, open_journal
 from surefoot_agent.lanes import Done, InlineLanes, Lane, Lanes, Work
 from surefoot_agent.migrations import Migration
-from surefoot_agent.ports import CheckResult, Decision, Progress, Refusal, Running, Suite, Wish
+from surefoot_agent.ports import CheckResult, Decision, Progress, Refusal, Running, Say, Suite, Wish, never, silent
 from surefoot_agent.reset_cause import Cause, Origin
 from surefoot_agent.runner import Item, Runner
 from surefoot_agent.sight import Hands
@@ -42,6 +43,7 @@ from surefoot_shared.messages import (
     Response,
     Sample,
     Sealed,
+    ShadowTerms,
     Source,
     TelemetryBatch,
 )
@@ -56,7 +58,7 @@ from surefoot_shared.release import (
     manifest_bytes,
     note_of,
 )
-from surefoot_shared.status import AttemptState, Check, Intent, Outcome, SlotName, SlotState
+from surefoot_shared.status import Ability, AttemptState, Check, Intent, Outcome, SlotName, SlotState
 from surefoot_shared.trust.age import Old
 from tests.agent.trees import install, release
 
@@ -156,6 +158,13 @@ class TrippedTrials(TrialFile):
 
 class TrippedSlots(DirectorySlots):
     world: World
+    tight = False
+    """The disk holds one release and no second."""
+
+    def room(self, size_bytes: int, inodes: int, slot: SlotName) -> None:
+        super().room(size_bytes, inodes, slot)
+        if self.tight and self.installed(slot.other) is not None:
+            raise InstallFailed("no_space", "The disk holds one release.")
 
     def begin(self, slot: SlotName, manifest: Manifest, raw: bytes) -> None:
         with self.world.around("slot begin"):
@@ -317,6 +326,30 @@ class FakeHealth:
         return {"fps": 25.0}
 
 
+class FakeShadow:
+    """A shadow that is over after so many looks; what it was asked is in `seen`."""
+
+    def __init__(self) -> None:
+        self.looks, self.seen, self.ended = 3, [], []  # type: ignore[var-annotated]
+        self.over = Over("It ran beside the live release: agreement 1.000.")
+        self.runs = False
+
+    def step(self, key: tuple[str, int], terms: ShadowTerms, slot: SlotName, manifest: Manifest) -> Step:
+        self.seen.append((key, slot, manifest.version))
+        self.runs = len(self.seen) < self.looks
+        return GoOn("runs beside the live release") if self.runs else self.over
+
+    def end(self, key: tuple[str, int]) -> None:
+        self.ended.append(key)
+        self.runs = False
+
+    def stop(self) -> None:
+        self.runs = False
+
+    def samples(self, at: str, component: str) -> Sequence[Sample]:
+        return [Sample(at, "shadow_agreement_ratio", 1.0, component, "d", SlotName.B)] if self.seen else []
+
+
 class FakeDownloader:
     def __init__(self, world: World, slots: DirectorySlots) -> None:
         self._world, self._slots = world, slots
@@ -324,22 +357,34 @@ class FakeDownloader:
         self.errors: list[Exception] = []
         self.fetched: list[str] = []
         self.leases: list[Lease] = []
+        self.forgotten = 0
 
-    def manifest(self, wish: Wish, lease: Lease) -> bytes:
+    def manifest(self, wish: Wish, lease: Lease, stop: Callable[[], bool] = never) -> bytes:
         self.leases.append(lease)
         if self.errors:
             raise self.errors.pop(0)
         return self.blobs[wish.digest]
 
     def fill(
-        self, wish: Wish, manifest: Manifest, slot: SlotName, lease: Lease, progress: Progress, stop: Callable[[], bool]
+        self,
+        wish: Wish,
+        manifest: Manifest,
+        slot: SlotName,
+        lease: Lease,
+        progress: Progress,
+        stop: Callable[[], bool],
+        say: Say = silent,
     ) -> None:
+        say("It fetches what is missing.")
         for piece in self._slots.missing(slot):
             content = self.blobs[piece.sha256]
             with self._world.around(f"write {piece.name}"):
                 self._slots.write(slot, piece, lambda offset, content=content: [content[offset:]])
             self.fetched.append(piece.name)
             progress(len(content), len(content))
+
+    def forget(self) -> None:
+        self.forgotten += 1
 
 
 class FakeTrust:
@@ -508,6 +553,8 @@ class Device:
         self.data, self.migrations = first.data, first.migrations
         self.running_version, self.linked_version = first.running_version, first.linked_version
         self.max_starts, self.guard_budget_s = 3, 60.0
+        self.abilities = frozenset({Ability.RECREATE, Ability.SHADOW})
+        self.shadow = FakeShadow()
         self.reset, self.kernel_tail = Cause.UNEXPLAINED, ""
         self.journal: TrippedJournal | None = None
         self.world.points, self.world.trace = 0, []
@@ -559,13 +606,18 @@ class Device:
             migrate=part.migrations,
             reboots=part.reboots,
             origin=Origin(self.world.boot_id(), self.reset, self.kernel_tail),
+            abilities=self.abilities,
+            shadow=self.shadow,
         )
 
     def start_agent(self, lanes: Lanes | None = None) -> Runner:
         """Start an agent as a process would be: nothing is left of the one before but what it wrote."""
         if self.journal is not None:
             self.journal.close()  # type: ignore[operator]
-        journal = open_journal(self.folder / "journal.db", lambda: "stream-1")
+        stream = (
+            "stream-2" if (self.folder / "journal.db").exists() else "stream-1"
+        )  # of one that cannot be gone on with
+        journal = open_journal(self.folder / "journal.db", lambda: stream)
         journal._db.execute("PRAGMA synchronous = OFF")  # these cuts are not of the machine the tests run on
         self.journal = TrippedJournal(journal, self.world)
         desk, *beside = [self.desk(name) for name in self.parts]
@@ -592,13 +644,15 @@ class Device:
         )
 
     def play(self, runner: Runner, seconds: float, stop: Callable[[], bool] = lambda: False) -> None:
-        """Let time pass for an agent."""
+        """Let time pass for an agent, in quarters of a second or, where nothing is due, up to what is next."""
         until = self.world.now + seconds
         while True:
             runner.drain()
             if stop() or self.world.now >= until:
                 return
-            self.world.now += 0.25
+            wait_s = runner.tick()
+            idle_s = wait_s if runner._queue.empty() else 0.0
+            self.world.now = min(until, self.world.now + max(0.25, idle_s))
             runner.tick()
 
     def run_until_idle(self, runner: Runner, seconds: float = 900.0) -> None:

@@ -307,11 +307,14 @@ def test_the_port_is_picked_once_and_kept(node: Node) -> None:
     assert Application(node.folder, node.slots, metrics_port=9123).endpoint() == {"metrics_port": "9123"}
 
 
-def test_an_unreadable_record_means_nothing_is_known_to_run(node: Node) -> None:
-    node.application.start(A, node.put(A, SLEEPER))
+def test_an_unreadable_record_is_written_anew_from_the_process_that_runs(node: Node) -> None:
+    started = node.application.start(A, node.put(A, SLEEPER))
     genuine = (node.folder / "app.json").read_bytes()
     (node.folder / "app.json").write_bytes(genuine[:20])
 
-    assert node.application.running() is None
     node.application.tend()
-    (node.folder / "app.json").write_bytes(genuine)
+
+    running, kept = node.application.running(), guard.recorded_application(node.folder)
+    assert running is not None
+    assert kept is not None
+    assert (running.start_id, running.pid) == (kept.start_id, kept.pid) == (started.start_id, started.pid)

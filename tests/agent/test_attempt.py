@@ -127,6 +127,29 @@ def test_what_fails_before_arming_is_refused_or_failed_by_its_kind(
     assert bed.attempt.record.ending.outcome.value == outcome
 
 
+@pytest.mark.parametrize(
+    ("state", "effect"), [(S.CHECKING, Effect.PREFLIGHT), (S.DOWNLOADING, Effect.DOWNLOAD), (S.VERIFIED, Effect.SEAL)]
+)
+def test_a_step_in_which_the_privileged_half_died_is_done_again_and_the_attempt_goes_on(
+    bed: Bed, state: AttemptState, effect: Effect
+) -> None:
+    bed.attempt.lease_arrived(LEASE)
+    bed.attempt.play(Assigned(bed.device.wish("1.1", "a-1")))
+    bed.drain(state)
+
+    for _ in range(20):  # it may stay away for long
+        bed.results.clear()
+        bed.attempt.failed(effect.value, InstallFailed("helper_unreachable", "The connection was closed."))
+        assert (bed.attempt.record.state, bed.attempt.record.ending) == (state, None)
+        bed.device.world.now += 2.0
+        assert bed.timers.take_due() == "again"
+        bed.attempt.due("again")
+        assert [done.name for done in bed.results] == [effect.value]
+    bed.drain(S.STAGED)
+
+    assert bed.attempt.record.state is S.STAGED
+
+
 def test_progress_is_told_in_tenths_and_not_for_every_chunk(bed: Bed) -> None:
     bed.attempt.play(Assigned(bed.device.wish("1.1", "a-1")))
     bed.drain(S.DOWNLOADING)

@@ -229,3 +229,13 @@ def test_a_component_that_cannot_be_is_refused_by_name(tmp_path: Path, text: str
         load(file, env={})
 
     assert named in caught.value.message
+
+
+def test_a_device_in_two_halves_refuses_at_load_what_only_an_agent_with_rights_can_serve(tmp_path: Path) -> None:
+    root = '[components.rootfs]\nkind = "image"\nboot = "uboot"\nslot_a = "/dev/a"\nslot_b = "/dev/b"\n'
+    assert load(write(tmp_path, "whole.toml", root), env={}).components
+
+    with pytest.raises(ConfigError, match=r"components\.rootfs is image by uboot; two halves serve") as caught:
+        load(write(tmp_path, "split.toml", f'helper_socket = "/run/helper.sock"\n{root}'), env={})
+
+    assert "helper_socket" in caught.value.hint

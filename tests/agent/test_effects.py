@@ -146,6 +146,22 @@ def test_cleaning_empties_what_was_written_and_keeps_what_was_found(
     assert device.boot_control.state(B) is SlotState.EMPTY
 
 
+def test_what_was_refused_before_its_first_byte_leaves_the_way_back(
+    device: Device, hands: Hands, record: Record
+) -> None:
+    install(
+        device.slots,
+        B,
+        device.manifests["1.2"],
+        {f.path: device.downloader.blobs[f.sha256] for f in device.manifests["1.2"].files},
+    )
+    device.boot_control.set_state(B, SlotState.GOOD)
+
+    assert effects.clean(hands, record) == e.Cleaned(kept=True)
+    assert device.slots.digest(B) == device.digest("1.2")
+    assert device.boot_control.state(B) is SlotState.GOOD
+
+
 def test_cleaning_never_touches_the_slot_that_runs(device: Device, hands: Hands, staged: Record) -> None:
     device.boot_control.set_primary(B)
 
@@ -221,6 +237,18 @@ def test_a_stored_verdict_stops_arm_switch_look_and_commit(
         assert isinstance(event, e.Unhealthy), act
         assert (event.reason, event.cause) == (reason, "no_verdict")
     assert device.boot_control.state(B) is SlotState.BAD
+
+
+def test_a_failing_check_counts_unless_the_guard_spoke_before(device: Device, hands: Hands, on_trial: Record) -> None:
+    sick = e.Unhealthy("health_failed", "Check camera: no frame")
+
+    before = effects.condemn(hands, on_trial, sick)
+    device.trials.decide("a-1", 1, Verdict.GUARD, "no_verdict")
+    after = effects.condemn(hands, on_trial, sick)
+
+    assert before is sick
+    assert isinstance(after, e.Unhealthy)
+    assert (after.reason, after.cause) == ("no_verdict", "no_verdict")
 
 
 def test_a_trial_record_that_vanished_leads_back(device: Device, hands: Hands, on_trial: Record) -> None:

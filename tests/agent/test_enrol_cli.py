@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,3 +105,30 @@ def test_an_image_that_is_no_folder_is_named(config: Path, tmp_path: Path, capsy
 
     assert main([*words, "--hw", "rpi5", "--device", "cam-{serial}", "--config", str(config)]) == USAGE
     assert "none is not a folder" in capsys.readouterr().err
+
+
+def test_a_node_that_is_enrolled_is_told_that_nothing_was_asked_and_how_to_enrol_it_anew(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "state" / "identity"
+    folder.mkdir(parents=True)
+    mqtt = {"host": "x.example", "port": 8883, "protocol": 5}
+    facts = {"device": "cam-1", "hw": "rpi5", "server_url": "https://localhost:1", "mqtt": mqtt, "v": 1}
+    (folder / "device.json").write_text(json.dumps(facts))
+    (folder / "device.key").touch(mode=0o600)
+    words = [
+        "enrol",
+        "--server",
+        "https://localhost:1",
+        "--bootstrap",
+        str(tmp_path),
+        "--state-dir",
+        str(folder.parent),
+    ]
+
+    code = main([*words, "--device", "cam-1", "--hw", "rpi5", "--config", str(config)])
+
+    assert code == 0
+    said = capsys.readouterr().err
+    assert "asked nothing" in said
+    assert f"move {folder} away" in said

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import fcntl
 import json
 import os
 import signal
@@ -8,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -214,11 +216,84 @@ def test_a_stopped_application_still_obeys_the_order_to_stop(component: Path) ->
 def test_an_orphan_whose_record_was_never_written_is_found_and_stopped(component: Path) -> None:
     record = guard.spawn_application(component, spec(component, "A"))
     (component / "app.json").unlink()
-    assert guard.application_pids(component) == [record.pid]
+    until(lambda: guard.application_pids(component) == [record.pid], "the application to be executed")
 
     guard.stop_application(component, 1.0)
 
     until(lambda: gone(record.pid), "the orphan's end")
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> Callable[[OSError], None]:
+    """Let a file be refused its new content from now on."""
+
+    def from_now(error: OSError) -> None:
+        def refuse(*_: object) -> None:
+            raise error
+
+        monkeypatch.setattr(guard, "write_file", refuse)
+
+    return from_now
+
+
+def test_an_application_that_a_full_disk_kept_from_being_recorded_is_known_by_its_mark(
+    component: Path, refused: Callable[[OSError], None]
+) -> None:
+    old = guard.spawn_application(component, spec(component, "A"))
+    refused(OSError(errno.ENOSPC, "No space left on device"))
+    guard.stop_application(component, 1.0)
+
+    started = guard.spawn_application(component, spec(component, "B"))
+
+    until(lambda: guard.first_process(started.pid)[0], "the application to be executed")
+    assert guard.recorded_application(component) == old
+    found = guard.load_application(component)
+    assert found is not None
+    assert (found.start_id, found.pid, found.slot, found.cwd) == (started.start_id, started.pid, "B", started.cwd)
+    assert guard.process_alive(found)
+    guard.stop_application(component, 1.0)
+    assert guard.load_application(component) == old
+
+
+def test_what_a_dead_application_left_behind_does_not_pass_for_it(component: Path) -> None:
+    (component / "slots" / "A" / "run").write_text("#!/bin/sh\nsetsid sleep 60 &\nexec sleep 60\n")
+    record = guard.spawn_application(component, spec(component, "A"))
+    until(lambda: len(guard.application_pids(component)) == 2, "the child")
+
+    os.kill(record.pid, signal.SIGKILL)
+
+    until(lambda: not guard.process_alive(record), "the end of the application")
+    assert guard.load_application(component) == record
+
+
+def test_an_application_is_started_though_the_disk_takes_no_log(
+    component: Path, refused: Callable[[OSError], None]
+) -> None:
+    refused(OSError(errno.EROFS, "Read-only file system"))
+    told = dataclasses.replace(spec(component, "A"), log=str(component / "no such folder" / "app.log"))
+
+    record = guard.spawn_application(component, told)
+
+    assert guard.process_alive(record)
+
+
+def test_the_lock_is_held_on_a_disk_that_became_read_only(component: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with guard.trial_lock(component):
+        pass
+    really = os.open
+
+    def read_only(path: Path, flags: int, *more: int) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR):
+            raise OSError(errno.EROFS, "Read-only file system")
+        return really(path, flags, *more)
+
+    monkeypatch.setattr(guard.os, "open", read_only)
+
+    with guard.trial_lock(component):
+        fd = really(component / "trial.lock", os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(fd)
 
 
 def test_a_process_record_that_cannot_be_read_is_none(component: Path) -> None:
@@ -437,7 +512,8 @@ def test_a_second_guard_of_one_component_leaves(component: Path) -> None:
     command = [sys.executable, "-I", str(Path(guard.__file__)), "--component-dir", str(component), "--poll-s", "0.05"]
     first = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
-        until(lambda: run_guard(component, "--once").returncode == 5, "the first guard to hold its lock")
+        until(lambda: f" {first.pid} " in Path("/proc/locks").read_text(), "the first guard to hold its lock")
+        assert run_guard(component, "--once").returncode == 5
     finally:
         first.kill()
         first.wait()
@@ -541,7 +617,7 @@ def test_the_way_back_of_a_root_ends_when_the_kernel_says_it_runs(machine: Path)
     assert guard.look(machine)
 
     assert trial_of(machine)["finished"] is True
-    assert ran(machine) == before
+    assert "restart" not in ran(machine)[len(before) :]
 
 
 def test_a_start_that_entered_the_new_root_once_more_is_restarted_again(machine: Path) -> None:
@@ -554,13 +630,38 @@ def test_a_start_that_entered_the_new_root_once_more_is_restarted_again(machine:
     assert trial_of(machine)["finished"] is False
 
 
-def test_a_bootloader_that_led_back_by_itself_is_not_answered_with_a_restart(machine: Path) -> None:
+def test_a_root_that_the_bootloader_enters_whatever_is_ordered_stays_in_the_end(machine: Path) -> None:
+    for number in range(5):
+        guard.look(machine)
+        if not trial_of(machine)["finished"]:
+            guard.save_record(machine, "trial", {**trial_of(machine), "back_boot_id": f"boot {number}"})
+
+    assert ran(machine) == ["fw primary A; reboot", "restart"] * guard.BACK_BOOTS
+    assert trial_of(machine)["finished"] is True
+
+
+def test_a_switch_that_was_armed_and_never_restarted_is_taken_back_without_a_restart(machine: Path) -> None:
+    """Else the next start, for whatever reason, would enter a release that nobody watches any more."""
     guard.save_record(machine, "trial", {**trial_of(machine), "previous_mark": words_of_this_start()[0]})
 
     guard.look(machine)
 
-    assert ran(machine) == []
+    assert ran(machine) == ["fw primary A; reboot"]
     assert (trial_of(machine)["verdict"], trial_of(machine)["finished"]) == ("guard", True)
+
+
+def test_an_armed_switch_that_cannot_be_taken_back_now_is_tried_again(machine: Path) -> None:
+    whole = (machine / "fw").read_text()
+    (machine / "fw").write_text("#!/bin/sh\nexit 1\n")
+    guard.save_record(machine, "trial", {**trial_of(machine), "previous_mark": words_of_this_start()[0]})
+    guard.look(machine)
+    assert (ran(machine), trial_of(machine)["finished"]) == ([], False)
+
+    (machine / "fw").write_text(whole)
+    guard.save_record(machine, "trial", {**trial_of(machine), "back_monotonic": time.monotonic() - 1000.0})
+    guard.look(machine)
+
+    assert (ran(machine), trial_of(machine)["finished"]) == (["fw primary A; reboot"], True)
 
 
 def test_without_a_mark_another_boot_is_the_end_of_the_way_back(machine: Path) -> None:
@@ -695,3 +796,113 @@ with guard.trial_lock(Path({str(tmp_path / guard.JOINT)!r})):
     assert frozen.wait(timeout=10) == -signal.SIGKILL
     frozen.stdout.close()
     assert running_slot(members[1]) == "A"
+
+
+# --- where no agent starts what died ----------------------------------------------------------------------------------
+
+
+def dead_in(component: Path, slot: str = "A") -> guard.AppRecord:
+    """Start the application of a slot and kill it, as a power cut leaves it: its record stands, no process lives."""
+    record = guard.spawn_application(component, spec(component, slot))
+    os.kill(record.pid, signal.SIGKILL)
+    until(lambda: not guard.process_alive(record), "its end")
+    return record
+
+
+def test_the_application_of_the_committed_slot_is_started_where_no_agent_does_it(component: Path) -> None:
+    died = dead_in(component)
+
+    since = guard.stand_in(component, None, 100.0)
+    early = guard.stand_in(component, since, 100.0 + guard.ALONE_S - 1.0)
+    assert (since, early, running_slot(component)) == (100.0, 100.0, None)
+    guard.stand_in(component, since, 100.0 + guard.ALONE_S)
+
+    started = guard.load_application(component)
+    assert started is not None
+    assert guard.process_alive(started)
+    assert (started.slot, started.argv) == ("A", died.argv)
+    assert started.pid != died.pid
+    environ = Path(f"/proc/{started.pid}/environ").read_bytes().split(b"\0")
+    assert b"SUREFOOT_RELEASE=in A" in environ
+
+
+def test_an_agent_that_lives_is_given_time_to_start_it_itself(component: Path) -> None:
+    dead_in(component)
+
+    with (component.parent / "agent.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        guard.stand_in(component, 100.0, 100.0 + guard.HUNG_S - 1.0)
+        alone = running_slot(component)
+        guard.stand_in(component, 100.0, 100.0 + guard.HUNG_S)  # it hangs, or is stopped
+
+    assert (alone, running_slot(component)) == (None, "A")
+
+
+def test_a_shadow_runs_no_longer_than_an_agent_watches_it(component: Path) -> None:
+    beside = component / guard.SHADOW
+    beside.mkdir()
+    live = guard.spawn_application(component, spec(component, "A"))
+    shadow = guard.spawn_application(beside, spec(component, "B"))
+
+    with (component.parent / "agent.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        guard.quiet(component)
+        watched = guard.process_alive(shadow)
+    guard.quiet(component)
+
+    assert (watched, guard.process_alive(shadow), guard.process_alive(live)) == (True, False, True)
+    assert guard.load_application(beside) is None
+
+
+@pytest.mark.parametrize("why", ["stopped by order", "the link left its slot", "on trial", "never started"])
+def test_what_is_not_the_committed_application_is_not_started(component: Path, why: str) -> None:
+    if why != "never started":
+        dead_in(component)
+    if why == "stopped by order":
+        (component / "app.json").unlink()
+    if why == "the link left its slot":
+        guard.point_current(component, "B")
+    if why == "on trial":
+        guard.save_record(component, "trial", {"verdict": None, "finished": False})
+
+    guard.stand_in(component, 100.0, 100.0 + guard.HUNG_S)
+
+    assert running_slot(component) is None
+
+
+def test_a_committed_trial_does_not_keep_its_application_dead(component: Path) -> None:
+    dead_in(component)
+    guard.save_record(component, "trial", {"verdict": "healthy", "finished": False})
+
+    guard.stand_in(component, 100.0, 100.0 + guard.ALONE_S)
+
+    assert running_slot(component) == "A"
+
+
+def test_a_disk_that_takes_no_write_keeps_the_start_that_was_known(
+    component: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead_in(component)
+    monkeypatch.setattr(guard, "_write_synced", refuse_write)
+
+    guard.stand_in(component, 100.0, 100.0 + guard.ALONE_S)
+
+    assert running_slot(component) == "A"
+
+
+def refuse_write(path: Path, data: bytes, mode: int = 0o644) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@SLOW
+def test_a_real_guard_starts_what_no_agent_starts_and_its_own_end_leaves_it_running(component: Path) -> None:
+    dead_in(component)
+    command = [sys.executable, "-I", str(Path(guard.__file__)), "--component-dir", str(component)]
+
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = json.loads(process.stderr.readline())
+        process.terminate()
+
+    assert said == {"guard": "stood_in", "slot": "A"}
+    assert running_slot(component) == "A"

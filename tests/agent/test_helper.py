@@ -16,11 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from surefoot_agent import guard, helper
-from surefoot_agent.components import ComponentSettings
+from surefoot_agent import guard
 from surefoot_agent.config import Settings, components_of
 from surefoot_agent.enrol import DEVICE_FACTS, PAIR
-from surefoot_agent.helper import adopt, estate_of, served_by, server_of, vault_of
+from surefoot_agent.helper import adopt, estate_of, server_of, vault_of
 from surefoot_agent.privileged.proxies import Line, PrivilegedApplication, PrivilegedBoot, PrivilegedTrials
 from surefoot_agent.privileged.talk import Verb
 from surefoot_agent.trial import Trial
@@ -264,13 +263,3 @@ def test_adopting_twice_or_before_enrolment_is_refused(tmp_path: Path) -> None:
         adopt(settings)
 
     assert vault_of(settings).owner().device == "cam-17"
-
-
-def test_what_only_an_agent_with_rights_can_serve_is_refused_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = ComponentSettings(kind="image", boot="uboot", name="rootfs")
-    monkeypatch.setattr(helper, "components_of", lambda settings: (other,))
-
-    with pytest.raises(ConfigError, match=r"components\.rootfs is image by uboot"):
-        served_by(settings_of(tmp_path))

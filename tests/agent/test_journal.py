@@ -246,7 +246,7 @@ def test_a_full_disk_gets_its_reserve_back_and_the_next_save_succeeds(journal: J
     journal._db.execute("PRAGMA max_page_count = 1")
 
     with pytest.raises(sqlite3.OperationalError, match="full"):
-        journal.save(FULL, [draft(message="x" * 9000)])
+        journal.save(FULL, [draft(message="x" * 200_000)])
 
     assert not reserve.exists()
     journal._db.execute("PRAGMA max_page_count = 100000")
@@ -274,3 +274,65 @@ def test_every_event_of_the_machine_leaves_a_record_that_can_be_stored(journal: 
         after, _ = step(replace(FULL, state=state), SAMPLES[kind])
         journal.save(after)
         assert journal.record("app") == after
+
+
+def test_a_journal_that_cannot_be_written_is_read_into_memory_and_numbered_apart(
+    journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.save(FULL, [draft()])
+    journal.set_locked(True)
+    stream = journal.stream
+    journal.close()
+    monkeypatch.setattr(module, "_probe", full)
+    path.with_name("journal.db.reserve").unlink()
+
+    copy = open_journal(path)
+    copy.note([draft(EventKind.NOTICE)])
+
+    assert (copy.readable, copy.stores, copy.record("app"), copy.locked()) == (True, False, FULL, True)
+    assert copy.stream != stream
+    assert [event.seq for event in copy.waiting(0, 9)] == [1]
+    monkeypatch.undo()
+    again = open_journal(path)
+    assert (again.stores, again.stream, again.waiting_count()) == (True, stream, 1)
+
+
+def full(connection: sqlite3.Connection) -> None:
+    raise sqlite3.OperationalError("database or disk is full")
+
+
+def test_opening_a_journal_that_is_whole_writes_nothing(journal: Journal, path: Path) -> None:
+    before = journal._db.execute("PRAGMA data_version").fetchone()
+
+    open_journal(path).close()
+
+    assert journal._db.execute("PRAGMA data_version").fetchone() == before
+
+
+def test_a_journal_is_read_where_there_is_no_room_for_the_index_of_its_log(
+    journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.save(FULL)
+    journal.close()  # which folds the log into the file
+    connect, asked = sqlite3.connect, []
+
+    def no_room(address: str, **more: object) -> sqlite3.Connection:
+        asked.append(address)
+        if "immutable" not in address:
+            return _Refusing()  # type: ignore[return-value]
+        return connect(address, uri=True)
+
+    monkeypatch.setattr(sqlite3, "connect", no_room)
+
+    assert read_facts(path, "app").record == FULL
+    assert len(asked) == 2
+
+
+class _Refusing:
+    """What SQLite says where it cannot make the index of a write-ahead log."""
+
+    def execute(self, *_: object) -> None:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    def close(self) -> None:
+        pass

@@ -115,6 +115,7 @@ def test_a_malformed_message_is_reported_and_the_next_one_arrives(house: House) 
     gateway.publish_ack("cam-1", Ack("s", 1, 2))
 
     assert cam.wait(AckArrived) == AckArrived(Ack("s", 1, 2))
+    until(lambda: len(cam.of(MessageRefused)) == 2)
     refused = [e.topic for e in cam.of(MessageRefused) if isinstance(e, MessageRefused)]
     assert refused == [topics.down("cam-1", "ack"), topics.down("cam-1", "lease")]
 

@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from surefoot_agent.__main__ import CONFLICT, FAILED, NOT_ALLOWED, NOT_FOUND, UNTRUSTED, USAGE, exit_code, main, parser
+from surefoot_agent.__main__ import (
+    CONFLICT,
+    FAILED,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    UNTRUSTED,
+    USAGE,
+    _plain,
+    exit_code,
+    main,
+    parser,
+)
 from surefoot_agent.journal import open_journal
 from surefoot_agent.node import only_one
 from surefoot_agent.orders import OrderServer, Verb
@@ -24,6 +35,7 @@ from surefoot_shared.errors import (
     UntrustedRelease,
 )
 from surefoot_shared.identity import key_from_pem, public_to_pem
+from surefoot_shared.trust.bundle import Bundle, pack
 
 VERBS = ("enrol", "key", "run", "status", "check", "commit", "revert", "lock", "unlock", "apply", "trust")
 
@@ -141,6 +153,45 @@ def test_an_order_reaches_the_running_agent(
     assert "ordered" in capsys.readouterr().out
 
 
+def test_a_neighbours_bundle_from_the_sites_stick_is_refused_at_once(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "state" / "identity"
+    folder.mkdir(parents=True)
+    mqtt = {"host": "x.example", "port": 8883, "protocol": 5}
+    facts = {"device": "cam-1", "hw": "rpi5", "server_url": "https://x.example", "mqtt": mqtt, "v": 1}
+    (folder / "device.json").write_text(json.dumps(facts))
+    (folder / "device.key").touch(mode=0o600)
+    (tmp_path / "cam-2.bundle").write_bytes(pack(Bundle("cam-2")))
+    (tmp_path / "cam-1.bundle").write_bytes(pack(Bundle("cam-1")))
+
+    theirs = main(["apply", str(tmp_path / "cam-2.bundle"), "--config", str(config)])
+    said = capsys.readouterr().err
+    own = main(["apply", str(tmp_path / "cam-1.bundle"), "--config", str(config)])
+
+    assert (theirs, own) == (UNTRUSTED, FAILED)
+    assert "[wrong_device]" in said
+    assert "surefoot-agent run" in capsys.readouterr().err, "its own goes on to the agent, which does not run here"
+
+
+def test_a_bundle_that_the_agent_does_not_trust_ends_with_the_reason_and_its_exit_code(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "cam-1.bundle").write_bytes(pack(Bundle("cam-1")))
+    refusal = UntrustedRelease("metadata_expired", "The bundle is too old.")
+
+    server = OrderServer(tmp_path / "state" / "agent.sock", lambda order: order.refuse(refusal))
+    server.start()
+    try:
+        code = main(["apply", str(tmp_path / "cam-1.bundle"), "--config", str(config)])
+    finally:
+        server.stop()
+
+    assert code == UNTRUSTED
+    assert "[metadata_expired]" in capsys.readouterr().err
+
+
 def test_an_order_without_a_running_agent_fails_and_says_how_to_start_it(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -192,3 +243,21 @@ def test_the_sha256_of_the_key_is_the_same_every_time_and_openssls(
 
     key = key_from_pem((tmp_path / "state/identity/device.key").read_bytes())
     assert first == again == hashlib.sha256(public_to_pem(key.public_key())).hexdigest()
+
+
+def test_status_of_an_unreadable_journal_says_what_is_unknown_and_the_way_out(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/journal.db").write_bytes(b"rot" * 4000)
+
+    assert main(["status", "--config", str(config)]) == 0
+
+    said = capsys.readouterr().out
+    assert "move journal.db* out of its state folder" in said
+    assert "way back   unknown: the journal cannot be read" in said
+    assert "holds no good release" not in said
+
+
+def test_a_reason_of_the_application_cannot_move_the_cursor() -> None:
+    assert _plain("\x1b[2Jblack box \u2713") == "\ufffd[2Jblack box \u2713"

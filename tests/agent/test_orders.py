@@ -11,7 +11,7 @@ import pytest
 
 from surefoot_agent import orders
 from surefoot_agent.orders import APPLICATION_VERBS, Order, OrderServer, Verb, ask
-from surefoot_shared.errors import Conflict, Unreachable
+from surefoot_shared.errors import Conflict, Unreachable, UntrustedRelease
 
 Answer = Callable[[Order], None]
 Serve = Callable[..., Path]
@@ -61,6 +61,15 @@ def test_a_refusal_is_raised_as_the_agent_said_it(serve: Serve) -> None:
         ask(path, Verb.COMMIT)
 
     assert (caught.value.message, caught.value.hint) == ("Not now.", "Later.")
+
+
+def test_a_verifications_refusal_stays_one_on_its_way(serve: Serve) -> None:
+    path = serve(lambda order: order.refuse(UntrustedRelease("metadata_expired", "It is too old.")))
+
+    with pytest.raises(UntrustedRelease) as caught:
+        ask(path, Verb.APPLY)
+
+    assert caught.value.kind == "metadata_expired"
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from datetime import datetime, timezone
 import pytest
 
 from surefoot_agent import events as e
-from surefoot_agent.plan import Waits, halt, plan, turn, wanted
+from surefoot_agent.plan import Waits, came, halt, plan, turn, wanted
 from surefoot_agent.ports import Decision, Refusal, Wish
 from surefoot_agent.record import Committed, Ended, Record
-from surefoot_shared.messages import MetadataVersions, RunningProof
+from surefoot_shared.messages import MetadataVersions, RunningProof, ShadowTerms
 from surefoot_shared.status import AFTER_ARMED, BEFORE_ARMED, AttemptState, Outcome, SlotName
 from tests.agent.test_machine import WISH
 
@@ -210,3 +210,16 @@ def test_only_an_idle_device_wants_something_next() -> None:
     assert not wanted(IDLE, None)
     assert not wanted(replace(IDLE, seq=7), decision(WISH))
     assert not wanted(during(AttemptState.PROBATION), decision(NEWER))
+
+
+@pytest.mark.parametrize("recreate", [False, True])
+def test_for_a_shadow_nothing_is_given_up_whatever_else_is_ordered(recreate: bool) -> None:
+    wish = replace(WISH, activate=True, recreate=recreate, shadow=ShadowTerms(60, 900, 100))
+    at = datetime(2026, 3, 1, tzinfo=timezone.utc)
+
+    full = came(Record("app", AttemptState.CHECKING, wish=wish, full=True), at, None)
+    staged = came(Record("app", AttemptState.STAGED, wish=wish), at, None)
+
+    assert isinstance(full, e.StepFailed)
+    assert (full.outcome, full.reason) == (Outcome.REFUSED, "no_space")
+    assert isinstance(staged, Waits)

@@ -7,20 +7,25 @@ import pytest
 from surefoot_agent import ports
 from surefoot_agent.application import Application
 from surefoot_agent.boot.fake import FakeBoot
+from surefoot_agent.boot.noted import NotedBoot
 from surefoot_agent.boot.script import ScriptBoot
 from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.boot.uboot import UBoot
 from surefoot_agent.download.http import HttpDownloader
 from surefoot_agent.health.checks import Checks
+from surefoot_agent.itself.application import OwnAgent
+from surefoot_agent.itself.health import OwnHealth
+from surefoot_agent.modules.application import ModuleApplication
 from surefoot_agent.ports import BootControl, SlotControl, TrialControl
 from surefoot_agent.rootfs import RootFilesystem
+from surefoot_agent.shadow import Shadow
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_agent.slots.image import ImageSlots
 from surefoot_agent.telemetry import NodeTelemetry
 from surefoot_agent.trust import ChildTrust
 from tests.agent import fakes
 
-BOOTS = (SymlinkBoot, FakeBoot, UBoot, ScriptBoot)
+BOOTS = (SymlinkBoot, FakeBoot, UBoot, ScriptBoot, NotedBoot)
 ADAPTERS = [
     (ports.Trust, ChildTrust),
     (ports.Trust, fakes.FakeTrust),
@@ -30,12 +35,18 @@ ADAPTERS = [
         for port in (ports.SlotContents, ports.SlotWriter, ports.Slots)
         for kind in (DirectorySlots, ImageSlots)
     ],
+    (ports.OnlyPlace, DirectorySlots),
     (ports.Downloader, HttpDownloader),
     (ports.Downloader, fakes.FakeDownloader),
     (ports.ApplicationControl, Application),
     (ports.ApplicationControl, RootFilesystem),
+    (ports.ApplicationControl, ModuleApplication),
+    (ports.Stepped, ModuleApplication),
+    (ports.ShadowControl, Shadow),
+    (ports.ApplicationControl, OwnAgent),
     (ports.ApplicationControl, fakes.FakeApplication),
     (ports.Health, Checks),
+    (ports.Health, OwnHealth),
     (ports.Health, fakes.FakeHealth),
     (ports.Telemetry, NodeTelemetry),
     (ports.Telemetry, fakes.FakeTelemetry),

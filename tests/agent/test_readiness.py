@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from surefoot_agent import guard
 from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings
-from surefoot_agent.readiness import IDENTITY_FILES, Facts, Finding, check, judge
+from surefoot_agent.node import only_one
+from surefoot_agent.readiness import IDENTITY_FILES, Facts, Finding, check, judge, observe
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_shared.status import SlotName, SlotState
 from tests.agent.trees import install, release, snapshot
@@ -36,15 +38,17 @@ def failing(findings: tuple[Finding, ...]) -> set[str]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """A node that is ready: identity, both folders, a sealed release in A."""
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    """A node that is ready: identity, both folders, a sealed release in A, an agent and a guard at work."""
     for name in IDENTITY_FILES:
         guard.write_file(_folder(tmp_path / "identity") / name, b"x", 0o600)
     component = tmp_path / "app"
     slots, boot = DirectorySlots(component), SymlinkBoot(component)
     install(slots, SlotName.A, release({"bin/app": b"x"}), {"bin/app": b"x"})
     boot.set_state(SlotName.A, SlotState.GOOD)
-    return Settings(state_dir=tmp_path)
+    with only_one(tmp_path), (component / "guard.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield Settings(state_dir=tmp_path)
 
 
 def _folder(path: Path) -> Path:
@@ -69,6 +73,10 @@ def test_a_node_without_faults_has_only_good_findings() -> None:
         ({"clock_s": 0.0}, "clock"),
         ({"guard_problem": "broken"}, "guard"),
         ({"port_problem": "held"}, "port"),
+        ({"agent_active": False}, "agent"),
+        ({"guard_active": False}, "guard"),
+        ({"programs_problem": "not executable"}, "programs"),
+        ({"read": {"A": "1 files of slot A are not as signed: x.", "B": None}}, "read"),
     ],
 )
 def test_each_fault_has_its_own_finding_with_a_hint(change: Mapping[str, object], name: str) -> None:
@@ -153,3 +161,57 @@ def test_of_several_components_each_is_looked_at_and_the_node_once(settings: Set
 
     assert [name for name in findings if name.endswith("identity")] == ["identity"]
     assert (findings["app.current"], findings["model.current"]) == (True, False)
+
+
+def test_a_node_that_is_not_enrolled_is_not_told_that_nothing_runs() -> None:
+    bare = replace(GOOD, identity=dict.fromkeys(IDENTITY_FILES), agent_active=False, guard_active=False)
+
+    assert not {"agent", "guard"} & failing(judge(bare))
+
+
+def test_the_slot_on_trial_is_marked_bad_on_purpose() -> None:
+    on_trial = replace(GOOD, current="B", states={"A": "good", "B": "bad"}, releases={"A": "1.0", "B": "1.1"})
+
+    assert failing(judge(on_trial)) == {"slots"}
+    assert failing(judge(replace(on_trial, on_trial="B"))) == set()
+
+
+def test_what_an_agent_before_ours_left_is_what_the_slots_hold() -> None:
+    taken_over = replace(GOOD, states={"A": "good", "B": "good"}, releases={"A": None, "B": None})
+
+    assert failing(judge(taken_over)) == {"slots"}
+    adopted = judge(replace(taken_over, adopted={"A": "2024.1"}))
+    assert failing(adopted) == set()
+    assert "A: good, 2024.1" in next(finding.message for finding in adopted if finding.name == "slots")
+
+
+def test_slots_are_read_back_where_asked_and_left_as_they_are(settings: Settings) -> None:
+    folder, slots = settings.state_dir / "app", DirectorySlots(settings.state_dir / "app")
+    program = slots.path(SlotName.A) / "bin/app"
+    fine = _named(observe(settings, ComponentSettings(), read=True))
+    program.chmod(0o755)
+    program.write_bytes(b"y")
+    before = snapshot(folder)
+
+    rotten = _named(observe(settings, ComponentSettings(), read=True))
+
+    assert fine["read"].ok
+    assert not rotten["read"].ok
+    assert "bin/app" in rotten["read"].message
+    assert snapshot(folder) == before
+    assert "read" not in _named(observe(settings, ComponentSettings()))
+
+
+def _named(facts: Facts) -> dict[str, Finding]:
+    return {finding.name: finding for finding in judge(facts)}
+
+
+def test_a_required_program_that_cannot_run_is_found(settings: Settings, tmp_path: Path) -> None:
+    program = _folder(_folder(tmp_path / "check") / "required.d") / "lens.sh"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o644)
+
+    found = _named(observe(replace(settings, check_dir=tmp_path / "check", greenboot="off"), ComponentSettings()))
+
+    assert not found["programs"].ok
+    assert "lens.sh cannot run: it is not executable" in found["programs"].message

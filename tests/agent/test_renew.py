@@ -74,6 +74,33 @@ def test_a_certificate_is_renewed_after_two_thirds_of_its_life() -> None:
     assert not due(begins, begins + life, datetime(1970, 1, 1, tzinfo=timezone.utc)), "a clock that is wrong"
 
 
+def test_a_certificate_that_was_got_lately_is_not_due_because_the_clock_runs_ahead() -> None:
+    begins, life = NOW, timedelta(days=90)
+    ahead = NOW + timedelta(days=3650)
+
+    assert due(begins, begins + life, ahead)
+    assert not due(begins, begins + life, ahead + timedelta(hours=1), ahead)
+    assert not due(begins, begins + life, ahead + life * SHARE - timedelta(seconds=1), ahead)
+    assert due(begins, begins + life, ahead + life * SHARE, ahead)
+    assert due(begins, begins + life, begins + life * SHARE, ahead), "the clock was put right: the dates count"
+
+
+def test_a_device_whose_clock_is_ten_years_ahead_asks_once_and_not_every_hour(state_dir: Path) -> None:
+    ahead, asked = NOW + timedelta(days=3650), list[str]()
+
+    def counted(url: str, ca: Path, path: str, body: bytes) -> tuple[int, bytes]:
+        asked.append(path)
+        return https.ask(url, ca, path, body)
+
+    for hour in range(5):
+        device = renewal(state_dir, ahead + timedelta(hours=hour), counted)  # started again each time, at the worst
+        if device.prepare().ready:
+            device.adopt()
+            device.confirm()
+
+    assert asked == ["/api/v1/renew"]
+
+
 def test_a_young_certificate_is_left_alone_and_nobody_is_asked(state_dir: Path) -> None:
     def nobody(*_: object) -> tuple[int, bytes]:
         raise AssertionError("the server was asked")

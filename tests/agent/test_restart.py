@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
-from surefoot_agent.restart import restart_machine
+from surefoot_agent.restart import restart_and_wait, restart_machine
 from surefoot_shared.errors import InstallFailed
 
 
@@ -50,3 +51,13 @@ def test_an_init_that_cannot_be_run_is_told_as_such(tmp_path: Path) -> None:
 
 def test_a_machine_without_a_command_is_told_as_such(tmp_path: Path) -> None:
     assert "no command" in refused(tmp_path).message
+
+
+def test_a_machine_that_stays_up_is_waited_for_only_so_long() -> None:
+    ordered = []
+    began = time.monotonic()
+
+    restart_and_wait(lambda: ordered.append(1), limit_s=0.05)
+
+    assert ordered == [1]
+    assert time.monotonic() - began >= 0.05

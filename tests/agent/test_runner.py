@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from dataclasses import replace
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from surefoot_agent import effects
+from surefoot_agent import doubts, effects, journal
+from surefoot_agent import events as e
 from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.downlink import (
     BundleArrived,
@@ -172,6 +174,21 @@ def test_too_little_room_is_refused_before_the_first_byte(device: Device, monkey
     assert "before slot begin" not in device.world.trace
 
 
+def test_a_release_that_is_refused_before_its_first_byte_leaves_the_way_back(device: Device) -> None:
+    device.assign(device.wish("1.1", "a-1"))
+    device.run_until_idle(device.start_agent())
+    device.guard_budget_s = 1.0
+    device.assign(device.wish("1.2", "a-2"))
+
+    agent = device.start_agent()
+    device.play(agent, 60.0)
+
+    assert agent.record.state is AttemptState.IDLE
+    assert device.server.outcomes()[-1] == ("a-2", Outcome.REFUSED, "probation_too_long")
+    assert agent.record.previous_kept
+    assert device.slots.digest(SlotName.A) == device.digest("1.0")
+
+
 def test_a_release_whose_probation_does_not_fit_the_guards_budget_is_refused(device: Device) -> None:
     device.guard_budget_s = 6.0
     agent = device.start_agent()
@@ -324,9 +341,40 @@ def test_a_forged_halt_is_reported_and_changes_nothing(device: Device) -> None:
     agent = device.start_agent()
     agent.post(HaltArrived(b"forged"))
 
-    device.play(agent, 2.0)
+    device.play(agent, doubts.WAIT_S + 5.0)
 
     assert agent.record.halt_epoch == 0
+    assert [e.kind for e in device.server.events.values()] == [EventKind.SECURITY]
+
+
+@pytest.mark.parametrize("genuine", [True, False])
+def test_a_halt_that_came_before_its_root_is_told_only_where_the_root_does_not_prove_it(
+    device: Device, genuine: bool
+) -> None:
+    agent = device.start_agent()
+    device.assign()
+    device.play(agent, 2.0)
+    agent.post(HaltArrived(b"halt"))
+    device.play(agent, 2.0)
+    assert not device.server.events
+
+    raw = device.assign()
+    device.trust.decisions[raw] = replace(device.trust.decisions[raw], director=MetadataVersions(root=2))
+    if genuine:
+        device.trust.halts[b"halt"] = (2, ())
+    device.play(agent, doubts.WAIT_S + 5.0)
+
+    assert agent.record.halt_epoch == (2 if genuine else 0)
+    assert [e.kind for e in device.server.events.values()] == ([] if genuine else [EventKind.SECURITY])
+
+
+def test_a_flood_of_forged_halts_is_told_at_once(device: Device) -> None:
+    agent = device.start_agent()
+    for number in range(doubts.MOST + 1):
+        agent.post(HaltArrived(b"forged %d" % number))
+
+    device.play(agent, 5.0)
+
     assert [e.kind for e in device.server.events.values()] == [EventKind.SECURITY]
 
 
@@ -758,6 +806,65 @@ def test_an_unreadable_journal_makes_the_agent_report_and_nothing_else(device: D
     assert device.downloader.fetched == []
 
 
+def test_a_disk_that_takes_no_write_is_told_nothing_is_begun_and_the_application_runs(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device.play(device.start_agent(), 1.0)
+    device.cut_power()
+    full_disk(device, monkeypatch)
+    device.assign(device.wish("1.1", "a-1"))
+
+    agent = device.start_agent()
+    device.play(agent, 120.0)
+
+    assert agent.record.state is S.IDLE
+    assert [e.reason for e in device.server.events.values() if e.kind is EventKind.NOTICE] == ["no_space"]
+    assert device.running_version() == "1.0"
+    assert device.downloader.fetched == []
+
+
+def test_a_probation_that_cannot_be_remembered_is_left_to_the_guard(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = device.start_agent()
+    device.assign(device.wish("1.1", "a-1"))
+    device.play(agent, 60.0, lambda: agent.record.state is S.PROBATION)
+    full_disk(device, monkeypatch)
+
+    again = device.start_agent()
+    device.play(again, 300.0)
+
+    assert again.record.state is S.PROBATION
+    assert device.linked_version() == "1.1"
+    assert [e.reason for e in device.server.events.values() if e.kind is EventKind.NOTICE] == ["no_space"]
+
+
+def test_what_a_healthy_verdict_could_not_say_is_told_with_the_commit(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = device.start_agent()
+    device.assign(device.wish("1.1", "a-1"))
+    doubt = "Wanted check fps fails: 3 frames a second."
+    monkeypatch.setattr("surefoot_agent.attempt.event_of", lambda verdict: e.Healthy(verdict.soak_s, doubt))
+
+    device.run_until_idle(agent)
+
+    ended = [event for event in device.server.events.values() if event.kind is EventKind.OUTCOME]
+    assert [(event.outcome, event.message) for event in ended] == [(Outcome.COMMITTED, doubt)]
+    assert agent.record.doubt == ""
+
+
+def full_disk(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its next start on the journal takes no write."""
+    (device.folder / "journal.db.reserve").unlink()
+    monkeypatch.setattr(journal, "_probe", refuse_room)
+    monkeypatch.setattr(journal, "_fill", lambda reserve: None)
+
+
+def refuse_room(connection: sqlite3.Connection) -> None:
+    raise sqlite3.OperationalError("database or disk is full")
+
+
 def test_a_damaged_link_is_rescued_to_the_committed_slot(device: Device) -> None:
     agent = device.start_agent()
     device.play(agent, 1.0)
@@ -927,7 +1034,8 @@ def test_a_bundle_from_a_medium_is_verified_and_installed_from_it_without_any_se
     agent.post(order)
     device.play(agent, 200.0, lambda: agent.record.ended is not None)
 
-    assert order.answers.get_nowait()["ok"] is True
+    answer = order.answers.get_nowait()
+    assert (answer["ok"], answer["wanted"]) == (True, ["app/1.1"])
     assert device.running_version() == "1.1"
     assert device.downloader.leases[-1].sources == (Source(stick.as_uri(), ""),)
 
@@ -953,11 +1061,40 @@ def test_a_medium_joins_the_servers_sources_and_is_asked_first(device: Device, t
 def test_a_medium_whose_bundle_cannot_be_read_is_told_and_changes_nothing(device: Device, tmp_path: Path) -> None:
     agent = device.start_agent()
 
-    agent.post(Order(Verb.APPLY, str(tmp_path / "absent"), str(tmp_path)))
+    order = Order(Verb.APPLY, str(tmp_path / "absent"), str(tmp_path))
+    agent.post(order)
     device.play(agent, 5.0)
 
+    assert order.answers.get_nowait()["kind"] == "config_unreadable"
     assert "config_unreadable" in {event.reason for event in device.server.events.values()}
     assert agent.record.state is S.IDLE
+
+
+def test_a_medium_whose_bundle_is_not_trusted_is_answered_with_the_reason(device: Device, tmp_path: Path) -> None:
+    (tmp_path / "b").write_bytes(pack(Bundle("cam-1")))
+    agent = device.start_agent()
+
+    order = Order(Verb.APPLY, str(tmp_path / "b"), str(tmp_path))
+    agent.post(order)
+    device.play(agent, 5.0)
+
+    answer = order.answers.get_nowait()
+    assert (answer["ok"], answer["kind"], answer["untrusted"]) == (False, "metadata_untrusted", True)
+
+
+def test_a_medium_whose_release_is_refused_is_answered_with_the_reason(device: Device, tmp_path: Path) -> None:
+    refused = Refusal("a-1", "app", 1, "wrong_hardware", "It is not made for this hardware.")
+    raw = pack(Bundle("cam-1"))
+    device.trust.decisions[raw] = device.trust.decisions[device.assign(refusals=(refused,))]
+    (tmp_path / "b").write_bytes(raw)
+    agent = device.start_agent()
+
+    order = Order(Verb.APPLY, str(tmp_path / "b"), str(tmp_path))
+    agent.post(order)
+    device.play(agent, 5.0)
+
+    answer = order.answers.get_nowait()
+    assert (answer["ok"], answer["kind"], answer["untrusted"]) == (False, "wrong_hardware", True)
 
 
 def test_metadata_that_grew_old_is_told_once(device: Device) -> None:

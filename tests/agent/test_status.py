@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
 import pytest
 
+from surefoot_agent.boot.fake import FakeBoot
 from surefoot_agent.downlink import Connected
 from surefoot_agent.status import read_status
 from surefoot_shared import wire
-from surefoot_shared.status import AttemptState
+from surefoot_shared.errors import InstallFailed
+from surefoot_shared.status import AttemptState, SlotName, SlotState
 from tests.agent.fakes import Device
 
 pytestmark = pytest.mark.usefixtures("unsynced")
@@ -26,7 +29,7 @@ def test_it_reads_a_running_agent_without_disturbing_it(device: Device) -> None:
     status = read_status(device.folder, "app")
 
     assert (status.state, status.wanted, status.assignment) == (AttemptState.PROBATION, "1.1", "a-1")
-    assert (status.committed, status.boot_slot, status.previous_kept) == ("1.0", "B", False)
+    assert (status.committed, status.boot_slot, status.previous_kept) == ("1.0", "B", True)
     device.run_until_idle(agent)
 
 
@@ -66,6 +69,44 @@ def test_an_unreadable_journal_is_said_and_nothing_is_made_up(device: Device) ->
 
     assert (status.journal_readable, status.state) == (False, AttemptState.RESCUE)
     assert status.slots["A"] == "good"
+
+
+def test_the_bootloader_is_asked_where_a_restart_switches(device: Device) -> None:
+    boot = FakeBoot()
+    boot.set_state(SlotName.A, SlotState.GOOD)
+
+    status = read_status(device.folder, "app", boot=lambda: boot)
+
+    assert (status.boot_slot, status.running_slot) == (boot.current().value,) * 2
+    assert status.slots == {slot.value: boot.state(slot).value for slot in SlotName}
+
+
+def test_a_bootloader_that_does_not_answer_is_no_empty_slot(device: Device) -> None:
+    def broken() -> FakeBoot:
+        raise InstallFailed("boot_control_failed", "There is no fw_printenv.")
+
+    status = read_status(device.folder, "app", boot=broken)
+
+    assert (status.boot_slot, status.slots) == (None, {})
+
+
+def test_what_is_held_back_shows_though_nothing_waits(device: Device) -> None:
+    device.start_agent()
+    assert device.journal is not None
+    device.journal.set_locked(True)  # type: ignore[attr-defined]
+
+    status = read_status(device.folder, "app")
+
+    assert status.waits == ""
+    assert "unlock" in status.held
+
+
+def test_it_says_whether_agent_and_guard_are_there(device: Device) -> None:
+    with (device.component_dir / "guard.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        status = read_status(device.folder, "app")
+
+    assert (status.agent_runs, status.guard_runs) == (False, True)
 
 
 def test_it_has_a_plain_json_form(device: Device) -> None:

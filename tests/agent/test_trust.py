@@ -70,6 +70,15 @@ def test_a_device_that_was_not_enrolled_says_so(tmp_path: Path, fleet: FleetSimu
     assert caught.value.kind == "not_enrolled"
 
 
+def test_a_rehearsal_proves_that_what_is_held_can_be_verified_and_a_broken_child_fails_it(folder: Path) -> None:
+    ChildTrust(folder, DEVICE, HW).rehearse()
+    (folder / "bootstrap/director.root.json").write_bytes(b"{}")
+    with pytest.raises(SurefootError):
+        ChildTrust(folder, DEVICE, HW).rehearse()
+    with pytest.raises(UntrustedRelease):
+        child(folder, "import nothing_of_that_name").rehearse()
+
+
 def test_a_halt_list_is_verified_and_stands_in_the_next_decision(folder: Path, fleet: FleetSimulator) -> None:
     trust = ChildTrust(folder, DEVICE, HW)
 
@@ -85,8 +94,9 @@ def test_a_halt_list_that_came_before_its_root_counts_once_the_root_is_here(
     trust.halt(fleet.halt_list("a" * 64, epoch=7))
     fleet.halt = Keys.new()
     fleet.sign_director_root()
-    with pytest.raises(UntrustedRelease):
+    with pytest.raises(UntrustedRelease) as caught:
         trust.halt(fleet.halt_list("b" * 64, epoch=3, signers=None if genuine else Keys.new().signers))
+    assert caught.value.kind == "metadata_untrusted"
 
     decision = trust.decide(fleet.bundle())
 

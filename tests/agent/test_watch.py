@@ -69,3 +69,27 @@ def test_a_failing_check_in_the_soak_is_unhealthy(watch: Watch) -> None:
 
     assert verdict is not None
     assert (verdict.healthy, verdict.check) == (False, "camera")
+
+
+def test_the_time_in_which_the_agent_was_stopped_is_no_time_of_the_release(watch: Watch) -> None:
+    watch.judge([result("camera", Check.FAIL)], 101.0)
+
+    woken = watch.judge((), 600.0)  # long after the time in which it had to become steady
+    watch.judge([result("camera"), result("http")], 601.0)
+
+    assert woken is None
+    assert watch.stage is Stage.SOAK
+
+
+def test_nothing_is_judged_while_nobody_can_look(watch: Watch) -> None:
+    watch.take_due(100.0)
+    watch.lost("camera", blind_at=101.0)
+
+    blind = [watch.judge((), 101.0 + second) for second in range(200)]
+    watch.judge([result("camera"), result("http")], 301.0)
+
+    assert blind == [None] * 200
+    assert watch.stage is Stage.SOAK
+    verdict = watch.judge([result("camera"), result("http")], 305.0)
+    assert verdict is not None
+    assert verdict.healthy

@@ -44,7 +44,7 @@ def release(
         svn=0,
         hw=("x86-box",),
         files=listed,
-        application=Application(argv, stop_s) if argv else None,
+        application=Application(argv, stop_s, shadow=True) if argv else None,
         checks=checks,
         probation=probation or Probation(),
         data=data,

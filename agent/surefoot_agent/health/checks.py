@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from surefoot_agent.failures import AGAIN
 from surefoot_agent.health import local
 from surefoot_agent.health.baseline import failed_before, measured_before
 from surefoot_agent.health.local import DeviceCheck, Folders
@@ -187,7 +188,7 @@ class _Look:
         try:
             self._finding = self._seen()
         except SurefootError as error:
-            self._finding = Finding(False, error.message)
+            self._finding = Finding(False, error.message, counts=error.kind not in AGAIN)
         except KeyError as error:
             self._finding = Finding(False, f"the check has no parameter {error}")
         except (ValueError, OSError) as error:

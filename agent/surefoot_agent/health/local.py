@@ -21,6 +21,7 @@ from surefoot_agent.config import Settings
 from surefoot_agent.health import programs
 from surefoot_agent.health.scene import Finding
 from surefoot_agent.ports import CheckResult
+from surefoot_shared.errors import InstallFailed
 from surefoot_shared.release import CheckKind, HealthCheck
 from surefoot_shared.status import Check
 
@@ -85,6 +86,18 @@ def folders_of(settings: Settings) -> Folders:
     """Where this device keeps checks of its own, as it is configured."""
     greenboot = GREENBOOT if settings.greenboot == "on" else ()
     return Folders(settings.check_dir, greenboot, each_s=settings.check_timeout_s, interval_s=settings.check_interval_s)
+
+
+def refuse_unrunnable(checks: Iterable[HealthCheck]) -> None:
+    """Raise InstallFailed(check_not_run) where a required program of the device could judge no release.
+
+    It failed before the update too, so it would be excused for ever, and protect nothing.
+    """
+    required = (check for check in checks if isinstance(check, DeviceCheck) and check.required)
+    for program in (program for check in required for program in check.programs):
+        problem = _exposed(program)
+        if problem:
+            raise InstallFailed("check_not_run", f"The required check program {program} cannot run: {problem}.")
 
 
 def look(check: DeviceCheck) -> Finding:

@@ -106,6 +106,22 @@ def ready(suite: Suite, state: ProbationState, now: float) -> ProbationState:
     return replace(state, stage=Stage.STEADY, began_at=min(state.began_at, now - suite.probation.startup_s))
 
 
+def later(state: ProbationState, seconds: float) -> ProbationState:
+    """Move everything by a time in which nobody could look."""
+
+    def moved(at: float | None) -> float | None:
+        return None if at is None else at + seconds
+
+    tracks = {name: replace(track, ran_at=moved(track.ran_at)) for name, track in state.tracks.items()}
+    return replace(
+        state,
+        began_at=state.began_at + seconds,
+        soak_began_at=moved(state.soak_began_at),
+        switched_at=moved(state.switched_at),
+        tracks=tracks,
+    )
+
+
 def needed_s(suite: Suite) -> float:
     """Longest time an honest probation takes: the guard's budget per start must not be below it.
 
@@ -201,9 +217,16 @@ def _at_last(state: ProbationState, suite: Suite, soaked_s: float, now: float) -
             return None
         else:
             return _late(state, [check], now, f"did not hold within {window_s:g} s after the switch")
-    doubt = " ".join(f"Check {last.name} decided nothing: {last.message}." for last in unsure)
+    doubts = [f"Check {last.name} decided nothing: {last.message}." for last in unsure]
+    doubt = " ".join([*doubts, *_wanted_that_fail(state, suite)])
     words = f"Every required check passed its soak of {rules.soak_s:g} s."
     return HealthVerdict(True, None, words, {}, soaked_s, doubt=doubt)
+
+
+def _wanted_that_fail(state: ProbationState, suite: Suite) -> list[str]:
+    """Wanted checks decide nothing, and somebody wanted to know."""
+    lasts = [state.tracks.get(check.name, Track()).last for check in suite.checks if not check.required]
+    return [f"Wanted check {x.name} fails: {x.message}." for x in lasts if x is not None and x.result is Check.FAIL]
 
 
 def _all_hold(state: ProbationState, required: Sequence[HealthCheck], now: float) -> bool:

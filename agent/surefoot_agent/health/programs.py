@@ -1,22 +1,26 @@
 """Run a check program, bounded: no shell, no input, a deadline, the last bytes of its output, its whole group ended.
 
-Promises: a program of a release is read through one descriptor and compared with its signed hash just before it runs;
-what does not match is not run. Output beyond OUTPUT_BYTES is read and dropped, so a talkative program neither blocks
+Promises: nothing that a program started outlives its look, in whatever session it hides. A program of a release is read
+through one descriptor and compared with its signed hash just before it runs; what does not match is not run. Output
+beyond OUTPUT_BYTES is read and dropped, so a talkative program neither blocks
 nor fills memory. Refuses programs outside the release's tree.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import selectors
 import signal
 import subprocess
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from surefoot_agent import processes
 from surefoot_agent.health.scene import Finding, Scene
 from surefoot_shared.checks import program_of
 from surefoot_shared.release import HealthCheck, TreeFile
@@ -24,6 +28,8 @@ from surefoot_shared.release import HealthCheck, TreeFile
 OUTPUT_BYTES = 4096
 """As much as Docker keeps of a health check: enough for a stack trace, small beside one message of reports."""
 TAIL_CHARACTERS = 200
+MARK = "SUREFOOT_LOOK"
+"""In the environment of a check program: what it started is found by it, though it left the session."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +69,11 @@ def finding(ran: Ran, name: str, timeout_s: float) -> Finding:
 
 def run(command: Sequence[str], folder: Path, env: Mapping[str, str], timeout_s: float) -> Ran:
     """Run to the end or to the deadline; raises OSError where it cannot be started."""
-    began = time.monotonic()
+    began, look_id = time.monotonic(), uuid.uuid4().hex
     process = subprocess.Popen(
         command,
         cwd=folder,
-        env=dict(env),
+        env={**env, MARK: look_id},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -78,6 +84,7 @@ def run(command: Sequence[str], folder: Path, env: Mapping[str, str], timeout_s:
         output, in_time = _collect(process, began + timeout_s)
     finally:
         _end_group(process)
+        _end_marked(look_id)
     text = output.decode(errors="replace")
     return Ran(process.returncode if in_time else None, text, time.monotonic() - began)
 
@@ -118,6 +125,15 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+def _end_marked(look_id: str) -> None:
+    """Children that left the group, by the mark that all of them inherit."""
+    mark = f"{MARK}={look_id}".encode()
+    for pid in processes.everybody():
+        with contextlib.suppress(OSError):
+            if mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                os.kill(pid, signal.SIGKILL)
 
 
 def _altered(program: Path, signed: TreeFile | None) -> str:

@@ -125,6 +125,21 @@ def test_a_wanted_check_never_decides() -> None:
     assert verdict.healthy
 
 
+def test_a_wanted_check_that_fails_is_told_with_the_healthy_verdict() -> None:
+    checks = (HealthCheck("alive", CheckKind.PROCESS), HealthCheck("fps", CheckKind.PROCESS, required=False))
+    suite, state, verdict = manifest(*checks), begin(0.0), None
+
+    for second in range(1, 60):
+        results = [result("alive", Check.PASS), result("fps", Check.FAIL, required=False)]
+        state, verdict = judge(suite, state, results, float(second))
+        if verdict is not None:
+            break
+
+    assert verdict is not None
+    assert verdict.healthy
+    assert verdict.doubt.startswith("Wanted check fps fails: ")
+
+
 def test_a_check_excused_by_the_baseline_holds_nothing_up() -> None:
     _, verdict, at = play(manifest(CAMERA, PROCESS), each_second("u p", 100))
 

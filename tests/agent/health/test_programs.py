@@ -56,6 +56,14 @@ def test_a_program_that_hangs_is_ended_with_its_children_and_its_words_are_kept(
     until(lambda: guard.start_ticks(child) is None, "the child to end")
 
 
+def test_a_child_in_a_session_of_its_own_does_not_outlive_the_look(tmp_path: Path) -> None:
+    ran = run(tmp_path, "setsid sh -c 'echo $$ > pid; exec sleep 600' & while [ ! -s pid ]; do :; done")
+
+    assert ran.code == 0
+    child = int((tmp_path / "pid").read_text())
+    until(lambda: guard.start_ticks(child) is None, "the child to end")
+
+
 def test_a_child_that_keeps_the_output_open_does_not_delay_the_verdict(tmp_path: Path) -> None:
     ran = run(tmp_path, "sleep 600 & echo $! > pid; echo done")
 
