@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
 from surefoot_server import db
-from surefoot_server.access.guard import require
+from surefoot_server.access.guard import check_cohort, check_release, require
+from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
-from surefoot_server.rollouts import repository, views
+from surefoot_server.paging import Page, Paged, pages
+from surefoot_server.rollouts import forecasting, repository, views
 from surefoot_server.rollouts.creation import Order
+from surefoot_server.rollouts.forecast.answer import Forecast
 from surefoot_server.rollouts.policy import CommittedDevices
-from surefoot_server.rollouts.views import DecisionOut, MemberOut, PlanOut, RolloutOut
+from surefoot_server.rollouts.views import DecisionOut, ForecastOut, MemberOut, PlanOut, RolloutOut
 from surefoot_server.state import state_of
 
 router = APIRouter(prefix="/api/v1/rollouts", tags=["rollouts"])
-Viewer = Annotated[Principal, Depends(require(Role.VIEWER))]
-Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
+Anywhere = Annotated[Principal, Depends(require(Role.VIEWER, Over.ANYWHERE))]
+Planner = Annotated[Principal, Depends(require(Role.VIEWER, Over.ORDER))]
+Starter = Annotated[Principal, Depends(require(Role.OPERATOR, Over.ORDER))]
+Viewer = Annotated[Principal, Depends(require(Role.VIEWER, Over.ROLLOUT))]
+Operator = Annotated[Principal, Depends(require(Role.OPERATOR, Over.ROLLOUT))]
 
 
 class OrderIn(BaseModel):
@@ -29,6 +35,14 @@ class OrderIn(BaseModel):
     cohort: str | None = Field(default=None, max_length=4000)
     salt: str = Field(default="", pattern=r"^[0-9a-zA-Z]{0,64}$", description="Of a plan: repeats its membership")
     lift_halt: bool = Field(default=False, description="Start although the release is on the halt list, and lift it")
+    accept_blind: bool = Field(default=False, description="Of recreate: accept the blind time and no way back")
+
+
+class QuestionIn(OrderIn):
+    """`assumptions` is a YAML document: rates, durations, who is offline; an empty one is a plain release."""
+
+    assumptions: str = Field(default="", max_length=64 * 1024)
+    runs: int = Field(default=100, ge=1, le=forecasting.RUNS_LIMIT)
 
 
 class ActIn(BaseModel):
@@ -39,26 +53,44 @@ class HaltIn(ActIn):
     committed: CommittedDevices = CommittedDevices.KEEP
 
 
+class RetryIn(ActIn):
+    devices: list[Annotated[str, Field(max_length=64)]] = Field(default_factory=list, max_length=10_000)
+
+
 @router.post("/plan")
-def plan(request: Request, body: OrderIn, _who: Viewer) -> PlanOut:
+def plan(request: Request, body: OrderIn, who: Planner) -> PlanOut:
     """Say who would get it when, and who is left out and why; changes nothing."""
     state = state_of(request)
+    _check(request, who, body)
     with state.db.read() as session:
-        return views.plan_out(state.rollouts.plan(session, _order(body)))
+        return views.plan_out(session, state.rollouts.plan(session, _order(body)), db.utc_now())
+
+
+@router.post("/forecast")
+def forecast(request: Request, body: QuestionIn, _who: Viewer) -> Forecast:
+    """How long it would take, how many would run a bad release at worst, how likely verdicts are wrong."""
+    state = state_of(request)
+    with state.db.read() as session:
+        planned = state.rollouts.plan(session, _order(body))
+        return forecasting.foretell(session, planned, body.assumptions, body.runs, db.utc_now())
 
 
 @router.post("", status_code=201)
-def start(request: Request, body: OrderIn, who: Operator) -> RolloutOut:
+def start(request: Request, body: OrderIn, who: Starter) -> RolloutOut:
+    _check(request, who, body)
     rollout_id = state_of(request).rollouts.start(_order(body), who.name, db.utc_now())
     return _shown(request, rollout_id)
 
 
 @router.get("")
-def list_rollouts(request: Request, _who: Viewer, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> list[RolloutOut]:
+def list_rollouts(
+    request: Request, _who: Anywhere, page: Annotated[Page, Depends(pages(50, 1000))]
+) -> list[RolloutOut]:
     """The newest first."""
     with state_of(request).db.read() as session:
         now = db.utc_now()
-        return [views.rollout_out(session, row, now) for row in repository.rollouts(session, limit)]
+        rows = page.cut(repository.rollouts(session, page.limit + 1, page.number), lambda each: each.number)
+        return [views.rollout_out(session, row, now) for row in rows]
 
 
 @router.get("/{rollout_id}")
@@ -67,21 +99,23 @@ def show(request: Request, rollout_id: str, _who: Viewer) -> RolloutOut:
 
 
 @router.get("/{rollout_id}/members")
-def members(request: Request, rollout_id: str, _who: Viewer) -> list[MemberOut]:
+def members(request: Request, rollout_id: str, _who: Viewer, page: Paged) -> list[MemberOut]:
     """Every device that the rollout knows: members, satisfied and excluded ones, each with its reason."""
     with state_of(request).db.read() as session:
         repository.rollout(session, rollout_id)
-        return views.members_out(session, rollout_id)
+        rows = repository.members_after(session, rollout_id, page.text, page.limit + 1)
+        return views.members_shown(session, page.cut(rows, lambda each: each.device_id))
 
 
 @router.get("/{rollout_id}/decisions")
 def decisions(
-    request: Request, rollout_id: str, _who: Viewer, limit: Annotated[int, Query(ge=1, le=5000)] = 200
+    request: Request, rollout_id: str, _who: Viewer, page: Annotated[Page, Depends(pages(200))]
 ) -> list[DecisionOut]:
     """What the engine decided and people did, the newest first."""
     with state_of(request).db.read() as session:
         repository.rollout(session, rollout_id)
-        rows = repository.decisions(session, rollout_id, limit)
+        rows = repository.decisions(session, rollout_id, page.limit + 1, page.number)
+        rows = page.cut(rows, lambda each: each.id or 0)
         return [views.decision_out(row) for row in rows]
 
 
@@ -112,6 +146,35 @@ def revert(request: Request, rollout_id: str, body: ActIn, who: Operator) -> Rol
     return _shown(request, rollout_id)
 
 
+@router.get("/{rollout_id}/revert")
+def revert_forecast(request: Request, rollout_id: str, _who: Viewer) -> ForecastOut:
+    """What a revert would do: who returns without a download, who must fetch, who cannot and why."""
+    state = state_of(request)
+    with state.db.read() as session:
+        return views.forecast_out(state.rollouts.revert_forecast(session, rollout_id))
+
+
+@router.post("/{rollout_id}/approve")
+def approve(request: Request, rollout_id: str, body: ActIn, who: Operator) -> RolloutOut:
+    """Say yes to the rollout, or to its next phase, that waits for approval."""
+    state_of(request).rollouts.approve(rollout_id, who, db.utc_now(), body.reason)
+    return _shown(request, rollout_id)
+
+
+@router.post("/{rollout_id}/reject")
+def reject(request: Request, rollout_id: str, body: ActIn, who: Operator) -> RolloutOut:
+    """Say no: the rollout is cancelled."""
+    state_of(request).rollouts.reject(rollout_id, who, db.utc_now(), body.reason)
+    return _shown(request, rollout_id)
+
+
+@router.post("/{rollout_id}/retry")
+def retry(request: Request, rollout_id: str, body: RetryIn, who: Operator) -> RolloutOut:
+    """Let devices whose attempt failed have their turn again; all of them unless some are named."""
+    state_of(request).rollouts.retry(rollout_id, who.name, db.utc_now(), body.reason, body.devices)
+    return _shown(request, rollout_id)
+
+
 @router.post("/{rollout_id}/cancel")
 def cancel(request: Request, rollout_id: str, body: ActIn, who: Operator) -> RolloutOut:
     state_of(request).rollouts.cancel(rollout_id, who.name, db.utc_now(), body.reason)
@@ -123,5 +186,16 @@ def _shown(request: Request, rollout_id: str) -> RolloutOut:
         return views.rollout_out(session, repository.rollout(session, rollout_id), db.utc_now())
 
 
+def _check(request: Request, who: Principal, body: OrderIn) -> None:
+    """Whoever has a role in a scope orders within it."""
+    if who.reach is None:
+        return
+    state = state_of(request)
+    with state.db.read(whole=True) as session:
+        release, cohort = state.rollouts.meant(session, _order(body))
+    check_release(who, release)
+    check_cohort(request, who, cohort)
+
+
 def _order(body: OrderIn) -> Order:
-    return Order(body.policy, body.release, body.cohort, body.salt, body.lift_halt)
+    return Order(body.policy, body.release, body.cohort, body.salt, body.lift_halt, body.accept_blind)

@@ -7,81 +7,38 @@ reason and its numbers before the transaction ends. Refuses to decide anything.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict
 from enum import Enum
-from typing import Any, Protocol
-
-from sqlmodel import Session
+from typing import Any
 
 from surefoot_server.audit import service as audit
-from surefoot_server.devices.models import Assignment
-from surefoot_server.rollouts import repository
+from surefoot_server.rollouts import orders, stages
 from surefoot_server.rollouts.decisions import (
+    AskApproval,
+    BakeBack,
     BeginBake,
     CollapsePhase,
     Decision,
     EndRevert,
     FailPhase,
     Finish,
+    HoldBack,
     HoldPhase,
-    Lose,
-    Offer,
+    NextBack,
     PassPhase,
-    SendBack,
     StartPhase,
-    TimeOut,
-    Withdraw,
+    StartRollout,
+    SwitchTogether,
+    TakeLook,
 )
 from surefoot_server.rollouts.judge import Finding
-from surefoot_server.rollouts.models import Rollout, RolloutDecision, RolloutMember, RolloutPhase
-from surefoot_server.rollouts.policy import CommittedDevices, Policy
+from surefoot_server.rollouts.models import RolloutDecision, RolloutPhase
+from surefoot_server.rollouts.policy import CommittedDevices
 from surefoot_server.rollouts.table import PhaseEvent, RolloutEvent, next_phase, next_rollout
-from surefoot_shared.errors import Conflict
-from surefoot_shared.status import ROLLOUT_ENDED, Intent, Outcome, PhaseState, RolloutState
+from surefoot_server.rollouts.transaction import Transaction
+from surefoot_shared.status import ROLLOUT_ENDED, PhaseState, RolloutState
 
 ENGINE = "engine"
-
-
-class Orders(Protocol):
-    """The part of the device service that makes and ends assignments."""
-
-    def assign(
-        self,
-        session: Session,
-        device_id: str,
-        component: str,
-        release_id: str,
-        intent: Intent,
-        rollout_id: str | None,
-        phase: int | None,
-        now: datetime,
-    ) -> Assignment: ...
-
-    def withdraw(
-        self, session: Session, assignment_id: str, outcome: Outcome, reason: str | None, now: datetime
-    ) -> Assignment: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """What every step of applying needs."""
-
-    session: Session
-    orders: Orders
-    rollout: Rollout
-    policy: Policy
-    now: datetime
-
-    def phase(self, index: int) -> RolloutPhase:
-        found = self.session.get(RolloutPhase, (self.rollout.id, index))
-        assert found is not None
-        return found
-
-    def member(self, device: str) -> RolloutMember:
-        found = self.session.get(RolloutMember, (self.rollout.id, device))
-        assert found is not None
-        return found
 
 
 def apply(tx: Transaction, decisions: Sequence[Decision]) -> None:
@@ -115,14 +72,30 @@ def change_phase(tx: Transaction, index: int, event: PhaseEvent, reason: str) ->
 def _apply_one(tx: Transaction, decision: Decision) -> dict[str, Any]:
     """Do what the decision says; returns facts for its record that only the doing brought to light."""
     match decision:
+        case StartRollout(reason):
+            change_rollout(tx, RolloutEvent.START, reason)
+        case AskApproval(index, reason):
+            if tx.phase(index).state == PhaseState.PENDING.value:
+                change_phase(tx, index, PhaseEvent.ASK, reason)
+            change_rollout(tx, RolloutEvent.HOLD, reason)
         case StartPhase(index, reason):
-            change_phase(tx, index, PhaseEvent.START, reason).waiting_since = tx.now
+            begun = change_phase(tx, index, PhaseEvent.START, reason)
+            begun.began_at = begun.waiting_since = tx.now
         case CollapsePhase(index, reason):
             change_phase(tx, index, PhaseEvent.COLLAPSE, reason)
             tx.rollout.phase = index + 1
+        case SwitchTogether(index, _):
+            row = tx.phase(index)
+            row.activated_at = tx.now
+            tx.session.add(row)
         case BeginBake(index, reason):
             row = change_phase(tx, index, PhaseEvent.BAKE, reason)
             row.baking_at = row.baking_at or tx.now
+        case TakeLook(index, _, found, number):
+            row = tx.phase(index)
+            row.looks = number
+            _judged(row, found)
+            tx.session.add(row)
         case PassPhase(index, reason, found):
             _judged(change_phase(tx, index, PhaseEvent.PASS, reason), found)
             tx.rollout.phase = index + 1
@@ -133,56 +106,13 @@ def _apply_one(tx: Transaction, decision: Decision) -> dict[str, Any]:
             _fail(tx, decision)
         case Finish(reason):
             change_rollout(tx, RolloutEvent.FINISH, reason)
+        case BakeBack() | NextBack() | HoldBack():
+            stages.note(tx, decision)
         case EndRevert(reason):
             change_rollout(tx, RolloutEvent.REVERTED, _with_cause(tx, reason))
         case _:
-            return _order(tx, decision)
+            return orders.order(tx, decision)
     return {}
-
-
-def _order(tx: Transaction, decision: Offer | Lose | TimeOut | Withdraw | SendBack) -> dict[str, Any]:
-    member = tx.member(decision.device)
-    try:
-        match decision:
-            case Offer(_, index):
-                member.assignment_id = _assign(tx, member, tx.rollout.release_id, tx.policy.intent, index).id
-            case SendBack():
-                return _send_back(tx, member)
-            case Lose(_, _, order):
-                _end(tx, member, order, Outcome.LOST, "lost")
-            case TimeOut(_, _, order):
-                _end(tx, member, order, Outcome.FAILED, "step_timeout")
-            case Withdraw():
-                _end(tx, member, "update", Outcome.CANCELLED, "cancelled_by_order")
-    except Conflict as error:
-        # The device was revoked or re-enrolled as other hardware since the plan: it leaves, and everyone else goes on.
-        member.standing, member.reason = repository.EXCLUDED, error.message
-        return {"excluded": error.message}
-    finally:
-        tx.session.add(member)
-    return {"assignment": member.assignment_id}
-
-
-def _assign(tx: Transaction, member: RolloutMember, release_id: str, intent: Intent, phase: int | None) -> Assignment:
-    row = tx.rollout
-    return tx.orders.assign(tx.session, member.device_id, row.component, release_id, intent, row.id, phase, tx.now)
-
-
-def _send_back(tx: Transaction, member: RolloutMember) -> dict[str, Any]:
-    """Want the release that ran when this one was offered; the engine asks only where the server knows it."""
-    assert member.assignment_id is not None
-    tried = tx.session.get(Assignment, member.assignment_id)
-    assert tried is not None
-    assert tried.previous_release_id is not None
-    wish = _assign(tx, member, tried.previous_release_id, Intent.REVERT, tried.phase)
-    member.revert_assignment_id = wish.id
-    return {"assignment": wish.id, "to": tried.previous_release_id}
-
-
-def _end(tx: Transaction, member: RolloutMember, order: str, outcome: Outcome, reason: str) -> None:
-    assignment = member.assignment_id if order == "update" else member.revert_assignment_id
-    assert assignment is not None
-    tx.orders.withdraw(tx.session, assignment, outcome, reason, tx.now)
 
 
 def _fail(tx: Transaction, decision: FailPhase) -> None:

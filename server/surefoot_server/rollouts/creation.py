@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+import sqlalchemy as sa
 from sqlmodel import Session
 
 from surefoot_server.releases.models import Release
-from surefoot_server.rollouts import repository
+from surefoot_server.rollouts import bars, planner, repository
 from surefoot_server.rollouts.models import Rollout, RolloutMember, RolloutPhase
-from surefoot_server.rollouts.planner import Plan
+from surefoot_server.rollouts.planner import Excluded, Placed, Plan
 from surefoot_server.rollouts.policy import Policy
-from surefoot_shared.errors import Conflict
+from surefoot_server.rollouts.recreate import span_of
+from surefoot_shared.errors import Conflict, NotFound
 from surefoot_shared.status import PhaseState, RolloutState
 
 
@@ -29,6 +32,8 @@ class Order:
     cohort: str | None = None
     salt: str = ""
     lift_halt: bool = False
+    accept_blind: bool = False
+    """A person knows what recreate costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,36 @@ class Planned:
     expression: str
     salt: str
     plan: Plan
+
+
+def offering(session: Session, policy: Policy, release: Release) -> planner.Offering:
+    """The release as the planner sees it. Raises NotFound where the policy names releases that do not exist."""
+    named, counters = policy.bars.named(release.component), repository.counters(session, release.component)
+    for name in named:
+        if name not in counters:
+            raise NotFound("not_found", f"The policy names {name!r}, and there is no such release.")
+    why = bars.barred(policy.bars, release.component, counters).get(release.id, "")
+    origin = policy.bars.origin(release.component)
+    return planner.Offering(
+        release.digest,
+        frozenset(release.hw),
+        release.counter,
+        barred=f"{release.id} is not for it: {why}" if why else "",
+        origin=(origin, counters[origin]) if origin else None,
+    )
+
+
+def check_accepted(planned: Planned) -> None:
+    """Raise Conflict where the strategy has a price that nobody has accepted."""
+    recreate = planned.policy.recreate
+    if recreate is not None and not planned.order.accept_blind:
+        span = span_of(recreate.blind_time_s)
+        raise Conflict(
+            "conflict",
+            f"Recreate leaves a device without room for two releases blind for up to {span} and without a way back "
+            "of its own, and nobody has accepted that.",
+            "Look at `surefoot rollout plan`, then start with --accept-blind.",
+        )
 
 
 def check_startable(planned: Planned) -> None:
@@ -89,21 +124,22 @@ def insert(session: Session, planned: Planned, actor: str, now: datetime) -> Rol
                 state=PhaseState.PENDING.value,
             )
         )
-    session.add_all(_members(row.id, planned.plan))
-    session.flush()
+    session.connection().execute(sa.insert(RolloutMember), _members(row.id, planned.plan))
     return row
 
 
-def _members(rollout_id: str, plan: Plan) -> list[RolloutMember]:
-    def row(device: str, hw: str, reason: str, standing: str, phase: int | None = None) -> RolloutMember:
-        return RolloutMember(
-            rollout_id=rollout_id, device_id=device, hw=hw, reason=reason, standing=standing, phase=phase
-        )
+def _members(rollout_id: str, plan: Plan) -> list[dict[str, Any]]:
+    """Plain values for one executemany: a row object a device would take a large fleet half a minute."""
+
+    def row(each: Placed | Excluded, standing: str, phase: int | None = None, place: int = 0) -> dict[str, Any]:
+        who = {"rollout_id": rollout_id, "device_id": each.device, "hw": each.hw, "reason": each.reason}
+        where = {"site": each.site, "zone": each.zone} if isinstance(each, Placed) else {"site": "", "zone": ""}
+        return {**who, **where, "standing": standing, "phase": phase, "place": place}
 
     placed = [
-        row(m.device, m.hw, m.reason, repository.MEMBER, index)
+        row(member, repository.MEMBER, index, place)
         for index, phase in enumerate(plan.phases)
-        for m in phase.members
+        for place, member in enumerate(phase.members)
     ]
-    happy = [row(m.device, m.hw, m.reason, repository.SATISFIED) for m in plan.satisfied]
-    return placed + happy + [row(e.device, e.hw, e.reason, repository.EXCLUDED) for e in plan.excluded]
+    happy = [row(m, repository.SATISFIED) for m in plan.satisfied]
+    return placed + happy + [row(e, repository.EXCLUDED) for e in plan.excluded]

@@ -11,6 +11,19 @@ from surefoot_server.rollouts.judge import Finding
 
 
 @dataclass(frozen=True, slots=True)
+class StartRollout:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskApproval:
+    """People must approve the phase before it begins: the rollout is held for them."""
+
+    phase: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class StartPhase:
     phase: int
     reason: str
@@ -31,6 +44,34 @@ class Offer:
     device: str
     phase: int
     reason: str
+    activate: bool = True
+    """False: it stages the release and waits for `Activate`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchTogether:
+    """Everyone of the phase who is awake has it staged: from now on each is told to switch."""
+
+    phase: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Activate:
+    """Tell a device that has it staged to switch. `order` is which of its two assignments: update or revert."""
+
+    device: str
+    reason: str
+    order: str = "update"
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """The windows that the device was told come to their end: tell it the next ones."""
+
+    device: str
+    reason: str
+    order: str = "update"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +93,28 @@ class TimeOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """Its attempt failed at something that passes: it counts for nothing, and the device has its turn again later.
+
+    `failure` is the class of which this uses up a try; see `retries.py`.
+    """
+
+    device: str
+    reason: str
+    failure: str
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """It committed the release and runs something else: it has its turn again, or is let be."""
+
+    device: str
+    reason: str
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Withdraw:
     device: str
     reason: str
@@ -63,12 +126,47 @@ class SendBack:
 
     device: str
     reason: str
+    activate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BakeBack:
+    """A share of the devices is back: wait before the next. `stage` counts the shares of the way back from 0."""
+
+    stage: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NextBack:
+    """The next share of the devices is ordered back."""
+
+    stage: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldBack:
+    """Too many could not go back: nobody else is ordered back until a person lets it go on."""
+
+    stage: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class BeginBake:
     phase: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeLook:
+    """The metrics were looked at within the bake and nothing failed: the numbers are kept, the bake goes on."""
+
+    phase: int
+    reason: str
+    finding: Finding
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +205,25 @@ class EndRevert:
 
 
 Decision = (
-    StartPhase
+    StartRollout
+    | AskApproval
+    | StartPhase
     | CollapsePhase
     | Offer
+    | SwitchTogether
+    | Activate
+    | Renew
     | Lose
     | TimeOut
+    | Retry
+    | Reconcile
     | Withdraw
     | SendBack
+    | BakeBack
+    | NextBack
+    | HoldBack
     | BeginBake
+    | TakeLook
     | PassPhase
     | HoldPhase
     | FailPhase

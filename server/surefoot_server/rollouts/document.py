@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from enum import Enum
 from typing import TypeVar
 
@@ -27,21 +28,26 @@ YEAR_S = 365 * 86400.0
 Choice = TypeVar("Choice", bound=Enum)
 
 
-def parse(text: str) -> Field:
-    """Return the document's root; raises Invalid where it is no YAML or too large."""
-    if len(text) > LIMIT_CHARACTERS:
-        raise Invalid("malformed", f"The policy has {len(text)} characters; {LIMIT_CHARACTERS} are allowed.")
+def parse(text: str, about: str = "The policy", limit_characters: int = LIMIT_CHARACTERS) -> Field:
+    """Return the document's root; raises Invalid, which begins with `about`, where it is no YAML or too large."""
+    if len(text) > limit_characters:
+        raise Invalid("malformed", f"{about} has {len(text)} characters; {limit_characters} are allowed.")
     if text.count("[") + text.count("{") > BRACKETS_LIMIT:
-        raise Invalid("malformed", f"The policy has more than {BRACKETS_LIMIT} brackets.")
+        raise Invalid("malformed", f"{about} has more than {BRACKETS_LIMIT} brackets.")
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         at = f"line {mark.line + 1}: " if mark is not None else ""
-        raise Invalid("malformed", f"The policy: {at}{getattr(error, 'problem', None) or 'it is no YAML'}.") from error
+        raise Invalid("malformed", f"{about}: {at}{getattr(error, 'problem', None) or 'it is no YAML'}.") from error
     except RecursionError as error:
-        raise Invalid("malformed", "The policy is nested too deeply.") from error
-    return Field(node, "")
+        raise Invalid("malformed", f"{about} is nested too deeply.") from error
+    return Field(node, "", about)
+
+
+def normal(text: str) -> str:
+    """The same document in one form, whatever its comments, quotes and indentation; empty stays empty."""
+    return parse(text).written().strip() if text.strip() else ""
 
 
 def duration_s(text: str) -> float:
@@ -54,9 +60,10 @@ def duration_s(text: str) -> float:
 class Field:
     """One place of the document: its node, or None where it was left out, and its name for errors."""
 
-    def __init__(self, node: yaml.Node | None, name: str) -> None:
+    def __init__(self, node: yaml.Node | None, name: str, about: str = "The policy") -> None:
         self._node = node
         self.name = name
+        self.about = about
 
     @property
     def absent(self) -> bool:
@@ -65,7 +72,7 @@ class Field:
     def wrong(self, problem: str) -> Invalid:
         """Make (not raise) the error that this field has this problem."""
         line = f"line {self._node.start_mark.line + 1}: " if self._node is not None else ""
-        return Invalid("malformed", f"The policy: {line}{self.name or 'the document'}: {problem}.")
+        return Invalid("malformed", f"{self.about}: {line}{self.name or 'the document'}: {problem}.")
 
     def required(self) -> Field:
         if self._node is None:
@@ -74,7 +81,7 @@ class Field:
 
     def mapping(self, *keys: str) -> dict[str, Field]:
         """Return a field for each key, absent or not; any other key, or one given twice, is refused."""
-        found = {key: Field(None, self._join(key)) for key in keys}
+        found = {key: self._at(None, key) for key in keys}
         if self._node is None:
             return found
         if not isinstance(self._node, yaml.MappingNode):
@@ -82,17 +89,49 @@ class Field:
         for key_node, value in self._node.value:
             key = str(key_node.value)
             if key not in found:
-                raise Field(key_node, self._join(key)).wrong(f"this key is not known; known are {', '.join(keys)}")
+                raise self._at(key_node, key).wrong(f"this key is not known; known are {', '.join(keys)}")
             if not found[key].absent:
-                raise Field(key_node, self._join(key)).wrong("this key is given twice")
-            found[key] = Field(value, self._join(key))
+                raise self._at(key_node, key).wrong("this key is given twice")
+            found[key] = self._at(value, key)
         return found
+
+    def peek(self, key: str) -> str | None:
+        """The single value of a key of a mapping, without judging anything: what kind of mapping it is hangs on it."""
+        for key_node, value in self._node.value if isinstance(self._node, yaml.MappingNode) else ():
+            if key_node.value == key and isinstance(value, yaml.ScalarNode):
+                return str(value.value)
+        return None
 
     def items(self) -> Iterator[Field]:
         if not isinstance(self._node, yaml.SequenceNode):
             raise self.wrong("it must be a list")
         for index, node in enumerate(self._node.value):
-            yield Field(node, f"{self.name}[{index}]")
+            yield Field(node, f"{self.name}[{index}]", self.about)
+
+    def entries(self) -> Iterator[tuple[str, Field]]:
+        """Names that the writer chose, each with its place; a name twice is refused."""
+        if not isinstance(self._node, yaml.MappingNode):
+            raise self.wrong("it must be a mapping of names")
+        seen = set()
+        for key_node, value in self._node.value:
+            name = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else ""
+            if name in seen:
+                raise self._at(key_node, name).wrong("this name is given twice")
+            seen.add(name)
+            yield name, self._at(value, name)
+
+    @property
+    def single(self) -> bool:
+        """It is one value, not a list or a mapping."""
+        return isinstance(self._node, yaml.ScalarNode)
+
+    def written(self) -> str:
+        """The place as a document of its own, in one form whatever its comments and indentation."""
+        if self._node is None:
+            return ""
+        found = yaml.serialize(self._node, Dumper=yaml.SafeDumper, allow_unicode=True, width=120)
+        assert isinstance(found, str)  # without a stream and an encoding it is text
+        return found
 
     def text_or_none(self) -> str | None:
         if self._node is None:
@@ -111,6 +150,19 @@ class Field:
             except Invalid as error:
                 raise self.wrong(error.message.rstrip(".")) from error
         return text
+
+    def moment_or_none(self) -> datetime | None:
+        """Read a time with its zone: without one it would be another moment on every machine."""
+        if self._node is None:
+            return None
+        text = self._scalar()
+        try:
+            at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        except ValueError as error:
+            raise self.wrong(f"{text!r} is not a time such as 2026-12-01T01:00:00Z") from error
+        if at.tzinfo is None:
+            raise self.wrong(f"{text!r} has no zone; write 2026-12-01T01:00:00Z or +07:00")
+        return at
 
     def integer(self, default: int, *, low: int, high: int) -> int:
         if self._node is None:
@@ -160,6 +212,11 @@ class Field:
             raise self.wrong(f"{text!r} is not a share from {low:g} to {high:g} (2% is 0.02)")
         return value
 
+    def amount(self) -> float:
+        """Read 0.97, 25 or -3.5: a figure in the unit of its metric."""
+        text = self._scalar()
+        return -self._number(text[1:]) if text.startswith("-") else self._number(text)
+
     def percentage(self) -> float:
         """Read 10 or 10%: percent of the cohort."""
         text = self._scalar()
@@ -178,5 +235,5 @@ class Field:
             raise self.wrong("it must be a single value")
         return str(self._node.value)
 
-    def _join(self, key: str) -> str:
-        return f"{self.name}.{key}" if self.name else key
+    def _at(self, node: yaml.Node | None, key: str) -> Field:
+        return Field(node, f"{self.name}.{key}" if self.name else key, self.about)

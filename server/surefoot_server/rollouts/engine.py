@@ -12,27 +12,35 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from surefoot_server.rollouts import recreate, retries, strays, switching, taking_back
 from surefoot_server.rollouts.decisions import (
+    Activate,
+    AskApproval,
     BeginBake,
     CollapsePhase,
     Decision,
-    EndRevert,
     FailPhase,
     Finish,
     HoldPhase,
     Lose,
     Offer,
     PassPhase,
-    SendBack,
+    Renew,
     StartPhase,
+    StartRollout,
+    TakeLook,
     TimeOut,
     Withdraw,
 )
 from surefoot_server.rollouts.facts import NOT_A_TRY, AttemptFact, Facts, MemberFact, Watch
+from surefoot_server.rollouts.gate import OnInconclusive
 from surefoot_server.rollouts.judge import Finding, judge
-from surefoot_server.rollouts.policy import CommittedDevices, OnInconclusive, Policy
+from surefoot_server.rollouts.policy import CommittedDevices, Policy
 from surefoot_shared.status import AttemptState, Outcome, PhaseState, RolloutState, Verdict
 
+BEFORE_STAGED = frozenset({AttemptState.OFFERED, AttemptState.CHECKING, AttemptState.DOWNLOADING})
+SERVERS_WORD = {Outcome.LOST: "lost", Outcome.FAILED: "step_timeout"}
+"""The kinds with which the engine itself ends an attempt."""
 OPEN = frozenset({RolloutState.RUNNING, RolloutState.PAUSED, RolloutState.HELD})
 STOPPED = frozenset({RolloutState.HALTED, RolloutState.FAILED, RolloutState.CANCELLED, RolloutState.REVERTING})
 
@@ -41,7 +49,15 @@ def decide(policy: Policy, facts: Facts, now: datetime) -> list[Decision]:
     """Return what is to be done now, in the order in which it is to be applied; nothing where all is well."""
     expired: list[Decision] = list(_expire(policy, facts, now))
     facts = _with_expired(facts, expired, now)
+    if facts.state in OPEN or facts.state is RolloutState.SUCCEEDED:
+        again = list(retries.again(policy.retry, facts, now))
+        facts = retries.with_again(facts, again, now)
+        expired += again
+    if facts.state in (RolloutState.RUNNING, RolloutState.SUCCEEDED):
+        expired += strays.strays(facts, policy.intent, now)
     watch = Watch(facts, now, policy.timeouts.asleep_after_s)
+    if given_back := list(recreate.given_back(watch)):
+        return [*expired, *given_back]  # asked again once they are at work: they count as unavailable then
     if facts.state in STOPPED:
         return [*expired, *_stop(policy, watch)]
     if facts.state in OPEN and (failed := _failed(policy, watch)) is not None:
@@ -50,6 +66,8 @@ def decide(policy: Policy, facts: Facts, now: datetime) -> list[Decision]:
         return [*expired, *_advance(policy, watch)]
     if facts.state is RolloutState.SUCCEEDED:
         return [*expired, *_late_lane(policy, watch)]
+    if facts.state is RolloutState.SCHEDULED and (policy.start_at is None or now >= policy.start_at):
+        return [StartRollout("its time has come" if policy.start_at else "it is approved")]
     return expired
 
 
@@ -71,13 +89,27 @@ def _expire_one(
     silent_s = watch.silent_s(member, attempt)
     stuck_s = watch.facts.outages.elapsed_s(attempt.state_at, watch.now)
     settled = watch.facts.outages.settled(watch.now)
-    if attempt.past_the_switch and silent_s >= limits.lost_after_s and settled:
+    blind_s = recreate.blind_s(watch, attempt)
+    if (attempt.past_the_switch or blind_s) and silent_s >= limits.lost_after_s and settled:
         yield Lose(member.device, f"silent for {_span(silent_s)} since {attempt.state.value}", order)
     elif attempt.past_the_switch and settled and stuck_s >= limits.step_s + limits.lost_after_s:
         # The device's own guard must have ended any trial by now: connected or not, no verdict will come.
         yield Lose(member.device, f"no verdict for {_span(stuck_s)} since {attempt.state.value}", order)
-    elif not attempt.past_the_switch and member.online and stuck_s >= limits.step_s:
+    elif policy.recreate is not None and member.online and blind_s >= policy.recreate.blind_time_s:
+        yield TimeOut(member.device, f"blind for {_span(blind_s)} and still {attempt.state.value}", order)
+    elif not attempt.past_the_switch and member.online and _fetching_s(policy, watch, member, attempt) >= limits.step_s:
         yield TimeOut(member.device, f"{attempt.state.value} for {_span(stuck_s)} without progress", order)
+
+
+def _fetching_s(policy: Policy, watch: Watch, member: MemberFact, attempt: AttemptFact) -> float:
+    """Seconds without progress in which the device was free to make some."""
+    since = attempt.state_at
+    if attempt.state in BEFORE_STAGED:
+        open_since = switching.may_fetch_since(policy, member, watch.now)
+        if open_since is None:
+            return 0.0
+        since = max(since, open_since)
+    return watch.facts.outages.elapsed_s(since, watch.now)
 
 
 def _with_expired(facts: Facts, expired: Sequence[Decision], now: datetime) -> Facts:
@@ -89,7 +121,9 @@ def _with_expired(facts: Facts, expired: Sequence[Decision], now: datetime) -> F
 
     def ended(member: MemberFact, order: str, attempt: AttemptFact | None) -> AttemptFact | None:
         outcome = ends.get((member.device, order))
-        return attempt if outcome is None or attempt is None else replace(attempt, outcome=outcome, ended_at=now)
+        if outcome is None or attempt is None:
+            return attempt
+        return replace(attempt, outcome=outcome, ended_at=now, reason=SERVERS_WORD[outcome])
 
     members = tuple(
         replace(m, attempt=ended(m, "update", m.attempt), revert=ended(m, "revert", m.revert)) for m in facts.members
@@ -101,9 +135,10 @@ def _with_expired(facts: Facts, expired: Sequence[Decision], now: datetime) -> F
 
 
 def finding(policy: Policy, watch: Watch, index: int) -> Finding:
-    """Judge a phase as it stands."""
-    seen = watch.facts.phases[index].acknowledged
-    return judge(policy.gate, policy.phases[index].min_devices, watch.counts(index), seen)
+    """Judge a phase as it stands, with its metrics where a look at them is due."""
+    seen, look = watch.facts.phases[index].acknowledged, watch.facts.look
+    due = look if index == watch.facts.phase else None
+    return judge(policy.gate, policy.phases[index].min_devices, watch.counts(index), seen, due)
 
 
 def _failed(policy: Policy, watch: Watch) -> FailPhase | None:
@@ -111,6 +146,10 @@ def _failed(policy: Policy, watch: Watch) -> FailPhase | None:
     index = watch.facts.phase
     if index >= len(watch.facts.phases):
         return None
+    if watch.facts.phases[index].state is PhaseState.AWAITING_APPROVAL and index > 0:
+        found = finding(policy, watch, index - 1)
+        why = f"{policy.phases[index - 1].name}, which had passed, would fail now: {found.reason}"
+        return _fail(policy, index, found, why) if found.verdict is Verdict.FAIL else None
     if watch.facts.phases[index].state not in (PhaseState.OFFERING, PhaseState.BAKING, PhaseState.HELD):
         return None
     found = finding(policy, watch, index)
@@ -118,7 +157,7 @@ def _failed(policy: Policy, watch: Watch) -> FailPhase | None:
 
 
 def _fail(policy: Policy, index: int, found: Finding, reason: str) -> FailPhase:
-    revert = policy.on_fail.committed_devices is CommittedDevices.REVERT
+    revert = policy.on_fail.committed_devices is CommittedDevices.REVERT and policy.shadow is None
     return FailPhase(index, reason, found, revert=revert, halt=policy.on_fail.halt)
 
 
@@ -137,39 +176,47 @@ def _advance(policy: Policy, watch: Watch) -> Iterator[Decision]:
         yield Finish(_summary(facts))
         return
     match facts.phases[index].state:
-        case PhaseState.PENDING:
+        case PhaseState.PENDING | PhaseState.AWAITING_APPROVAL:
             yield _begin(policy, facts, index)
         case PhaseState.OFFERING:
-            offers = list(_offers(policy, watch, index))
-            yield from offers or _end_of_offering(policy, watch, index)
+            forward: list[Decision] = list(_forward(policy, watch, index))
+            forward = forward or [*switching.together(policy, watch, index)]
+            yield from forward or _end_of_offering(policy, watch, index)
         case PhaseState.BAKING:
-            yield from _offers(policy, watch, index)
+            yield from _forward(policy, watch, index)
+            yield from _look(policy, watch, index)
             yield from _end_of_bake(policy, watch, index)
 
 
-def _begin(policy: Policy, facts: Facts, index: int) -> StartPhase | CollapsePhase:
-    members = sum(1 for m in facts.members if m.phase == index)
+def _begin(policy: Policy, facts: Facts, index: int) -> StartPhase | CollapsePhase | AskApproval:
+    members = facts.phases[index].others + sum(1 for m in facts.members if m.phase == index)
     name = policy.phases[index].name
     if members == 0:
         return CollapsePhase(index, f"nobody is in {name}")
+    approval = policy.phases[index].approval
+    if approval is not None and not facts.phases[index].approved:
+        return AskApproval(index, f"{name} waits for {approval.words}")
     return StartPhase(index, f"{name} begins with {members} devices")
+
+
+def _forward(policy: Policy, watch: Watch, index: int) -> Iterator[Offer | Activate | Renew]:
+    yield from _offers(policy, watch, index)
+    yield from switching.activations(policy, watch, index)
+    yield from switching.renewals(policy, watch)
 
 
 def _offers(policy: Policy, watch: Watch, index: int) -> Iterator[Offer]:
     """Offer to whoever is connected and whose turn it is, as far as the budget of devices at work goes."""
     due = [m for m in watch.facts.members if m.waiting and m.online and m.phase <= index]
-    free = policy.max_concurrent - _at_work(watch)
+    due = [m for m in due if not switching.frozen(policy, m, watch.now) and not m.backs_off(watch.now)]
+    free = policy.max_concurrent - switching.at_work(policy, watch)
+    activate = switching.offers_activated(policy, watch, index)
     for member in due[: max(0, free)]:
         late = member.phase < index
         reason = f"awake again after its phase {policy.phases[member.phase].name}" if late else "its phase is open"
-        yield Offer(member.device, index, reason)
-
-
-def _at_work(watch: Watch) -> int:
-    """Devices that use up the budget: those trying, and those that went silent after the switch."""
-    members = watch.facts.members
-    orders = [(m, a) for m in members for a in (m.attempt, m.revert) if a is not None]
-    return sum(1 for m, a in orders if watch.busy(m, a) or a.outcome is Outcome.LOST)
+        if member.tries:
+            reason = f"its next try ({retries.words(member.tries)})"
+        yield Offer(member.device, index, reason, activate)
 
 
 def _end_of_offering(policy: Policy, watch: Watch, index: int) -> Iterator[Decision]:
@@ -179,15 +226,25 @@ def _end_of_offering(policy: Policy, watch: Watch, index: int) -> Iterator[Decis
     if open_ones == 0 and at_work == 0 and found.counts.due > 0:
         reason = f"all {found.counts.due} devices that are awake have ended their attempt"
         yield BeginBake(index, reason)
-    elif _waited_s(watch, index) >= policy.gate.max_wait_s:
-        why = found.reason if found.wait else f"{at_work} devices are still at it"
+    elif _waited_s(watch, index) >= policy.gate.max_wait_s and not switching.only_hours_hinder(policy, watch):
+        why = found.reason if found.wait else f"{_devices(at_work + open_ones)} still at it"
         yield _inconclusive(policy, index, found, f"{why} after {_span(policy.gate.max_wait_s)}")
+
+
+def _look(policy: Policy, watch: Watch, index: int) -> Iterator[TakeLook]:
+    """A look within the bake: a failure was told before, and anything else is only noted."""
+    look = watch.facts.look
+    if look is not None and not look.last:
+        found = finding(policy, watch, index)
+        yield TakeLook(index, f"look {look.number} of {look.of}: {found.reason}", found, look.number)
 
 
 def _end_of_bake(policy: Policy, watch: Watch, index: int) -> Iterator[Decision]:
     baking_at = watch.facts.phases[index].baking_at
     if baking_at is None or watch.facts.outages.elapsed_s(baking_at, watch.now) < policy.phases[index].bake_s:
         return
+    if policy.gate.metrics and watch.facts.look is None:
+        return  # the shell reads the samples for the last look, and asks again
     found = finding(policy, watch, index)
     if found.verdict is Verdict.PASS:
         yield PassPhase(index, found.reason, found)
@@ -206,7 +263,7 @@ def _late_lane(policy: Policy, watch: Watch) -> Iterator[Decision]:
     """After a success the sleepers still get it when they wake, unless those that woke show that it is bad."""
     last = len(watch.facts.phases) - 1
     if last >= 0 and finding(policy, watch, last).verdict is not Verdict.FAIL:
-        yield from _offers(policy, watch, last)
+        yield from _forward(policy, watch, last)
 
 
 # --- going back -----------------------------------------------------------------------------------------------------
@@ -219,55 +276,27 @@ def _stop(policy: Policy, watch: Watch) -> Iterator[Decision]:
         if attempt is not None and attempt.outcome is None and not attempt.past_the_switch:
             yield Withdraw(member.device, f"the rollout is {facts.state.value}; it has not switched")
     if facts.state is RolloutState.REVERTING:
-        yield from _take_back(policy, watch)
-
-
-def _take_back(policy: Policy, watch: Watch) -> Iterator[Decision]:
-    """Order the devices that have it back: those asleep at once (the order waits), others within the budget."""
-    back = [m for m in watch.facts.members if _must_go_back(m)]
-    free = max(0, policy.max_concurrent - _at_work(watch))
-    awake = [m for m in back if m.online]
-    orders = [*awake[:free], *(m for m in back if not m.online)]
-    for member in orders:
-        yield SendBack(member.device, f"the rollout is reverting and it is {_where(member)}")
-    waits = [m for m in watch.facts.members if m.online and (watch.busy(m, m.attempt) or watch.busy(m, m.revert))]
-    if not back and not waits:
-        yield EndRevert(_went_back(watch.facts))
-
-
-def _must_go_back(member: MemberFact) -> bool:
-    if member.attempt is None or member.revert is not None or not member.has_previous or member.claimed_by:
-        return False
-    attempt = member.attempt
-    if attempt.outcome is None:
-        return attempt.past_the_switch and attempt.state is not AttemptState.REVERTING
-    return member.runs_release or attempt.outcome in (Outcome.COMMITTED, Outcome.LOST)
-
-
-def _where(member: MemberFact) -> str:
-    attempt = member.attempt
-    assert attempt is not None
-    return attempt.outcome.value if attempt.outcome is not None else f"in {attempt.state.value}"
-
-
-def _went_back(facts: Facts) -> str:
-    ordered = [m for m in facts.members if m.revert is not None]
-    back = sum(1 for m in ordered if m.revert and m.revert.outcome is Outcome.COMMITTED)
-    asleep = sum(1 for m in ordered if m.revert and m.revert.outcome is None)
-    kept = sum(1 for m in facts.members if m.runs_release and not m.has_previous)
-    parts = [f"{back} of {len(ordered)} devices are back on their previous release"]
-    parts += [f"{asleep} go back when they wake"] if asleep else []
-    parts += [f"{len(ordered) - back - asleep} could not"] if len(ordered) > back + asleep else []
-    parts += [f"{kept} have no known earlier release and keep it"] if kept else []
-    return ", ".join(parts)
+        yield from taking_back.take_back(policy, watch)
+    yield from switching.activations_back(policy, watch)
 
 
 def _summary(facts: Facts) -> str:
-    done = sum(1 for m in facts.members if m.attempt is not None and m.attempt.outcome is Outcome.COMMITTED)
-    tried = [m.attempt for m in facts.members if m.attempt is not None and m.attempt.outcome not in NOT_A_TRY]
-    asleep = sum(1 for m in facts.members if m.waiting)
-    said = f"{done} of {len(tried)} devices committed it" if facts.members else "every device already runs it"
+    others = {o: n for o, n in facts.others.outcomes.items() if o not in NOT_A_TRY}
+    listed = [m.attempt for m in facts.members if m.attempt is not None and m.attempt.outcome not in NOT_A_TRY]
+    tried = len(listed) + sum(others.values())
+    done, beside = (
+        sum(1 for a in listed if a.outcome is outcome) + others.get(outcome, 0)
+        for outcome in (Outcome.COMMITTED, Outcome.SHADOWED)
+    )
+    asleep = sum(1 for m in facts.members if m.waiting) + facts.others.waiting
+    anybody = facts.members or tried or asleep
+    said = f"{done} of {tried} devices committed it" if anybody else "every device already runs it"
+    said = f"{beside} of {tried} devices ran it beside their own; nothing was switched" if beside else said
     return said + (f"; {asleep} asleep will be offered it when they wake" if asleep else "")
+
+
+def _devices(count: int) -> str:
+    return "1 device is" if count == 1 else f"{count} devices are"
 
 
 def _span(seconds: float) -> str:

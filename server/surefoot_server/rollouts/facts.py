@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from surefoot_server.rollouts.judge import Counts
+from surefoot_server.rollouts.judge import Counts, Look
+from surefoot_server.rollouts.tally import counts_in
 from surefoot_shared.status import AFTER_ARMED, AttemptState, Outcome, PhaseState, RolloutState
 
 PAST_THE_SWITCH = AFTER_ARMED | {AttemptState.COMMITTING, AttemptState.REVERTING, AttemptState.RESCUE}
@@ -31,6 +32,28 @@ class AttemptFact:
     phase: int
     outcome: Outcome | None = None
     ended_at: datetime | None = None
+    activate: bool = True
+    """False: the device stages the release and waits for the order to switch."""
+    reason: str | None = None
+    """The kind of failure that it ended with."""
+    strayed_at: datetime | None = None
+    """Since when the device is known to run something else than what it committed."""
+    windows_until: datetime | None = None
+    """End of the last window that it was told; None where it may switch at any time."""
+    full: bool = False
+    """No room for two: it waits for the order to give up the release that it has."""
+    vacated_at: datetime | None = None
+    """When it gave that up."""
+
+    @property
+    def ready(self) -> bool:
+        """Waiting for the order to switch, or to give up its only place."""
+        return self.staged or (self.outcome is None and self.full and not self.activate)
+
+    @property
+    def staged(self) -> bool:
+        """In its other slot, and waiting for the order to switch."""
+        return self.outcome is None and self.state is AttemptState.STAGED and not self.activate
 
     @property
     def past_the_switch(self) -> bool:
@@ -51,7 +74,18 @@ class MemberFact:
     has_previous: bool = True
     """The server knows the release that ran before, so an order to go back has a target."""
     runs_release: bool = False
+    runs_newer: bool = False
+    """Known of those that strayed."""
     claimed_by: str | None = None
+    site: str = ""
+    zone: str = ""
+    tries: Mapping[str, int] = field(default_factory=dict)
+    """Class of failure → how often it was tried again for that."""
+    retry_at: datetime | None = None
+    """Its next try begins then, and not before."""
+
+    def backs_off(self, now: datetime) -> bool:
+        return self.retry_at is not None and now < self.retry_at
 
     @property
     def waiting(self) -> bool:
@@ -60,10 +94,46 @@ class MemberFact:
 
 @dataclass(frozen=True, slots=True)
 class PhaseFact:
+    """`others` members are not listed, and `ended` counts those attempts of theirs that the phase is judged by."""
+
     state: PhaseState
     waiting_since: datetime | None = None
     baking_at: datetime | None = None
     acknowledged: Mapping[str, int] = field(default_factory=dict)
+    looks: int = 0
+    """Looks at the metrics that were taken."""
+    approved: bool = False
+    """As many people as the policy asks for have approved it."""
+    began_at: datetime | None = None
+    activated_at: datetime | None = None
+    """When its devices were told to switch together."""
+    others: int = 0
+    ended: Mapping[Outcome, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Members that are not listed, since nothing is to be decided about them; counted, so a look costs what changed."""
+
+    outcomes: Mapping[Outcome, int] = field(default_factory=dict)
+    reverts: Mapping[Outcome, int] = field(default_factory=dict)
+    waiting: int = 0
+    """Asleep and not offered anything; told once every phase is over."""
+    awake_to_go_back: int = 0
+    """Awake ones that are still to be ordered back; counted where they are ordered in shares."""
+    kept: int = 0
+    """They run the release and there is nothing to go back to; told once nobody is left to send back."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackFact:
+    """How far the way back is: its share, since when that waits for the next, and whether it waits for a person."""
+
+    stage: int = 0
+    baking_at: datetime | None = None
+    held: bool = False
+    acknowledged: int = 0
+    """Devices that could not go back, as a person has seen and let pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +146,16 @@ class Outages:
         down_s = sum(max(0.0, (min(b, now) - max(a, since)).total_seconds()) for a, b in self.spans)
         return max(0.0, (now - since).total_seconds() - down_s)
 
+    def ago(self, seconds: float, now: datetime) -> datetime:
+        """The moment from which `seconds` have passed until now, with the outages left out."""
+        left, at = timedelta(seconds=seconds), now
+        for began, ended in sorted(self.spans, reverse=True):
+            between = max(at - ended, timedelta())
+            if between >= left:
+                break
+            left, at = left - between, min(at, began)
+        return at - left
+
     def settled(self, now: datetime) -> bool:
         """False for a while after an outage: devices that reconnect with jitter must have had their chance."""
         return all((now - end).total_seconds() >= RECONNECT_S for _, end in self.spans)
@@ -83,13 +163,21 @@ class Outages:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`phase` is the index of the current phase, the number of phases once all passed."""
+    """`phase` is the index of the current phase, the number of phases once all passed.
+
+    `members` are in the order of their turn: everyone, or those about whom something may be to decide (`others` are
+    the rest). Both give the same decisions.
+    """
 
     state: RolloutState
     phase: int
     phases: tuple[PhaseFact, ...]
     members: tuple[MemberFact, ...]
     outages: Outages = Outages()
+    others: Others = Others()
+    back: BackFact = BackFact()
+    look: Look | None = None
+    """The look at the current phase's metrics that is due; read only then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,36 +196,47 @@ class Watch:
         return self.facts.outages.elapsed_s(seen, self.now)
 
     def asleep(self, member: MemberFact, attempt: AttemptFact) -> bool:
-        """Silent before the switch: it goes on when it wakes, and until then nobody waits for it."""
-        if attempt.outcome is not None or attempt.past_the_switch:
+        """Silent while its old release runs: it goes on when it wakes, and until then nobody waits for it."""
+        if attempt.outcome is not None or attempt.past_the_switch or attempt.vacated_at is not None:
             return False
         return not member.online and self.silent_s(member, attempt) >= self.asleep_after_s
 
     def busy(self, member: MemberFact, attempt: AttemptFact | None) -> bool:
         return attempt is not None and attempt.outcome is None and not self.asleep(member, attempt)
 
+    def at_work(self, *, staged: bool = True) -> int:
+        """Devices that use up the budget: those trying, and those that went silent after the switch; `staged` False
+        leaves out those that only wait for the order to switch.
+        """
+        members, others = self.facts.members, self.facts.others
+        orders = [(m, a) for m in members for a in (m.attempt, m.revert) if a is not None]
+        lost = others.outcomes.get(Outcome.LOST, 0) + others.reverts.get(Outcome.LOST, 0)
+        busy = [a for m, a in orders if self.busy(m, a) or a.outcome is Outcome.LOST]
+        return lost + sum(1 for a in busy if staged or not a.staged)
+
     def counted(self, index: int) -> list[tuple[MemberFact, AttemptFact]]:
-        """The attempts that a phase is judged by: those offered in it, and older ones that ended since it began."""
-        since = self.facts.phases[index].waiting_since
+        """The listed attempts that a phase is judged by: those offered in it, older open ones, and older ones that
+        ended since it began.
+        """
+        begun = [phase.began_at for phase in self.facts.phases]
         found = []
         for member in self.facts.members:
             attempt = member.attempt
             if attempt is None or attempt.phase > index:
                 continue
-            left_over = attempt.outcome is None or (
-                since is not None and attempt.ended_at is not None and attempt.ended_at >= since
-            )
-            if attempt.phase == index or left_over:
+            if attempt.outcome is None or index in counts_in(attempt.phase, attempt.ended_at, begun):
                 found.append((member, attempt))
         return found
 
     def counts(self, index: int) -> Counts:
         """Count the phase's attempts by outcome; `due` leaves out the sleeping and those ended by order."""
-        counted = self.counted(index)
-        due = [a for m, a in counted if a.outcome not in NOT_A_TRY and not self.asleep(m, a)]
+        phase, counted = self.facts.phases[index], self.counted(index)
+        due = sum(1 for m, a in counted if a.outcome not in NOT_A_TRY and not self.asleep(m, a))
+        due += sum(n for outcome, n in phase.ended.items() if outcome not in NOT_A_TRY)
+        ended = {o: phase.ended.get(o, 0) + sum(1 for _, a in counted if a.outcome is o) for o in Outcome}
         return Counts(
-            members=sum(1 for m in self.facts.members if m.phase == index),
-            offered=len(counted),
-            due=len(due),
-            outcomes={o: n for o in Outcome if (n := sum(1 for _, a in counted if a.outcome is o))},
+            members=phase.others + sum(1 for m in self.facts.members if m.phase == index),
+            offered=len(counted) + sum(phase.ended.values()),
+            due=due,
+            outcomes={o: n for o, n in ended.items() if n},
         )

@@ -14,6 +14,11 @@ from sqlmodel import Field, SQLModel
 
 from surefoot_server.db import UtcDateTime
 
+WAITING = "standing = 'member' AND assignment_id IS NULL"
+"""Members that were offered nothing yet: an index holds these alone."""
+BACKING_OFF = "retry_at IS NOT NULL AND assignment_id IS NULL"
+"""Members whose next try was put off: an index holds these alone."""
+
 
 class Rollout(SQLModel, table=True):
     """One release to one cohort under one policy. Every change is a compare-and-set on (phase, version)."""
@@ -37,8 +42,12 @@ class Rollout(SQLModel, table=True):
     reason: str = ""
     committed_devices: str = ""
     """keep or revert, once the rollout was stopped."""
+    back: dict[str, Any] = Field(default_factory=dict, sa_type=sa.JSON, sa_column_kwargs={"server_default": "{}"})
+    """How far the way back is: `stage`, `baking_at`, `held`, `acknowledged`; see `stages.py`."""
     halts_digest: bool = Field(default=False, index=True)
     """True while this rollout is why the digest is on the signed halt list."""
+    tally: dict[str, int] = Field(default_factory=dict, sa_type=sa.JSON, sa_column_kwargs={"server_default": "{}"})
+    """Ended attempts by outcome, and orders to go back as `revert:` and their outcome; see `tally.py`."""
     created_at: datetime = Field(sa_type=UtcDateTime)
     created_by: str
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
@@ -54,15 +63,22 @@ class RolloutPhase(SQLModel, table=True):
     bake_s: float
     members: int
     state: str
+    began_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    tally: dict[str, int] = Field(default_factory=dict, sa_type=sa.JSON, sa_column_kwargs={"server_default": "{}"})
+    """Ended attempts that count in this phase, by outcome."""
     waiting_since: datetime | None = Field(default=None, sa_type=UtcDateTime)
     """Start of max_wait: when offering began, or when a person let a held phase wait again."""
+    activated_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """When its devices were told to switch together (blue-green)."""
     baking_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    looks: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """Looks at the metrics that were taken within the bake."""
     verdict: str | None = None
     evidence: dict[str, Any] = Field(default_factory=dict, sa_type=sa.JSON)
     reason: str = ""
     acknowledged: dict[str, int] = Field(default_factory=dict, sa_type=sa.JSON)
-    """Failures by outcome that a person has seen and let pass with `resume`; only newer ones count."""
+    """Failures by outcome, and objectives about metrics by key, that a person has seen and let pass with `resume`."""
 
 
 class RolloutMember(SQLModel, table=True):
@@ -76,8 +92,34 @@ class RolloutMember(SQLModel, table=True):
     phase: int | None = None
     hw: str
     reason: str
+    place: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """Its turn within the phase, by the rollout's salt."""
+    site: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    zone: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Its attributes `site` and `timezone` when the rollout was made."""
     assignment_id: str | None = Field(default=None, index=True)
     revert_assignment_id: str | None = None
+    tries: dict[str, int] = Field(default_factory=dict, sa_type=sa.JSON, sa_column_kwargs={"server_default": "{}"})
+    """Class of failure → how often it was tried again for that; see `retries.py`."""
+    retry_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """Its next try begins then, and not before."""
+
+    __table_args__ = (
+        sa.Index(
+            "ix_rollout_member_retry",
+            "rollout_id",
+            sqlite_where=sa.text(BACKING_OFF),
+            postgresql_where=sa.text(BACKING_OFF),
+        ),
+        sa.Index(
+            "ix_rollout_member_waiting",
+            "rollout_id",
+            "phase",
+            "place",
+            sqlite_where=sa.text(WAITING),
+            postgresql_where=sa.text(WAITING),
+        ),
+    )
 
 
 class RolloutDecision(SQLModel, table=True):
@@ -93,6 +135,17 @@ class RolloutDecision(SQLModel, table=True):
     device_id: str | None = Field(default=None, index=True, max_length=64)
     reason: str
     detail: dict[str, Any] = Field(default_factory=dict, sa_type=sa.JSON)
+
+
+class RolloutApproval(SQLModel, table=True):
+    """One person's yes to a rollout (`phase` is -1) or to one of its phases."""
+
+    __tablename__ = "rollout_approval"
+    rollout_id: str = Field(primary_key=True, foreign_key="rollout.id", max_length=16)
+    phase: int = Field(primary_key=True)
+    actor: str = Field(primary_key=True, max_length=200)
+    at: datetime = Field(sa_type=UtcDateTime)
+    reason: str = ""
 
 
 class EngineClock(SQLModel, table=True):

@@ -8,38 +8,34 @@ policy that asks for an approval must not run without one. Source: DESIGN §8.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import Enum
 
-from surefoot_server.rollouts import document
+from surefoot_server.rollouts import approvals, bars, document, limits, retries, shadowing, way_back
+from surefoot_server.rollouts import gate as gates
+from surefoot_server.rollouts import recreate as recreating
+from surefoot_server.rollouts import triggers as reasons
+from surefoot_server.rollouts.approvals import Approval
+from surefoot_server.rollouts.bars import Bars
 from surefoot_server.rollouts.document import Field
+from surefoot_server.rollouts.gate import Gate
+from surefoot_server.rollouts.limits import Limits
+from surefoot_server.rollouts.recreate import Recreate
+from surefoot_server.rollouts.retries import Retries
+from surefoot_server.rollouts.shadowing import Shadowing
+from surefoot_server.rollouts.strategy import Strategy
+from surefoot_server.rollouts.triggers import Triggers
+from surefoot_server.rollouts.way_back import WayBack
 from surefoot_shared.errors import Invalid
 from surefoot_shared.status import Intent
 
-LADDER = (1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 100.0)
-"""DESIGN §8: the canary strategy without phases of its own."""
 HOUR_S = 3600.0
-
-
-class OnInconclusive(str, Enum):
-    """There is no `pass`: what could not be decided is never taken for good."""
-
-    HOLD = "hold"
-    FAIL = "fail"
 
 
 class CommittedDevices(str, Enum):
     KEEP = "keep"
     REVERT = "revert"
-
-
-class ObjectiveMetric(str, Enum):
-    """The outcomes that an objective can bound."""
-
-    FAILED = "failed"
-    REVERTED = "reverted"
-    LOST = "lost"
-    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +50,11 @@ class PhasePolicy:
     select: str | None = None
     min_devices: int = 1
     bake_s: float = HOUR_S
+    approval: Approval | None = None
 
     @property
     def selector(self) -> str:
         return self.select if self.select is not None else f"{self.percent or 0:g}%"
-
-
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """Fail when the rate is above the limit with this confidence, or at `tripwire` devices of a small phase."""
-
-    metric: ObjectiveMetric
-    fail_if_surely_above: float
-    confidence: float = 0.9
-    tripwire: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    min_reported: float = 0.9
-    max_wait_s: float = 48 * HOUR_S
-    on_inconclusive: OnInconclusive = OnInconclusive.HOLD
-    objectives: tuple[Objective, ...] = (
-        Objective(ObjectiveMetric.FAILED, 0.02),
-        Objective(ObjectiveMetric.REVERTED, 0.01, tripwire=2),
-        Objective(ObjectiveMetric.LOST, 0.01, tripwire=1),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,33 +84,69 @@ class Policy:
     intent: Intent
     phases: tuple[PhasePolicy, ...]
     gate: Gate
-    max_concurrent: int
+    limits: Limits
     timeouts: Timeouts
     on_fail: OnFail
+    triggers: Triggers = field(default_factory=Triggers)
+    strategy: Strategy = Strategy.CANARY
+    approval: Approval | None = None
+    start_at: datetime | None = None
+    recreate: Recreate | None = None
+    shadow: Shadowing | None = None
+    retry: Retries = field(default_factory=Retries)
+    bars: Bars = field(default_factory=Bars)
+    way_back: WayBack = field(default_factory=WayBack)
+
+    @property
+    def max_concurrent(self) -> int:
+        return self.limits.max_concurrent
+
+    @property
+    def orders_switch(self) -> bool:
+        """Devices stage the release and wait for the order to switch, which a shadow never gets."""
+        return self.strategy in (Strategy.BLUE_GREEN, Strategy.SHADOW) or self.limits.orders_each_switch
 
 
 @functools.lru_cache(maxsize=64)
 def parse(text: str) -> Policy:
     """Parse a policy document (YAML; an empty one is the default ladder); raises Invalid naming line and field."""
-    root = document.parse(text)
-    top = root.mapping("rollout", "phases", "gate", "limits", "timeouts", "on_fail")
-    rollout = top["rollout"].mapping("release", "cohort", "strategy", "intent")
-    rollout["strategy"].choice(_Strategy, _Strategy.CANARY)
-    limits = top["limits"].mapping("max_concurrent")
+    return read(document.parse(text))
+
+
+def read(root: Field) -> Policy:
+    """Read a policy from its document's root."""
+    top = root.mapping(
+        "rollout", "phases", "gate", "limits", "timeouts", "on_fail", "triggers", "retry", "releases", "revert"
+    )
+    rollout = top["rollout"].mapping(
+        "release", "cohort", "strategy", "intent", "approval", "start_at", "recreate", "shadow"
+    )
+    strategy = rollout["strategy"].choice(Strategy, Strategy.CANARY)
     return Policy(
         release=rollout["release"].text_or_none(),
         cohort=rollout["cohort"].text_or_none(),
         intent=_intent(rollout["intent"]),
-        phases=_phases(top["phases"]),
-        gate=_gate(top["gate"]),
-        max_concurrent=limits["max_concurrent"].integer(200, low=1, high=1_000_000),
+        phases=_phases(top["phases"], strategy),
+        gate=_gate(top["gate"], strategy),
+        limits=limits.parse(top["limits"], strategy),
         timeouts=_timeouts(top["timeouts"]),
         on_fail=_on_fail(top["on_fail"]),
+        triggers=reasons.parse(top["triggers"]),
+        strategy=strategy,
+        approval=approvals.parse(rollout["approval"]),
+        start_at=rollout["start_at"].moment_or_none(),
+        retry=retries.parse(top["retry"]),
+        shadow=shadowing.parse(rollout["shadow"], strategy),
+        bars=bars.parse(top["releases"]),
+        way_back=way_back.parse(top["revert"], strategy),
+        recreate=recreating.parse(rollout["recreate"], strategy),
     )
 
 
-class _Strategy(str, Enum):
-    CANARY = "canary"
+def _gate(field: Field, strategy: Strategy) -> Gate:
+    gate = gates.parse(field)
+    bare = strategy is Strategy.SHADOW and not gate.metrics
+    return replace(gate, metrics=shadowing.OBJECTIVES) if bare else gate
 
 
 def _intent(field: Field) -> Intent:
@@ -145,13 +156,14 @@ def _intent(field: Field) -> Intent:
     return intent
 
 
-def _phases(field: Field) -> tuple[PhasePolicy, ...]:
+def _phases(field: Field, strategy: Strategy) -> tuple[PhasePolicy, ...]:
+    bake_s = shadowing.BAKE_S if strategy is Strategy.SHADOW else HOUR_S
     if field.absent:
-        return tuple(PhasePolicy(f"{percent:g}%", percent) for percent in LADDER)
+        return tuple(PhasePolicy(f"{percent:g}%", percent, bake_s=bake_s) for percent in strategy.ladder)
     phases: list[PhasePolicy] = []
     reached = 0.0
     for item in field.items():
-        phase = _phase(item, f"phase {len(phases) + 1}")
+        phase = _phase(item, f"phase {len(phases) + 1}", bake_s)
         if phase.percent is not None:
             if phase.percent <= reached:
                 raise item.wrong(f"percent must rise from phase to phase ({phase.percent:g} follows {reached:g})")
@@ -164,8 +176,8 @@ def _phases(field: Field) -> tuple[PhasePolicy, ...]:
     return tuple(phases)
 
 
-def _phase(item: Field, default_name: str) -> PhasePolicy:
-    fields = item.mapping("name", "percent", "select", "min_devices", "bake")
+def _phase(item: Field, default_name: str, bake_s: float) -> PhasePolicy:
+    fields = item.mapping("name", "percent", "select", "min_devices", "bake", "approval")
     select, percent = fields["select"], fields["percent"]
     if select.absent == percent.absent:
         raise item.wrong("it needs either percent or select")
@@ -175,39 +187,8 @@ def _phase(item: Field, default_name: str) -> PhasePolicy:
         percent=share,
         select=select.expression_or_none(),
         min_devices=fields["min_devices"].integer(1, low=1, high=1_000_000),
-        bake_s=fields["bake"].duration_s(HOUR_S),
-    )
-
-
-def _gate(field: Field) -> Gate:
-    default = Gate()
-    fields = field.mapping("min_reported", "max_wait", "on_inconclusive", "objectives")
-    objectives = fields["objectives"]
-    return Gate(
-        min_reported=fields["min_reported"].ratio(default.min_reported, low=0.01),
-        max_wait_s=fields["max_wait"].duration_s(default.max_wait_s, low=1.0),
-        on_inconclusive=fields["on_inconclusive"].choice(OnInconclusive, default.on_inconclusive),
-        objectives=default.objectives if objectives.absent else _objectives(objectives),
-    )
-
-
-def _objectives(field: Field) -> tuple[Objective, ...]:
-    objectives = tuple(_objective(item) for item in field.items())
-    if not objectives:
-        raise field.wrong("a gate without objectives would pass anything")
-    if len({o.metric for o in objectives}) < len(objectives):
-        raise field.wrong("each metric may have one objective")
-    return objectives
-
-
-def _objective(item: Field) -> Objective:
-    fields = item.mapping("metric", "fail_if_surely_above", "confidence", "tripwire")
-    tripwire = fields["tripwire"]
-    return Objective(
-        metric=fields["metric"].required().choice(ObjectiveMetric, ObjectiveMetric.FAILED),
-        fail_if_surely_above=fields["fail_if_surely_above"].required().ratio(0.0, high=0.99),
-        confidence=fields["confidence"].ratio(0.9, low=0.5, high=0.999),
-        tripwire=None if tripwire.absent else tripwire.integer(1, low=1, high=50),
+        bake_s=fields["bake"].duration_s(bake_s),
+        approval=approvals.parse(fields["approval"]),
     )
 
 

@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+import functools
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from surefoot_server.devices.models import Assignment, Device, DeviceComponent
+from surefoot_server.devices.models import STRAYED, UNTALLIED, Assignment, Device, DeviceComponent
 from surefoot_server.devices.why import SILENT_AFTER
 from surefoot_server.releases.models import Release
-from surefoot_server.rollouts import planner
+from surefoot_server.rollouts import bars, outages, planner, stages
+from surefoot_server.rollouts import policy as policies
+from surefoot_server.rollouts.approvals import missing
 from surefoot_server.rollouts.facts import AttemptFact, Facts, MemberFact, Outages, PhaseFact
-from surefoot_server.rollouts.models import EngineClock, Outage, Rollout, RolloutDecision, RolloutMember, RolloutPhase
+from surefoot_server.rollouts.models import (
+    Rollout,
+    RolloutApproval,
+    RolloutDecision,
+    RolloutMember,
+    RolloutPhase,
+)
+from surefoot_server.rollouts.tally import Ended
 from surefoot_shared.errors import NotFound
 from surefoot_shared.status import AttemptState, Outcome, PhaseState, RolloutState
 
+CHUNK = 500
+"""Values in one IN list: PostgreSQL and SQLite take more, and gain nothing by it."""
+ORDER_FIELDS = (
+    "state",
+    "offered_at",
+    "state_at",
+    "phase",
+    "outcome",
+    "ended_at",
+    "reason",
+    "strayed_at",
+    "previous_release_id",
+    "activate",
+    "windows",
+    "download_windows",
+    "full",
+    "vacated_at",
+    "tallied",
+    "tallied_at",
+)
+"""What is read of an assignment."""
 MEMBER, SATISFIED, EXCLUDED = "member", "satisfied", "excluded"
 """The standings of a device in a rollout."""
 AT_WORK = frozenset({RolloutState.RUNNING, RolloutState.PAUSED, RolloutState.HELD, RolloutState.REVERTING})
@@ -33,9 +66,10 @@ def rollout(session: Session, rollout_id: str) -> Rollout:
     return found
 
 
-def rollouts(session: Session, limit: int = 100) -> list[Rollout]:
-    """The newest first."""
-    return list(session.exec(select(Rollout).order_by(col(Rollout.number).desc()).limit(limit)))
+def rollouts(session: Session, limit: int = 100, before: int | None = None) -> list[Rollout]:
+    """The newest first, below the number `before` if given."""
+    query = select(Rollout).order_by(col(Rollout.number).desc()).limit(limit)
+    return list(session.exec(query if before is None else query.where(Rollout.number < before)))
 
 
 def next_number(session: Session) -> int:
@@ -53,23 +87,42 @@ def claim(session: Session, rollout_id: str, phase: int, version: int) -> bool:
     return session.connection().execute(statement).rowcount == 1
 
 
-def to_look_at(session: Session) -> list[str]:
-    """Ids of what the engine has to look at: those at work, ended ones with something open, sleepers that woke."""
-    unfinished = select(Assignment.rollout_id).where(col(Assignment.open).is_(True))
+WHOLE = -1
+"""In the place of a phase: the approvals of the rollout itself."""
+
+
+def votes(session: Session, rollout_id: str) -> dict[int, set[str]]:
+    """phase (or WHOLE) → who approved it."""
+    found: dict[int, set[str]] = {}
+    for row in session.exec(select(RolloutApproval).where(RolloutApproval.rollout_id == rollout_id)):
+        found.setdefault(row.phase, set()).add(row.actor)
+    return found
+
+
+def to_look_at(session: Session, awake_since: datetime | None = None) -> list[str]:
+    """Ids of what the engine has to look at: those at work, ended ones with something open or new, sleepers that woke.
+
+    `awake_since` asks only for sleepers that said hello since then.
+    """
+    unfinished = sa.select(col(Assignment.rollout_id)).where(sa.text("assignment.open"))
+    news = [sa.select(col(Assignment.rollout_id)).where(sa.text(where)) for where in (STRAYED, UNTALLIED)]
     waiting = (
-        select(RolloutMember.rollout_id)
+        sa.select(col(RolloutMember.rollout_id))
         .join(Device, col(Device.id) == col(RolloutMember.device_id))
         .where(
-            RolloutMember.standing == MEMBER,
-            col(RolloutMember.assignment_id).is_(None),
+            col(RolloutMember.rollout_id) == col(Rollout.id),
+            sa.text("rollout_member.standing = 'member' AND rollout_member.assignment_id IS NULL"),
             col(Device.online).is_(True),
         )
     )
+    if awake_since is not None:
+        waiting = waiting.where(col(Device.hello_at) >= awake_since)
     query = select(Rollout.id).where(
         sa.or_(
-            col(Rollout.state).in_(_values(AT_WORK)),
+            col(Rollout.state).in_(values(AT_WORK | {RolloutState.SCHEDULED})),
             col(Rollout.id).in_(unfinished),
-            sa.and_(col(Rollout.state) == RolloutState.SUCCEEDED.value, col(Rollout.id).in_(waiting)),
+            *(sa.and_(col(Rollout.state) == RolloutState.SUCCEEDED.value, col(Rollout.id).in_(new)) for new in news),
+            sa.and_(col(Rollout.state) == RolloutState.SUCCEEDED.value, sa.exists(waiting)),
         )
     )
     return list(session.exec(query.order_by(col(Rollout.number))))
@@ -87,6 +140,26 @@ def members(session: Session, rollout_id: str, standing: str | None = None) -> l
     return list(session.exec(query.order_by(col(RolloutMember.device_id))))
 
 
+def members_after(session: Session, rollout_id: str, device_id: str, limit: int) -> list[RolloutMember]:
+    """In the order of their devices, from the one after `device_id`."""
+    query = select(RolloutMember).where(RolloutMember.rollout_id == rollout_id, RolloutMember.device_id > device_id)
+    return list(session.exec(query.order_by(col(RolloutMember.device_id)).limit(limit)))
+
+
+def tried(session: Session, rollout_id: str, outcomes: Collection[Outcome]) -> list[tuple[RolloutMember, Assignment]]:
+    """Members whose newest attempt ended so."""
+    query = (
+        select(RolloutMember, Assignment)
+        .join(Assignment, col(Assignment.id) == col(RolloutMember.assignment_id))
+        .where(
+            RolloutMember.rollout_id == rollout_id,
+            RolloutMember.standing == MEMBER,
+            col(Assignment.outcome).in_([outcome.value for outcome in outcomes]),
+        )
+    )
+    return list(session.exec(query))
+
+
 def memberships(session: Session, device_id: str) -> list[tuple[RolloutMember, Rollout]]:
     """The rollouts that know the device, the newest first."""
     query = (
@@ -98,9 +171,11 @@ def memberships(session: Session, device_id: str) -> list[tuple[RolloutMember, R
     return list(session.exec(query))
 
 
-def decisions(session: Session, rollout_id: str, limit: int = 200) -> list[RolloutDecision]:
-    """The newest first."""
+def decisions(session: Session, rollout_id: str, limit: int = 200, before: int | None = None) -> list[RolloutDecision]:
+    """The newest first, below the id `before` if given."""
     query = select(RolloutDecision).where(RolloutDecision.rollout_id == rollout_id)
+    if before is not None:
+        query = query.where(col(RolloutDecision.id) < before)
     return list(session.exec(query.order_by(col(RolloutDecision.id).desc()).limit(limit)))
 
 
@@ -119,159 +194,207 @@ def halted_by(session: Session, row: Rollout) -> str | None:
     return next((other.id for other in halting(session, row.digest) if other.id != row.id), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A member with what of its attempt and its order to go back is in the rollout's counters already."""
+
+    member: MemberFact
+    counted: tuple[Ended, ...]
+
+
 def facts(session: Session, row: Rollout, now: datetime) -> Facts:
-    """Read all that the engine may ask of a rollout, in the order in which its devices have their turn."""
+    """Read everybody, for views and recounts; the engine itself reads less (`looking.facts`)."""
+    down = outages.read(session, now)
+    return Facts(
+        state=RolloutState(row.state),
+        phase=row.phase,
+        phases=phase_facts(session, row, phases(session, row.id)),
+        members=tuple(each.member for each in listed(session, row, None, now, down)),
+        outages=down,
+        back=stages.read(row),
+    )
+
+
+def listed(
+    session: Session, row: Rollout, device_ids: Sequence[str] | None, now: datetime, down: Outages
+) -> list[Listed]:
+    """Read members, these or all, in the order in which they have their turn."""
+    claims = claims_on(session, row.component, CLAIMING, younger_than=row.number, among=device_ids)
+    of = {"rollout": row.id, "component_of": row.component}
+    if device_ids is None:
+        rows = list(session.connection().execute(_members_query(False), of))
+    else:
+        chunks = (device_ids[i : i + CHUNK] for i in range(0, len(device_ids), CHUNK))
+        query = _members_query(True)
+        rows = [r for some in chunks for r in session.connection().execute(query, {**of, "some": some})]
+    rows.sort(key=lambda r: (r.m_phase, r.m_place, planner.rank(r.m_device_id, row.salt)))
+    asked = row.state == RolloutState.REVERTING.value or policies.parse(row.policy).bars != bars.Bars()
+    never = {row.release_id, *(barred(session, row) if asked else ())}
+    heard_since = down.ago(SILENT_AFTER.total_seconds(), now)
+    return [Listed(_member(row, claims, heard_since, never, r), _counted(r)) for r in rows]
+
+
+@functools.cache
+def _members_query(some: bool) -> sa.Select[Any]:
+    """Columns and not rows of the models: to make four objects a member took most of a tick.
+
+    Built once: to build it anew took longer than to execute it. Parameters: rollout, component_of, and the list `some`.
+    """
     attempt, revert = aliased(Assignment), aliased(Assignment)
+    columns: list[sa.ColumnElement[Any]] = [
+        col(RolloutMember.device_id).label("m_device_id"),
+        col(RolloutMember.phase).label("m_phase"),
+        col(RolloutMember.place).label("m_place"),
+        col(RolloutMember.hw).label("m_hw"),
+        col(RolloutMember.site).label("m_site"),
+        col(RolloutMember.zone).label("m_zone"),
+        col(RolloutMember.tries).label("m_tries"),
+        col(RolloutMember.retry_at).label("m_retry_at"),
+        col(Device.online).label("d_online"),
+        col(Device.revoked_at).label("d_revoked_at"),
+        col(Device.last_seen_at).label("d_last_seen_at"),
+        col(DeviceComponent.digest).label("digest"),
+    ]
+    for name, order in (("a", attempt), ("r", revert)):
+        columns += [getattr(order, field).label(f"{name}_{field}") for field in ORDER_FIELDS]
     query = (
-        sa.select(RolloutMember, Device, attempt, revert, col(DeviceComponent.digest))
+        sa.select(*columns)
+        .select_from(RolloutMember)
         .join(Device, col(Device.id) == col(RolloutMember.device_id))
         .outerjoin(attempt, col(attempt.id) == col(RolloutMember.assignment_id))
         .outerjoin(revert, col(revert.id) == col(RolloutMember.revert_assignment_id))
         .outerjoin(
             DeviceComponent,
-            sa.and_(col(DeviceComponent.device_id) == Device.id, col(DeviceComponent.component) == row.component),
+            sa.and_(
+                col(DeviceComponent.device_id) == Device.id,
+                col(DeviceComponent.component) == sa.bindparam("component_of"),
+            ),
         )
-        .where(col(RolloutMember.rollout_id) == row.id, col(RolloutMember.standing) == MEMBER)
-        # Devices change in other transactions of this session's lifetime: what is cached must not stand for what is.
-        .execution_options(populate_existing=True)
+        .where(col(RolloutMember.rollout_id) == sa.bindparam("rollout"), col(RolloutMember.standing) == MEMBER)
     )
-    down, claims = outages(session, now), claims_on(session, row.component, CLAIMING, younger_than=row.number)
-    found = [
-        _member(row, claims, down, now, member, device, tried, taken_back, digest)
-        for member, device, tried, taken_back, digest in Session.execute(session, query)
-    ]
-    found.sort(key=lambda m: (m.phase, planner.rank(m.device, row.salt)))
-    return Facts(
-        state=RolloutState(row.state),
-        phase=row.phase,
-        phases=tuple(_phase(p) for p in phases(session, row.id)),
-        members=tuple(found),
-        outages=down,
-    )
+    return query.where(col(RolloutMember.device_id).in_(sa.bindparam("some", expanding=True))) if some else query
+
+
+def counters(session: Session, component: str) -> dict[str, int]:
+    """release → counter, of all releases of the component."""
+    query = sa.select(col(Release.id), col(Release.counter)).where(col(Release.component) == component)
+    return {row[0]: row[1] for row in session.connection().execute(query)}
+
+
+def barred(session: Session, row: Rollout, halted: Collection[str] | None = None) -> dict[str, str]:
+    """release → why the rollout sends nobody there; `halted` are digests, by default those of its own list."""
+    digests = halted_digests(session) if halted is None else halted
+    stopped = sa.select(col(Release.id)).where(col(Release.component) == row.component)
+    names = set(session.connection().scalars(stopped.where(col(Release.digest).in_(digests)))) if digests else set()
+    return bars.barred(policies.parse(row.policy).bars, row.component, counters(session, row.component), names)
 
 
 def claims_on(
-    session: Session, component: str, states: Collection[RolloutState], younger_than: int = 0
+    session: Session,
+    component: str,
+    states: Collection[RolloutState],
+    younger_than: int = 0,
+    among: Sequence[str] | None = None,
 ) -> dict[str, str]:
     """device → the youngest rollout of the component, in one of the states, that has it as a member."""
     query = (
-        select(RolloutMember.device_id, Rollout.id)
+        sa.select(col(RolloutMember.device_id), col(Rollout.id))
         .join(Rollout, col(Rollout.id) == col(RolloutMember.rollout_id))
         .where(
-            Rollout.component == component,
-            col(Rollout.state).in_(_values(states)),
+            col(Rollout.component) == component,
+            col(Rollout.state).in_(values(states)),
             col(Rollout.number) > younger_than,
-            RolloutMember.standing == MEMBER,
+            col(RolloutMember.standing) == MEMBER,
         )
         .order_by(col(Rollout.number))
     )
-    return dict(session.exec(query).all())
-
-
-def candidates(
-    session: Session, device_ids: Sequence[str], component: str, selected: Sequence[Collection[str] | None]
-) -> list[planner.Candidate]:
-    """Read what the planner needs of these devices; `selected` holds a set of ids for each phase with a `select`."""
-    query = (
-        sa.select(Device, col(DeviceComponent.digest), col(Release.counter))
-        .outerjoin(
-            DeviceComponent,
-            sa.and_(col(DeviceComponent.device_id) == Device.id, col(DeviceComponent.component) == component),
-        )
-        .outerjoin(Release, col(Release.id) == col(DeviceComponent.release_id))
-        .order_by(col(Device.id))
-    )
-    wanted, claims = set(device_ids), claims_on(session, component, AT_WORK)
-    return [
-        planner.Candidate(
-            device=device.id,
-            hw=device.hw,
-            revoked=device.revoked_at is not None,
-            running=digest,
-            running_counter=counter,
-            claimed_by=claims.get(device.id),
-            selected=frozenset(i for i, ids in enumerate(selected) if ids is not None and device.id in ids),
-        )
-        for device, digest, counter in Session.execute(session, query)
-        if device.id in wanted
-    ]
-
-
-OUTAGE_FROM_S = 30.0
-"""A gap between two looks that is longer was no slow tick: the server stood still, or could not be reached."""
-MARK_EVERY_S = 5.0
-"""How often the engine's clock is written: seldom enough for a quiet disk, often enough to bound an outage's start."""
-KEEP_OUTAGES = timedelta(days=60)
-"""Longer than any timer of a policy is likely to run."""
-
-
-def mark_look(session: Session, now: datetime) -> float:
-    """Note that the engine looks now; a long gap since its last look becomes an outage. Returns its seconds."""
-    clock = session.get(EngineClock, 1) or EngineClock(id=1, ticked_at=now)
-    gap_s = (now - clock.ticked_at).total_seconds()
-    if gap_s >= OUTAGE_FROM_S:
-        session.add(Outage(began_at=clock.ticked_at, ended_at=now, cause="the server did not run or was cut off"))
-    clock.ticked_at = now
-    session.add(clock)
-    session.flush()
-    return gap_s if gap_s >= OUTAGE_FROM_S else 0.0
-
-
-def last_look(session: Session) -> datetime | None:
-    clock = session.get(EngineClock, 1)
-    return clock.ticked_at if clock else None
-
-
-def outages(session: Session, now: datetime) -> Outages:
-    rows = session.exec(select(Outage).where(col(Outage.ended_at) >= now - KEEP_OUTAGES))
-    return Outages(tuple((row.began_at, row.ended_at) for row in rows))
+    if among is None:
+        return {row[0]: row[1] for row in session.connection().execute(query)}
+    found: dict[str, str] = {}
+    for start in range(0, len(among), CHUNK):
+        some = query.where(col(RolloutMember.device_id).in_(among[start : start + CHUNK]))
+        found |= {row[0]: row[1] for row in session.connection().execute(some)}
+    return found
 
 
 def _member(
-    row: Rollout,
-    claims: dict[str, str],
-    down: Outages,
-    now: datetime,
-    member: RolloutMember,
-    device: Device,
-    attempt: Assignment | None,
-    revert: Assignment | None,
-    digest: str | None,
+    row: Rollout, claims: Mapping[str, str], heard_since: datetime, never: Collection[str], read: sa.Row[Any]
 ) -> MemberFact:
-    revoked = device.revoked_at is not None
-    heard = device.last_seen_at is not None and down.elapsed_s(device.last_seen_at, now) < SILENT_AFTER.total_seconds()
-    previous = attempt.previous_release_id if attempt else None
+    revoked = read.d_revoked_at is not None
+    heard = read.d_last_seen_at is not None and read.d_last_seen_at > heard_since
     return MemberFact(
-        device=member.device_id,
-        hw=member.hw,
-        phase=member.phase or 0,
+        device=read.m_device_id,
+        hw=read.m_hw,
+        phase=read.m_phase or 0,
         # A broker that died published no last will: who says online and is not heard is not.
-        online=device.online and heard and not revoked,
-        last_seen_at=device.last_seen_at,
-        attempt=_attempt(attempt),
-        revert=_attempt(revert),
-        has_previous=previous not in (None, row.release_id) and not revoked,
-        runs_release=digest == row.digest,
-        claimed_by=claims.get(member.device_id),
+        online=read.d_online and heard and not revoked,
+        last_seen_at=read.d_last_seen_at,
+        attempt=_attempt(read, "a"),
+        revert=_attempt(read, "r"),
+        has_previous=read.a_previous_release_id not in (None, *never) and not revoked,
+        runs_release=read.digest == row.digest,
+        claimed_by=claims.get(read.m_device_id),
+        site=read.m_site,
+        zone=read.m_zone,
+        tries=read.m_tries,
+        retry_at=read.m_retry_at,
     )
 
 
-def _attempt(row: Assignment | None) -> AttemptFact | None:
-    if row is None:
+def _attempt(read: sa.Row[Any], name: str) -> AttemptFact | None:
+    values = {field: getattr(read, f"{name}_{field}") for field in ORDER_FIELDS}
+    if values["state"] is None:
         return None
     return AttemptFact(
-        state=AttemptState(row.state),
-        offered_at=row.offered_at,
-        state_at=row.state_at,
-        phase=row.phase or 0,
-        outcome=Outcome(row.outcome) if row.outcome else None,
-        ended_at=row.ended_at,
+        state=AttemptState(values["state"]),
+        offered_at=values["offered_at"],
+        state_at=values["state_at"],
+        phase=values["phase"] or 0,
+        outcome=Outcome(values["outcome"]) if values["outcome"] else None,
+        ended_at=values["ended_at"],
+        activate=values["activate"],
+        reason=values["reason"],
+        strayed_at=values["strayed_at"],
+        windows_until=min(
+            (_last(values[name]) for name in ("windows", "download_windows") if values[name]), default=None
+        ),
+        full=bool(values["full"]),
+        vacated_at=values["vacated_at"],
     )
 
 
-def _phase(row: RolloutPhase) -> PhaseFact:
-    return PhaseFact(PhaseState(row.state), row.waiting_since, row.baking_at, row.acknowledged)
+def _last(windows: Sequence[Sequence[str]]) -> datetime:
+    return datetime.fromisoformat(windows[-1][1])
 
 
-def _values(states: Collection[RolloutState]) -> list[str]:
+def _counted(read: sa.Row[Any]) -> tuple[Ended, ...]:
+    found = []
+    for name, revert in (("a", False), ("r", True)):
+        if outcome := getattr(read, f"{name}_tallied"):
+            phase, at = getattr(read, f"{name}_phase") or 0, getattr(read, f"{name}_tallied_at")
+            found.append(Ended(phase, Outcome(outcome), at, revert))
+    return tuple(found)
+
+
+def phase_facts(session: Session, row: Rollout, rows: Sequence[RolloutPhase]) -> tuple[PhaseFact, ...]:
+    asked = [phase.approval for phase in policies.parse(row.policy).phases]
+    said = votes(session, row.id) if any(asked) else {}
+    approved = {i for i, a in enumerate(asked) if a is not None and not missing(a, said.get(i, set()))}
+    return tuple(_phase_fact(phase, phase.index in approved) for phase in rows)
+
+
+def _phase_fact(row: RolloutPhase, approved: bool) -> PhaseFact:
+    return PhaseFact(
+        approved=approved,
+        state=PhaseState(row.state),
+        waiting_since=row.waiting_since,
+        baking_at=row.baking_at,
+        acknowledged=row.acknowledged,
+        looks=row.looks,
+        began_at=row.began_at,
+        activated_at=row.activated_at,
+    )
+
+
+def values(states: Collection[RolloutState]) -> list[str]:
     return sorted(state.value for state in states)

@@ -11,25 +11,45 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
 from sqlmodel import Session
 
+from surefoot_server.access.roles import Principal
 from surefoot_server.audit import service as audit
 from surefoot_server.cohorts import service as cohorts
 from surefoot_server.db import Database
 from surefoot_server.devices import repository as devices
-from surefoot_server.rollouts import creation, engine, planner, repository, why
+from surefoot_server.policies import service as saved
+from surefoot_server.rollouts import (
+    acts,
+    creation,
+    engine,
+    going_back,
+    looking,
+    outages,
+    planner,
+    repository,
+    stages,
+    why,
+)
 from surefoot_server.rollouts import policy as policies
-from surefoot_server.rollouts.apply import Orders, Transaction, apply, change_phase, change_rollout, note
+from surefoot_server.rollouts.apply import apply, change_rollout, note
+from surefoot_server.rollouts.candidates import candidates
 from surefoot_server.rollouts.creation import Order, Planned
-from surefoot_server.rollouts.facts import Watch
+from surefoot_server.rollouts.facts import Facts
+from surefoot_server.rollouts.going_back import Forecast
 from surefoot_server.rollouts.models import Rollout
-from surefoot_server.rollouts.policy import CommittedDevices
-from surefoot_server.rollouts.table import PhaseEvent, RolloutEvent
+from surefoot_server.rollouts.policy import CommittedDevices, Policy
+from surefoot_server.rollouts.readings import Readings
+from surefoot_server.rollouts.searches import Searches
+from surefoot_server.rollouts.table import RolloutEvent
+from surefoot_server.rollouts.transaction import Orders, Transaction
+from surefoot_server.rollouts.triggers import Do
 from surefoot_shared.errors import Conflict
-from surefoot_shared.status import Outcome, PhaseState, RolloutState
+from surefoot_shared.status import RolloutState
 
 log = logging.getLogger(__name__)
 ROUNDS = 100
@@ -57,11 +77,14 @@ class RolloutService:
         self._halted: frozenset[str] | None = None
         self._halting = threading.Lock()
         self._looked_at: datetime | None = None
+        self._searched = Searches()
+        self._readings = Readings()
 
     # --- before ---------------------------------------------------------------------------------------------------
 
     def plan(self, session: Session, order: Order) -> Planned:
         """Say who would be in which phase and who is left out and why; changes nothing."""
+        order = replace(order, policy=saved.resolve(session, order.policy))
         policy = policies.parse(order.policy)
         release_id, cohort = policies.complete(policy, order.release, order.cohort)
         release = devices.release(session, release_id)
@@ -70,21 +93,27 @@ class RolloutService:
             None if phase.select is None else set(cohorts.devices(session, phase.select)) for phase in policy.phases
         ]
         ids = cohorts.devices(session, resolved.expression)
-        candidates = repository.candidates(session, ids, release.component, selected)
+        everyone = candidates(session, ids, release.component, selected)
         salt = order.salt or secrets.token_hex(8)
-        offering = planner.Offering(release.digest, frozenset(release.hw), release.counter)
-        plan = planner.plan(policy, offering, candidates, salt)
+        offering = creation.offering(session, policy, release)
+        plan = planner.plan(policy, offering, everyone, salt)
         return Planned(order, policy, release, resolved.label, resolved.expression, salt, plan)
+
+    def meant(self, session: Session, order: Order) -> tuple[str, str]:
+        """The release and the cohort that an order names, itself or by its policy."""
+        policy = policies.parse(saved.resolve(session, order.policy))
+        return policies.complete(policy, order.release, order.cohort)
 
     def start(self, order: Order, actor: str, now: datetime) -> str:
         """Make the rollout and let the engine begin at once; returns its id. Raises Conflict where nobody is in it."""
         with self._db.write() as session:
             planned = self.plan(session, order)
             self._lift_or_refuse(session, planned, actor, now)
+            creation.check_accepted(planned)
             creation.check_startable(planned)
             row = creation.insert(session, planned, actor, now)
             tx = Transaction(session, self._orders, row, planned.policy, now)
-            change_rollout(tx, RolloutEvent.START, "started")
+            self._begin(tx)
             detail = {"release": row.release_id, "cohort": row.cohort, "expression": row.expression}
             detail |= {"policy": row.policy, "salt": row.salt}
             note(
@@ -93,6 +122,16 @@ class RolloutService:
             self._rounds(session, row.id, now)
         self.sync_halts(now)
         return row.id
+
+    def _begin(self, tx: Transaction) -> None:
+        """At once, or when people have approved it, or when its time has come."""
+        policy = tx.policy
+        if policy.approval is not None:
+            change_rollout(tx, RolloutEvent.ASK, f"it waits for {policy.approval.words}")
+        elif policy.start_at is not None and policy.start_at > tx.now:
+            change_rollout(tx, RolloutEvent.SCHEDULE, f"it starts at {policy.start_at.isoformat()}")
+        else:
+            change_rollout(tx, RolloutEvent.START, "started")
 
     def _lift_or_refuse(self, session: Session, planned: Planned, actor: str, now: datetime) -> None:
         digest = planned.release.digest
@@ -131,9 +170,44 @@ class RolloutService:
         """Stop, and take the release back from every device that this rollout gave it to."""
         self._act(rollout_id, RolloutEvent.REVERT, actor, now, reason)
 
+    def revert_forecast(self, session: Session, rollout_id: str) -> Forecast:
+        """What `revert` would do; changes nothing."""
+        return going_back.forecast(session, repository.rollout(session, rollout_id), self._halts.halted())
+
     def cancel(self, rollout_id: str, actor: str, now: datetime, reason: str = "") -> None:
         """Stop for good; devices that have it keep it, the release stays allowed elsewhere."""
         self._act(rollout_id, RolloutEvent.CANCEL, actor, now, reason)
+
+    def approve(self, rollout_id: str, who: Principal, now: datetime, reason: str = "") -> None:
+        """Say yes to what waits for approval: the rollout or its next phase. It goes on with the last yes needed."""
+        self._do(rollout_id, now, lambda tx: acts.approve(tx, who, reason))
+
+    def reject(self, rollout_id: str, who: Principal, now: datetime, reason: str = "") -> None:
+        """Say no: the rollout is cancelled; devices that have the release keep it."""
+        self._do(rollout_id, now, lambda tx: acts.reject(tx, who, reason))
+
+    def retry(
+        self, rollout_id: str, actor: str, now: datetime, reason: str = "", devices: Collection[str] = ()
+    ) -> None:
+        """Let devices whose attempt failed have their turn again, all or these. Raises Conflict where none did."""
+        self._do(rollout_id, now, lambda tx: acts.retry(tx, actor, reason, devices))
+
+    def _do(self, rollout_id: str, now: datetime, act: Callable[[Transaction], None]) -> None:
+        with self._db.write() as session:
+            row = repository.rollout(session, rollout_id)
+            act(Transaction(session, self._orders, row, policies.parse(row.policy), now))
+            self._claim(session, row)
+            self._rounds(session, rollout_id, now)
+        self.sync_halts(now)
+
+    def trip(self, rollout_id: str, do: Do, reason: str, now: datetime, actor: str = "trigger") -> bool:
+        """Stop by a trigger as its policy states; False where the rollout is past what the act could change."""
+        event = {Do.HOLD: RolloutEvent.HOLD, Do.HALT: RolloutEvent.HALT, Do.REVERT: RolloutEvent.REVERT}[do]
+        try:
+            self._act(rollout_id, event, actor, now, reason, halt=do is not Do.HOLD)
+        except Conflict:
+            return False
+        return True
 
     def _act(
         self, rollout_id: str, event: RolloutEvent, actor: str, now: datetime, reason: str, *, halt: bool = False
@@ -150,29 +224,12 @@ class RolloutService:
             if event in (RolloutEvent.HALT, RolloutEvent.REVERT):
                 row.committed_devices = "revert" if event is RolloutEvent.REVERT else "keep"
             note(tx, actor, kind, told, row.phase, detail={"was": was.value, "committed": row.committed_devices})
-            if event is RolloutEvent.RESUME:
-                self._pick_up(tx, was)
+            if event is RolloutEvent.RESUME and was is RolloutState.REVERTING:
+                stages.go_on(tx)
+            elif event is RolloutEvent.RESUME:
+                acts.pick_up(tx, was)
             self._rounds(session, rollout_id, now)
         self.sync_halts(now)
-
-    def _pick_up(self, tx: Transaction, was: RolloutState) -> None:
-        """What was seen is acknowledged, waiting begins anew, and what a halt withdrew has its turn again."""
-        row = tx.rollout
-        if was is RolloutState.HALTED:
-            row.halts_digest = False
-            _offer_again(tx)
-        if was is RolloutState.PAUSED or row.phase >= len(tx.policy.phases):
-            return
-        phase = tx.phase(row.phase)
-        if phase.state == PhaseState.HELD.value:
-            change_phase(tx, row.phase, PhaseEvent.RESUME, "a person let it go on")
-        if phase.waiting_since is not None:
-            facts = repository.facts(tx.session, row, tx.now)
-            counts = Watch(facts, tx.now, tx.policy.timeouts.asleep_after_s).counts(row.phase)
-            metrics = [o.metric.value for o in tx.policy.gate.objectives]
-            phase.acknowledged = {m: n for m in metrics if (n := counts.of(Outcome(m)))}
-            phase.waiting_since = tx.now
-            tx.session.add(phase)
 
     # --- the engine -----------------------------------------------------------------------------------------------
 
@@ -186,7 +243,7 @@ class RolloutService:
         self._mark_look(now)
         changed = 0
         with self._db.read() as session:
-            ids = repository.to_look_at(session)
+            ids = repository.to_look_at(session, self._searched.sleepers(now))
         for rollout_id in ids:
             changed += self._look(rollout_id, now)
         self.sync_halts(now)
@@ -194,10 +251,10 @@ class RolloutService:
 
     def _mark_look(self, now: datetime) -> None:
         seen = self._looked_at
-        if seen is not None and 0 <= (now - seen).total_seconds() < repository.MARK_EVERY_S:
+        if seen is not None and 0 <= (now - seen).total_seconds() < outages.MARK_EVERY_S:
             return
         with self._db.write() as session:
-            gap_s = repository.mark_look(session, now)
+            gap_s = outages.mark_look(session, now)
             if gap_s:
                 audit.record(session, "engine", "server.outage", "server", {"seconds": round(gap_s)}, now)
         if gap_s:
@@ -208,7 +265,13 @@ class RolloutService:
         """Ask the engine on a cheap read first: most looks decide nothing and need no write lock."""
         with self._db.read() as session:
             row = repository.rollout(session, rollout_id)
-            if not engine.decide(policies.parse(row.policy), repository.facts(session, row, now), now):
+            policy = policies.parse(row.policy)
+            since = self._searched.since(rollout_id, row.phase, now)
+            facts = self._facts(session, row, policy, now, since)
+            if not engine.decide(policy, facts, now) and not looking.uncounted(session, rollout_id):
+                self._searched.note(
+                    rollout_id, row.phase, now, any(m.waiting and not m.backs_off(now) for m in facts.members)
+                )
                 return False
         try:
             with self._db.write() as session:
@@ -217,16 +280,29 @@ class RolloutService:
             return False  # another engine, or a person, was first; the next look sees what they did
 
     def _rounds(self, session: Session, rollout_id: str, now: datetime) -> bool:
-        """Decide and apply until nothing is left to decide, in the caller's transaction."""
-        for done in range(ROUNDS):
+        """Count what ended, then decide and apply until nothing is left to decide, in the caller's transaction."""
+        self._searched.forget(rollout_id)
+        changed = False
+        for _ in range(ROUNDS):
             row = repository.rollout(session, rollout_id)
             policy = policies.parse(row.policy)
-            decisions = engine.decide(policy, repository.facts(session, row, now), now)
+            counted = looking.settle(session, row, policy)
+            decisions = engine.decide(policy, self._facts(session, row, policy, now), now)
+            if counted or decisions:
+                self._claim(session, row)
             if not decisions:
-                return done > 0
-            self._claim(session, row)
+                return changed
             apply(Transaction(session, self._orders, row, policy, now), decisions)
+            changed = True
+            if len(decisions) >= looking.AT_ONCE:
+                return True  # no transaction grows with the fleet; the next look goes on
         raise RuntimeError(f"rollout {rollout_id}: the engine does not come to rest")
+
+    def _facts(
+        self, session: Session, row: Rollout, policy: Policy, now: datetime, awake_since: datetime | None = None
+    ) -> Facts:
+        facts = looking.facts(session, row, policy, now, awake_since)
+        return self._readings.attach(session, row, policy, facts, now)
 
     def _claim(self, session: Session, row: Rollout) -> None:
         phase, version = row.phase, row.version
@@ -249,19 +325,9 @@ class RolloutService:
             self._publish_halt(raw)  # within the lock: the older of two lists must not be what the broker keeps
             log.info("halt_list_changed digests=%d", len(wanted))
 
-    def why(self, session: Session, device_id: str) -> str | None:
-        """Why a rollout has not offered anything to this device; None where none has it or it was offered."""
-        return why.waiting(session, device_id)
-
-
-def _offer_again(tx: Transaction) -> None:
-    for member in repository.members(tx.session, tx.rollout.id, repository.MEMBER):
-        if member.assignment_id is None:
-            continue
-        if devices.assignment(tx.session, member.assignment_id).outcome == Outcome.CANCELLED.value:
-            member.assignment_id = None
-            tx.session.add(member)
-    tx.session.flush()
+    def why(self, session: Session, device_id: str, now: datetime) -> str | None:
+        """Why a rollout has not offered anything to this device, or keeps it from switching; None where none does."""
+        return why.waiting(session, device_id, now)
 
 
 def _names(rows: Sequence[Rollout]) -> str:

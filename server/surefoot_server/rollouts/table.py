@@ -18,6 +18,12 @@ from surefoot_shared.status import RolloutState as R
 class RolloutEvent(str, Enum):
     """Acts of a person and events of the engine; `revert` is both: an act, and what a failed phase may lead to."""
 
+    ASK = "ask"
+    """People must approve it before it begins."""
+    APPROVE = "approve"
+    """The last approval that was needed."""
+    REJECT = "reject"
+    SCHEDULE = "schedule"
     START = "start"
     PAUSE = "pause"
     RESUME = "resume"
@@ -27,10 +33,13 @@ class RolloutEvent(str, Enum):
     FAIL = "fail"
     REVERTED = "reverted"
     FINISH = "finish"
+    RETRY = "retry"
+    """Devices whose attempt failed have their turn again."""
     CANCEL = "cancel"
 
 
 class PhaseEvent(str, Enum):
+    ASK = "ask"
     START = "start"
     COLLAPSE = "collapse"
     """Nobody is in the phase: it is passed visibly, not skipped silently."""
@@ -45,21 +54,33 @@ E, F = RolloutEvent, PhaseEvent
 
 # fmt: off
 ROLLOUT: Mapping[tuple[R, RolloutEvent], R] = {
+    (R.DRAFT,     E.ASK):      R.AWAITING_APPROVAL,
+    (R.DRAFT,     E.SCHEDULE): R.SCHEDULED,
     (R.DRAFT,     E.START):    R.RUNNING,
     (R.DRAFT,     E.CANCEL):   R.CANCELLED,
+    (R.AWAITING_APPROVAL, E.APPROVE): R.SCHEDULED,
+    (R.AWAITING_APPROVAL, E.REJECT):  R.CANCELLED,
+    (R.AWAITING_APPROVAL, E.CANCEL):  R.CANCELLED,
+    (R.SCHEDULED, E.START):    R.RUNNING,
+    (R.SCHEDULED, E.CANCEL):   R.CANCELLED,
     (R.RUNNING,   E.PAUSE):    R.PAUSED,
     (R.RUNNING,   E.HOLD):     R.HELD,
     (R.RUNNING,   E.HALT):     R.HALTED,
     (R.RUNNING,   E.FAIL):     R.FAILED,
     (R.RUNNING,   E.REVERT):   R.REVERTING,
     (R.RUNNING,   E.FINISH):   R.SUCCEEDED,
+    (R.RUNNING,   E.RETRY):    R.RUNNING,
     (R.RUNNING,   E.CANCEL):   R.CANCELLED,
     (R.PAUSED,    E.RESUME):   R.RUNNING,
+    (R.PAUSED,    E.RETRY):    R.PAUSED,
     (R.PAUSED,    E.HALT):     R.HALTED,
     (R.PAUSED,    E.FAIL):     R.FAILED,     # a pause does not hide fresh failures
     (R.PAUSED,    E.REVERT):   R.REVERTING,
     (R.PAUSED,    E.CANCEL):   R.CANCELLED,
-    (R.HELD,      E.RESUME):   R.RUNNING,
+    (R.HELD,      E.APPROVE):  R.RUNNING,
+    (R.HELD,      E.REJECT):   R.CANCELLED,
+    (R.HELD,      E.RESUME):   R.RUNNING,    # a phase that awaits approval holds it again at once
+    (R.HELD,      E.RETRY):    R.RUNNING,
     (R.HELD,      E.HALT):     R.HALTED,
     (R.HELD,      E.FAIL):     R.FAILED,     # nor does a person's thinking time
     (R.HELD,      E.REVERT):   R.REVERTING,
@@ -67,8 +88,10 @@ ROLLOUT: Mapping[tuple[R, RolloutEvent], R] = {
     (R.HALTED,    E.RESUME):   R.RUNNING,
     (R.HALTED,    E.REVERT):   R.REVERTING,
     (R.HALTED,    E.CANCEL):   R.CANCELLED,
+    (R.REVERTING, E.RESUME):   R.REVERTING,  # where too many could not go back, and it was held for a person
     (R.REVERTING, E.REVERTED): R.FAILED,     # a release that had to be taken back has failed
     (R.SUCCEEDED, E.HALT):     R.HALTED,     # found bad later: those still asleep must not get it
+    (R.SUCCEEDED, E.RETRY):    R.SUCCEEDED,
     (R.SUCCEEDED, E.REVERT):   R.REVERTING,
     (R.FAILED,    E.REVERT):   R.REVERTING,  # those that were kept at first
     (R.CANCELLED, E.REVERT):   R.REVERTING,
@@ -77,6 +100,9 @@ ROLLOUT: Mapping[tuple[R, RolloutEvent], R] = {
 PHASE: Mapping[tuple[P, PhaseEvent], P] = {
     (P.PENDING,  F.START):    P.OFFERING,
     (P.PENDING,  F.COLLAPSE): P.PASSED,
+    (P.PENDING,  F.ASK):      P.AWAITING_APPROVAL,
+    (P.AWAITING_APPROVAL, F.START): P.OFFERING,
+    (P.AWAITING_APPROVAL, F.FAIL):  P.FAILED,    # those before it went bad while people thought
     (P.OFFERING, F.BAKE):     P.BAKING,
     (P.OFFERING, F.FAIL):     P.FAILED,
     (P.OFFERING, F.HOLD):     P.HELD,
@@ -108,7 +134,7 @@ def next_phase(state: P, event: PhaseEvent) -> P:
     return PHASE[(state, event)]
 
 
-ACTS = frozenset({E.PAUSE, E.RESUME, E.HALT, E.REVERT, E.CANCEL})
+ACTS = frozenset({E.APPROVE, E.REJECT, E.PAUSE, E.RESUME, E.HALT, E.REVERT, E.RETRY, E.CANCEL})
 """What a person may do to a rollout that exists."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,12 +10,15 @@ from pydantic import BaseModel
 from sqlmodel import Session
 
 from surefoot_server.devices import repository as devices
+from surefoot_server.packs import forecast
+from surefoot_server.rollouts import earliest, repository, stages
 from surefoot_server.rollouts import policy as policies
-from surefoot_server.rollouts import repository
+from surefoot_server.rollouts.acts import waiting_for_approval
 from surefoot_server.rollouts.creation import Planned
 from surefoot_server.rollouts.facts import Watch
-from surefoot_server.rollouts.models import Rollout, RolloutDecision, RolloutPhase
-from surefoot_server.rollouts.table import acts_in
+from surefoot_server.rollouts.going_back import Forecast
+from surefoot_server.rollouts.models import Rollout, RolloutDecision, RolloutMember, RolloutPhase
+from surefoot_server.rollouts.table import RolloutEvent, acts_in
 from surefoot_server.rollouts.waiting import bake_left_s, waits_for
 from surefoot_shared.status import ROLLOUT_ENDED, Outcome, RolloutState
 
@@ -32,6 +36,8 @@ class PhaseOut(BaseModel):
     busy: int
     waiting: int
     asleep: int
+    staged: int
+    """Of the busy ones: they have it in their other slot and wait for the order to switch."""
     outcomes: dict[str, int]
     bake_s: float
     bake_left_s: float | None
@@ -89,6 +95,16 @@ class MemberOut(BaseModel):
     revert_outcome: str | None
 
 
+class ForecastOut(BaseModel):
+    """What a revert would do. `held`: their other slot has the release before; `cannot`: device → why."""
+
+    sentence: str
+    held: list[str]
+    fetching: list[str]
+    fetch_bytes: int
+    cannot: dict[str, str]
+
+
 class DecisionOut(BaseModel):
     at: datetime
     actor: str
@@ -110,17 +126,35 @@ class ExcludedOut(PlacedOut):
 
 
 class PlannedPhaseOut(BaseModel):
-    """`trips`: the count of each outcome that fails a phase of this size; null where no count can."""
+    """`trips`: the count of each outcome that fails a phase of this size; null where no count can.
+
+    `ends_after_s`: seconds from the start of the rollout before which the phase cannot have passed, with freezes and
+    the hours to download and to switch in; `ends_at` is that moment if it started now, or at `start_at`. Both are null
+    where nobody is in it. `waits_for`: whose approval it needs, "" for none.
+    """
 
     name: str
     selector: str
     bake_s: float
+    ends_after_s: float | None
+    ends_at: datetime | None
+    waits_for: str
     members: list[PlacedOut]
     trips: dict[str, int | None]
 
 
+class DownloadOut(BaseModel):
+    """Devices that run the same: what each of them fetches at most, and whether a pack makes it so."""
+
+    running: str | None
+    devices: int
+    each_bytes: int
+    total_bytes: int
+    packed: bool
+
+
 class PlanOut(BaseModel):
-    """`salt` repeats this very membership when it is given to the start."""
+    """`salt` repeats this very membership when it is given to the start. `downloads`: at most, the most bytes first."""
 
     release: str
     cohort: str
@@ -132,9 +166,15 @@ class PlanOut(BaseModel):
     satisfied: list[PlacedOut]
     excluded: list[ExcludedOut]
     at_least_s: float
+    strategy: str
+    limits: list[str]
+    """In words, each a clause."""
     max_concurrent: int
     on_fail_halt: bool
     on_fail_committed_devices: str
+    downloads: list[DownloadOut]
+    warnings: list[str]
+    """What the strategy costs, a sentence each; a start must accept it."""
 
 
 def rollout_out(session: Session, row: Rollout, now: datetime) -> RolloutOut:
@@ -166,8 +206,27 @@ def rollout_out(session: Session, row: Rollout, now: datetime) -> RolloutOut:
         created_at=row.created_at,
         created_by=row.created_by,
         ended_at=row.ended_at,
-        acts=[act.value for act in acts_in(RolloutState(row.state))],
+        acts=_acts(session, row),
         phases=[_phase_out(policy, watch, phase) for phase in repository.phases(session, row.id)],
+    )
+
+
+def _acts(session: Session, row: Rollout) -> list[str]:
+    """What the table allows; approve and reject only where something waits for them, and then nothing goes round it."""
+    asked = waiting_for_approval(RolloutState(row.state), row.phase, repository.phases(session, row.id)) is not None
+    out = {RolloutEvent.RESUME} if asked else {RolloutEvent.APPROVE, RolloutEvent.REJECT}
+    if row.state == RolloutState.REVERTING.value and not stages.read(row).held:
+        out |= {RolloutEvent.RESUME}
+    return [act.value for act in acts_in(RolloutState(row.state)) if act not in out]
+
+
+def forecast_out(found: Forecast) -> ForecastOut:
+    return ForecastOut(
+        sentence=found.sentence(),
+        held=[r.device for r in found.held],
+        fetching=[r.device for r in found.fetching],
+        fetch_bytes=sum(r.size_bytes for r in found.fetching),
+        cannot={r.device: r.cannot for r in found.cannot},
     )
 
 
@@ -195,6 +254,7 @@ def _phase_out(policy: policies.Policy, watch: Watch, row: RolloutPhase) -> Phas
         busy=sum(1 for m, a in tried if watch.busy(m, a)),
         waiting=sum(1 for m in mine if m.waiting),
         asleep=sum(1 for m in mine if m.waiting and not m.online) + sum(1 for m, a in tried if watch.asleep(m, a)),
+        staged=sum(1 for _, a in tried if a.staged),
         outcomes={o.value: n for o in Outcome if (n := sum(1 for _, a in tried if a.outcome is o))},
         bake_s=row.bake_s,
         bake_left_s=bake_left_s(policy, watch, row.index) if baking else None,
@@ -209,10 +269,16 @@ def _phase_out(policy: policies.Policy, watch: Watch, row: RolloutPhase) -> Phas
 
 
 def members_out(session: Session, rollout_id: str) -> list[MemberOut]:
+    return members_shown(session, repository.members(session, rollout_id))
+
+
+def members_shown(session: Session, members: Sequence[RolloutMember]) -> list[MemberOut]:
+    """Members with their attempts, read together."""
+    keys = [key for row in members for key in (row.assignment_id, row.revert_assignment_id) if key is not None]
+    attempts = devices.assignments(session, keys)
     found = []
-    for row in repository.members(session, rollout_id):
-        tried = devices.assignment(session, row.assignment_id) if row.assignment_id else None
-        back = devices.assignment(session, row.revert_assignment_id) if row.revert_assignment_id else None
+    for row in members:
+        tried, back = attempts.get(row.assignment_id or ""), attempts.get(row.revert_assignment_id or "")
         found.append(
             MemberOut(
                 device=row.device_id,
@@ -237,8 +303,10 @@ def decision_out(row: RolloutDecision) -> DecisionOut:
     return DecisionOut(**same, device=row.device_id)
 
 
-def plan_out(planned: Planned) -> PlanOut:
+def plan_out(session: Session, planned: Planned, now: datetime) -> PlanOut:
     plan, policy = planned.plan, planned.policy
+    begins, ends = earliest.begins(policy, now), earliest.ends(policy, plan, now)
+    fetching = forecast.downloads(session, planned.release, [m.device for p in plan.phases for m in p.members])
     return PlanOut(
         release=planned.release.id,
         cohort=planned.cohort,
@@ -251,15 +319,28 @@ def plan_out(planned: Planned) -> PlanOut:
                 name=p.name,
                 selector=p.selector,
                 bake_s=p.bake_s,
+                ends_after_s=None if (end := ends[i]) is None else (end - begins).total_seconds(),
+                ends_at=end,
+                waits_for=asked.words if (asked := policy.phases[i].approval) is not None else "",
                 members=[PlacedOut(device=m.device, hw=m.hw, reason=m.reason) for m in p.members],
                 trips=dict(p.trips),
             )
-            for p in plan.phases
+            for i, p in enumerate(plan.phases)
         ],
         satisfied=[PlacedOut(device=m.device, hw=m.hw, reason=m.reason) for m in plan.satisfied],
         excluded=[ExcludedOut(device=e.device, hw=e.hw, reason=e.reason, kind=e.kind.value) for e in plan.excluded],
-        at_least_s=sum(p.bake_s for p in plan.phases if p.members),
+        at_least_s=max(((end - begins).total_seconds() for end in ends if end is not None), default=0.0),
+        strategy=policy.strategy.value,
+        limits=_limits(policy, planned.release.component),
         max_concurrent=policy.max_concurrent,
         on_fail_halt=policy.on_fail.halt,
         on_fail_committed_devices=policy.on_fail.committed_devices.value,
+        downloads=[DownloadOut(**{name: getattr(d, name) for name in DownloadOut.model_fields}) for d in fetching],
+        warnings=list(policy.recreate.words) if policy.recreate else [],
     )
+
+
+def _limits(policy: policies.Policy, component: str) -> list[str]:
+    """What holds the rollout back, in words."""
+    beside = [policy.shadow.words] if policy.shadow else []
+    return [*policy.limits.words(), *policy.bars.words(component), *policy.way_back.words(), *beside]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlmodel import col, select
@@ -13,9 +14,10 @@ from surefoot_server.rollouts import repository
 from surefoot_server.rollouts.creation import Order
 from surefoot_server.rollouts.models import Rollout, RolloutDecision, RolloutMember, RolloutPhase
 from surefoot_server.rollouts.service import RolloutService
-from surefoot_shared.messages import Event, PresenceMessage
-from surefoot_shared.status import AttemptState, Outcome, Presence
-from tests.server.rig import Rig, hello, later, migrated, outcome, progress, runs
+from surefoot_server.telemetry import service as telemetry
+from surefoot_shared.messages import Event, PresenceMessage, Sample, TelemetryBatch
+from surefoot_shared.status import AttemptState, Outcome, Presence, SlotName
+from tests.server.rig import Rig, digest, hello, later, migrated, outcome, progress, runs
 
 POLICY = """
 phases:
@@ -39,6 +41,7 @@ class Fleet:
         self.at = 0.0
         self._seqs: dict[str, int] = {}
         self._hellos: dict[str, int] = {}
+        self._batches: dict[str, int] = {}
         self.names = [f"cam-{i:02}" for i in range(1, 13)]
         rig.db.dispose()  # the last connection brings everything into the file itself
         file = rig.state.settings.data_dir / "surefoot.db"
@@ -98,6 +101,22 @@ class Fleet:
                 hw = devices.device(session, name).hw
                 self.rig.devices.hello(session, hello(name, seq, hw=hw, components=(runs(release),)), self.now)
 
+    def announce(self, name: str, *abilities: str) -> None:
+        """The device says hello, and what its agent can do."""
+        with self.rig.db.write() as session:
+            seq = self._hellos[name] = self._hellos.get(name, 0) + 1
+            hw = devices.device(session, name).hw
+            said = (runs("app/1.0", abilities=abilities),)
+            self.rig.devices.hello(session, hello(name, seq, hw=hw, components=said), self.now)
+
+    def measure(self, name: str, release: str, figures: Mapping[str, float]) -> None:
+        """The device tells these figures of a release."""
+        at = self.now.isoformat()
+        samples = tuple(Sample(at, n, v, "app", digest(release), SlotName.B) for n, v in figures.items())
+        with self.rig.db.write() as session:
+            batch = self._batches[name] = self._batches.get(name, 0) + 1
+            telemetry.ingest(session, name, [TelemetryBatch(name, "t1", batch, 0, samples)], self.now)
+
     def offline(self, *names: str) -> None:
         for name in names:
             with self.rig.db.write() as session:
@@ -109,6 +128,14 @@ class Fleet:
     def end(self, what: Outcome, *names: str) -> None:
         for name in names:
             self._say(name, outcome(self.wish(name), self._seq(name), what, message="frozen frames"))
+
+    def fail(self, kind: str, *names: str) -> None:
+        for name in names:
+            self._say(name, outcome(self.wish(name), self._seq(name), Outcome.FAILED, reason=kind))
+
+    def why(self, name: str) -> str | None:
+        with self.rig.db.read() as session:
+            return self.service.why(session, name, self.now)
 
     def commit(self, *names: str) -> None:
         self.end(Outcome.COMMITTED, *names)

@@ -106,3 +106,23 @@ def test_the_audit_names_the_person_who_acted(awake: Fleet) -> None:
     start = next(e for e in entries if e["action"] == "rollout.start")
     assert start["actor"].startswith("operator-")
     assert start["detail"]["policy"] == POLICY
+
+
+def test_a_viewer_may_ask_for_a_forecast_and_gets_every_number(awake: Fleet) -> None:
+    client = awake.rig.client(Role.VIEWER)
+
+    found = client.post("/api/v1/rollouts/forecast", json={**ORDER, "runs": 2, "assumptions": "bad: {lost: 50%}"})
+
+    assert found.status_code == 200
+    body = found.json()
+    assert (body["runs"], body["devices"], len(body["phases"])) == (2, 12, 2)
+    assert body["missed"]["of"] == 2
+
+
+def test_an_assumption_that_cannot_be_is_refused_with_its_line(awake: Fleet) -> None:
+    answer = awake.rig.client(Role.VIEWER).post(
+        "/api/v1/rollouts/forecast", json={**ORDER, "assumptions": "healthy: {reverts: 1%}"}
+    )
+
+    assert answer.status_code == 422
+    assert "line 1: healthy.reverts" in answer.json()["message"]

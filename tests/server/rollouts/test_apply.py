@@ -9,10 +9,11 @@ import pytest
 
 from surefoot_server.rollouts import policy as policies
 from surefoot_server.rollouts import repository
-from surefoot_server.rollouts.apply import Transaction, apply, change_phase, change_rollout
+from surefoot_server.rollouts.apply import apply, change_phase, change_rollout
 from surefoot_server.rollouts.decisions import BeginBake, Decision, FailPhase, Lose, Offer, PassPhase, SendBack
 from surefoot_server.rollouts.judge import Counts, Finding
 from surefoot_server.rollouts.table import PhaseEvent, RolloutEvent
+from surefoot_server.rollouts.transaction import Transaction
 from surefoot_shared.errors import Conflict
 from surefoot_shared.status import AttemptState, Outcome, Verdict
 from tests.server.rollouts.fleet import Fleet

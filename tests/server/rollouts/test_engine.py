@@ -276,13 +276,13 @@ def test_a_device_without_known_previous_release_keeps_what_it_has_and_is_counte
     world = World()
     world.tick()
     world.commit("c1")
-    world._put(replace(world.member("c1"), has_previous=False))
+    world.put(replace(world.member("c1"), has_previous=False))
     world.end(Outcome.REVERTED, "c2", "c3")
 
     decided = world.tick()
 
     assert kinds(decided) == ["FailPhase", "EndRevert"]
-    assert "1 have no known earlier release" in decided[-1].reason
+    assert "1 have no earlier release that they may go back to" in decided[-1].reason
 
 
 def test_a_sleeping_device_does_not_keep_the_rollout_in_reverting() -> None:
@@ -319,7 +319,7 @@ def test_a_revert_keeps_within_the_budget_too() -> None:
     world.tick()
     world.commit(*CANARIES)
     world.tick()
-    world.policy = replace(world.policy, max_concurrent=1)
+    world.policy = replace(world.policy, limits=replace(world.policy.limits, max_concurrent=1))
     world.act(RolloutEvent.REVERT)
 
     world.tick()
@@ -522,7 +522,7 @@ def test_the_late_lane_closes_when_those_that_woke_go_wrong() -> None:
 
 def test_a_device_that_a_younger_rollout_claims_is_left_alone() -> None:
     world = World()
-    world._put(replace(world.member("c1"), claimed_by="r9"))
+    world.put(replace(world.member("c1"), claimed_by="r9"))
 
     world.tick()
 

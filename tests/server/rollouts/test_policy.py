@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from surefoot_server.rollouts.policy import (
-    CommittedDevices,
-    Gate,
-    ObjectiveMetric,
-    OnInconclusive,
-    Policy,
-    complete,
-    parse,
-)
+from surefoot_server.rollouts.gate import Gate, ObjectiveMetric, OnInconclusive
+from surefoot_server.rollouts.policy import CommittedDevices, Policy, complete, parse
 from surefoot_shared.errors import Invalid
 from surefoot_shared.status import Intent
 
@@ -91,14 +84,27 @@ def test_an_empty_policy_is_the_whole_ladder_with_a_careful_gate() -> None:
         ("phases: [{percent: 1, select: all}, {percent: 100}]", "phases[0]: it needs either percent or select"),
         ("phases: [{name: a, percent: 1}, {name: a, percent: 100}]", "two phases are named 'a'"),
         ("phases:\n- {select: 'hw =='}\n- {percent: 100}", "line 2: phases[0].select: The cohort expression"),
-        ("phases: [{percent: 100, approval: {count: 2}}]", "phases[0].approval: this key is not known"),
+        ("phases: [{percent: 100, approval: {count: 2}}]", "phases[0].approval.by: it is missing"),
+        ("rollout: {start_at: 2026-12-01}", "rollout.start_at: '2026-12-01' has no zone"),
+        ("rollout: {start_at: soon}", "rollout.start_at: 'soon' is not a time such as"),
         ("phases: [{percent: 100, bake: 6 h}]", "'6 h' is not a duration"),
         ("phases: {percent: 100}", "phases: it must be a list"),
         ("limits: {max_concurrent: 0}", "limits.max_concurrent: '0' is not a whole number from 1"),
-        ("limits: {bandwidth_mbps: 200}", "limits.bandwidth_mbps: this key is not known"),
+        ("limits: {bandwidth: 200}", "limits.bandwidth: this key is not known"),
+        ("limits: {window: 01:00-05:00}", "limits.window: '01:00-05:00' is neither site-local nor a time zone"),
+        ("limits: {window: site-local 5-6}", "limits.window: '5-6' is not a span of hours such as 01:00-05:00"),
+        ("limits: {freeze: [christmas]}", "limits.freeze[0]: 'christmas' is not a day such as 2026-12-24"),
+        ("limits: {per_site_unavailable: 0}", "limits.per_site_unavailable: '0' is not a whole number from 1"),
+        (
+            "rollout: {strategy: blue-green}\nlimits: {max_unavailable: 3}",
+            "line 2: limits.max_unavailable: blue-green switches every device at the same time",
+        ),
         ("on_fail: {halt: maybe}", "on_fail.halt: 'maybe' is not true or false"),
         ("on_fail: {notify: [oncall]}", "on_fail.notify: this key is not known"),
-        ("rollout: {strategy: shadow}", "rollout.strategy: 'shadow' is not one of canary"),
+        ("rollout: {strategy: recreate}", "rollout.recreate: recreate needs it"),
+        ("rollout: {strategy: recreate, recreate: {}}", "rollout.recreate.blind_time: it is missing"),
+        ("rollout: {recreate: {blind_time: 5m}}", "line 1: rollout.recreate: only the strategy recreate"),
+        ("rollout: {strategy: lottery}", "rollout.strategy: 'lottery' is not one of canary"),
         ("rollout: {intent: revert}", "rollout.intent: it must be update or downgrade"),
         ("timeouts: {lost_after: 0s}", "timeouts.lost_after: '0s' is outside"),
         ("rollout: ~", "rollout: it must be a mapping"),
@@ -122,8 +128,8 @@ def test_a_document_that_is_too_large_is_not_parsed() -> None:
 
 
 def test_a_policy_cannot_ask_for_what_this_version_lacks_and_be_run_without_it() -> None:
-    with pytest.raises(Invalid, match="per_site_unavailable"):
-        parse("limits: {per_site_unavailable: 1}")
+    with pytest.raises(Invalid, match="strategy"):
+        parse("rollout: {strategy: lottery}")
 
 
 def test_what_is_given_wins_over_the_document() -> None:

@@ -1,8 +1,6 @@
-"""Queries about rollouts: facts as the engine needs them, claims, outages and what is worth a look."""
+"""Queries about rollouts: facts as the engine needs them, claims and what is worth a look."""
 
 from __future__ import annotations
-
-from datetime import timedelta
 
 import pytest
 
@@ -11,8 +9,8 @@ from surefoot_server.rollouts.facts import Facts
 from surefoot_server.rollouts.policy import CommittedDevices
 from surefoot_shared.errors import NotFound
 from surefoot_shared.status import AttemptState, Outcome
-from tests.server.rig import NOW, Rig, later
-from tests.server.rollouts.fleet import Fleet
+from tests.server.rig import Rig
+from tests.server.rollouts.fleet import POLICY, Fleet
 
 
 def facts(fleet: Fleet, rollout: str) -> Facts:
@@ -108,29 +106,22 @@ def test_a_success_is_looked_at_again_when_a_sleeper_wakes(fleet: Fleet) -> None
     assert looked_at(fleet) == [rollout]
 
 
-def test_a_long_gap_between_two_looks_is_an_outage_and_a_short_one_is_not(rig: Rig) -> None:
-    with rig.db.write() as session:
-        assert repository.mark_look(session, NOW) == 0
-        assert repository.mark_look(session, later(29)) == 0
-        assert repository.mark_look(session, later(29 + 3600)) == 3600
-        spans = repository.outages(session, later(4000)).spans
+@pytest.mark.parametrize(
+    ("limits", "days"),
+    [
+        ("{download_window: UTC 20:00-22:00}", 59),
+        ("{window: UTC 01:00-02:00, download_window: 'UTC 01:00-02:00, 03:00-04:00, 05:00-06:00'}", 39),
+    ],
+    ids=["only downloads have hours", "those of downloads end sooner"],
+)
+def test_hours_to_download_are_told_anew_in_time_as_those_to_switch_are(fleet: Fleet, limits: str, days: int) -> None:
+    rollout = fleet.start(policy=f"{POLICY}limits: {limits}\n")
+    fleet.tick()
 
-    assert spans == ((later(29), later(29 + 3600)),)
+    attempt = next(m.attempt for m in facts(fleet, rollout).members if m.attempt)
 
-
-def test_outages_of_long_ago_are_not_read(rig: Rig) -> None:
-    with rig.db.write() as session:
-        repository.mark_look(session, NOW)
-        repository.mark_look(session, later(3600))
-
-        assert repository.outages(session, NOW + timedelta(days=90)).spans == ()
-
-
-def test_the_look_is_remembered_across_restarts(rig: Rig) -> None:
-    with rig.db.write() as session:
-        repository.mark_look(session, NOW)
-    with rig.db.read() as session:
-        assert repository.last_look(session) == NOW
+    assert attempt.windows_until is not None
+    assert (attempt.windows_until - fleet.now).days == days
 
 
 def test_numbers_rise(fleet: Fleet) -> None:

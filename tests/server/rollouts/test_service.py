@@ -293,7 +293,7 @@ def test_an_act_that_the_state_does_not_allow_is_refused_with_what_is_possible(f
         getattr(fleet.service, act)(rollout, "bob", fleet.now)
 
     assert "succeeded" in refused.value.message
-    assert "Possible now: halt, revert" in refused.value.hint
+    assert "Possible now: halt, retry, revert" in refused.value.hint
 
 
 def test_an_act_on_a_rollout_that_does_not_exist_is_not_found(fleet: Fleet) -> None:

@@ -25,7 +25,7 @@ def test_the_counts_of_a_running_rollout_add_up(fleet: Fleet) -> None:
     assert (found.state, found.members, found.waiting, found.outcomes) == ("running", 12, 9, {"committed": 1})
     assert (canary.offered, canary.busy, canary.due, canary.outcomes) == (3, 2, 3, {"committed": 1})
     assert (rest.offered, rest.waiting) == (0, 9)
-    assert found.acts == ["pause", "halt", "revert", "cancel"]
+    assert found.acts == ["pause", "halt", "revert", "retry", "cancel"]
 
 
 def test_a_bake_shows_how_long_it_still_takes(fleet: Fleet) -> None:
@@ -100,7 +100,7 @@ def test_members_are_shown_with_why_they_are_where_they_are(fleet: Fleet) -> Non
 
 def test_a_plan_shows_the_shortest_time_and_what_trips(fleet: Fleet) -> None:
     with fleet.rig.db.read() as session:
-        found = views.plan_out(fleet.service.plan(session, Order(POLICY, "app/1.1", "all")))
+        found = views.plan_out(session, fleet.service.plan(session, Order(POLICY, "app/1.1", "all")), fleet.now)
 
     assert (found.total, found.at_least_s, len(found.phases)) == (12, 120.0, 2)
     assert found.phases[0].trips == {"failed": 1, "reverted": 1, "lost": 1}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from surefoot_server.rollouts.facts import Watch
 from surefoot_server.rollouts.waiting import bake_left_s, waits_for
 from surefoot_shared.status import Outcome
-from tests.server.rollouts.world import World
+from tests.server.rollouts.world import TWO_PHASES, World
 
 
 def watch(world: World) -> Watch:
@@ -56,3 +56,16 @@ def test_a_phase_that_is_held_or_not_the_current_one_waits_for_no_report() -> No
 
     assert waits_for(world.policy, watch(world), 0) == ""
     assert waits_for(world.policy, watch(world), 1) == ""
+
+
+def test_a_phase_whose_metrics_sent_nothing_says_that_it_waits_for_samples() -> None:
+    fps = "objectives: [{metric: camera_fps, min: 5}]"
+    world = World(TWO_PHASES.replace("max_wait: 1h", f"max_wait: 1h, {fps}"))
+    world.tick()
+    world.commit("c1", "c2", "c3")
+    world.tick()
+    world.tick(90)
+
+    said = waits_for(world.policy, watch(world), 0)
+
+    assert said == "the bake is over and it waits for samples of camera_fps until 2026-03-01 13:00 UTC"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from surefoot_server.rollouts import why
 from surefoot_server.rollouts.policy import CommittedDevices
-from tests.server.rollouts.fleet import Fleet
+from surefoot_shared.status import AttemptState
+from tests.server.rollouts.fleet import POLICY, Fleet
 
 
 def ask(fleet: Fleet, device: str) -> str | None:
     with fleet.rig.db.read() as session:
-        return why.waiting(session, device)
+        return why.waiting(session, device, fleet.now)
 
 
 def test_a_device_of_a_later_phase_is_told_which_phase_is_open(fleet: Fleet) -> None:
@@ -66,3 +67,18 @@ def test_a_cancelled_rollout_explains_nothing_any_more(fleet: Fleet) -> None:
     fleet.service.cancel(rollout, "bob", fleet.now)
 
     assert ask(fleet, late) is None
+
+
+def test_a_device_that_staged_it_is_told_what_its_turn_to_switch_waits_for(fleet: Fleet) -> None:
+    fleet.start(policy=POLICY + "limits: {per_site_unavailable: 1}\n")
+    for name in sorted(fleet.wished()):
+        fleet.state(name, AttemptState.STAGED)
+    fleet.tick()
+    waits = [name for name in fleet.wished() if not fleet.wish(name).activate]
+    switches = [name for name in fleet.wished() if fleet.wish(name).activate]
+
+    assert len(switches) == 1
+    assert {ask(fleet, name) for name in waits} == {"1 device is unavailable at hanoi and the limit is 1"}
+    assert ask(fleet, switches[0]) is None
+    fleet.service.pause("r1", "bob", fleet.now)
+    assert {ask(fleet, name) for name in waits} == {"rollout r1 is paused"}

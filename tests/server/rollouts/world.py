@@ -7,9 +7,13 @@ from datetime import datetime, timedelta, timezone
 
 from surefoot_server.rollouts import decisions as d
 from surefoot_server.rollouts.engine import decide
-from surefoot_server.rollouts.facts import AttemptFact, Facts, MemberFact, Outages, PhaseFact
+from surefoot_server.rollouts.facts import AttemptFact, Facts, MemberFact, Outages, PhaseFact, Watch
 from surefoot_server.rollouts.policy import Policy, parse
+from surefoot_server.rollouts.retries import counted
+from surefoot_server.rollouts.strays import STRAYED
 from surefoot_server.rollouts.table import PhaseEvent, RolloutEvent, next_phase, next_rollout
+from surefoot_server.rollouts.taking_back import counted as counted_back
+from surefoot_server.rollouts.windows import intervals
 from surefoot_shared.status import AttemptState, Outcome, PhaseState, RolloutState
 
 START = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
@@ -26,11 +30,14 @@ timeouts: {lost_after: 5m, asleep_after: 1m, step: 10m}
 class World:
     """Members are named `c1…` (phase 0) and `r1…` (phase 1); all online at first."""
 
-    def __init__(self, policy: str = TWO_PHASES, canaries: int = 3, rest: int = 9) -> None:
+    def __init__(self, policy: str = TWO_PHASES, canaries: int = 3, rest: int = 9, zone: str = "") -> None:
         self.policy: Policy = parse(policy)
         self.now = START
         named = [(f"c{i}", 0) for i in range(1, canaries + 1)] + [(f"r{i}", 1) for i in range(1, rest + 1)]
-        members = tuple(MemberFact(name, "pi", phase, True, START) for name, phase in named)
+        members = tuple(
+            MemberFact(name, "pi", phase, True, START, site=f"s{i % 3}", zone=zone)
+            for i, (name, phase) in enumerate(named)
+        )
         phases = tuple(PhaseFact(PhaseState.PENDING) for _ in self.policy.phases)
         self.facts = Facts(RolloutState.RUNNING, 0, phases, members)
         self.log: list[d.Decision] = []
@@ -40,7 +47,7 @@ class World:
     def tick(self, seconds: float = 0.0) -> list[d.Decision]:
         """Let time pass, then decide and apply until nothing is left; return what was decided."""
         self.now += timedelta(seconds=seconds)
-        self._hear()
+        self.hear()
         decided: list[d.Decision] = []
         while found := decide(self.policy, self.facts, self.now):
             assert len(decided) < 10_000, "the engine does not come to rest"
@@ -71,6 +78,20 @@ class World:
         seen = {o.value: sum(1 for a in mine if a.outcome is o) for o in Outcome}
         self._set_phase(index, replace(phase, acknowledged=seen, waiting_since=self.now))
 
+    def watch(self) -> Watch:
+        return Watch(self.facts, self.now, self.policy.timeouts.asleep_after_s)
+
+    def go_on_back(self) -> None:
+        """What the service does on `resume` of a way back that is held."""
+        self.act(RolloutEvent.RESUME)
+        bad = counted_back(self.watch()).bad
+        self.facts = replace(self.facts, back=replace(self.facts.back, held=False, acknowledged=bad))
+
+    def approve(self) -> None:
+        index = self.facts.phase
+        self._set_phase(index, replace(self.facts.phases[index], approved=True))
+        self.act(RolloutEvent.APPROVE)
+
     # --- the fleet's part
 
     def member(self, name: str) -> MemberFact:
@@ -79,21 +100,46 @@ class World:
     def state(self, name: str, state: AttemptState) -> None:
         self._attempt(name, state=state, state_at=self.now)
 
-    def end(self, outcome: Outcome, *names: str) -> None:
+    def stage(self, *names: str) -> None:
         for name in names:
-            self._attempt(name, state=AttemptState.IDLE, outcome=outcome, ended_at=self.now)
-            self._put(replace(self.member(name), runs_release=outcome is Outcome.COMMITTED))
+            self.state(name, AttemptState.STAGED)
+
+    def full(self, *names: str) -> None:
+        """They have no room for two releases, and wait for the order to give up the one they have."""
+        for name in names:
+            self._attempt(name, state=AttemptState.CHECKING, state_at=self.now, full=True)
+
+    def vacate(self, *names: str) -> None:
+        for name in names:
+            changes = {"state": AttemptState.DOWNLOADING, "state_at": self.now, "full": False, "vacated_at": self.now}
+            self._attempt(name, **changes)
+
+    def activated(self) -> set[str]:
+        """Who has an open attempt and may switch."""
+        attempts = [(m.device, m.attempt) for m in self.facts.members if m.attempt is not None]
+        return {device for device, a in attempts if a.outcome is None and a.activate}
+
+    def end(self, outcome: Outcome, *names: str, reason: str | None = None) -> None:
+        for name in names:
+            self._attempt(name, state=AttemptState.IDLE, outcome=outcome, ended_at=self.now, reason=reason)
+            self.put(replace(self.member(name), runs_release=outcome is Outcome.COMMITTED))
 
     def commit(self, *names: str) -> None:
         self.end(Outcome.COMMITTED, *names)
 
+    def stray(self, *names: str, newer: bool = False) -> None:
+        """They say hello with something else than what they committed."""
+        for name in names:
+            self._attempt(name, strayed_at=self.now)
+            self.put(replace(self.member(name), runs_release=False, runs_newer=newer))
+
     def offline(self, *names: str) -> None:
         for name in names:
-            self._put(replace(self.member(name), online=False, last_seen_at=self.now))
+            self.put(replace(self.member(name), online=False, last_seen_at=self.now))
 
     def online(self, *names: str) -> None:
         for name in names:
-            self._put(replace(self.member(name), online=True, last_seen_at=self.now))
+            self.put(replace(self.member(name), online=True, last_seen_at=self.now))
 
     def offered(self) -> set[str]:
         return {m.device for m in self.facts.members if m.attempt is not None}
@@ -113,15 +159,23 @@ class World:
 
     # --- applying
 
-    def _hear(self) -> None:
+    def hear(self) -> None:
         for member in self.facts.members:
             if member.online:
-                self._put(replace(member, last_seen_at=self.now))
+                self.put(replace(member, last_seen_at=self.now))
 
     def _apply(self, decision: d.Decision) -> None:
         match decision:
+            case d.StartRollout():
+                self.act(RolloutEvent.START)
+            case d.AskApproval(index):
+                if self.phase(index) is PhaseState.PENDING:
+                    self._set_phase(index, self._step(index, PhaseEvent.ASK))
+                self.act(RolloutEvent.HOLD)
             case d.StartPhase(index):
-                self._set_phase(index, replace(self._step(index, PhaseEvent.START), waiting_since=self.now))
+                self._set_phase(
+                    index, replace(self._step(index, PhaseEvent.START), waiting_since=self.now, began_at=self.now)
+                )
             case d.CollapsePhase(index):
                 self._set_phase(index, self._step(index, PhaseEvent.COLLAPSE))
                 self.facts = replace(self.facts, phase=index + 1)
@@ -141,18 +195,54 @@ class World:
                 self.act(RolloutEvent.FINISH)
             case d.EndRevert():
                 self.act(RolloutEvent.REVERTED)
-            case d.Offer(device, index):
-                made = AttemptFact(AttemptState.OFFERED, self.now, self.now, index)
-                self._put(replace(self.member(device), attempt=made))
-            case d.SendBack(device):
-                made = AttemptFact(AttemptState.OFFERED, self.now, self.now, self.facts.phase)
-                self._put(replace(self.member(device), revert=made))
+            case d.Offer(device, index, _, activate):
+                until = self._windows_until(device)
+                made = AttemptFact(
+                    AttemptState.OFFERED, self.now, self.now, index, activate=activate, windows_until=until
+                )
+                self.put(replace(self.member(device), attempt=made, retry_at=None))
+            case d.Retry(device, _, failure, wait_s):
+                tries = counted(self.member(device).tries, failure)
+                later = self.now + timedelta(seconds=wait_s)
+                self.put(replace(self.member(device), attempt=None, tries=tries, retry_at=later))
+            case d.Reconcile(device, _, again):
+                self._attempt(device, strayed_at=None)
+                if again:
+                    tries = counted(self.member(device).tries, STRAYED)
+                    self.put(replace(self.member(device), attempt=None, tries=tries))
+            case d.SendBack(device, _, activate):
+                made = AttemptFact(AttemptState.OFFERED, self.now, self.now, self.facts.phase, activate=activate)
+                self.put(replace(self.member(device), revert=made))
+            case d.BakeBack():
+                self.facts = replace(self.facts, back=replace(self.facts.back, baking_at=self.now))
+            case d.NextBack(stage):
+                self.facts = replace(self.facts, back=replace(self.facts.back, stage=stage, baking_at=None))
+            case d.HoldBack():
+                self.facts = replace(self.facts, back=replace(self.facts.back, held=True))
+            case d.SwitchTogether(index):
+                self._set_phase(index, replace(self.facts.phases[index], activated_at=self.now))
+            case d.Activate(device, _, "update"):
+                self._attempt(device, activate=True)
+                index = self.facts.phase
+                if index < len(self.facts.phases):
+                    self._set_phase(index, replace(self.facts.phases[index], waiting_since=self.now))
+            case d.Activate(device, _, _):
+                back = self.member(device).revert
+                assert back is not None
+                self.put(replace(self.member(device), revert=replace(back, activate=True)))
+            case d.Renew(device):
+                self._attempt(device, windows_until=self._windows_until(device))
             case d.Withdraw(device):
                 self._attempt(device, outcome=Outcome.CANCELLED, ended_at=self.now)
             case d.Lose(device, _, order):
                 self._end_order(device, order, Outcome.LOST)
             case d.TimeOut(device, _, order):
-                self._end_order(device, order, Outcome.FAILED)
+                self._end_order(device, order, Outcome.FAILED, "step_timeout")
+
+    def _windows_until(self, device: str) -> datetime | None:
+        limits = self.policy.limits
+        found = intervals(limits.window, limits.freeze, self.member(device).zone, self.now)
+        return found[-1][1] if found else None
 
     def _step(self, index: int, event: PhaseEvent) -> PhaseFact:
         phase = self.facts.phases[index]
@@ -165,22 +255,22 @@ class World:
     def _attempt(self, name: str, **changes: object) -> None:
         member = self.member(name)
         assert member.attempt is not None, f"{name} was not offered anything"
-        self._put(replace(member, attempt=replace(member.attempt, **changes)))  # type: ignore[arg-type]
+        self.put(replace(member, attempt=replace(member.attempt, **changes)))  # type: ignore[arg-type]
 
-    def _end_order(self, name: str, order: str, outcome: Outcome) -> None:
+    def _end_order(self, name: str, order: str, outcome: Outcome, reason: str | None = None) -> None:
         member = self.member(name)
         if order == "update":
-            self._attempt(name, outcome=outcome, ended_at=self.now)
+            self._attempt(name, outcome=outcome, ended_at=self.now, reason=reason)
         else:
             assert member.revert is not None
-            self._put(replace(member, revert=replace(member.revert, outcome=outcome, ended_at=self.now)))
+            self.put(replace(member, revert=replace(member.revert, outcome=outcome, ended_at=self.now)))
 
     def end_revert(self, name: str, outcome: Outcome = Outcome.COMMITTED) -> None:
         self._end_order(name, "revert", outcome)
         gone = outcome is Outcome.COMMITTED
-        self._put(replace(self.member(name), runs_release=self.member(name).runs_release and not gone))
+        self.put(replace(self.member(name), runs_release=self.member(name).runs_release and not gone))
 
-    def _put(self, member: MemberFact) -> None:
+    def put(self, member: MemberFact) -> None:
         members = tuple(member if m.device == member.device else m for m in self.facts.members)
         self.facts = replace(self.facts, members=members)
 

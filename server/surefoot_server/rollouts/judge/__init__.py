@@ -1,0 +1,25 @@
+"""The judge: what a phase's devices reported becomes pass, fail or hold, with every number behind it. Pure.
+
+`rates` counts outcomes, `measured` compares metrics, `verdict` joins both; `bounds`, `ranks` and `schedule` are the
+arithmetic. The statistics are scipy's, and it is imported only where there is something to compute.
+"""
+
+from surefoot_server.rollouts.judge.bounds import proved_below, surely_above, trip_count
+from surefoot_server.rollouts.judge.measured import Look, MetricMeasure, Reading
+from surefoot_server.rollouts.judge.rates import Counts, Measure, measure
+from surefoot_server.rollouts.judge.verdict import Finding, judge, reports_needed
+
+__all__ = [
+    "Counts",
+    "Finding",
+    "Look",
+    "Measure",
+    "MetricMeasure",
+    "Reading",
+    "judge",
+    "measure",
+    "proved_below",
+    "reports_needed",
+    "surely_above",
+    "trip_count",
+]

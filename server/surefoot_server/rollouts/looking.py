@@ -1,0 +1,394 @@
+"""What the engine looks at: the members about whom something may be to decide, and counters for all others.
+
+Promises: the same decisions as from everybody, at the price of what is open, what changed and whom to offer next; the
+counters are brought up to date in the caller's write transaction and equal a recount. Refuses to decide.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col
+
+from surefoot_server.devices.models import (
+    FAILED,
+    STRAYED,
+    UNTALLIED,
+    VACATED,
+    Assignment,
+    Device,
+    DeviceComponent,
+)
+from surefoot_server.devices.why import SILENT_AFTER
+from surefoot_server.releases.models import Release
+from surefoot_server.rollouts import outages, repository, stages, switching, taking_back, tally
+from surefoot_server.rollouts.facts import Facts, MemberFact, Others, Outages, Watch
+from surefoot_server.rollouts.models import BACKING_OFF, WAITING, Rollout, RolloutMember, RolloutPhase
+from surefoot_server.rollouts.policy import Policy
+from surefoot_server.rollouts.tally import Ended
+from surefoot_shared.status import Intent, Outcome, RolloutState
+
+AT_ONCE = 500
+"""Devices that are offered something within one transaction; the rest have their turn at the next look."""
+OFFERING = frozenset({RolloutState.RUNNING.value, RolloutState.SUCCEEDED.value})
+NEWS = ("id", "phase", "intent", "outcome", "ended_at", "tallied", "tallied_at")
+"""What counting needs of an assignment."""
+TO_GO_BACK = (Outcome.COMMITTED.value, Outcome.LOST.value)
+
+
+def facts(session: Session, row: Rollout, policy: Policy, now: datetime, awake_since: datetime | None = None) -> Facts:
+    """Read what the engine has to know. `awake_since`: of those that wait, only who said hello since is looked at."""
+    down = outages.read(session, now)
+    ids = dict.fromkeys([*_open(session, row.id), *_changed(session, row.id)])
+    if row.state == RolloutState.REVERTING.value:
+        ids |= dict.fromkeys(_to_go_back(session, row))
+    if policy.recreate is not None:
+        ids |= dict.fromkeys(_with_nothing(session, row.id))
+    if policy.orders_switch:
+        ids |= dict.fromkeys(_lost(session, row.id))
+    strayed = _strayed(session, row) if row.state in OFFERING else []
+    ids |= dict.fromkeys([*strayed, *_failed(session, row, policy), *_backing_off(session, row)])
+    known = _with_newer(session, row, repository.listed(session, row, list(ids), now, down), strayed)
+    found = _facts(session, row, known, down)
+    if row.state not in OFFERING:
+        return found
+    watch = Watch(found, now, policy.timeouts.asleep_after_s)
+    free = policy.max_concurrent - switching.at_work(policy, watch)
+    waiting = _waiting(session, row, down, now, max(1, min(free, AT_ONCE)), awake_since)
+    more = repository.listed(session, row, [one for one in waiting if one not in ids], now, down)
+    return _facts(session, row, [*known, *more], down) if more else found
+
+
+def _facts(session: Session, row: Rollout, listed: Sequence[repository.Listed], down: Outages) -> Facts:
+    phases = repository.phases(session, row.id)
+    whole, ended = _without(row, phases, listed)
+    places = Counter(each.member.phase for each in listed)
+    return Facts(
+        state=RolloutState(row.state),
+        phase=row.phase,
+        phases=tuple(
+            replace(fact, others=p.members - places[p.index], ended=tally.outcomes(e))
+            for fact, p, e in zip(repository.phase_facts(session, row, phases), phases, ended, strict=True)
+        ),
+        members=tuple(each.member for each in listed),
+        outages=down,
+        back=stages.read(row),
+        others=_others(session, row, len(phases), whole, [each.member for each in listed]),
+    )
+
+
+def uncounted(session: Session, rollout_id: str) -> bool:
+    """Whether an attempt ended, or was corrected, that no counter has yet."""
+    query = sa.select(col(Assignment.id)).where(col(Assignment.rollout_id) == rollout_id, sa.text(UNTALLIED)).limit(1)
+    return session.connection().scalar(query) is not None
+
+
+def settle(session: Session, row: Rollout, policy: Policy) -> int:
+    """Count what ended, or was corrected, since the last time; returns how many. The caller owns the rollout.
+
+    Where devices switch a few at a time, each that ended renews the phase's wait: nobody else can be faster.
+    """
+    news = session.connection().execute(_news().where(col(Assignment.rollout_id) == row.id)).all()
+    if not news:
+        return 0
+    phases = repository.phases(session, row.id)
+    begun, whole = [p.began_at for p in phases], dict(row.tally)
+    counters = [dict(p.tally) for p in phases]
+    for new in news:
+        if new.id not in (new.assignment_id, new.revert_assignment_id):
+            continue  # offered again since: that attempt speaks for nobody any more
+        revert = new.intent == Intent.REVERT.value
+        if new.tallied:
+            was = Ended(new.phase or 0, Outcome(new.tallied), new.tallied_at, revert)
+            tally.count(whole, counters, begun, was, -1)
+        tally.count(whole, counters, begun, Ended(new.phase or 0, Outcome(new.outcome), new.ended_at, revert), 1)
+    if policy.orders_switch and row.phase < len(phases) and (since := phases[row.phase].waiting_since):
+        phases[row.phase].waiting_since = max([since, *(new.ended_at for new in news if new.ended_at)])
+    _store(session, row, phases, whole, counters)
+    _mark(session, [(new.id, new.outcome, new.ended_at) for new in news])
+    return len(news)
+
+
+def forget(session: Session, row: Rollout, assignments: Iterable[Assignment]) -> None:
+    """Take attempts out of the counters whose members have their turn again, or leave the rollout."""
+    phases = repository.phases(session, row.id)
+    begun, whole = [p.began_at for p in phases], dict(row.tally)
+    counters = [dict(p.tally) for p in phases]
+    for gone in assignments:
+        if gone.tallied:
+            revert = gone.intent == Intent.REVERT.value
+            was = Ended(gone.phase or 0, Outcome(gone.tallied), gone.tallied_at, revert)
+            tally.count(whole, counters, begun, was, -1)
+    _store(session, row, phases, whole, counters)
+
+
+def _store(
+    session: Session,
+    row: Rollout,
+    phases: Sequence[RolloutPhase],
+    whole: dict[str, int],
+    counters: Sequence[dict[str, int]],
+) -> None:
+    row.tally = whole
+    for phase, counted in zip(phases, counters, strict=True):
+        if counted != phase.tally:
+            phase.tally = counted
+        session.add(phase)
+    session.add(row)
+
+
+def _mark(session: Session, counted: Sequence[tuple[str, str, datetime | None]]) -> None:
+    statement = (
+        sa.update(Assignment)
+        .where(col(Assignment.id) == sa.bindparam("key"))
+        .values(tallied=sa.bindparam("said"), tallied_at=sa.bindparam("at"))
+    )
+    session.flush()
+    values = [{"key": key, "said": outcome, "at": at} for key, outcome, at in counted]
+    session.connection().execute(statement, values)
+    session.expire_all()  # what was read before holds the old marks
+
+
+@functools.cache
+def _news() -> sa.Select[Any]:
+    columns: list[sa.ColumnElement[Any]] = [
+        *(getattr(RolloutMember, name) for name in ("assignment_id", "revert_assignment_id")),
+        *(getattr(Assignment, name) for name in NEWS),
+    ]
+    return (
+        sa.select(*columns)
+        .join(
+            RolloutMember,
+            sa.and_(
+                col(RolloutMember.rollout_id) == Assignment.rollout_id,
+                col(RolloutMember.device_id) == Assignment.device_id,
+            ),
+        )
+        .where(sa.text(UNTALLIED))
+    )
+
+
+def _open(session: Session, rollout_id: str) -> list[str]:
+    query = sa.select(col(Assignment.device_id)).where(col(Assignment.rollout_id) == rollout_id, sa.text("open"))
+    return list(session.connection().scalars(query))
+
+
+def _changed(session: Session, rollout_id: str) -> list[str]:
+    query = sa.select(col(Assignment.device_id)).where(col(Assignment.rollout_id) == rollout_id, sa.text(UNTALLIED))
+    return list(session.connection().scalars(query))
+
+
+def _lost(session: Session, rollout_id: str) -> list[str]:
+    """They use up the budget of their site until they are back."""
+    query = sa.select(col(Assignment.device_id)).where(
+        col(Assignment.rollout_id) == rollout_id, sa.text("outcome = 'lost'")
+    )
+    return list(session.connection().scalars(query))
+
+
+def _with_nothing(session: Session, rollout_id: str) -> list[str]:
+    """They gave up their release, and the attempt has ended: the one before may have to be ordered."""
+    query = sa.select(col(Assignment.device_id)).where(
+        col(Assignment.rollout_id) == rollout_id, sa.text(VACATED), col(Assignment.id) == _of_member()
+    )
+    return list(session.connection().scalars(query))
+
+
+def _of_member() -> sa.ScalarSelect[Any]:
+    """The update of a member that was not ordered back."""
+    mine = sa.select(col(RolloutMember.assignment_id)).where(
+        col(RolloutMember.rollout_id) == Assignment.rollout_id,
+        col(RolloutMember.device_id) == Assignment.device_id,
+        col(RolloutMember.standing) == repository.MEMBER,
+        col(RolloutMember.revert_assignment_id).is_(None),
+    )
+    return mine.scalar_subquery()
+
+
+def _failed(session: Session, row: Rollout, policy: Policy) -> list[str]:
+    """Those whose attempt ended so that there may be another try; few, or the gate has stopped the rollout."""
+    query = (
+        sa.select(col(RolloutMember.device_id))
+        .join(Assignment, col(Assignment.id) == col(RolloutMember.assignment_id))
+        .where(col(Assignment.rollout_id) == row.id, sa.text(FAILED), col(Assignment.reason).in_(policy.retry.kinds))
+    )
+    return list(session.connection().scalars(query))
+
+
+def _strayed(session: Session, row: Rollout) -> list[str]:
+    query = sa.select(col(Assignment.device_id)).where(col(Assignment.rollout_id) == row.id, sa.text(STRAYED))
+    query = query.limit(repository.CHUNK)  # the others have their turn at the next look
+    return list(session.connection().scalars(query))
+
+
+def _with_newer(
+    session: Session, row: Rollout, listed: Sequence[repository.Listed], strayed: Sequence[str]
+) -> list[repository.Listed]:
+    """Of those that strayed it matters whether what they run is newer."""
+    if not strayed:
+        return list(listed)
+    mine = sa.select(col(Release.counter)).where(col(Release.id) == row.release_id).scalar_subquery()
+    query = (
+        sa.select(col(DeviceComponent.device_id))
+        .join(Release, col(Release.id) == col(DeviceComponent.release_id))
+        .where(
+            col(DeviceComponent.component) == row.component,
+            col(DeviceComponent.device_id).in_(strayed),
+            col(Release.counter) > mine,
+        )
+    )
+    newer = set(session.connection().scalars(query))
+    return [replace(each, member=replace(each.member, runs_newer=each.member.device in newer)) for each in listed]
+
+
+def _backing_off(session: Session, row: Rollout) -> list[str]:
+    query = sa.select(col(RolloutMember.device_id)).where(
+        col(RolloutMember.rollout_id) == row.id, sa.text(BACKING_OFF), col(RolloutMember.standing) == repository.MEMBER
+    )
+    return list(session.connection().scalars(query))
+
+
+def _waiting(
+    session: Session, row: Rollout, down: Outages, now: datetime, limit: int, awake_since: datetime | None
+) -> list[str]:
+    """Those whose turn is next: connected, of a phase that is or was open, and wanted by no younger rollout."""
+    query = (
+        sa.select(col(RolloutMember.device_id))
+        .join(Device, col(Device.id) == col(RolloutMember.device_id))
+        .where(
+            col(RolloutMember.rollout_id) == row.id,
+            sa.text(WAITING),
+            col(RolloutMember.retry_at).is_(None),  # those are looked at in any case
+            col(RolloutMember.phase) <= row.phase,
+            col(Device.online).is_(True),
+            col(Device.revoked_at).is_(None),
+            col(Device.last_seen_at) > down.ago(SILENT_AFTER.total_seconds(), now),
+            ~_claimed(row),
+        )
+        .order_by(col(RolloutMember.phase), col(RolloutMember.place))
+        .limit(limit)
+    )
+    if awake_since is not None:
+        query = query.where(col(Device.hello_at) >= awake_since)
+    return list(session.connection().scalars(query))
+
+
+def _claimed(row: Rollout) -> sa.ColumnElement[bool]:
+    other, theirs = aliased(RolloutMember), aliased(Rollout)
+    return sa.exists(
+        sa.select(col(theirs.id))
+        .join(other, col(other.rollout_id) == col(theirs.id))
+        .where(
+            col(other.device_id) == col(RolloutMember.device_id),
+            col(other.standing) == repository.MEMBER,
+            col(theirs.component) == row.component,
+            col(theirs.number) > row.number,
+            col(theirs.state).in_(repository.values(repository.CLAIMING)),
+        )
+    )
+
+
+def _to_go_back(session: Session, row: Rollout) -> list[str]:
+    """Those that have it, or may have it, and were not sent back: the connected ones first."""
+    query = (
+        _owing(session, row)
+        .order_by(col(Device.online).desc(), col(RolloutMember.phase), col(RolloutMember.place))
+        .limit(AT_ONCE)
+    )
+    return list(session.connection().scalars(query))
+
+
+def _owing(session: Session, row: Rollout) -> sa.Select[Any]:
+    return (
+        sa.select(col(RolloutMember.device_id))
+        .select_from(RolloutMember)
+        .join(Device, col(Device.id) == col(RolloutMember.device_id))
+        .join(Assignment, col(Assignment.id) == col(RolloutMember.assignment_id))
+        .outerjoin(DeviceComponent, _part(row))
+        .where(
+            col(RolloutMember.rollout_id) == row.id,
+            col(RolloutMember.standing) == repository.MEMBER,
+            col(RolloutMember.revert_assignment_id).is_(None),
+            col(Assignment.outcome).in_(TO_GO_BACK) | (col(DeviceComponent.digest) == row.digest),
+            col(Assignment.previous_release_id).is_not(None),
+            col(Assignment.previous_release_id).not_in(_never(session, row)),
+            col(Device.revoked_at).is_(None),
+            ~_claimed(row),
+        )
+    )
+
+
+def _never(session: Session, row: Rollout) -> list[str]:
+    """Releases that nobody goes back to: its own, and those that are barred."""
+    return [row.release_id, *repository.barred(session, row)]
+
+
+def _part(row: Rollout) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        col(DeviceComponent.device_id) == col(RolloutMember.device_id), col(DeviceComponent.component) == row.component
+    )
+
+
+def _without(
+    row: Rollout, phases: Sequence[RolloutPhase], listed: Sequence[repository.Listed]
+) -> tuple[dict[str, int], list[dict[str, int]]]:
+    """The counters without those who are listed, so that nobody counts twice."""
+    begun, whole, counters = [p.began_at for p in phases], dict(row.tally), [dict(p.tally) for p in phases]
+    for each in listed:
+        for counted in each.counted:
+            tally.count(whole, counters, begun, counted, -1)
+    return whole, counters
+
+
+def _others(
+    session: Session, row: Rollout, phases: int, whole: dict[str, int], members: Sequence[MemberFact]
+) -> Others:
+    """What is told at the very end is counted at the very end."""
+    waiting = kept = 0
+    if row.state == RolloutState.RUNNING.value and row.phase >= phases:
+        waiting = _count_waiting(session, row) - sum(1 for m in members if m.waiting)
+    if row.state == RolloutState.REVERTING.value and all(m.attempt is None or m.revert for m in members):
+        kept = _count_kept(session, row) - sum(1 for m in members if m.runs_release and not m.has_previous)
+    reverts = tally.outcomes(whole, reverts=True)
+    return Others(tally.outcomes(whole), reverts, waiting, _awake_to_go_back(session, row, members), kept)
+
+
+def _awake_to_go_back(session: Session, row: Rollout, members: Sequence[MemberFact]) -> int:
+    """Those of a large fleet that are not listed, since only so many are ordered at once."""
+    if row.state != RolloutState.REVERTING.value:
+        return 0
+    listed = sum(1 for m in members if taking_back.must_go_back(m))
+    if listed < AT_ONCE:
+        return 0
+    awake = _owing(session, row).where(col(Device.online).is_(True)).with_only_columns(sa.func.count())
+    return max(0, (session.connection().scalar(awake) or 0) - listed)
+
+
+def _count_waiting(session: Session, row: Rollout) -> int:
+    query = sa.select(sa.func.count()).select_from(RolloutMember)
+    query = query.where(col(RolloutMember.rollout_id) == row.id, sa.text(WAITING), ~_claimed(row))
+    return session.connection().scalar(query) or 0
+
+
+def _count_kept(session: Session, row: Rollout) -> int:
+    query = (
+        sa.select(sa.func.count())
+        .select_from(RolloutMember)
+        .join(Assignment, col(Assignment.id) == col(RolloutMember.assignment_id))
+        .join(DeviceComponent, _part(row))
+        .where(
+            col(RolloutMember.rollout_id) == row.id,
+            col(RolloutMember.standing) == repository.MEMBER,
+            col(DeviceComponent.digest) == row.digest,
+            col(Assignment.previous_release_id).is_(None)
+            | col(Assignment.previous_release_id).in_(_never(session, row)),
+        )
+    )
+    return session.connection().scalar(query) or 0
