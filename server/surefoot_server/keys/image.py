@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -21,13 +22,26 @@ from surefoot_server.keys.layout import latest, versions_of
 from surefoot_server.keys.offline import delegated_components
 from surefoot_shared.errors import ConfigError, Conflict, NotFound, UntrustedRelease
 from surefoot_shared.messages import MetadataVersions
-from surefoot_shared.release import TargetNote, note_of, parse_manifest, role_name
+from surefoot_shared.release import TargetNote, note_of, parse_manifest, role_name, target_path
 from surefoot_shared.trust.durable import write_durably
 from surefoot_shared.trust.repository import build_snapshot, build_timestamp, release_target
 from surefoot_shared.trust.signing import sign
 
 LIFETIME = timedelta(days=7)
 """Of snapshot and timestamp: signed again at half of it, so a server that was off for three days changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """How the role that answers for a release is signed; `listed` is false once the release was withdrawn from it."""
+
+    role: str
+    version: int
+    expires: str
+    threshold: int
+    signed: tuple[str, ...]
+    """Ids of the keys whose signatures hold."""
+    listed: bool
 
 
 class ImageRepository:
@@ -46,6 +60,18 @@ class ImageRepository:
     def listed(self, component: str) -> Targets | None:
         """The current signed role of a component."""
         return self._roles.get(component)
+
+    def signed(self, component: str, version: str) -> tuple[Signed, bytes]:
+        """How a component's role is signed now, and its bytes. Raises NotFound."""
+        name, role = role_name(component), self._roles.get(component)
+        if role is None:
+            raise NotFound("not_found", f"This fleet has no component {component!r}.")
+        raw = (self._folder / f"{role.version}.{name}.json").read_bytes()
+        metadata = Metadata[Targets].from_bytes(raw)
+        found = self._targets.get_verification_result(name, metadata.signed_bytes, metadata.signatures)
+        listed = target_path(component, version) in role.targets
+        keys = tuple(sorted(found.signed))
+        return Signed(name, role.version, role.expires.isoformat(), found.threshold, keys, listed), raw
 
     def accept(self, role_metadata: bytes, manifest: bytes, now: datetime) -> TargetNote:
         """Store a newer role that lists this manifest and sign again. What is listed already changes nothing."""

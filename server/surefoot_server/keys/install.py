@@ -2,7 +2,9 @@
 
 Installing again is harmless: newer roots and targets are added, what the server has signed or accepted since stays, and
 the role of a component is taken where the server has none, where newer targets no longer name the keys of the server's,
-and where it is newer and lists no release that was not published: a new date, a policy, a withdrawal. It may be done
+and where it is newer and lists no release that was not published: a new date, a policy, a withdrawal. A folder of
+another fleet, or a copy from before a rotation, is refused before anything is copied: its keys would take the place of
+those that devices believe, which then are nowhere. It may be done
 while the server runs, which follows within a minute: `installing` keeps the two from meeting half-way.
 """
 
@@ -15,10 +17,15 @@ from pathlib import Path
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Targets
 
+from surefoot_server.keys.ceremony import read_signed
+from surefoot_server.keys.files import read_key
 from surefoot_server.keys.layout import ONLINE, RETIRED_HALT, KeyFolder, key_file, latest, versions_of
-from surefoot_server.keys.offline import delegated_components
+from surefoot_server.keys.offline import delegated_components, read_role_file
+from surefoot_server.keys.rotation import read_current, role_keys
 from surefoot_server.keys.signers import KEYS_FILE, read_signers
-from surefoot_shared.errors import ConfigError
+from surefoot_server.pki.authorities import LEAVING
+from surefoot_server.pki.ca import load_ca
+from surefoot_shared.errors import ConfigError, Conflict
 from surefoot_shared.release import role_name
 from surefoot_shared.trust.durable import locked, write_durably
 
@@ -35,11 +42,13 @@ class InstalledKeys:
 
 
 def install_keys(keys_folder: Path, data_dir: Path) -> InstalledKeys:
-    """Copy what the server needs; raises ConfigError(key_missing, key_permissions)."""
+    """Copy what the server needs; raises ConfigError(key_missing, key_permissions), Conflict, UntrustedRelease."""
     keys = KeyFolder(keys_folder)
     installed = InstalledKeys(data_dir / "repo", data_dir / "keys", data_dir / "keys" / "bootstrap")
     _refuse_incomplete(keys)
     with installing(installed.repo_dir):
+        for repository in (keys.image, keys.director):
+            _refuse_foreign(repository, installed.repo_dir / repository.name, keys_folder)
         _install_online(keys, installed.online_dir)
         for path in sorted(keys.bootstrap.glob("*")):
             _copy(path, installed.bootstrap_dir / path.name)
@@ -54,11 +63,37 @@ def installing(repo_dir: Path) -> AbstractContextManager[None]:
 
 
 def _refuse_incomplete(keys: KeyFolder) -> None:
-    """Nothing is copied from a folder that lacks something: half of it would stop the server."""
+    """Nothing is copied from a folder that lacks something, or holds what is torn: half of it would stop the server."""
     listed = read_signers(keys.root)
     for path in (*(key_file(keys.online, name) for name in ONLINE if name not in listed), keys.online / "ca.key"):
         if not path.exists():
             raise ConfigError("key_missing", f"{path} cannot be read: it does not exist.")
+    current = read_current(keys)
+    for name in ONLINE:
+        if name not in listed and read_key(keys.online, name).public_key.keyid not in (
+            key.keyid for key in role_keys(current, name).keys
+        ):
+            hint = "It is of another rotation: copy online/ from the folder in which the newest root came into force."
+            raise ConfigError("config_invalid", f"The root does not list {key_file(keys.online, name)}.", hint)
+    load_ca(keys.online)
+
+
+def _refuse_foreign(source: Path, target: Path, folder: Path) -> None:
+    """Whoever follows what the server has knows its newest root; copies of one root may differ in who signed."""
+    own = latest(target, "root")
+    if own is None:
+        return
+    theirs = source / own.name
+    if not theirs.exists():
+        hint = (
+            "It is from before a rotation, or another fleet's. Use the folder in which the newest root came into force."
+        )
+        raise Conflict(
+            "conflict", f"{folder} lacks {source.name} root {own.name.partition('.')[0]} of this server.", hint
+        )
+    if read_signed(own.read_bytes()).signed_bytes != read_signed(theirs.read_bytes()).signed_bytes:
+        hint = "Nothing was changed. Give the keys folder of this fleet, or a new data folder."
+        raise Conflict("conflict", f"{folder} holds the keys of another fleet than {target.parents[1]}.", hint)
 
 
 def _install_online(keys: KeyFolder, online_dir: Path) -> None:
@@ -73,6 +108,11 @@ def _install_online(keys: KeyFolder, online_dir: Path) -> None:
             _copy(source, target, secret=True)
     for name in CA_FILES:
         _copy(keys.online / name, online_dir / name, secret=name != "ca.pem")
+        source, target = keys.online / LEAVING / name, online_dir / LEAVING / name
+        if source.exists():
+            _copy(source, target, secret=name != "ca.pem")
+        else:
+            target.unlink(missing_ok=True)
 
 
 def _install_metadata(source: Path, target: Path) -> None:
@@ -90,7 +130,7 @@ def _follow_roles(source: Path, target: Path) -> None:
     top = latest(target, "targets")
     if top is None:
         return
-    targets = Metadata[Targets].from_bytes(top.read_bytes()).signed
+    targets = read_role_file(top)
     for component in delegated_components(targets):
         name = role_name(component)
         own, theirs = latest(target, name), latest(source, name)
@@ -102,7 +142,7 @@ def _follow_roles(source: Path, target: Path) -> None:
 
 def _only_less(own: Path, theirs: Path) -> bool:
     """True where the other role is newer and releases nothing that the server's own does not."""
-    before, after = (Metadata[Targets].from_bytes(path.read_bytes()).signed for path in (own, theirs))
+    before, after = (read_role_file(path) for path in (own, theirs))
     released = {path: target for path, target in after.targets.items() if path.startswith("releases/")}
     return after.version > before.version and all(before.targets.get(path) == each for path, each in released.items())
 

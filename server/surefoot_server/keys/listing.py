@@ -41,7 +41,10 @@ def digest_listed(folder: Path, component: str, version: str) -> str:
         return version
     target = _listed(folder, component).get(target_path(component, version))
     if target is None:
-        raise NotFound("not_found", f"The release keys do not list {component}/{version}.")
+        hint = (
+            "What is signed in this folder counts: a release may be published and not be in this copy of repository/."
+        )
+        raise NotFound("not_found", f"The release keys do not list {component}/{version}.", hint)
     return target.hashes["sha256"]
 
 

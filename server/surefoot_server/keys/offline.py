@@ -6,8 +6,11 @@ Reads public metadata only; verifies nothing: whoever acts on it does.
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
+from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import DelegatedRole, Metadata, Targets
+from tuf.api.serialization import DeserializationError
 
 from surefoot_server.keys.layout import KeyFolder, latest
 from surefoot_shared.errors import ConfigError
@@ -19,16 +22,29 @@ RELEASE_ROLE_LIFETIME = timedelta(days=180)
 
 
 def read_targets(keys: KeyFolder) -> Targets:
-    """Return the newest signed top level of the image repository; raises ConfigError(key_missing)."""
-    return Metadata[Targets].from_bytes(targets_bytes(keys)).signed
+    """Return the newest signed top level of the image repository; raises ConfigError(key_missing, config_invalid)."""
+    return read_role_file(_targets_file(keys))
+
+
+def read_role_file(path: Path) -> Targets:
+    """What a targets role of one's own folder says; raises ConfigError(config_invalid)."""
+    try:
+        return Metadata[Targets].from_bytes(path.read_bytes()).signed
+    except (OSError, DeserializationError, RepositoryError) as error:
+        hint = "Copy it again from another keys folder of the fleet, or from the server's repo/."
+        raise ConfigError("config_invalid", f"{path} cannot be read: {error}", hint) from error
 
 
 def targets_bytes(keys: KeyFolder) -> bytes:
     """Return that top level as it was signed; raises ConfigError(key_missing)."""
+    return _targets_file(keys).read_bytes()
+
+
+def _targets_file(keys: KeyFolder) -> Path:
     path = latest(keys.image, "targets")
     if path is None:
         raise ConfigError("key_missing", f"{keys.root} holds no signed image repository.")
-    return path.read_bytes()
+    return path
 
 
 def delegated_components(targets: Targets) -> dict[str, RoleKeys]:

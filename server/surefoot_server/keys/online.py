@@ -15,9 +15,10 @@ from pathlib import Path
 from securesystemslib.signer import Signer
 from tuf.api.metadata import Metadata, Root, Targets
 
+from surefoot_server.keys import published
 from surefoot_server.keys.counter import FleetCounter
 from surefoot_server.keys.files import read_key
-from surefoot_server.keys.image import ImageRepository, newest_root, roots_after
+from surefoot_server.keys.image import ImageRepository, Signed, newest_root, roots_after
 from surefoot_server.keys.install import installing
 from surefoot_server.keys.layout import (
     DIRECTOR_KEY,
@@ -28,6 +29,7 @@ from surefoot_server.keys.layout import (
     RETIRED_HALT,
     key_file,
 )
+from surefoot_server.keys.published import Listed, Signatures
 from surefoot_server.keys.signers import KEYS_FILE, online_signer
 from surefoot_shared.errors import ConfigError, UntrustedRelease
 from surefoot_shared.messages import MetadataVersions, TrustHint
@@ -78,6 +80,11 @@ class OnlineRepository:
             self._seen = self._fingerprint()
             return note
 
+    def signed(self, component: str, version: str) -> tuple[Signed, bytes]:
+        """How the role that answers for a release is signed, and its bytes. Raises NotFound."""
+        with self._lock:
+            return self._image.signed(component, version)
+
     def refresh(self, now: datetime) -> bool:
         """Follow keys that were installed; sign again what is missing, stale, at half of its life; True when it did.
 
@@ -99,6 +106,16 @@ class OnlineRepository:
         with self._lock:
             root = self._director_root
             return {**self._image.expiring(), f"director root {root.version}": root.expires}
+
+    def signatures(self) -> tuple[Signatures, ...]:
+        """How well signed each file is that people sign."""
+        with self._lock:
+            return published.signatures(self._repo_dir)
+
+    def listed(self, component: str) -> Listed | None:
+        """What the release keys say of a component's releases; None where there is no such component."""
+        with self._lock:
+            return published.listed(self._repo_dir, component)
 
     def bundle(
         self,

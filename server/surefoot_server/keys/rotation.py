@@ -18,7 +18,7 @@ from datetime import datetime
 
 from securesystemslib.signer import Key
 from tuf.api.exceptions import RepositoryError
-from tuf.api.metadata import Metadata, Root, Targets
+from tuf.api.metadata import Root, Targets
 
 from surefoot_server.keys.ceremony import Delegator, Standing, read_signed, standing
 from surefoot_server.keys.image import newest_root
@@ -34,7 +34,13 @@ from surefoot_server.keys.layout import (
     KeyFolder,
     latest,
 )
-from surefoot_server.keys.offline import OFFLINE_LIFETIME, RELEASE_ROLE_LIFETIME, delegated_components, read_targets
+from surefoot_server.keys.offline import (
+    OFFLINE_LIFETIME,
+    RELEASE_ROLE_LIFETIME,
+    delegated_components,
+    read_role_file,
+    read_targets,
+)
 from surefoot_shared import wire
 from surefoot_shared.errors import Invalid, UntrustedRelease
 from surefoot_shared.release import role_name
@@ -79,7 +85,7 @@ def read_current(keys: KeyFolder) -> Current:
     roles = {}
     for component in delegated_components(targets):
         if path := latest(keys.image, role_name(component)):
-            roles[component] = Metadata[Targets].from_bytes(path.read_bytes()).signed
+            roles[component] = read_role_file(path)
     return Current(newest_root(keys.image), newest_root(keys.director), targets, roles)
 
 

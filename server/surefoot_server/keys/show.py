@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from tuf.api.metadata import Metadata, Root, Targets
+from tuf.api.metadata import Root, Targets
 
 from surefoot_server.keys.ceremony import Delegator, Standing, standing
 from surefoot_server.keys.cosign import load
 from surefoot_server.keys.image import newest_root
 from surefoot_server.keys.layout import OFFLINE, ONLINE, KeyFolder, key_file, latest, number_of
-from surefoot_server.keys.offline import delegated_components, read_targets
+from surefoot_server.keys.offline import delegated_components, read_role_file, read_targets
 from surefoot_server.keys.rotation import read_current, role_keys, standings
 from surefoot_server.keys.signers import name_of, read_signers
 from surefoot_shared.release import role_name
@@ -126,7 +126,7 @@ def _release_roles(keys: KeyFolder, targets: Targets) -> Iterator[RoleShown]:
     for component, allowed in sorted(delegated_components(targets).items()):
         path = latest(keys.image, role_name(component))
         raw = path.read_bytes() if path else b""
-        role = Metadata[Targets].from_bytes(raw).signed if path else None
+        role = read_role_file(path) if path else None
         yield RoleShown(
             IMAGE,
             role_name(component),

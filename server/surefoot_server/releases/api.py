@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime
 from typing import Annotated
 
@@ -12,20 +13,27 @@ from starlette.responses import FileResponse
 
 from surefoot_server import db
 from surefoot_server.access.guard import require, require_lease
+from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
+from surefoot_server.packs import service as pairs
+from surefoot_server.paging import Paged
 from surefoot_server.releases import repository
 from surefoot_server.releases.blobs import CHUNK_BYTES
 from surefoot_server.releases.models import Release
 from surefoot_server.state import state_of
 from surefoot_shared.errors import Invalid
-from surefoot_shared.release import MANIFEST_LIMIT_BYTES
+from surefoot_shared.release import MANIFEST_LIMIT_BYTES, role_name
 
 router = APIRouter(prefix="/api/v1", tags=["releases"])
 device_router = APIRouter(prefix="/api/v1", tags=["downloads"])
-Viewer = Annotated[Principal, Depends(require(Role.VIEWER))]
-Releaser = Annotated[Principal, Depends(require(Role.RELEASER))]
+Viewer = Annotated[Principal, Depends(require(Role.VIEWER, Over.ANYWHERE))]
+Looker = Annotated[Principal, Depends(require(Role.VIEWER, Over.RELEASE))]
+Releaser = Annotated[Principal, Depends(require(Role.RELEASER, Over.ORDER))]
 ROLE_LIMIT_BYTES = 4 * 1024 * 1024
 """About 15,000 supported releases of one component at 223 bytes each."""
+
+
+ADDRESS_VALID_S = 3600.0
 
 
 class ReleaseOut(BaseModel):
@@ -44,8 +52,61 @@ class ReleaseOut(BaseModel):
     running: int = 0
 
 
+class PacksOut(BaseModel):
+    """The packs of one pair: from which release they lead here, and what they save the devices that run it."""
+
+    from_digest: str
+    from_release: str
+    state: str
+    reason: str
+    size_bytes: int
+    lacking_bytes: int
+    seconds: float
+    devices: int
+
+
+class SignaturesOut(BaseModel):
+    """Of the role that lists the release: `threshold` signatures are needed, and who gave theirs."""
+
+    role: str
+    version: int
+    expires: datetime
+    threshold: int
+    signed: list[str]
+    unsigned: list[str]
+
+
+class WhereOut(BaseModel):
+    """Devices that run it, by hardware and site; those wanted on it, and those that keep it in their other slot."""
+
+    running: int
+    by_hw: dict[str, int]
+    by_site: dict[str, int]
+    wanted: int
+    other_slot: int
+
+
+class ReleaseShown(ReleaseOut):
+    """`standing`: how the release keys see it: listed, withdrawn, revoked, or outdated by its security version."""
+
+    packs: list[PacksOut] = []
+    standing: str = ""
+    signatures: SignaturesOut | None = None
+    where: WhereOut | None = None
+
+
 class BlobNames(BaseModel):
-    sha256: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(max_length=100_000)
+    sha256: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}(\.zst)?$")]] = Field(max_length=100_000)
+
+
+class Names(BaseModel):
+    names: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}(\.zst)?$")]] = Field(max_length=1000)
+
+
+class Addresses(BaseModel):
+    urls: dict[str, str]
+    valid_s: float
+    v: int = 1
 
 
 class Missing(BaseModel):
@@ -64,17 +125,35 @@ class BlobResponse(FileResponse):
 
 
 @router.get("/releases")
-def list_releases(request: Request, _who: Viewer, component: str = "") -> list[ReleaseOut]:
+def list_releases(request: Request, _who: Viewer, page: Paged, component: str = "") -> list[ReleaseOut]:
+    """By component, the newest first."""
     with state_of(request).db.read() as session:
         running = repository.running(session)
-        return [_out(row, running.get(row.id, 0)) for row in repository.newest_first(session, component)]
+        rows = page.of(repository.newest_first(session, component), _turn)
+        return [_out(row, running.get(row.id, 0)) for row in rows]
+
+
+def _turn(row: Release) -> str:
+    """Sorts by component, and in it the highest counter first."""
+    return f"{row.component} {(1 << 63) - row.counter:020}"
 
 
 @router.get("/releases/{component}/{version}")
-def show_release(request: Request, component: str, version: str, _who: Viewer) -> ReleaseOut:
-    with state_of(request).db.read() as session:
+def show_release(request: Request, component: str, version: str, _who: Looker) -> ReleaseShown:
+    state = state_of(request)
+    with state.db.read() as session:
         row = repository.get(session, f"{component}/{version}")
-        return _out(row, repository.running(session).get(row.id, 0))
+        packs = [PacksOut(**dataclasses.asdict(one)) for one in pairs.shown(session, component, row.digest)]
+        where = repository.where(session, row)
+    listed, role = state.online.listed(component), role_name(component)
+    signed = next((s for s in state.online.signatures() if s.role == role), None)
+    return ReleaseShown(
+        **_out(row, where.running).model_dump(),
+        packs=packs,
+        standing=listed.standing(component, version, row.digest, row.svn) if listed else "withdrawn",
+        signatures=SignaturesOut(**{n: getattr(signed, n) for n in SignaturesOut.model_fields}) if signed else None,
+        where=WhereOut(**dataclasses.asdict(where)),
+    )
 
 
 @router.post("/releases", status_code=201)
@@ -111,11 +190,20 @@ async def upload(request: Request, sha256: str, _who: Releaser) -> Stored:
         raise
 
 
+@device_router.post("/blobs/urls")
+def addresses(request: Request, body: Names, _device: Annotated[str, Depends(require_lease)]) -> Addresses:
+    """Addresses in the object storage for those of these blobs that are there; they need no token and end soon."""
+    objects = state_of(request).objects
+    minted = objects.addresses(body.names, ADDRESS_VALID_S) if objects else {}
+    return Addresses(urls=minted, valid_s=ADDRESS_VALID_S)
+
+
 @device_router.api_route("/blobs/{sha256}", methods=["GET", "HEAD"])
 def download(request: Request, sha256: str, _device: Annotated[str, Depends(require_lease)]) -> BlobResponse:
     """A blob, whole or by Range; the ETag is its digest, so a resumed download never mixes two files."""
-    path = state_of(request).blobs.existing(sha256)
-    headers = {"ETag": f'"{sha256}"', "Cache-Control": "public, max-age=31536000, immutable"}
+    blobs = state_of(request).blobs
+    path = blobs.existing(sha256)
+    headers = {"ETag": blobs.etag(sha256), "Cache-Control": "public, max-age=31536000, immutable"}
     return BlobResponse(path, media_type="application/octet-stream", headers=headers)
 
 

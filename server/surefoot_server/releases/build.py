@@ -10,21 +10,27 @@ import hashlib
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from surefoot_server.findings.bill import parse as parse_bill
+from surefoot_server.releases.forms import FORMS, make_forms
 from surefoot_server.releases.image import read_image
+from surefoot_server.releases.payload import refuse_unfit
 from surefoot_server.releases.recipe import Recipe
 from surefoot_server.releases.tree import Progress, read_tree
 from surefoot_shared import checks
 from surefoot_shared.errors import Conflict, Invalid, UntrustedRelease
 from surefoot_shared.image import Image
+from surefoot_shared.pack import ZSTD_SUFFIX
 from surefoot_shared.release import Manifest, SlotKind, TreeFile, digest_of, manifest_bytes, parse_manifest
 
 MANIFEST_FILE = "manifest.json"
 ROLE_FILE = "role.json"
 TARGETS_FILE = "targets.json"
 BLOBS = "blobs"
+DOCUMENTS = "documents"
+"""What belongs to a release and no device fetches."""
 PIECE_BYTES = 1024 * 1024
 """What is held of a file while it is read: a model may be larger than the memory."""
 
@@ -44,12 +50,30 @@ class ReleaseFolder:
     def blob(self, sha256: str) -> Path:
         return self.folder / BLOBS / sha256
 
+    def documents(self) -> dict[str, Path]:
+        """sha256 → file."""
+        sbom = self.manifest.sbom
+        return {sbom: self.folder / DOCUMENTS / sbom} if sbom else {}
+
+    def forms(self) -> dict[str, Path]:
+        """Compressed forms of the release's blobs: name → file."""
+        made = {path.name: path for path in (self.folder / FORMS).glob("*")}
+        wanted = {f"{sha256}{ZSTD_SUFFIX}" for sha256 in self.manifest.blobs}
+        return {name: made[name] for name in sorted(made.keys() & wanted)}
+
 
 def build_release(
-    source: Path, recipe: Recipe, out: Path, progress: Progress = lambda done, total: None
+    source: Path,
+    recipe: Recipe,
+    out: Path,
+    progress: Progress = lambda done, total: None,
+    compressing: Progress | None = None,
+    sbom: bytes | None = None,
 ) -> ReleaseFolder:
     """Read `source`, a folder or the file of an image, and write the release to `out` (new).
 
+    `sbom` is a bill of materials (CycloneDX); its digest is signed with the manifest.
+    Where `compressing` is given, the blobs are compressed as well, beside the release, and it is told how far that is.
     Raises Invalid naming what is wrong, or Conflict.
     """
     if out.exists():
@@ -61,7 +85,12 @@ def build_release(
     fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
         (fresh / BLOBS).mkdir()
-        (fresh / MANIFEST_FILE).write_bytes(manifest_bytes(_read(source, recipe, fresh / BLOBS, progress)))
+        manifest = _read(source, recipe, fresh / BLOBS, progress)
+        if sbom is not None:
+            manifest = replace(manifest, sbom=_keep(sbom, fresh))
+        (fresh / MANIFEST_FILE).write_bytes(manifest_bytes(manifest))
+        if compressing:
+            make_forms(fresh, sorted(path.name for path in (fresh / BLOBS).iterdir()), compressing)
         fresh.chmod(0o755)  # mkdtemp makes it private, but a release is no secret
         os.replace(fresh, out)
     except BaseException:
@@ -70,9 +99,19 @@ def build_release(
     return read_release(out)
 
 
+def _keep(sbom: bytes, folder: Path) -> str:
+    parse_bill(sbom)
+    sha256 = digest_of(sbom)
+    (folder / DOCUMENTS).mkdir()
+    (folder / DOCUMENTS / sha256).write_bytes(sbom)
+    return sha256
+
+
 def _read(source: Path, recipe: Recipe, blobs: Path, progress: Progress) -> Manifest:
     if source.is_dir() or not source.exists():
-        return _manifest(recipe, read_tree(source, blobs, progress))
+        files = read_tree(source, blobs, progress)
+        refuse_unfit(recipe.component, files, blobs)
+        return _manifest(recipe, files)
     if recipe.application:
         why = "An image has no [application]: what it starts is its own affair."
         raise Invalid("malformed", why, "Take [application] out of the recipe, or build a folder.")
@@ -96,6 +135,10 @@ def read_release(folder: Path) -> ReleaseFolder:
             raise Invalid("malformed", why, "Build the release again.")
         if blob.stat().st_size != size or _sha256(blob) != sha256:
             why = f"The content of {_named(manifest, sha256)} in {folder} was altered or cut short after it was built."
+            raise UntrustedRelease("artifact_corrupt", why, "Nothing was signed or sent. Build the release again.")
+    for sha256, file in release.documents().items():
+        if not file.is_file() or _sha256(file) != sha256:
+            why = f"The bill of materials in {folder} is missing or was altered after the release was built."
             raise UntrustedRelease("artifact_corrupt", why, "Nothing was signed or sent. Build the release again.")
     return release
 
@@ -143,6 +186,9 @@ def _manifest(recipe: Recipe, files: tuple[TreeFile, ...], image: Image | None =
     except ValueError as error:
         raise Invalid("malformed", f"The release cannot be built: {error}.", "Correct the value.") from error
     wrong = checks.first_problem(made)
+    endless = next((check.name for check in made.checks if checks.boundless(check)), None)
+    if endless and not wrong:
+        wrong = f"check {endless}: params has no bound (min, max, min_ratio, max_ratio, max_delta or max_drop)"
     if wrong:
         raise Invalid("malformed", f"The release cannot be built: {wrong}.", "docs/health.md lists every parameter.")
     return made

@@ -2,7 +2,8 @@
 
 Promises: what is signed is what was built and what follows this machine's own copy of the repository: the top level in
 the folder must be signed by the root's keys, the role must list exactly this manifest, and no release that was signed
-before may have changed. What the role adds and takes away is told before anything is signed. Needs no server.
+before may have changed, neither its bytes nor for whom it is. What the role adds, takes away and demands, and until
+when it counts, is told before anything is signed; a role that says anything else is refused. Needs no server.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from pathlib import Path
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, Targets
 
-from surefoot_server.keys.ceremony import Delegator, cosigned, merged, standing
+from surefoot_server.keys.ceremony import Delegator, cosigned, merged, read_signed, standing
+from surefoot_server.keys.changes import demands, refuse_more_than_entries
 from surefoot_server.keys.image import newest_root
 from surefoot_server.keys.layout import IMAGE_RELEASE, KeyFolder, versions_of
-from surefoot_server.keys.offline import delegated_components
+from surefoot_server.keys.offline import delegated_components, read_role_file
 from surefoot_server.keys.signers import KeyRing, Passphrase
 from surefoot_server.releases.build import ROLE_FILE, TARGETS_FILE, ReleaseFolder, read_release
 from surefoot_server.releases.sign import SignedRelease, no_release_key, read_role, read_top, signed_release
@@ -39,6 +41,9 @@ class Review:
     """The version before, in this machine's keys folder, that it is compared with."""
     added: tuple[str, ...]
     removed: tuple[str, ...]
+    demands: tuple[str, ...]
+    """Policies and permits that are new or say something new, with all they say."""
+    expires: datetime
     signed: tuple[str, ...]
 
 
@@ -48,17 +53,25 @@ def review(folder: Path, keys_dir: Path, now: datetime) -> Review:
     root, top, name = newest_root(keys.image), read_top(release), role_name(release.manifest.component)
     _refuse_foreign(root, release, now)
     raw = read_role(release)
-    role = Metadata[Targets].from_bytes(raw).signed
+    found = read_signed(raw).signed
+    if not isinstance(found, Targets):
+        raise UntrustedRelease("metadata_untrusted", f"{ROLE_FILE} in {folder} is no role of a component.")
+    role = found
+    refuse_more_than_entries(ROLE_FILE, role)
     target = release_target(release.raw)
     if role.targets.get(target.path) != target:
         raise UntrustedRelease("target_mismatch", f"{ROLE_FILE} does not list the manifest in {folder}.")
     older = [version for version in versions_of(keys.image, name) if version < role.version]
     path = keys.image / f"{older[-1]}.{name}.json" if older else None
-    known = Metadata[Targets].from_bytes(path.read_bytes()).signed if path else None
+    known = read_role_file(path) if path else None
     before = known.targets if known else {}
     for each, listed in role.targets.items():
-        if each.startswith("releases/") and each in before and before[each].hashes != listed.hashes:
-            raise Conflict("conflict", f"{each} was signed with other bytes.", "Ask who made this role; do not sign.")
+        if each.startswith("releases/") and each in before and before[each] != listed:
+            raise Conflict(
+                "conflict",
+                f"{each} was signed with other bytes, or for others.",
+                "Ask who made this role; do not sign.",
+            )
     return Review(
         component=release.manifest.component,
         version=release.manifest.version,
@@ -67,6 +80,8 @@ def review(folder: Path, keys_dir: Path, now: datetime) -> Review:
         known_version=known.version if known else 0,
         added=tuple(sorted(role.targets.keys() - before.keys())),
         removed=tuple(sorted(before.keys() - role.targets.keys())),
+        demands=demands(before, role.targets),
+        expires=role.expires,
         signed=standing(raw, (Delegator(top, name),)).signed,
     )
 

@@ -15,6 +15,9 @@ from sqlmodel import Session
 
 from surefoot_server.audit import service as audit
 from surefoot_server.db import Database
+from surefoot_server.findings import service as findings
+from surefoot_server.findings.bill import LIMIT_BYTES
+from surefoot_server.findings.bill import parse as parse_bill
 from surefoot_server.releases import repository
 from surefoot_server.releases.blobs import BlobStore
 from surefoot_server.releases.models import Release
@@ -44,13 +47,29 @@ class ReleaseService:
         if known is not None:
             _same(known, digest)
         self._check_blobs(parsed)
+        bill = self._bill(parsed)
         self._publisher.accept_release(role_metadata, manifest)
         self._blobs.put(digest, manifest)  # devices fetch it like any other blob
         with self._db.write() as session:
-            return self._store(session, parsed, digest, len(manifest), actor, now)
+            return self._store(session, parsed, digest, len(manifest), bill, actor, now)
+
+    def _bill(self, manifest: Manifest) -> bytes | None:
+        """The bill of materials that the manifest names, parsed once so that nothing is signed in that cannot be."""
+        if manifest.sbom is None:
+            return None
+        raw = self._blobs.read(manifest.sbom, 0, LIMIT_BYTES + 1)
+        parse_bill(raw)
+        return raw
 
     def _store(
-        self, session: Session, manifest: Manifest, digest: str, size_bytes: int, actor: str, now: datetime
+        self,
+        session: Session,
+        manifest: Manifest,
+        digest: str,
+        size_bytes: int,
+        bill: bytes | None,
+        actor: str,
+        now: datetime,
     ) -> Release:
         release_id = f"{manifest.component}/{manifest.version}"
         known = repository.find(session, release_id)
@@ -73,12 +92,15 @@ class ReleaseService:
         session.add(row)
         session.flush()
         repository.adopt_running(session, row)
+        if bill is not None:
+            findings.take_bill(session, release_id, bill, actor, now)
         detail = {"digest": digest, "counter": manifest.counter, "svn": manifest.svn, "hw": list(manifest.hw)}
         audit.record(session, actor, "release.publish", f"release:{release_id}", detail, now)
         return row
 
     def _check_blobs(self, manifest: Manifest) -> None:
-        wrong = self._blobs.missing(manifest.blobs) or _misfits(manifest, self._blobs)
+        named = [*manifest.blobs, *([manifest.sbom] if manifest.sbom else [])]
+        wrong = self._blobs.missing(named) or _misfits(manifest, self._blobs)
         if wrong:
             raise Conflict(
                 "artifact_missing",

@@ -16,9 +16,15 @@ from pathlib import Path
 
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
-from surefoot_server.keys.ceremony import Delegator, Standing, cosigned, standing
+from surefoot_server.keys.ceremony import Delegator, Standing, cosigned, read_signed, standing
 from surefoot_server.keys.layout import IMAGE_RELEASE, KeyFolder, latest
-from surefoot_server.keys.offline import RELEASE_ROLE_LIFETIME, delegated_components, read_targets, targets_bytes
+from surefoot_server.keys.offline import (
+    RELEASE_ROLE_LIFETIME,
+    delegated_components,
+    read_role_file,
+    read_targets,
+    targets_bytes,
+)
 from surefoot_server.keys.signers import KeyRing, Passphrase
 from surefoot_server.releases.build import ROLE_FILE, TARGETS_FILE, ReleaseFolder, read_release
 from surefoot_shared.errors import ConfigError, Conflict, Invalid, NotFound, UntrustedRelease
@@ -97,9 +103,9 @@ def read_role(release: ReleaseFolder) -> bytes:
 
 
 def read_top(release: ReleaseFolder) -> Targets:
-    """The top level that came with a release, unverified. Raises Invalid."""
-    found = Metadata[Targets].from_bytes(_read(release, TARGETS_FILE)).signed
-    if release.manifest.component not in delegated_components(found):
+    """The top level that came with a release, unverified. Raises Invalid, UntrustedRelease."""
+    found = read_signed(_read(release, TARGETS_FILE)).signed
+    if not isinstance(found, Targets) or release.manifest.component not in delegated_components(found):
         raise Invalid("malformed", f"The {TARGETS_FILE} of {release.folder} does not delegate its component.")
     return found
 
@@ -127,7 +133,7 @@ def _sign_role(keys_dir: Path, component: str, ring: KeyRing, now: datetime, cha
         path = latest(keys.image, name)
         if path is None:
             raise ConfigError("key_missing", f"{keys.image} holds no role of {component}.")
-        current = Metadata[Targets].from_bytes(path.read_bytes()).signed
+        current = read_role_file(path)
         listed = change(current.targets)
         version = current.version + 1
         unsigned = sign(build_release_role(version, now + RELEASE_ROLE_LIFETIME, listed.values()), ())

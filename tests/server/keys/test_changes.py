@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tuf.api.metadata import TargetFile
+from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Root, TargetFile, Targets
 
-from surefoot_server.keys.changes import changes_of
+from surefoot_server.keys.changes import changes_of, dates_of
 from surefoot_server.keys.cosign import cosign
 from surefoot_server.keys.layout import KeyFolder
 from surefoot_server.keys.quorum import Quorum
@@ -97,3 +98,62 @@ def test_a_release_that_is_hidden_in_a_rotation_is_refused_before_anything_is_si
             act()
         assert caught.value.kind == "target_mismatch"
     assert json.loads(path.read_text())["files"] == texts
+
+
+def hides_a_release_in_the_top_level(people: People) -> dict[str, bytes]:
+    (name, raw), *_ = proposed(renew(people.main, ("image-targets",), people.ring("first"), NOW).path).items()
+    top = Metadata[Targets].from_bytes(raw).signed
+    top.targets["releases/app/6.6/manifest.json"] = TargetFile(
+        1, {"sha256": "6" * 64}, "releases/app/6.6/manifest.json"
+    )
+    return {name: sign(top, ())}
+
+
+def widens_what_a_component_may_list(people: People) -> dict[str, bytes]:
+    (name, raw), *_ = proposed(renew(people.main, ("image-targets",), people.ring("first"), NOW).path).items()
+    top = Metadata[Targets].from_bytes(raw).signed
+    assert top.delegations is not None
+    assert top.delegations.roles is not None
+    top.delegations.roles["rel-app"].paths = ["releases/*/*/manifest.json"]  # type: ignore[attr-defined]
+    return {name: sign(top, ())}
+
+
+def hands_releases_on_to_another_key(people: People) -> dict[str, bytes]:
+    role = current(people).roles["app"]
+    newer = build_release_role(role.version + 1, NOW, role.targets.values())
+    key = next(iter(current(people).image.keys.values()))
+    newer.delegations = Delegations(
+        {key.keyid: key}, {"evil": DelegatedRole("evil", [key.keyid], 1, True, ["releases/app/*/manifest.json"])}
+    )
+    return {f"image/{newer.version}.rel-app.json": sign(newer, ())}
+
+
+def says_something_unknown_in_a_root(people: People) -> dict[str, bytes]:
+    (name, raw), *_ = proposed(renew(people.main, ("director-root",), people.ring("first"), NOW).path).items()
+    root = Metadata[Root].from_bytes(raw).signed
+    root.unrecognized_fields["x-more"] = True
+    return {name: sign(root, ())}
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        hides_a_release_in_the_top_level,
+        widens_what_a_component_may_list,
+        hands_releases_on_to_another_key,
+        says_something_unknown_in_a_root,
+    ],
+)
+def test_what_cannot_be_told_is_not_signed(people: People, hidden: Callable[[People], dict[str, bytes]]) -> None:
+    with pytest.raises(UntrustedRelease, match="holds more than can be shown"):
+        changes_of(current(people), hidden(people))
+
+
+def test_dates_are_told_so_that_nobody_signs_for_ten_years_unseen(people: People) -> None:
+    done = renew(people.main, ("image-root", "image-release"), people.ring("first"), NOW)
+
+    role, root = sorted(dates_of(proposed(done.path)), key=lambda line: ".root." in line)
+
+    assert role.startswith("image/2.rel-app.json: until 20")
+    assert root.startswith("image/2.root.json: until 20")
+    assert ", dated 20" in root

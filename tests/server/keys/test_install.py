@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+from tuf.api.metadata import Metadata, Root
 
 from surefoot_server.keys.init import init_keys
 from surefoot_server.keys.install import install_keys
 from surefoot_server.keys.layout import OFFLINE, versions_of
 from surefoot_server.keys.listing import propose_policy, propose_withdrawal
 from surefoot_server.keys.rotate import renew, rotate
+from surefoot_server.keys.rotation import keys_in
 from surefoot_server.keys.signers import KeyRing, read_signers, write_signers
-from surefoot_shared.errors import ConfigError
+from surefoot_shared.errors import ConfigError, Conflict
 from surefoot_shared.trust.policy import Policy
 from tests.server.keys.fleet import NOW, PASSPHRASE, Fleet
+from tests.server.keys.people import gathered
 
 
 @pytest.fixture
@@ -155,3 +159,65 @@ def test_publishing_is_not_taken_for_an_installation(tmp_path: Path) -> None:
     fleet.publish(fleet.built())
 
     assert not fleet.online.refresh(NOW)
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_the_keys_of_another_fleet_do_not_take_the_place_of_this_ones(tmp_path: Path, keys: Path) -> None:
+    install_keys(keys, tmp_path / "data")
+    before = content_of(tmp_path / "data")
+    init_keys(tmp_path / "other", PASSPHRASE, NOW)
+
+    with pytest.raises(Conflict, match="another fleet"):
+        install_keys(tmp_path / "other", tmp_path / "data")
+
+    assert content_of(tmp_path / "data") == before
+
+
+@pytest.mark.parametrize("role", ["image-timestamp", "director"])
+def test_a_copy_from_before_a_rotation_does_not_bring_the_old_keys_back(tmp_path: Path, keys: Path, role: str) -> None:
+    shutil.copytree(keys, tmp_path / "backup")
+    rotate(keys, (role,), KeyRing(keys, PASSPHRASE), NOW)
+    install_keys(keys, tmp_path / "data")
+    before = content_of(tmp_path / "data")
+
+    with pytest.raises(Conflict, match="of this server"):
+        install_keys(tmp_path / "backup", tmp_path / "data")
+
+    assert content_of(tmp_path / "data") == before
+
+
+def test_copies_of_a_root_that_differ_in_who_signed_are_one_root(tmp_path: Path) -> None:
+    people = gathered(tmp_path)
+    installed = install_keys(people.main, tmp_path / "data")
+    path = people.main / "repository" / "image" / "1.root.json"
+    root = Metadata[Root].from_bytes(path.read_bytes())
+    who = dict(root.signatures)
+    for signer in people.ring("third").signers("image-root", keys_in(root.signed, "root").keys):
+        root.sign(signer, append=True)
+    assert root.signatures.keys() > who.keys()
+    path.write_bytes(root.to_bytes())
+
+    assert install_keys(people.main, tmp_path / "data") == installed
+
+
+@pytest.mark.parametrize("name", ["online/director.pem", "online/ca.pem", "repository/image/1.rel-app.json"])
+def test_a_torn_file_does_not_take_the_place_of_the_servers_whole_one(tmp_path: Path, keys: Path, name: str) -> None:
+    install_keys(keys, tmp_path / "data")
+    before = content_of(tmp_path / "data")
+    (keys / name).write_bytes((keys / name).read_bytes()[:60])
+
+    with pytest.raises(ConfigError, match=Path(name).name):
+        install_keys(keys, tmp_path / "data")
+
+    assert content_of(tmp_path / "data") == before
+
+
+def test_an_online_key_that_the_root_does_not_list_is_not_given_to_the_server(tmp_path: Path, keys: Path) -> None:
+    install_keys(keys, tmp_path / "data")
+    shutil.copy(keys / "online" / "halt.pem", keys / "online" / "director.pem")
+
+    with pytest.raises(ConfigError, match="does not list"):
+        install_keys(keys, tmp_path / "data")

@@ -149,3 +149,13 @@ def test_a_lease_of_a_device_that_was_revoked_opens_nothing_from_then_on(rig: Ri
     rig.client().post("/api/v1/devices/cam-1/revoke")
 
     assert (before, device.get(f"/api/v1/blobs/{NAME}").status_code) == (200, 403)
+
+
+def test_a_release_says_how_well_signed_it_is_and_where_it_runs(rig: Rig, tmp_path: Path) -> None:
+    shelf.publish(rig, shelf.make(rig, tmp_path))
+
+    shown = rig.client(Role.VIEWER).get("/api/v1/releases/app/1.1").json()
+
+    assert shown["standing"] == "listed"
+    assert (shown["signatures"]["threshold"], len(shown["signatures"]["signed"])) == (1, 1)
+    assert shown["where"] == {"running": 0, "by_hw": {}, "by_site": {}, "wanted": 0, "other_slot": 0}

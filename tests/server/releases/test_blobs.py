@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from backports import zstd
 
 from surefoot_server.releases.blobs import BlobStore
 from surefoot_shared.errors import Conflict, Invalid, NotFound
@@ -123,3 +124,18 @@ def test_a_blob_that_cannot_be_read_counts_as_missing(blobs: BlobStore) -> None:
     blobs.path(NAME).mkdir()
 
     assert blobs.missing([NAME]) == [NAME]
+
+
+def test_a_compressed_form_is_taken_in_only_where_it_decompresses_to_its_name(tmp_path: Path) -> None:
+    store, raw = BlobStore(tmp_path / "blobs", 1 << 20), b"words " * 999
+    name = f"{digest_of(raw)}.zst"
+
+    for wrong in (zstd.compress(b"other"), raw, zstd.compress(raw)[:-3], b"", zstd.compress(bytes(1 << 21))):
+        with pytest.raises(Invalid, match="does not match"):
+            store.put(name, wrong)
+    store.put(name, zstd.compress(raw))
+
+    assert store.is_whole(name)
+    assert store.missing([name]) == []
+    assert list(store.names()) == [name]
+    assert store.etag(name).startswith(f'"{name}-')

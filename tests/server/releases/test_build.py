@@ -12,7 +12,15 @@ import pytest
 from surefoot_server.releases.build import build_release, read_release
 from surefoot_server.releases.recipe import Recipe
 from surefoot_shared.errors import Conflict, Invalid, UntrustedRelease
-from surefoot_shared.release import Application, DataHandling, SlotKind, digest_of, parse_manifest
+from surefoot_shared.release import (
+    Application,
+    CheckKind,
+    DataHandling,
+    HealthCheck,
+    SlotKind,
+    digest_of,
+    parse_manifest,
+)
 
 RECIPE = Recipe("app", "1.1", 101, hw=("rpi5", "jetson-orin"), application=Application(("bin/count",)))
 
@@ -193,3 +201,13 @@ def test_a_release_folder_that_lost_a_chunk_is_refused(tmp_path: Path, damage: s
 def test_something_that_is_not_there_is_called_no_folder(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="is not a folder"):
         build_release(tmp_path / "gone", RECIPE, tmp_path / "out")
+
+
+def test_a_metric_check_that_nothing_bounds_is_not_built(tmp_path: Path, tree: Path) -> None:
+    check = HealthCheck("latency", CheckKind.METRIC, params={"metric": "inference_p95_s"})
+
+    with pytest.raises(Invalid, match="latency: params has no bound"):
+        build_release(tree, dataclasses.replace(RECIPE, checks=(check,)), tmp_path / "out")
+
+    bounded = dataclasses.replace(check, params={**check.params, "max": 0.2})
+    build_release(tree, dataclasses.replace(RECIPE, checks=(bounded,)), tmp_path / "out")

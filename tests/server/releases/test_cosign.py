@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tuf.api.metadata import Metadata, Targets
+from tuf.api.metadata import Delegations, Metadata, Targets
 
 from surefoot_server.keys.layout import KeyFolder, versions_of
 from surefoot_server.releases.build import build_release, read_release
@@ -16,6 +17,9 @@ from surefoot_server.releases.cosign import cosign_release, review
 from surefoot_server.releases.recipe import Recipe
 from surefoot_server.releases.sign import refuse_unfinished, sign_release
 from surefoot_shared.errors import ConfigError, Conflict, UntrustedRelease
+from surefoot_shared.trust.policy import Policy
+from surefoot_shared.trust.repository import policy_target
+from surefoot_shared.trust.signing import sign
 from tests.server.keys.fleet import HW, NOW, PASSPHRASE, Fleet
 from tests.server.keys.people import People, gathered
 
@@ -197,3 +201,58 @@ def test_two_roles_of_one_version_are_never_mixed(people: People) -> None:
 
     with pytest.raises(UntrustedRelease, match="Two different files"):
         cosigned(people, second, "second")
+
+
+def rewritten(people: People, out: Path, change: Callable[[Targets], object]) -> Path:
+    """Somebody with one release key of three wrote the role that the next person is asked to sign."""
+    role = Metadata[Targets].from_bytes((out / "role.json").read_bytes()).signed
+    change(role)
+    (out / "role.json").write_bytes(sign(role, ()))
+    return out
+
+
+def test_a_release_that_was_known_here_cannot_become_one_for_other_hardware(people: People) -> None:
+    cosigned(people, signed(people, version="1.0"), "second")
+
+    def widened(role: Targets) -> None:
+        role.targets["releases/app/1.0/manifest.json"].unrecognized_fields["custom"]["hw"] = [HW, "other"]
+
+    with pytest.raises(Conflict, match="for others"):
+        review(rewritten(people, signed(people, version="1.1"), widened), people.machine("second"), NOW)
+
+
+def test_a_policy_that_rides_on_a_release_is_shown_in_full(people: People) -> None:
+    cosigned(people, signed(people, version="1.0"), "second")
+    policy = policy_target(Policy("app", min_svn=3))
+    out = rewritten(people, signed(people, version="1.1"), lambda role: role.targets.update({policy.path: policy}))
+
+    seen = review(out, people.machine("second"), NOW)
+
+    assert len(seen.demands) == 1
+    assert seen.demands[0].startswith("policy/app.json says {")
+    assert '"min_svn":3' in seen.demands[0]
+
+
+def test_until_when_a_signature_counts_is_told(people: People) -> None:
+    far = NOW + timedelta(days=3650)
+    out = rewritten(people, signed(people), lambda role: setattr(role, "expires", far))
+
+    assert review(out, people.machine("second"), NOW).expires == far
+
+
+def test_a_role_that_hands_releases_on_to_another_key_is_not_signed(people: People) -> None:
+    out = rewritten(people, signed(people), lambda role: setattr(role, "delegations", Delegations({}, {})))
+
+    with pytest.raises(UntrustedRelease, match="more than can be shown"):
+        review(out, people.machine("second"), NOW)
+
+
+@pytest.mark.parametrize("name", ["role.json", "targets.json"])
+def test_a_release_folder_that_was_cut_short_on_its_way_is_said_in_one_sentence(people: People, name: str) -> None:
+    out = signed(people)
+    (out / name).write_bytes((out / name).read_bytes()[:300])
+
+    for act in (lambda: review(out, people.machine("second"), NOW), lambda: refuse_unfinished(read_release(out))):
+        with pytest.raises(UntrustedRelease) as caught:
+            act()
+        assert caught.value.kind == "metadata_untrusted"

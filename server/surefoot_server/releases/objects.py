@@ -1,0 +1,68 @@
+"""Object storage that devices fetch blobs from: what the store takes in is copied there, and addresses are minted.
+
+Promises: a blob is offered from there only once it is there; addresses end by themselves and name one blob each; what
+the object storage says is never believed, as devices check every byte. The server's own folder stays the store: a
+storage that is away, or lost, costs bandwidth and nothing else. Credentials come from the environment (`AWS_…`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+import obstore
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import S3Store
+
+from surefoot_server.releases.blobs import BlobStore
+from surefoot_shared.errors import Unreachable
+
+log = logging.getLogger(__name__)
+
+
+class ObjectStorage:
+    """One bucket, `s3://bucket/prefix`, filled from the store by `copy`."""
+
+    def __init__(self, url: str, options: Mapping[str, str] | None = None) -> None:
+        """`options` go before the environment: `aws_endpoint`, `aws_region`, `aws_access_key_id` and so on."""
+        plain = {"allow_http": True} if (options or {}).get("aws_endpoint", "").startswith("http://") else {}
+        self._store = S3Store.from_url(url, config=dict(options or {}), client_options=plain)  # type: ignore[arg-type]
+        self._there: set[str] | None = None
+
+    def copy(self, blobs: BlobStore) -> int:
+        """Copy what is not there, remove what the store has no more; return how many were copied.
+
+        Raises Unreachable.
+        """
+        try:
+            there, wanted = self._list(), set(blobs.names())
+            for name in wanted - there:
+                obstore.put(self._store, name, blobs.existing(name))
+            for name in there - wanted:
+                obstore.delete(self._store, name)
+            self._there = wanted
+        except (BaseError, OSError) as error:
+            raise Unreachable("unreachable", f"The object storage cannot be used: {str(error)[:200]}.") from error
+        return len(wanted - there)
+
+    def addresses(self, names: Iterable[str], valid_s: float) -> dict[str, str]:
+        """Name → address, for those that are there."""
+        there = self._there or set()
+        return {name: self._sign(name, valid_s) for name in names if name in there}
+
+    def has(self, name: str) -> bool:
+        try:
+            obstore.head(self._store, name)
+        except (NotFoundError, FileNotFoundError):
+            return False
+        return True
+
+    def _sign(self, name: str, valid_s: float) -> str:
+        return obstore.sign(self._store, "GET", name, timedelta(seconds=valid_s))
+
+    def _list(self) -> set[str]:
+        """What is there; asked once, as nobody else writes."""
+        if self._there is not None:
+            return set(self._there)
+        return {entry["path"] for page in obstore.list(self._store) for entry in page}

@@ -1,0 +1,52 @@
+"""Findings over HTTP: who may look, who may decide, and what comes back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from surefoot_server.access.roles import Role
+from tests.server.findings.bills import REQUESTS, bill, make, publish, record, statement
+from tests.server.rig import Rig
+
+
+def test_from_import_to_waiver_over_http(rig: Rig, tmp_path: Path) -> None:
+    shelf = make(rig, tmp_path, bill(REQUESTS))
+    release = publish(rig, shelf)
+    client, at = rig.client(Role.RELEASER), "/api/v1/releases/app/1.1"
+
+    taken = client.post("/api/v1/vulnerabilities", json={"records": [record()], "file": "all.zip"})
+    news = client.post("/api/v1/vulnerabilities/finish", json={"records": 1, "file": "all.zip"}).json()
+    attested = client.post(f"{at}/provenance", content=json.dumps(statement(release.digest)))
+    waiver = client.post(f"{at}/waivers", json={"about": "GHSA-1", "reason": "not reachable", "valid_s": 3600}).json()
+
+    assert (taken.json(), attested.status_code) == ({"taken": 1, "unreadable": 0}, 201)
+    assert [(n["release"], n["does"], n["findings"][0]["id"]) for n in news] == [("app/1.1", "nothing", "GHSA-1")]
+    viewer = rig.client(Role.VIEWER)
+    scan = viewer.get(f"{at}/findings").json()
+    assert (scan["parts"], scan["judged"], scan["findings"][0]["waiver"]["reason"]) == (1, 1, "not reachable")
+    assert scan["provenance"] == attested.json()["sha256"]
+    assert viewer.get(f"{at}/documents/sbom").content == bill(REQUESTS)
+    assert viewer.get(f"{at}/documents/recipe").status_code == 404
+    assert client.post(f"/api/v1/waivers/{waiver['id']}/withdraw").json()["withdrawn_at"] is not None
+    (source,) = viewer.get("/api/v1/vulnerabilities/sources").json()
+    assert (source["ecosystem"], source["records"], source["file"]) == ("PyPI", 1, "all.zip")
+    assert viewer.get("/api/v1/findings").json() == []
+
+
+def test_an_operator_may_look_and_not_waive_import_or_attest(rig: Rig) -> None:
+    rig.release("app/1.1")
+    client, at = rig.client(Role.OPERATOR), "/api/v1/releases/app/1.1"
+
+    assert client.get(f"{at}/findings").json()["sbom"] is None
+    assert client.post(f"{at}/waivers", json={"about": "sbom", "reason": "x"}).status_code == 403
+    assert client.post("/api/v1/vulnerabilities", json={"records": [], "file": "x"}).status_code == 403
+    assert client.post(f"{at}/provenance", content=b"{}").status_code == 403
+
+
+def test_a_statement_that_is_too_large_is_refused(rig: Rig) -> None:
+    rig.release("app/1.1")
+
+    answer = rig.client(Role.RELEASER).post("/api/v1/releases/app/1.1/provenance", content=b" " * (4 * 1024 * 1024 + 1))
+
+    assert (answer.status_code, answer.json()["kind"]) == (413, "too_large")
