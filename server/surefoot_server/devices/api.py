@@ -10,41 +10,48 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from surefoot_server import db
-from surefoot_server.access.guard import require
+from surefoot_server.access.guard import check_release, require
+from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.audit import service as audit
-from surefoot_server.devices import repository
+from surefoot_server.devices import letters, repository, search
 from surefoot_server.devices.models import DeviceRequest
+from surefoot_server.devices.search import Selection
+from surefoot_server.devices.selection import Found, Meant, Stands
+from surefoot_server.devices.tagging import MOST_TAGS, TAG
 from surefoot_server.devices.views import (
     AssignmentOut,
     DeviceDetail,
     DeviceOut,
+    LetterOut,
     WhyOut,
     assignment_out,
     detail_of,
     device_out,
+    letter_out,
     why_of,
 )
+from surefoot_server.paging import Paged
 from surefoot_server.state import state_of
 from surefoot_shared.errors import NotFound
 from surefoot_shared.messages import MetadataVersions, RequestKind
 from surefoot_shared.status import Intent
 
 router = APIRouter(prefix="/api/v1/devices", tags=["devices"])
-Viewer = Annotated[Principal, Depends(require(Role.VIEWER))]
-Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
-Releaser = Annotated[Principal, Depends(require(Role.RELEASER))]
-Admin = Annotated[Principal, Depends(require(Role.ADMIN))]
-TAG = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$"
+Anywhere = Annotated[Principal, Depends(require(Role.VIEWER, Over.ANYWHERE))]
+Viewer = Annotated[Principal, Depends(require(Role.VIEWER, Over.DEVICE))]
+Operator = Annotated[Principal, Depends(require(Role.OPERATOR, Over.DEVICE))]
+Releaser = Annotated[Principal, Depends(require(Role.RELEASER, Over.DEVICE))]
+Admin = Annotated[Principal, Depends(require(Role.ADMIN, Over.DEVICE))]
 
 
 class TagsIn(BaseModel):
-    tags: list[Annotated[str, Field(pattern=TAG)]] = Field(max_length=50)
+    tags: list[Annotated[str, Field(pattern=TAG)]] = Field(max_length=MOST_TAGS)
 
 
 class SetIn(BaseModel):
     releases: list[Annotated[str, Field(max_length=100)]] = Field(
-        min_length=2, max_length=8, description="In the order in which they are started"
+        min_length=1, max_length=8, description="In the order in which they are started"
     )
 
 
@@ -71,13 +78,16 @@ class RequestOut(BaseModel):
 @router.get("")
 def list_devices(
     request: Request,
-    _who: Viewer,
-    q: Annotated[str, Query(max_length=200, description="Text found in id, hardware, tag, site or release")] = "",
-    limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
+    _who: Anywhere,
+    page: Paged,
+    q: Found = "",
+    cohort: Meant = "",
+    standing: Stands = None,
     after: Annotated[str, Query(max_length=64, description="The id after which to go on")] = "",
 ) -> list[DeviceOut]:
     with state_of(request).db.read() as session:
-        found = repository.search(session, q, limit, after)
+        found = search.page(session, Selection(q, cohort, standing), page.limit + 1, page.text or after)
+        found = page.cut(found, lambda each: each.id)
         return [device_out(view) for view in repository.views(session, found)]
 
 
@@ -95,8 +105,20 @@ def why(request: Request, device_id: str, _who: Viewer, component: str = "") -> 
         view = repository.views(session, [repository.device(session, device_id)])[0]
         names = [part.component for part in view.components] + [row.component for row in view.assignments]
         name = component or (names[0] if names else "app")
-        waiting = state.rollouts.why(session, device_id)
+        waiting = state.rollouts.why(session, device_id, db.utc_now())
         return why_of(session, view, name, db.utc_now(), waiting)
+
+
+@router.get("/{device_id}/letters")
+def list_letters(request: Request, device_id: str, _who: Viewer, page: Paged) -> list[LetterOut]:
+    """What came on the device's topics and was put aside: it could not be read, proved or stored. Newest first."""
+    with state_of(request).db.read() as session:
+        repository.device(session, device_id)
+        return page.of(
+            [letter_out(row) for row in letters.of_device(session, device_id)],
+            lambda each: f"{each.last_at.isoformat()} {each.sha256} {each.topic}",
+            newest_first=True,
+        )
 
 
 @router.put("/{device_id}/tags")
@@ -129,12 +151,15 @@ def revoke(request: Request, device_id: str, who: Admin) -> DeviceOut:
 
 @router.post("/{device_id}/sets", status_code=201)
 def assign_set(request: Request, device_id: str, body: SetIn, who: Releaser) -> list[AssignmentOut]:
-    """Want releases of several components of one device, activated as one or not at all; it belongs to no rollout."""
+    """Want one release, or those of several components, activated as one or not at all; it belongs to no rollout."""
+    for release_id in body.releases:
+        check_release(who, release_id)
     state = state_of(request)
     with state.db.write() as session:
         rows = state.devices.assign_set(session, device_id, body.releases, Intent.UPDATE, db.utc_now())
         facts = {"releases": body.releases, "assignments": [row.id for row in rows]}
-        audit.record(session, who.name, "device.assign_set", f"device:{device_id}", facts, db.utc_now())
+        act = "device.assign_set" if len(rows) > 1 else "device.assign"
+        audit.record(session, who.name, act, f"device:{device_id}", facts, db.utc_now())
         return [assignment_out(row) for row in rows]
 
 

@@ -2,7 +2,8 @@
 
 Promises: two agents with one identity stay the first concern, since what either says is in doubt; what later reports
 prove to be over is cleared without a person: a rollback alarm by a proved commit or by newer metadata, an identity
-conflict by a minute in which only one agent was heard. Everything else waits for `acknowledge`.
+conflict by a minute in which only one agent was heard, trouble with its storage by an agent that starts anew and does
+not tell it again. Everything else waits for `acknowledge`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ TEXT_LIMIT = 4000
 CONFLICT = "identity_conflict"
 SECURITY = "security"
 ROLLBACK = "metadata_rollback"
+STORAGE, CHECKS, DATA = "storage", "checks", "data"
+TOLD = {"journal_unreadable": STORAGE, "no_space": STORAGE, "migration_failed": DATA}
+"""What a device tells without an attempt and a person must see to, by its reason."""
 CONFLICT_LASTS = timedelta(seconds=60)
 """Two agents push each other off the broker within seconds, so a minute of one voice means that the other is gone."""
 SETTLED = {"attention": None, "attention_reason": "", "attention_message": "", "attention_at": None}
@@ -41,13 +45,24 @@ def clear(device: Device) -> None:
 
 
 def committed(device: Device) -> None:
-    """A proved commit: the device trusts the metadata that it is served again."""
-    if device.attention == SECURITY and device.attention_reason == ROLLBACK:
+    """A proved commit: the device trusts the metadata that it is served again, and its own checks judged a release."""
+    if device.attention in (CHECKS, DATA) or (device.attention == SECURITY and device.attention_reason == ROLLBACK):
         clear(device)
 
 
-def greeted(device: Device, hello: Hello, now: datetime) -> None:
-    """A hello without a conflict, before it is copied: newer metadata than the device had ends a rollback alarm."""
+def refused(device: Device, reason: str | None, message: str, now: datetime) -> None:
+    """A device whose own checks cannot run refuses every release until a person mends them."""
+    if reason == "check_not_run":
+        attend(device, CHECKS, message, now, reason)
+
+
+def greeted(device: Device, hello: Hello, now: datetime, anew: bool) -> None:
+    """A hello without a conflict, before it is copied: newer metadata than the device had ends a rollback alarm.
+
+    `anew`: it is of an agent that has just started, which tells again what its storage still lacks.
+    """
+    if device.attention == STORAGE and anew:
+        clear(device)
     if device.attention == CONFLICT and device.attention_at is not None and now - device.attention_at >= CONFLICT_LASTS:
         clear(device)
     if device.attention != SECURITY or device.attention_reason != ROLLBACK:

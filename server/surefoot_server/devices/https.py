@@ -37,22 +37,14 @@ class SealedIn(BaseModel):
     v: int = 1
 
 
+USED = "The request was used before."
+SIGNS_ANEW = "The device signs a new request; nothing is to be done."
+ENROLS_AGAIN = "Where it is to come back, enrol it again: `surefoot device replace` makes the token."
+
+
 class TokenOut(BaseModel):
     token: str
     valid_s: float
-    v: int = 1
-
-
-class SourceOut(BaseModel):
-    url: str
-    token: str
-
-
-class LeaseOut(BaseModel):
-    assignment: str
-    sources: list[SourceOut]
-    valid_s: float
-    rate_bytes_per_s: int | None = None
     v: int = 1
 
 
@@ -64,7 +56,7 @@ def token(request: Request, body: SealedIn) -> TokenOut:
     state = state_of(request)
     device_id, refused = _judge(state, Sealed(body.payload, body.signature, body.v))
     if refused:
-        raise NotAllowed("not_allowed", refused, "The device signs a new request; nothing is to be done.")
+        raise NotAllowed("not_allowed", refused, SIGNS_ANEW if refused == USED else ENROLS_AGAIN)
     return TokenOut(token=state.tokens.mint(device_id, db.utc_now()), valid_s=state.tokens.valid_s)
 
 
@@ -78,20 +70,14 @@ def bundle(request: Request, device_id: Annotated[str, Depends(require_device)])
 
 
 @device_router.post("/lease")
-def lease(request: Request, device_id: Annotated[str, Depends(require_device)]) -> LeaseOut:
-    """Leave to download for what is wanted of the device now: addresses and a short-lived token of its own."""
+def lease(request: Request, device_id: Annotated[str, Depends(require_device)]) -> Response:
+    """The lease of MQTT: leave to download for what is wanted of the device now, and what is offered for it."""
     state = state_of(request)
     with state.db.read() as session:
         given = state.devices.lease_for(session, device_id, db.utc_now())
     if given is None:
         raise NotFound("not_found", f"{device_id} has nothing to download.", "Nothing to do: the device is up to date.")
-    sources = [SourceOut(url=source.url, token=source.token) for source in given.sources]
-    return LeaseOut(
-        assignment=given.assignment,
-        sources=sources,
-        valid_s=given.valid_s,
-        rate_bytes_per_s=given.rate_bytes_per_s,
-    )
+    return Response(wire.encode(given), media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 def _judge(state: ServerState, sealed: Sealed) -> tuple[str, str]:
@@ -112,7 +98,7 @@ def _judge(state: ServerState, sealed: Sealed) -> tuple[str, str]:
                 numbers.hello_seq = claimed.seq
                 session.add(numbers)
             else:
-                refused = "The request was used before."
+                refused = USED
         if refused:
             audit.record_seldom(session, "gateway", FORGED, f"device:{device.id}", {"why": refused}, now)
     return claimed.device, refused

@@ -34,7 +34,7 @@ class Device(SQLModel, table=True):
     revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     last_seen_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     """Server time of the newest message of any kind."""
-    hello_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    hello_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
     online: bool = False
     agent: str = ""
     boot_id: str = ""
@@ -74,6 +74,8 @@ class DeviceComponent(SQLModel, table=True):
     assignment_id: str | None = None
     seq: int = Field(default=0, sa_type=sa.BigInteger)
     previous_kept: bool = True
+    abilities: list[str] = Field(default_factory=list, sa_type=JSON, sa_column_kwargs={"server_default": "[]"})
+    """What its agent announces that it can do with it; see status.Ability."""
     updated_at: datetime = Field(sa_type=UtcDateTime)
 
 
@@ -88,9 +90,33 @@ class DeviceStream(SQLModel, table=True):
     """[seq, nonce] of the newest hellos: one number signed twice proves two agents with one key."""
     event_seq: int = Field(default=0, sa_type=sa.BigInteger)
     batch: int = Field(default=0, sa_type=sa.BigInteger)
+    """Highest telemetry batch that may be acknowledged; see `telemetry.window` for the others."""
+    batch_top: int = Field(default=0, sa_type=sa.BigInteger)
+    batch_last: int = Field(default=0, sa_type=sa.BigInteger)
+    batch_seen: bytes | None = None
+    batch_held: bool = False
+    clock_shift_s: float = 0.0
+    """What was added to the times of the newest batch, because the device's clock could not be believed."""
     dropped_samples: int = Field(default=0, sa_type=sa.BigInteger)
     resync: bool = True
     """The device sends its whole outbox after a hello, so a hole below the next event is there for good."""
+
+
+UNTALLIED = "outcome IS NOT NULL AND tallied <> outcome"
+"""What a rollout has not counted yet. An index holds these rows alone, so whoever ends an attempt need not tell it."""
+
+
+VACATED = "vacated_at IS NOT NULL AND outcome IS NOT NULL"
+"""Ended attempts that began by giving up a release: few, and asked for at each look of a rollout that recreates."""
+FAILED = "outcome IN ('failed', 'refused', 'reverted')"
+"""Attempts that may be tried again: an index holds these alone."""
+
+
+STRAYED = "strayed_at IS NOT NULL"
+
+
+def _partial(name: str, column: str, where: str) -> sa.Index:
+    return sa.Index(name, column, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
 class Assignment(SQLModel, table=True):
@@ -121,13 +147,38 @@ class Assignment(SQLModel, table=True):
     """What the component ran when it was offered: where a revert leads."""
     joint: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     """The set it belongs to, as it is signed: id, and component and digest of each member."""
+    activate: bool = Field(default=True, sa_column_kwargs={"server_default": sa.true()})
+    """False: the device stages it and waits for the order to switch."""
+    windows: list[list[str]] | None = Field(default=None, sa_type=JSON)
+    """UTC intervals in which the device may switch; None is any time."""
+    download_windows: list[list[str]] | None = Field(default=None, sa_type=JSON)
+    rate_bytes_per_s: int | None = None
+    recreate: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    """Where there is no room for two, the device may give up the release that it runs."""
+    shadow: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    """As it is signed: it runs beside the live release on these terms and is never switched to."""
+    full: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    """It said that there is no room, and waits for the order."""
+    vacated_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """When it said that it gave up the release it ran."""
     offered_at: datetime = Field(sa_type=UtcDateTime)
     state_at: datetime = Field(sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    strayed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """Since when the device, which committed it, says that it runs something else; None once that was decided about."""
     open: bool = True
     wanted: bool = True
+    tallied: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """The outcome under which its rollout has counted it already, at `tallied_at`; empty before."""
+    tallied_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
     __table_args__ = (
+        _partial("ix_assignment_untallied", "rollout_id", UNTALLIED),
+        _partial("ix_assignment_at_work", "rollout_id", "open"),
+        _partial("ix_assignment_failed", "rollout_id", FAILED),
+        _partial("ix_assignment_strayed", "rollout_id", STRAYED),
+        _partial("ix_assignment_lost", "rollout_id", "outcome = 'lost'"),
+        _partial("ix_assignment_vacated", "rollout_id", VACATED),
         sa.Index("ix_assignment_device_id_component_open", "device_id", "component", "open"),
         sa.Index("ix_assignment_rollout_id_phase", "rollout_id", "phase"),
         sa.Index("ix_assignment_open_outcome", "open", "outcome"),

@@ -49,11 +49,12 @@ def take_hello(session: Session, device: Device, hello: Hello, now: datetime) ->
     stream.hello_seq, stream.resync = hello.seq, True
     stream.hellos = [*stream.hellos, [hello.seq, hello.nonce]][-HELLOS_KEPT:]
     session.add(stream)
-    returned = hello.instance not in ("", device.instance) and hello.instance == device.previous_instance
+    anew = hello.instance not in ("", device.instance)
+    returned = anew and hello.instance == device.previous_instance
     if hello.instance != device.instance:
         device.previous_instance, device.instance = device.instance, hello.instance
     if not returned:
-        attention.greeted(device, hello, now)
+        attention.greeted(device, hello, now, anew)
     _copy_hello(device, hello, now)
     for report in hello.components:
         _take_component(session, device, report, now)
@@ -99,6 +100,10 @@ def _apply(session: Session, device: Device, event: Event, newest: bool, now: da
         message = event.message or f"It refused something untrusted: {event.reason}."
         attention.attend(device, attention.SECURITY, message, now, event.reason)
         return None
+    if event.kind is EventKind.NOTICE and (told := attention.TOLD.get(event.reason or "")):
+        if newest:
+            attention.attend(device, told, event.message, now, event.reason)
+        return None
     if event.assignment is None:
         return None
     try:
@@ -109,6 +114,8 @@ def _apply(session: Session, device: Device, event: Event, newest: bool, now: da
         return "assignment of another device"
     if newest and event.state is not None:
         _component(session, device.id, row.component, now).state = event.state.value
+    if event.vacated and row.vacated_at is None:
+        _vacated(session, row, now)
     if event.kind is EventKind.PROGRESS and newest and row.outcome_by != "device":
         _progress(row, event, now)
     if event.kind is EventKind.OUTCOME:
@@ -118,11 +125,24 @@ def _apply(session: Session, device: Device, event: Event, newest: bool, now: da
 
 
 def _progress(row: Assignment, event: Event, now: datetime) -> None:
-    waits = event.state is AttemptState.STAGED  # it says now and then that it still waits, and for what
+    row.full, waits = (
+        event.full,
+        event.state is AttemptState.STAGED or event.full,
+    )  # it says now and then that it still waits, and for what
     if event.state is not None and (waits or event.state.value != row.state or event.progress != row.progress):
         row.state, row.state_at = event.state.value, now  # progress renews the step's timeout
     row.progress = event.progress
     row.message = event.message[:TEXT_LIMIT]
+
+
+def _vacated(session: Session, row: Assignment, now: datetime) -> None:
+    """It gave up the release that it ran: nothing runs until its new one does."""
+    row.vacated_at = now
+    part = _component(session, row.device_id, row.component, now)
+    if part.digest != row.digest:
+        part.slot = part.release_id = part.digest = None
+        part.updated_at = now
+        session.add(part)
 
 
 def _end(session: Session, device: Device, row: Assignment, event: Event, now: datetime) -> str | None:
@@ -148,6 +168,7 @@ def _end(session: Session, device: Device, row: Assignment, event: Event, now: d
         row.wanted = False
         db.mark_dirty(session, device.id)
     session.add(row)
+    attention.refused(device, event.reason, event.message, now)
     if event.outcome is Outcome.COMMITTED and event.proof is not None:
         attention.committed(device)
         _runs(session, device, row, event.proof.slot.value, now)
@@ -175,17 +196,25 @@ def _runs(session: Session, device: Device, row: Assignment, slot: str, now: dat
 def _fell_back(session: Session, device: Device, event: Event, now: datetime) -> None:
     """A committed release did not hold: what runs is unknown until the proof or a hello names it.
 
-    The hello may have come first (a device says hello, then sends what it kept): what it named is not forgotten.
+    The hello may have come first (a device says hello, then sends what it kept): what it named is not forgotten. The
+    attempt that ended so well counts as reverted from now on: its rollout judges by that.
     """
     if event.component is None:
         return
     part = _component(session, device.id, event.component, now)
-    fell = repository.last_committed_digest(session, device.id, event.component)
-    if event.proof is not None or part.digest in (None, fell):
+    fell = repository.last_committed(session, device.id, event.component)
+    if event.proof is not None or part.digest in (None, fell.digest if fell else None):
         part.digest = event.proof.digest if event.proof else None
         part.slot = event.proof.slot.value if event.proof else None
         part.release_id, part.updated_at = repository.release_by_digest(session, part.digest), now
         session.add(part)
+    # Told again, it is no news: an older commit must not pay for it, which the device had left long before.
+    told = device.attention == "fell_back"
+    if fell is not None and not told and (event.proof is None or event.proof.digest != fell.digest):
+        fell.outcome, fell.reason, fell.ended_at = Outcome.REVERTED.value, event.reason or "commit_lost", now
+        fell.strayed_at = None
+        fell.message = event.message[:TEXT_LIMIT] or "It fell back to its previous release after the commit."
+        session.add(fell)
     attention.attend(device, "fell_back", event.message or "It fell back to its previous release after a commit.", now)
     detail = {"component": event.component, "reason": event.reason, "runs": part.release_id}
     audit.record(session, f"device:{device.id}", "device.fell_back", f"device:{device.id}", detail, now)
@@ -203,17 +232,31 @@ def _copy_hello(device: Device, hello: Hello, now: datetime) -> None:
 
 def _take_component(session: Session, device: Device, report: ComponentReport, now: datetime) -> None:
     part = _component(session, device.id, report.component, now)
+    if report.digest != part.digest:
+        _stray(session, device, report, now)
     part.slot, part.digest = report.slot.value if report.slot else None, report.digest
     part.release_id = repository.release_by_digest(session, report.digest)
     part.slots = {name: _plain(slot) or {} for name, slot in report.slots.items()}
     part.state, part.assignment_id, part.seq = report.state.value, report.assignment, report.seq
     part.previous_kept, part.updated_at = report.previous_kept, now
+    part.abilities = list(report.abilities)
     session.add(part)
     row = session.get(Assignment, report.assignment) if report.assignment else None
     working = row is not None and row.device_id == device.id and row.outcome_by != "device"
     if row is not None and working and report.state is not AttemptState.IDLE and row.state != report.state.value:
         row.state, row.state_at = report.state.value, now
         session.add(row)
+
+
+def _stray(session: Session, device: Device, report: ComponentReport, now: datetime) -> None:
+    """What runs has changed by no report of an attempt: was it committed, its rollout is to look at the device."""
+    newest = repository.newest(session, device.id, report.component)
+    if newest is None or newest.outcome != Outcome.COMMITTED.value or newest.digest == report.digest:
+        return
+    newest.strayed_at = now
+    session.add(newest)
+    detail = {"component": report.component, "committed": newest.release_id, "digest": report.digest}
+    audit.record(session, f"device:{device.id}", "device.strayed", f"device:{device.id}", detail, now)
 
 
 def _component(session: Session, device_id: str, name: str, now: datetime) -> DeviceComponent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -23,6 +23,8 @@ from surefoot_shared.errors import NotFound
 from surefoot_shared.identity import DevicePublicKey, public_from_pem
 from surefoot_shared.status import Outcome
 
+IDS_AT_ONCE = 1000
+"""In one statement: SQLite takes 32,766, and a plan for so many gains nothing."""
 UNKNOWN_LIFE = timedelta(days=90)
 """Certificates of before their end was noted lived so long."""
 
@@ -100,6 +102,15 @@ def assignment(session: Session, assignment_id: str) -> Assignment:
     return found
 
 
+def assignments(session: Session, ids: Sequence[str]) -> dict[str, Assignment]:
+    """Those that are there, by id."""
+    found: dict[str, Assignment] = {}
+    for begin in range(0, len(ids), IDS_AT_ONCE):
+        some = ids[begin : begin + IDS_AT_ONCE]
+        found |= {row.id: row for row in session.exec(select(Assignment).where(col(Assignment.id).in_(some)))}
+    return found
+
+
 def release(session: Session, release_id: str) -> Release:
     found = session.get(Release, release_id)
     if found is None:
@@ -146,6 +157,27 @@ def wanted(session: Session, device_id: str) -> list[Assignment]:
     return list(newest.values())
 
 
+def at_work(session: Session, states: Collection[str], site: str = "") -> int:
+    """How many devices have an open assignment in one of these states; only those of a site where one is named."""
+    query = select(func.count(col(Assignment.device_id).distinct())).where(
+        col(Assignment.open).is_(True), col(Assignment.state).in_([str(getattr(s, "value", s)) for s in states])
+    )
+    if site:
+        query = query.join(Device, col(Device.id) == Assignment.device_id).where(
+            col(Device.attributes)["site"].as_string() == site
+        )
+    return int(session.exec(query).one())
+
+
+def held(session: Session, device_id: str, component_name: str) -> tuple[str, ...]:
+    """Digests of the releases that the component's slots hold, the running one first."""
+    row = component(session, device_id, component_name)
+    if row is None:
+        return ()
+    slots = [slot.get("digest") for slot in row.slots.values() if isinstance(slot, dict)]
+    return tuple(dict.fromkeys(digest for digest in (row.digest, *slots) if digest))
+
+
 def in_force(session: Session, device_id: str, component_name: str) -> list[Assignment]:
     """Open or still wanted assignments of one component: what a new one takes the place of."""
     query = select(Assignment).where(
@@ -156,12 +188,31 @@ def in_force(session: Session, device_id: str, component_name: str) -> list[Assi
     return list(session.exec(query))
 
 
-def last_committed_digest(session: Session, device_id: str, component_name: str) -> str | None:
-    """Return the digest of the newest assignment that the device committed."""
+def newest(session: Session, device_id: str, component_name: str) -> Assignment | None:
+    """What was wanted last of the component."""
     mine = (col(Assignment.device_id) == device_id, col(Assignment.component) == component_name)
-    committed = select(Assignment.digest).where(*mine, col(Assignment.outcome) == Outcome.COMMITTED.value)
-    found: str | None = session.exec(committed.order_by(col(Assignment.seq).desc()).limit(1)).first()
+    found: Assignment | None = session.exec(
+        select(Assignment).where(*mine).order_by(col(Assignment.seq).desc()).limit(1)
+    ).first()
     return found
+
+
+def last_committed(session: Session, device_id: str, component_name: str) -> Assignment | None:
+    """Return the newest assignment that the device committed."""
+    mine = (col(Assignment.device_id) == device_id, col(Assignment.component) == component_name)
+    committed = select(Assignment).where(*mine, col(Assignment.outcome) == Outcome.COMMITTED.value)
+    found: Assignment | None = session.exec(committed.order_by(col(Assignment.seq).desc()).limit(1)).first()
+    return found
+
+
+def before(session: Session, part: DeviceComponent | None) -> str | None:
+    """The release that a way back leads to: what the component runs, or what it gave up last where it runs nothing."""
+    if part is None or part.digest is not None:
+        return part.release_id if part else None
+    mine = (col(Assignment.device_id) == part.device_id, col(Assignment.component) == part.component)
+    vacated = select(Assignment).where(*mine, col(Assignment.vacated_at).is_not(None))
+    found: Assignment | None = session.exec(vacated.order_by(col(Assignment.seq).desc()).limit(1)).first()
+    return found.previous_release_id if found else None
 
 
 def history(session: Session, device_id: str, limit: int = 50) -> list[Assignment]:

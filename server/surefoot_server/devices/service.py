@@ -8,7 +8,7 @@ proof. Refuses to publish anything itself: changed devices are marked dirty and 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -17,15 +17,17 @@ from sqlmodel import Session, col, delete
 from surefoot_server import db
 from surefoot_server.audit import service as audit
 from surefoot_server.devices import attention, reports, repository
+from surefoot_server.devices.lending import NEEDS_LEASE, Lending
 from surefoot_server.devices.models import Assignment, Device, DeviceRequest, DeviceTag
 from surefoot_server.devices.reports import HelloVerdict
-from surefoot_server.releases.leases import LeaseTokens
+from surefoot_server.devices.terms import ANY_TIME, Terms, download_left_s, texts
 from surefoot_server.releases.models import Release
 from surefoot_shared import wire
 from surefoot_shared.errors import Conflict
 from surefoot_shared.messages import (
     Ack,
     AssignmentNote,
+    Checkpoint,
     Event,
     Hello,
     JointSet,
@@ -35,21 +37,28 @@ from surefoot_shared.messages import (
     Request,
     RequestKind,
     Response,
-    Source,
+    ShadowTerms,
 )
 from surefoot_shared.status import AttemptState, Intent, Outcome, Presence
 from surefoot_shared.topics import check_device_id
 from surefoot_shared.trust.director import SignedWish
 
-NEEDS_LEASE = frozenset({AttemptState.OFFERED, AttemptState.CHECKING, AttemptState.DOWNLOADING})
 RESPONSE_LIMIT = 256 * 1024
 """Characters kept of one diagnostic answer; the wire's own limit, so nothing honest is cut."""
 
+Witness = Callable[[Session, str, Checkpoint | None, datetime], None]
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
 
 class Director(Protocol):
-    """The part of the online repository that signs wishes."""
+    """The part of the online repository that signs wishes and the halt list."""
 
     def next_seq(self) -> int: ...
+
+    def halted(self) -> Sequence[str]: ...
 
     def bundle(
         self,
@@ -63,14 +72,18 @@ class Director(Protocol):
 
 
 class DeviceService:
-    """The one place where assignments are made and ended. `blobs_url` ends with a slash and is what devices fetch
-    from.
-    """
+    """The one place where assignments are made and ended."""
 
-    def __init__(self, director: Director, leases: LeaseTokens, blobs_url: str) -> None:
-        self._director = director
-        self._leases = leases
-        self._blobs_url = blobs_url
+    def __init__(
+        self,
+        director: Director,
+        lending: Lending,
+        new_id: Callable[[], str] = _new_id,
+        witness: Witness = lambda *_: None,
+    ) -> None:
+        """`new_id` names assignments, sets and requests; no two calls return the same. `witness` hears what devices say
+        back of the audit trail."""
+        self._director, self._lending, self._new_id, self._witness = director, lending, new_id, witness
 
     def register(
         self,
@@ -167,6 +180,7 @@ class DeviceService:
         """Store a genuine hello; its answer is a bundle, so the device is marked dirty. A replay changes nothing."""
         device = repository.device(session, hello.device)
         verdict = reports.take_hello(session, device, hello, now)
+        self._witness(session, device.id, hello.audit, now)
         if verdict is not HelloVerdict.REPLAYED:
             db.mark_dirty(session, device.id)
         return verdict
@@ -206,7 +220,7 @@ class DeviceService:
         """Note a request for logs or diagnostics; the caller publishes it after the commit."""
         if self.is_revoked(session, device_id):
             raise Conflict("conflict", f"{device_id} is revoked; nothing is said to it.")
-        request = Request(id=uuid.uuid4().hex, kind=kind, lines=lines)
+        request = Request(id=self._new_id(), kind=kind, lines=lines)
         session.add(
             DeviceRequest(id=request.id, device_id=device_id, kind=kind.value, requested_at=now, requested_by=actor)
         )
@@ -223,6 +237,7 @@ class DeviceService:
         rollout_id: str | None,
         phase: int | None,
         now: datetime,
+        terms: Terms = ANY_TIME,
     ) -> Assignment:
         """Want the release on the device's component; takes the place of whatever was wanted before."""
         device, release = repository.device(session, device_id), repository.release(session, release_id)
@@ -232,7 +247,7 @@ class DeviceService:
             self._withdraw_set(session, old, now)
         running = repository.component(session, device_id, component)
         row = Assignment(
-            id=uuid.uuid4().hex,
+            id=self._new_id(),
             device_id=device_id,
             component=component,
             release_id=release_id,
@@ -242,7 +257,13 @@ class DeviceService:
             rollout_id=rollout_id,
             phase=phase,
             state=AttemptState.OFFERED.value,
-            previous_release_id=running.release_id if running else None,
+            previous_release_id=repository.before(session, running),
+            activate=terms.activate,
+            windows=texts(terms.windows),
+            download_windows=texts(terms.download_windows),
+            rate_bytes_per_s=terms.rate_bytes_per_s,
+            recreate=terms.recreate,
+            shadow=wire.to_json(terms.shadow) if terms.shadow else None,
             offered_at=now,
             state_at=now,
         )
@@ -251,22 +272,47 @@ class DeviceService:
         db.mark_dirty(session, device_id)
         return row
 
+    def renew(self, session: Session, assignment_id: str, terms: Terms) -> Assignment:
+        """Give an open assignment other terms: the order to switch, or later windows. The device keeps its attempt."""
+        row = repository.assignment(session, assignment_id)
+        if row.open:
+            row.seq = self._director.next_seq()
+            row.activate, row.windows = terms.activate, texts(terms.windows)
+            row.download_windows, row.rate_bytes_per_s = texts(terms.download_windows), terms.rate_bytes_per_s
+            session.add(row)
+            db.mark_dirty(session, row.device_id)
+        return row
+
     def assign_set(
         self, session: Session, device_id: str, release_ids: Sequence[str], intent: Intent, now: datetime
     ) -> list[Assignment]:
-        """Want these releases as one or not at all, started in this order. Raises Conflict, NotFound."""
+        """Want these releases as one or not at all, started in this order; one alone is an assignment like any other.
+
+        Refuses what a rollout would refuse: a halted release, one older than what runs. Raises Conflict, NotFound.
+        """
         releases = [repository.release(session, release_id) for release_id in release_ids]
-        components = [release.component for release in releases]
-        if len(set(components)) < max(2, len(components)):
-            raise Conflict("conflict", "A set has two releases or more, of different components.")
-        members = tuple((release.component, release.digest) for release in releases)
-        joint = JointSet(uuid.uuid4().hex, members)
+        if not releases or len({release.component for release in releases}) < len(releases):
+            raise Conflict("conflict", "The releases of a set are of different components.")
+        for release in releases:
+            self._check_not_barred(session, device_id, release)
         rows = [self.assign(session, device_id, r.component, r.id, intent, None, None, now) for r in releases]
+        if len(rows) == 1:
+            return rows
+        joint = JointSet(self._new_id(), tuple((release.component, release.digest) for release in releases))
         for row in rows:
             row.joint = wire.to_json(joint)  # type: ignore[assignment]  # a dataclass becomes an object
             session.add(row)
         session.flush()
         return rows
+
+    def _check_not_barred(self, session: Session, device_id: str, release: Release) -> None:
+        if release.digest in self._director.halted():
+            raise Conflict("halted", f"{release.id} is on the halt list.", "Fix it in a new release.")
+        running = repository.component(session, device_id, release.component)
+        known = session.get(Release, running.release_id) if running and running.release_id else None
+        if known is not None and known.counter > release.counter:
+            message = f"{device_id} runs {known.id}, which is newer than {release.id}."
+            raise Conflict("conflict", message, "A rollout with `intent: downgrade` would take it back.")
 
     def withdraw(
         self, session: Session, assignment_id: str, outcome: Outcome, reason: str | None, now: datetime
@@ -311,9 +357,9 @@ class DeviceService:
     def lease_for(self, session: Session, device_id: str, now: datetime) -> Lease | None:
         """Give leave to download where an open assignment still has something to fetch."""
         for row in repository.wanted(session, device_id):
-            if row.open and row.state in NEEDS_LEASE:
-                token = self._leases.mint(device_id, now)
-                return Lease(row.id, (Source(self._blobs_url, token),), self._leases.valid_s)
+            left_s = download_left_s(row, now)
+            if row.open and row.state in NEEDS_LEASE and left_s > 0:
+                return self._lending.lend(session, row, left_s, now)
         return None
 
 
@@ -328,7 +374,18 @@ def _check_fits(device: Device, component: str, release: Release) -> None:
 
 def _signed_wish(row: Assignment, release: Release) -> SignedWish:
     joint = wire.from_json(JointSet, row.joint) if row.joint else None
-    note = AssignmentNote(row.device_id, row.id, row.component, row.seq, Intent(row.intent), joint=joint)
+    note = AssignmentNote(
+        device=row.device_id,
+        assignment=row.id,
+        component=row.component,
+        seq=row.seq,
+        intent=Intent(row.intent),
+        activate=row.activate,
+        windows=tuple((start, end) for start, end in row.windows or ()),
+        joint=joint,
+        recreate=row.recreate,
+        shadow=wire.from_json(ShadowTerms, row.shadow) if row.shadow else None,
+    )
     return SignedWish(note=note, version=release.version, digest=row.digest, manifest_size=release.manifest_size)
 
 

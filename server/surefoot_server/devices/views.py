@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlmodel import Session
 
 from surefoot_server.devices import repository
-from surefoot_server.devices.models import Assignment, DeviceComponent, DeviceEvent
+from surefoot_server.devices.models import Assignment, DeadLetter, DeviceComponent, DeviceEvent
 from surefoot_server.devices.repository import DeviceView
 from surefoot_server.devices.why import Facts, Why, Wish, explain
 from surefoot_server.rollouts.models import Rollout
@@ -97,6 +98,28 @@ class WhyOut(BaseModel):
     sentence: str
     runs: str | None
     wanted: str | None
+
+
+class LetterOut(BaseModel):
+    topic: str
+    sha256: str
+    excerpt: str = Field(description="The first 2 kB in base64; anybody may have written them")
+    error: str
+    count: int
+    first_at: datetime
+    last_at: datetime
+
+
+def letter_out(row: DeadLetter) -> LetterOut:
+    return LetterOut(
+        topic=row.topic,
+        sha256=row.sha256,
+        excerpt=base64.b64encode(row.excerpt).decode(),
+        error=row.error,
+        count=row.count,
+        first_at=row.first_at,
+        last_at=row.last_at,
+    )
 
 
 def device_out(view: DeviceView) -> DeviceOut:

@@ -41,7 +41,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the server knows. `waiting` is why a rollout has not offered anything yet, where one has the device."""
+    """What the server knows. `waiting` is why a rollout has not offered anything yet, or does not let it switch."""
 
     device: str
     component: str
@@ -118,6 +118,11 @@ def _words(facts: Facts) -> str:
     return facts.wish.message.strip().rstrip(".") if facts.wish is not None else ""
 
 
+def _turn(facts: Facts) -> str:
+    """What its rollout says of a device that waits for the order to switch."""
+    return f"waits for its turn to switch: {facts.waiting}" if facts.waiting else ""
+
+
 def _release(facts: Facts) -> str:
     assert facts.wish is not None
     return facts.wish.release
@@ -148,6 +153,11 @@ RULES: tuple[Rule, ...] = (
         lambda f: f"it went silent after the switch, last heard at {_since(f)}; its guard goes back by itself",
     ),
     (
+        "journal_unreadable",
+        lambda f: f.attention == "storage" and f.attention_message.startswith("The journal cannot be read"),
+        _constant("its journal cannot be read, so nothing new is begun there; what runs goes on"),
+    ),
+    (
         "rescue",
         lambda f: f.state is S.RESCUE or _working(S.RESCUE)(f),
         _constant(
@@ -171,7 +181,7 @@ RULES: tuple[Rule, ...] = (
     (
         "staged",
         _working(S.VERIFIED, S.STAGED),
-        lambda f: f"the release is in its other slot and {_words(f) or 'waits to be switched to'}",
+        lambda f: f"the release is in its other slot and {_turn(f) or _words(f) or 'waits to be switched to'}",
     ),
     ("switching", _working(S.ARMED, S.SWITCHING), _constant("it switches to the other slot")),
     (
@@ -186,6 +196,7 @@ RULES: tuple[Rule, ...] = (
     ("reverted", _ended(Outcome.REVERTED), lambda f: f"it reverted from {_release(f)}; {_because(f)}"),
     ("failed", _ended(Outcome.FAILED), lambda f: f"{_release(f)} failed before the switch; {_because(f)}"),
     ("refused", _ended(Outcome.REFUSED), lambda f: f"it refused {_release(f)}; {_because(f)}"),
+    ("shadowed", _ended(Outcome.SHADOWED), lambda f: f"{_release(f)} ran beside its own release and waits in its slot"),
     ("cancelled", _ended(Outcome.CANCELLED), lambda f: f"the update to {_release(f)} was withdrawn; {_because(f)}"),
     (
         "up_to_date",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from surefoot_server.devices import attention as attend
 from surefoot_server.ingest import Ingest
 from surefoot_shared.messages import EventKind, Hello, MetadataVersions, TelemetryBatch
 from surefoot_shared.status import Outcome
@@ -55,6 +56,36 @@ def test_a_notice_about_older_metadata_is_no_alarm(rig: Rig) -> None:
     rig.events("cam-1", event("cam-1", 1, EventKind.NOTICE, reason="metadata_rollback", message="It is older."))
 
     assert attention(rig) is None
+
+
+@pytest.mark.parametrize("reason", ["journal_unreadable", "no_space"])
+def test_a_device_that_cannot_remember_needs_attention_until_an_agent_starts_anew_without_saying_so(
+    rig: Rig, reason: str
+) -> None:
+    rig.device("cam-1")
+    say(rig, hello("cam-1", 1, instance="one"))
+
+    rig.events("cam-1", event("cam-1", 1, EventKind.NOTICE, reason=reason, message="The disk is full."))
+    told = rig.device_row("cam-1")
+    say(rig, hello("cam-1", 2, instance="one"))
+    still = attention(rig)
+    say(rig, hello("cam-1", 3, instance="two"))
+
+    assert (told.attention, told.attention_reason, told.attention_message) == ("storage", reason, "The disk is full.")
+    assert (still, attention(rig)) == ("storage", None)
+
+
+def test_a_device_whose_own_checks_cannot_run_needs_attention_until_it_commits_again(rig: Rig) -> None:
+    rig.device("cam-1")
+    device = rig.device_row("cam-1")
+
+    attend.refused(device, "no_space", "The slot is full.", later(0))
+    before = device.attention
+    attend.refused(device, "check_not_run", "lens.sh cannot run: it is not executable.", later(0))
+    told = device.attention
+    attend.committed(device)
+
+    assert (before, told, device.attention) == (None, "checks", None)
 
 
 def test_a_rollback_alarm_ends_with_the_next_proved_commit(alarmed: Rig) -> None:

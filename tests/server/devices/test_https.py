@@ -92,7 +92,9 @@ def test_a_revoked_device_earns_nothing_and_its_token_ends_with_it(rig: Rig, key
     with rig.db.write() as session:
         rig.devices.revoke(session, "cam-1", "anna", NOW)
 
-    assert ask(rig, key, replace(ASKED, seq=9)).status_code == 403
+    refused = ask(rig, key, replace(ASKED, seq=9))
+    assert refused.status_code == 403
+    assert "enrol it again" in refused.json()["hint"], "signing anew, as after a replay, would help nobody"
     assert rig.device_client().get("/api/v1/bundle", headers=headers).status_code == 403
 
 

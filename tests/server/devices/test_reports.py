@@ -307,7 +307,22 @@ def test_a_late_fallback_updates_what_runs_and_asks_for_a_person(rig: Rig) -> No
 
     assert app(rig, "cam-1").release_id == "app/1.0"
     assert rig.device_row("cam-1").attention == "fell_back"
-    assert rig.read(row).outcome == "committed"
+    assert rig.read(row).outcome == "reverted"
+    assert rig.read(row).reason == "commit_lost"
+
+
+def test_a_late_fallback_that_is_told_again_does_not_touch_an_older_commit(rig: Rig) -> None:
+    rig.device("cam-1")
+    older = rig.assign("cam-1", rig.release("app/1.0"))
+    rig.events("cam-1", outcome(older, 1, Outcome.COMMITTED))
+    row = rig.assign("cam-1", rig.release("app/1.1"))
+    rig.events("cam-1", outcome(row, 2, Outcome.COMMITTED))
+
+    for seq in (3, 4):
+        rig.events("cam-1", event("cam-1", seq, EventKind.FELL_BACK))
+
+    assert rig.read(row).outcome == "reverted"
+    assert rig.read(older).outcome == "committed"
 
 
 def test_a_late_fallback_without_a_proof_leaves_what_runs_unknown(rig: Rig) -> None:

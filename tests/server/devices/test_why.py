@@ -42,6 +42,11 @@ CASES: list[tuple[Facts, str, str]] = [
     (replace(CALM, wish=replace(OPEN, state=S.DOWNLOADING)), "downloading", "it downloads."),
     (replace(CALM, wish=replace(OPEN, state=S.STAGED)), "staged", "waits to be switched to"),
     (
+        replace(CALM, wish=replace(OPEN, state=S.STAGED, message="waits for the order"), waiting="2 are unavailable"),
+        "staged",
+        "the release is in its other slot and waits for its turn to switch: 2 are unavailable",
+    ),
+    (
         replace(CALM, wish=replace(OPEN, state=S.STAGED, message="waits: the application holds a lock since 12:00Z")),
         "staged",
         "is in its other slot and waits: the application holds a lock since 12:00Z.",
@@ -53,6 +58,13 @@ CASES: list[tuple[Facts, str, str]] = [
     (replace(CALM, wish=replace(OPEN, state=S.RESCUE)), "rescue", "neither of its slots is usable"),
     (replace(CALM, state=S.RESCUE), "rescue", "assign it a release that works, or visit it"),
     (replace(CALM, state=S.RESCUE, wish=ENDED), "rescue", "neither of its slots is usable"),
+    (
+        replace(
+            CALM, state=S.RESCUE, attention="storage", attention_message="The journal cannot be read: … Way out: it."
+        ),
+        "journal_unreadable",
+        "its journal cannot be read, so nothing new is begun there; what runs goes on. It needs attention: The journal",
+    ),
     (replace(CALM, wish=ENDED), "reverted", "it reverted from app/1.1; 30 of 30 frozen frames (health_failed)."),
     (
         replace(CALM, wish=replace(ENDED, outcome=Outcome.FAILED, reason="no_space", message="")),

@@ -48,3 +48,22 @@ def test_an_unknown_release_is_not_an_empty_list(client: TestClient) -> None:
 
 def test_the_latest_values_are_one_a_series(client: TestClient) -> None:
     assert len(client.get("/api/v1/telemetry/latest", params={"device": "cam-1"}).json()) == 2
+
+
+def test_samples_are_cut_by_cohort_and_an_empty_cohort_has_none(client: TestClient) -> None:
+    def count(cohort: str) -> int:
+        return len(client.get("/api/v1/telemetry", params={"cohort": cohort}).json())
+
+    assert (count("site == 'hanoi'"), count("site == 'hue'"), count("all")) == (2, 0, 2)
+    assert client.get("/api/v1/telemetry", params={"cohort": "ghosts"}).status_code == 404
+
+
+def test_a_metric_is_summarised_by_device_for_a_cohort_and_a_release(client: TestClient) -> None:
+    def summary(**more: str) -> list[dict[str, object]]:
+        answer = client.get("/api/v1/telemetry/summary", params={"metric": "camera_fps", **more})
+        assert answer.status_code == 200
+        return answer.json()  # type: ignore[no-any-return]
+
+    (found,) = summary(cohort="site == 'hanoi'", release="app/1.1")
+    assert (found["device"], found["samples"], found["mean"]) == ("cam-1", 1, 25.0)
+    assert summary(device="cam-9") == summary(cohort="site == 'hue'") == []

@@ -1,0 +1,84 @@
+"""How fast a device may download, and how soon it may begin: the site's rate is shared, and a fleet is spread. Pure.
+
+Promises: the shares of a site's devices never add up to more than the site's rate for longer than `SHARED_VALID_S`;
+the wait of a device is the same for the same assignment, so that a lease that is given twice does not postpone it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from surefoot_shared.messages import Pack
+
+SPREAD_S = 0.05
+"""Each device that wants to download makes the time over which they begin so much longer: 2,000 begin in 100 s."""
+SPREAD_LIMIT_S = 600.0
+SHARED_VALID_S = 120.0
+"""A lease under a site's rate ends soon: the number of those who share it changes."""
+LEAST_BYTES_PER_S = 4096
+"""Less than this nobody downloads; a site that has less for each had better take turns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What the settings say; 0 sets no limit."""
+
+    site_bytes_per_s: int = 0
+    device_bytes_per_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """By what ways devices get blobs, beside the server's own address over TLS."""
+
+    encodings: tuple[str, ...] = ()
+    mint_url: str = ""
+    chunk_bytes: int = 0
+    plain_url: str = ""
+    """Of the listener without TLS, with a slash at its end; the token becomes a part of the address there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What saves a device bytes on its way to one release; cheapest first."""
+
+    packs: tuple[Pack, ...] = ()
+    manifest_packs: tuple[Pack, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    rate_bytes_per_s: int | None
+    valid_s: float
+    wait_s: float
+
+
+def leave(
+    rates: Rates,
+    valid_s: float,
+    name: str,
+    own_bytes_per_s: int | None = None,
+    *,
+    at_site: int,
+    in_fleet: int,
+    begun: bool,
+) -> Leave:
+    """Decide on a lease. `own_bytes_per_s` is what the rollout allows this device.
+
+    `at_site` and `in_fleet` count the devices that may download now, this one included; `begun`: it does already.
+    """
+    share = max(LEAST_BYTES_PER_S, rates.site_bytes_per_s // max(1, at_site)) if rates.site_bytes_per_s else 0
+    limits = [rate for rate in (share, rates.device_bytes_per_s, own_bytes_per_s or 0) if rate]
+    valid_s = min(valid_s, SHARED_VALID_S) if share else valid_s
+    spread_s = 0.0 if begun or in_fleet < 2 else min(SPREAD_LIMIT_S, SPREAD_S * in_fleet, valid_s / 2)
+    return Leave(
+        rate_bytes_per_s=min(limits) if limits else None,
+        valid_s=valid_s,
+        wait_s=round(_fraction(name) * spread_s, 3),
+    )
+
+
+def _fraction(name: str) -> float:
+    """A number from 0 to 1 that belongs to the name."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / (1 << 32)

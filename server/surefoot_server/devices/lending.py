@@ -1,0 +1,71 @@
+"""Make a lease: where a device may fetch what it is wanted to run, how fast, how soon, and which packs save it bytes.
+
+Promises: the token names the device and ends with the lease; nothing in a lease has to be right for the device to be
+safe. Refuses to decide who gets one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from sqlmodel import Session
+
+from surefoot_server.devices import repository
+from surefoot_server.devices.leave import Offered, Rates, Ways, leave
+from surefoot_server.devices.models import Assignment
+from surefoot_server.releases.leases import LeaseTokens
+from surefoot_shared.messages import Lease, Source
+from surefoot_shared.status import AttemptState
+
+NEEDS_LEASE = frozenset({AttemptState.OFFERED, AttemptState.CHECKING, AttemptState.DOWNLOADING})
+SITE = "site"
+"""The attribute of a device whose equals share a site's rate."""
+Offers = Callable[[Session, Sequence[str], str], Offered]
+"""(session, digests that the device holds, wanted digest) → packs."""
+
+
+class Lending:
+    """`blobs_url` ends with a slash."""
+
+    def __init__(
+        self,
+        leases: LeaseTokens,
+        blobs_url: str,
+        rates: Rates = Rates(),  # noqa: B008 -- frozen
+        offers: Offers = lambda _session, _held, _to: Offered(),
+        ways: Ways = Ways(),  # noqa: B008 -- frozen
+    ) -> None:
+        self._leases, self._blobs_url, self._rates, self._offers, self._ways = leases, blobs_url, rates, offers, ways
+
+    def lend(self, session: Session, row: Assignment, left_s: float, now: datetime) -> Lease:
+        """A lease for an assignment that has `left_s` seconds left to download in."""
+        device, begun = repository.device(session, row.device_id), row.state == AttemptState.DOWNLOADING
+        site = device.attributes.get(SITE, "") if self._rates.site_bytes_per_s else ""
+        given = leave(
+            self._rates,
+            min(self._leases.valid_s, left_s),
+            row.id,
+            row.rate_bytes_per_s,
+            at_site=repository.at_work(session, NEEDS_LEASE, site) if site else 1,
+            in_fleet=repository.at_work(session, NEEDS_LEASE),
+            begun=begun,
+        )
+        offered = self._offers(session, repository.held(session, row.device_id, row.component), row.digest)
+        return Lease(
+            row.id,
+            self._sources(self._leases.mint(row.device_id, now)),
+            given.valid_s,
+            given.rate_bytes_per_s,
+            wait_s=given.wait_s,
+            encodings=self._ways.encodings,
+            packs=offered.packs,
+            manifest_packs=offered.manifest_packs,
+            mint_url=self._ways.mint_url,
+            chunk_bytes=self._ways.chunk_bytes,
+        )
+
+    def _sources(self, token: str) -> tuple[Source, ...]:
+        """The fast way without TLS first, where there is one: artifacts are authentic, not secret."""
+        plain = (Source(f"{self._ways.plain_url}{token}/", ""),) if self._ways.plain_url else ()
+        return (*plain, Source(self._blobs_url, token))
