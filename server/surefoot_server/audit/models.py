@@ -22,3 +22,14 @@ class AuditEntry(SQLModel, table=True):
     detail: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     previous: str
     hash: str
+
+
+class AuditCheckpoint(SQLModel, table=True):
+    """How far the chain had come at a moment, signed; rows are added and never changed."""
+
+    __tablename__ = "audit_checkpoint"
+    size: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    head: str = Field(max_length=64)
+    at: str
+    """As it was signed."""
+    signature: str

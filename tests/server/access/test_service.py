@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from surefoot_server.access import service
-from surefoot_server.access.roles import Role
+from surefoot_server.access import service, users
+from surefoot_server.access.roles import FLEET, Grant, Role, Scope
 from surefoot_shared.errors import Conflict, NotAllowed, NotFound
 from tests.server.rig import NOW, Rig, later
 
@@ -50,19 +50,51 @@ def test_a_token_ends_when_it_was_said_to(rig: Rig) -> None:
             service.principal_of(session, text, later(60))
 
 
-def test_a_revoked_token_and_its_sessions_open_nothing(rig: Rig) -> None:
+def test_a_revoked_token_opens_nothing(rig: Rig) -> None:
     token_id, text = create(rig)
-    with rig.db.write() as session:
-        secret = service.open_session(session, service.principal_of(session, text, NOW), NOW, 3600)
 
     with rig.db.write() as session:
         service.revoke_token(session, token_id, "admin", later(1))
 
+    with rig.db.read() as session, pytest.raises(NotAllowed):
+        service.principal_of(session, text, later(2))
+
+
+def test_a_token_of_a_scope_holds_there_and_not_over_the_fleet(rig: Rig) -> None:
+    with rig.db.write() as session:
+        _, text = service.create_token(session, "ci", Role.OPERATOR, "test", NOW, scopes=[Scope.parse("cohort:lab")])
+
     with rig.db.read() as session:
-        with pytest.raises(NotAllowed):
-            service.principal_of(session, text, later(2))
-        with pytest.raises(NotAllowed):
-            service.principal_of_session(session, secret, later(2))
+        who = service.principal_of(session, text, NOW)
+
+    assert who.over_fleet() is None
+    assert [str(g.scope) for g in who.held()] == ["cohort:lab"]
+
+
+def test_a_token_can_do_no_more_than_its_owner_may_now(rig: Rig) -> None:
+    with rig.db.write() as session:
+        for name in ("root", "bob"):
+            users.create(session, name, None, [Grant(FLEET, Role.ADMIN)], "test", NOW)
+        person = f"user:{users.get(session, 'bob').id}"
+        _, text = service.create_token(session, "ci", Role.RELEASER, "bob", NOW, person=person)
+
+    with rig.db.write() as session:
+        users.grant(session, "bob", Grant(FLEET, Role.VIEWER), "root", later(1))
+    with rig.db.read() as session:
+        assert service.principal_of(session, text, later(2)).role is Role.VIEWER
+    with rig.db.write() as session:
+        users.disable(session, "bob", "root", later(3))
+
+    with rig.db.read() as session, pytest.raises(NotAllowed):
+        service.principal_of(session, text, later(4))
+
+
+def test_a_token_is_not_called_as_a_user_is(rig: Rig) -> None:
+    with rig.db.write() as session:
+        users.create(session, "bob", None, [], "test", NOW)
+
+    with pytest.raises(Conflict):
+        create(rig, "bob")
 
 
 def test_two_tokens_of_one_name_would_confuse_the_audit_trail(rig: Rig) -> None:
@@ -75,23 +107,6 @@ def test_two_tokens_of_one_name_would_confuse_the_audit_trail(rig: Rig) -> None:
 def test_an_unknown_token_cannot_be_revoked(rig: Rig) -> None:
     with rig.db.write() as session, pytest.raises(NotFound):
         service.revoke_token(session, "nobody", "admin", NOW)
-
-
-def test_a_session_ends_by_time_and_by_signing_out(rig: Rig) -> None:
-    _, text = create(rig)
-    with rig.db.write() as session:
-        who = service.principal_of(session, text, NOW)
-        secret, other = (service.open_session(session, who, NOW, 60) for _ in range(2))
-    with rig.db.read() as session:
-        assert service.principal_of_session(session, secret, later(59)).name == "ci"
-        with pytest.raises(NotAllowed):
-            service.principal_of_session(session, secret, later(60))
-
-    with rig.db.write() as session:
-        service.close_session(session, other)
-
-    with rig.db.read() as session, pytest.raises(NotAllowed):
-        service.principal_of_session(session, other, later(1))
 
 
 def test_the_first_token_is_an_administrators_and_only_its_owner_reads_it(rig: Rig, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The chain shows whatever was done to it, but for its tail being cut off."""
+"""Rows are kept by the database, and the chain shows whatever was done by somebody who owns it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from surefoot_server.audit import service as audit
+from tests.server.audit.tampering import unlock
 from tests.server.rig import Rig, later
 
 
@@ -26,6 +28,7 @@ def verify(rig: Rig) -> audit.Verification:
 
 def tamper(rig: Rig, statement: str) -> None:
     with rig.db.write() as session:
+        unlock(session)
         session.connection().execute(text(statement))
 
 
@@ -35,6 +38,23 @@ def test_an_untouched_chain_is_whole(chained: Rig) -> None:
     assert (result.whole, result.rows) == (True, 5)
     with chained.db.read() as session:
         assert result.head == audit.entries(session)[0].hash
+
+
+ATTACKS = (
+    "UPDATE audit_entry SET actor = 'nobody' WHERE seq = 3",
+    "UPDATE audit_entry SET seq = 102 WHERE seq = 2",
+    "DELETE FROM audit_entry WHERE seq = 3",
+    "DELETE FROM audit_entry WHERE seq = 5",
+    "DELETE FROM audit_entry",
+)
+
+
+@pytest.mark.parametrize("statement", ATTACKS)
+def test_the_database_refuses_to_change_or_remove_a_row(chained: Rig, statement: str) -> None:
+    with chained.db.write() as session, pytest.raises(DBAPIError, match="append-only"):
+        session.connection().execute(text(statement))
+
+    assert verify(chained).rows == 5
 
 
 @pytest.mark.parametrize(
@@ -66,6 +86,7 @@ def test_two_rows_that_changed_places_are_found(chained: Rig) -> None:
 
 def test_a_row_whose_hash_was_made_anew_breaks_the_next_one(chained: Rig) -> None:
     with chained.db.write() as session:
+        unlock(session)
         row = audit.entries(session)[2]
         row.actor = "nobody"
         row.hash = audit.hash_of(row)
