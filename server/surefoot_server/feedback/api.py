@@ -1,0 +1,225 @@
+"""Flags, advisories and hooks over HTTP; a hook's address is the one route that asks for no token but its own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, Field
+
+from surefoot_server import db
+from surefoot_server.access.guard import open_route, require
+from surefoot_server.access.reach import Over
+from surefoot_server.access.roles import Principal, Role
+from surefoot_server.feedback import repository
+from surefoot_server.feedback.models import Advisory, Flag, Hook
+from surefoot_server.feedback.service import Act
+from surefoot_server.paging import Paged
+from surefoot_server.rollouts.triggers import Do
+from surefoot_server.state import state_of
+
+router = APIRouter(prefix="/api/v1", tags=["feedback"])
+Flagger = Annotated[Principal, Depends(require(Role.OPERATOR, Over.DEVICE))]
+Viewer = Annotated[Principal, Depends(require(Role.VIEWER, Over.ANYWHERE))]
+Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
+CALLED = Depends(open_route("its address carries a secret of its own, for one act on one release or rollout"))
+DAY_S, YEAR_S = 86_400.0, 31_536_000.0
+
+
+class ReasonIn(BaseModel):
+    reason: str = Field(min_length=1, max_length=500)
+
+
+class AdvisoryIn(ReasonIn):
+    do: Do = Do.HALT
+    reference: str = Field(default="", max_length=200)
+
+
+class HookIn(BaseModel):
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")
+    do: Act
+    release: str | None = Field(default=None, max_length=100)
+    rollout: str | None = Field(default=None, max_length=16)
+    valid_s: float = Field(default=90 * DAY_S, ge=60, le=YEAR_S)
+
+
+class CallIn(BaseModel):
+    """What a hook is told; unknown fields are ignored, so a monitoring system may send its own document."""
+
+    reason: str = Field(default="called", max_length=400)
+    device: str | None = Field(default=None, max_length=64)
+
+
+class FlagOut(BaseModel):
+    id: int
+    at: datetime
+    by: str
+    source: str
+    device: str | None
+    release: str | None
+    reason: str
+    withdrawn_at: datetime | None
+    withdrawn_by: str
+
+
+class AdvisoryOut(BaseModel):
+    """`devices` run the release; `stopped` are the rollouts that this stopped."""
+
+    id: int
+    at: datetime
+    by: str
+    release: str
+    reference: str
+    reason: str
+    do: str
+    withdrawn_at: datetime | None
+    devices: list[str]
+    stopped: list[str]
+
+
+class HookOut(BaseModel):
+    id: str
+    name: str
+    do: str
+    release: str | None
+    rollout: str | None
+    created_at: datetime
+    created_by: str
+    expires_at: datetime
+    revoked_at: datetime | None
+    used_at: datetime | None
+    uses: int
+
+
+class NewHook(HookOut):
+    """`path` is the whole address below the server's own; it is shown this once."""
+
+    path: str
+
+
+class CallOut(BaseModel):
+    did: str
+    stopped: list[str]
+
+
+@router.post("/devices/{device_id}/flag", status_code=201)
+def flag_device(request: Request, device_id: str, body: ReasonIn, who: Flagger) -> list[FlagOut]:
+    """Say that something is wrong with a device: it counts against the releases that it runs."""
+    feedback = state_of(request).feedback
+    return [_flag(row) for row in feedback.flag_device(device_id, body.reason, who.name, "operator", db.utc_now())]
+
+
+@router.post("/releases/{component}/{version}/flag", status_code=201)
+def flag_release(request: Request, component: str, version: str, body: ReasonIn, who: Operator) -> FlagOut:
+    release = f"{component}/{version}"
+    return _flag(state_of(request).feedback.flag_release(release, body.reason, who.name, "operator", db.utc_now()))
+
+
+@router.get("/flags")
+def list_flags(request: Request, _who: Viewer, page: Paged, withdrawn: bool = False) -> list[FlagOut]:
+    """Flags that stand, the newest first; with `withdrawn` all."""
+    with state_of(request).db.read() as session:
+        return page.of(
+            [_flag(row) for row in repository.flags(session, standing=not withdrawn)],
+            lambda each: each.id,
+            newest_first=True,
+        )
+
+
+@router.post("/flags/{flag_id}/withdraw")
+def withdraw_flag(request: Request, flag_id: int, who: Operator) -> FlagOut:
+    return _flag(state_of(request).feedback.withdraw_flag(flag_id, who.name, db.utc_now()))
+
+
+@router.post("/releases/{component}/{version}/advisory", status_code=201)
+def advise(request: Request, component: str, version: str, body: AdvisoryIn, who: Operator) -> AdvisoryOut:
+    """Stop the release's rollouts and name who runs it."""
+    release, feedback = f"{component}/{version}", state_of(request).feedback
+    found = feedback.advise(release, body.do, body.reason, body.reference, who.name, db.utc_now())
+    return _advisory(found.advisory, list(found.devices), list(found.stopped))
+
+
+@router.get("/advisories")
+def list_advisories(request: Request, _who: Viewer, page: Paged) -> list[AdvisoryOut]:
+    with state_of(request).db.read() as session:
+        rows = repository.advisories(session, standing=False)
+        return page.of(
+            [_advisory(row, repository.running(session, row.release_id), []) for row in rows],
+            lambda each: each.id,
+            newest_first=True,
+        )
+
+
+@router.post("/advisories/{advisory_id}/withdraw")
+def withdraw_advisory(request: Request, advisory_id: int, who: Operator) -> AdvisoryOut:
+    state = state_of(request)
+    row = state.feedback.withdraw_advisory(advisory_id, who.name, db.utc_now())
+    with state.db.read() as session:
+        return _advisory(row, repository.running(session, row.release_id), [])
+
+
+@router.post("/hooks", status_code=201)
+def create_hook(request: Request, body: HookIn, who: Operator) -> NewHook:
+    """Make an address for another system; its secret is in this answer and nowhere else."""
+    row, token = state_of(request).feedback.create_hook(
+        body.name, body.do, body.release, body.rollout, body.valid_s, who.name, db.utc_now()
+    )
+    return NewHook(**_hook(row).model_dump(), path=f"/api/v1/hooks/{token}")
+
+
+@router.get("/hooks")
+def list_hooks(request: Request, _who: Operator, page: Paged) -> list[HookOut]:
+    with state_of(request).db.read() as session:
+        return page.of(
+            [_hook(row) for row in repository.hooks(session)],
+            lambda each: f"{each.created_at.isoformat()} {each.id}",
+            newest_first=True,
+        )
+
+
+@router.post("/hooks/{hook_id}/revoke")
+def revoke_hook(request: Request, hook_id: str, who: Operator) -> HookOut:
+    return _hook(state_of(request).feedback.revoke_hook(hook_id, who.name, db.utc_now()))
+
+
+@router.post("/hooks/{token}", dependencies=[CALLED])
+def call(request: Request, token: str, body: CallIn | None = None) -> CallOut:
+    """Called by another system, or by a user's report: flags, holds, halts or reverts what the address is about."""
+    said = body or CallIn()
+    row, stopped = state_of(request).feedback.called(token, said.device, said.reason, db.utc_now())
+    return CallOut(did=row.do, stopped=stopped)
+
+
+def _flag(row: Flag) -> FlagOut:
+    return FlagOut(
+        id=row.id or 0,
+        at=row.at,
+        by=row.by,
+        source=row.source,
+        device=row.device_id,
+        release=row.release_id,
+        reason=row.reason,
+        withdrawn_at=row.withdrawn_at,
+        withdrawn_by=row.withdrawn_by,
+    )
+
+
+def _advisory(row: Advisory, devices: list[str], stopped: list[str]) -> AdvisoryOut:
+    return AdvisoryOut(
+        id=row.id or 0,
+        at=row.at,
+        by=row.by,
+        release=row.release_id,
+        reference=row.reference,
+        reason=row.reason,
+        do=row.do,
+        withdrawn_at=row.withdrawn_at,
+        devices=devices,
+        stopped=stopped,
+    )
+
+
+def _hook(row: Hook) -> HookOut:
+    same = {name: getattr(row, name) for name in HookOut.model_fields if name not in ("release", "rollout")}
+    return HookOut(**same, release=row.release_id, rollout=row.rollout_id)
