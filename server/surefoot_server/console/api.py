@@ -1,129 +1,133 @@
-"""The console: one page that needs no script, and the form that signs a person in with an API token.
+"""The console's own routes: signing in and out, how a person wants pages to look, the files of pages, and each page.
 
-Promises: the session cookie is HttpOnly and SameSite=Strict and opens console pages only; every text a device sent is
-escaped; the content policy allows this server's own style sheet and nothing else.
+Promises: the session cookie is HttpOnly and SameSite=Strict and opens console pages only; what is not a secret may be
+set without signing in. Refuses forms that another site sends.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from surefoot_server import db
-from surefoot_server.access import service as access
-from surefoot_server.access.guard import COOKIE, open_route, require_session
+from surefoot_server.access import sessions, signing_in
+from surefoot_server.access.guard import COOKIE, open_route, own_form, require_session
+from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
-from surefoot_server.console import page
+from surefoot_server.console import assets, frame
+from surefoot_server.console.navigation import pages
+from surefoot_server.languages.catalogue import NAMES
 from surefoot_server.state import state_of
-from surefoot_shared.errors import NotAllowed
+from surefoot_shared.errors import NotAllowed, NotFound, Unreachable
 
 router = APIRouter(include_in_schema=False)
-Viewer = Annotated[Principal, Depends(require_session(Role.VIEWER))]
-Operator = Annotated[Principal, Depends(require_session(Role.OPERATOR))]
-SignIn = Annotated[None, Depends(open_route("the form that asks for the token"))]
-Style = Annotated[None, Depends(open_route("the same for everybody"))]
-REFRESH_S = 5
-POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-STATIC = Path(__file__).parent / "static"
-TEMPLATES = Environment(
-    loader=PackageLoader("surefoot_server.console"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-TEMPLATES.filters["tone"] = page.tone
-
-
-@router.get("/")
-def fleet(
-    request: Request,
-    who: Viewer,
-    q: Annotated[str, Query(max_length=200)] = "",
-    live: bool = True,
-) -> HTMLResponse:
-    state = state_of(request)
-    with state.db.read() as session:
-        seen = page.read(session, q, db.utc_now())
-    may_act = who.role.includes(Role.OPERATOR)
-    return _html(
-        "fleet.html",
-        page=seen,
-        q=q,
-        live=live,
-        refresh_s=REFRESH_S,
-        who=who,
-        may_act=may_act,
-        warnings=state.warnings(),
-    )
+Viewer = Annotated[Principal, Depends(require_session(Role.VIEWER, Over.ANYWHERE))]
+SignIn = Annotated[None, Depends(open_route("the form that asks who it is"))]
+Looks = Annotated[None, Depends(open_route("language and colours, kept by the browser that asks"))]
+Same = Annotated[None, Depends(open_route("the same for everybody"))]
+A_YEAR_S = 31_536_000
 
 
 @router.get("/sign-in")
-def sign_in_form(_open: SignIn) -> HTMLResponse:
-    return _html("sign_in.html", problem="")
+def sign_in_form(request: Request, _open: SignIn) -> HTMLResponse:
+    return frame.show(request, "sign_in.html", problem="", provider=_provider(request))
 
 
 @router.post("/sign-in")
-def sign_in(request: Request, token: Annotated[str, Form(max_length=200)], _open: SignIn) -> Response:
-    _own_form(request)
-    state, now = state_of(request), db.utc_now()
+def sign_in(
+    request: Request,
+    _open: SignIn,
+    name: Annotated[str, Form(max_length=64)] = "",
+    password: Annotated[str, Form(max_length=256)] = "",
+    token: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    own_form(request)
     try:
-        with state.db.write() as session:
-            principal = access.principal_of(session, token.strip(), now)
-            secret = access.open_session(session, principal, now, state.settings.session_valid_s)
-    except NotAllowed as error:
-        return _html("sign_in.html", 401, problem=error.message)
-    response = RedirectResponse("/", 303)
-    response.set_cookie(
-        COOKIE, secret, max_age=int(state.settings.session_valid_s), httponly=True, samesite="strict", path="/"
-    )
-    return response
+        secret = signing_in.by_form(request, name.strip(), password, token.strip(), db.utc_now())
+    except (NotAllowed, Unreachable) as error:
+        return _sign_in_again(request, error)
+    return signing_in.signed_in(request, secret, RedirectResponse("/", 303))
+
+
+def _sign_in_again(request: Request, error: NotAllowed | Unreachable) -> Response:
+    say = frame.language_of(request)
+    if isinstance(error, NotAllowed):
+        problem = say.gettext("The name, the password or the token is wrong.")
+        return frame.show(request, "sign_in.html", status=401, problem=problem, provider=_provider(request))
+    wait_s = int(error.retry_after_s or 1)
+    problem = say.gettext("Too many attempts to sign in. Try again in %(seconds)s seconds.", seconds=wait_s)
+    answer = frame.show(request, "sign_in.html", status=429, problem=problem, provider=_provider(request))
+    answer.headers["Retry-After"] = str(wait_s)
+    return answer
+
+
+def _provider(request: Request) -> bool:
+    """Whether there is an identity provider to go to."""
+    return state_of(request).oidc is not None
 
 
 @router.post("/sign-out")
 def sign_out(request: Request, _who: Viewer) -> Response:
     with state_of(request).db.write() as session:
-        access.close_session(session, request.cookies.get(COOKIE, ""))
+        sessions.close_session(session, request.cookies.get(COOKIE, ""))
     response = RedirectResponse("/sign-in", 303)
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
     return response
 
 
-@router.post("/acknowledge")
-def acknowledge(request: Request, device: Annotated[str, Form(max_length=64)], who: Operator) -> Response:
-    """A person has looked at what the device needs attention for; the cookie is SameSite=Strict besides."""
-    _own_form(request)
-    state = state_of(request)
-    with state.db.write() as session:
-        state.devices.acknowledge(session, device, who.name, db.utc_now())
-    return RedirectResponse("/", 303)
+@router.post("/preferences")
+def preferences(
+    request: Request,
+    _open: Looks,
+    language: Annotated[str | None, Form(max_length=8)] = None,
+    theme: Annotated[str | None, Form(max_length=8)] = None,
+    back: Annotated[str, Form(max_length=2000)] = "/",
+) -> Response:
+    """Keep the language or the colours; what is not known is forgotten, so that the browser's own wish counts."""
+    own_form(request)
+    response = RedirectResponse(frame.own_path(back), 303)
+    if language is not None:
+        _keep(response, frame.LANGUAGE_COOKIE, language if language in NAMES else "")
+    if theme is not None:
+        _keep(response, frame.THEME_COOKIE, theme if theme in frame.THEMES else "")
+    return response
 
 
-@router.get("/static/console.css")
-def style(_open: Style) -> FileResponse:
-    return FileResponse(STATIC / "console.css", media_type="text/css", headers={"Cache-Control": "max-age=300"})
+@router.get("/static/{name:path}")
+def static(request: Request, name: str, _open: Same) -> Response:
+    asset = assets.assets().get(name)
+    if asset is None:
+        raise NotFound("not_found", "There is no such file.")
+    named = request.query_params.get("v") == asset.version
+    headers = {
+        "Cache-Control": f"public, max-age={A_YEAR_S}, immutable" if named else "no-cache",
+        "Vary": "Accept-Encoding",
+    }
+    body = asset.plain
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        body = asset.packed
+        headers["Content-Encoding"] = "gzip"
+    return Response(body, media_type=asset.media_type, headers=headers)
 
 
 @router.get("/favicon.ico")
-def icon(_open: Style) -> FileResponse:
-    return FileResponse(STATIC / "icon.svg", media_type="image/svg+xml", headers={"Cache-Control": "max-age=86400"})
+def icon(_open: Same) -> Response:
+    mark = assets.assets()["icon.svg"]
+    return Response(mark.plain, media_type=mark.media_type, headers={"Cache-Control": "max-age=86400"})
+
+
+for page in pages():
+    router.include_router(page.router)
 
 
 async def to_sign_in(_request: Request, _error: Exception) -> Response:
     return RedirectResponse("/sign-in", 303)
 
 
-def _own_form(request: Request) -> None:
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise NotAllowed("not_allowed", "Another site sent this form.", "Open the console itself and do it there.")
-
-
-def _html(template: str, status: int = 200, **values: object) -> HTMLResponse:
-    text = TEMPLATES.get_template(template).render(**values)
-    return HTMLResponse(text, status, headers={"Content-Security-Policy": POLICY})
+def _keep(response: Response, name: str, value: str) -> None:
+    if value:
+        response.set_cookie(name, value, max_age=A_YEAR_S, samesite="strict", httponly=True, path="/")
+    else:
+        response.delete_cookie(name, path="/", samesite="strict", httponly=True)

@@ -1,0 +1,83 @@
+"""Drills: rehearsals of going back, how long each device took, and when the next is due."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from surefoot_server import db
+from surefoot_server.access.guard import require_session
+from surefoot_server.access.roles import Principal, Role
+from surefoot_server.cohorts import service as cohorts
+from surefoot_server.console import frame, times
+from surefoot_server.console.navigation import Entry
+from surefoot_server.drills import api as drills
+from surefoot_server.drills.api import LAB, DrillOut
+from surefoot_server.languages.catalogue import N_
+from surefoot_server.state import state_of
+
+router = APIRouter(include_in_schema=False)
+ENTRY = Entry("/drills", N_("Drills"), "drills", "i")
+Viewer = Annotated[Principal, Depends(require_session(Role.VIEWER))]
+Operator = Annotated[Principal, Depends(require_session(Role.OPERATOR))]
+Component = Annotated[str, Form(min_length=1, max_length=32)]
+Cohort = Annotated[str, Form(min_length=1, max_length=4000)]
+HOUR_S, DAY_S = 3600.0, 86_400.0
+
+
+@router.get("/drills")
+def show(request: Request, who: Viewer) -> HTMLResponse:
+    state, say = state_of(request), frame.language_of(request)
+    with state.db.read() as session:
+        found = drills.newest(session)
+        schedules = [row for row in drills.all_schedules(session) if row.stopped_at is None]
+        lab = len(cohorts.devices(session, cohorts.resolve(session, LAB).expression))
+    return frame.show(
+        request,
+        "drills.html",
+        who,
+        drills=found,
+        schedules=schedules,
+        lab=lab,
+        lab_cohort=LAB,
+        components=state.online.components(),
+        recovery=recovery_s,
+        span=lambda seconds: times.span(seconds, say),
+    )
+
+
+@router.post("/drills")
+def run(request: Request, who: Operator, component: Component, cohort: Cohort = LAB) -> Response:
+    """Begin at once: each device goes back to its release before, and forward again."""
+    frame.own_form(request)
+    state_of(request).drills.run(component, cohort, HOUR_S, who.name, db.utc_now())
+    return RedirectResponse("/drills", 303)
+
+
+@router.post("/drills/schedules")
+def schedule(
+    request: Request,
+    who: Operator,
+    component: Component,
+    cohort: Cohort = LAB,
+    days: Annotated[float, Form(gt=0, le=365)] = 7.0,
+) -> Response:
+    frame.own_form(request)
+    state_of(request).drills.schedule(component, cohort, days * DAY_S, HOUR_S, who.name, db.utc_now())
+    return RedirectResponse("/drills", 303)
+
+
+@router.post("/drills/schedules/{schedule_id}/stop")
+def stop(request: Request, schedule_id: int, who: Operator) -> Response:
+    frame.own_form(request)
+    state_of(request).drills.unschedule(schedule_id, who.name, db.utc_now())
+    return RedirectResponse("/drills", 303)
+
+
+def recovery_s(drill: DrillOut) -> float | None:
+    """How long a device of the drill usually took to be back on its release before; None where none was."""
+    taken = [device.revert_s for device in drill.devices if device.revert_s is not None]
+    return median(taken) if taken else None

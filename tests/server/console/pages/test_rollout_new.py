@@ -1,0 +1,145 @@
+"""The wizard: form, preview, start; and the way back when something is wrong."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from fastapi.testclient import TestClient
+
+from surefoot_server.access.roles import Role
+from surefoot_server.rollouts import policy as policies
+from surefoot_server.rollouts.approvals import Approval
+from tests.server.console.browser import browser
+from tests.server.rig import Rig
+from tests.server.rollouts.fleet import Fleet
+
+
+@pytest.fixture
+def fleet(rig: Rig) -> Fleet:
+    return Fleet(rig)
+
+
+@pytest.fixture
+def operator(rig: Rig) -> TestClient:
+    return browser(rig, Role.OPERATOR)
+
+
+FILLED = {"release": "app/1.1", "cohort": "all", "strategy": "canary", "phases": "25, 100", "bake": "10m"}
+
+
+def hidden(text: str) -> dict[str, str]:
+    return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', text))
+
+
+def test_the_form_offers_releases_and_cohorts(fleet: Fleet, operator: TestClient) -> None:
+    text = operator.get("/rollouts/new").text
+
+    assert "<option>app/1.2</option>" in text
+    assert "1, 5, 10, 25, 50, 75, 90, 100" in text
+
+
+def test_the_preview_says_who_gets_it_who_does_not_how_much_and_what_stops_it(
+    rig: Rig, fleet: Fleet, operator: TestClient
+) -> None:
+    rig.device("odd-1", "odd-box")
+
+    text = operator.post("/rollouts/new", data=FILLED).text
+
+    assert "app/1.1 would go to 12 devices in 2 phases." in text
+    assert "12.0 kB" in text
+    assert "1 device is left out" in text
+    assert "the release is not made for odd-box" in text
+    assert "1 failed, 1 reverted, 1 lost" in text
+    assert "Start on 12 devices" in text
+    assert fleet.wished() == set()
+
+
+def test_what_was_previewed_is_what_starts(fleet: Fleet, operator: TestClient) -> None:
+    form = hidden(operator.post("/rollouts/new", data=FILLED).text)
+
+    page = operator.post("/rollouts", data=form)
+
+    rollout_id = str(page.url).rsplit("/", 1)[-1]
+    row = fleet.rollout(rollout_id)
+    assert (row.state, row.salt) == ("running", form["salt"])
+    assert [(p.selector, p.bake_s) for p in fleet.phases(rollout_id)] == [("25%", 600.0), ("100%", 600.0)]
+
+
+def test_approvals_and_bounds_of_the_form_reach_the_preview_and_what_starts(fleet: Fleet, operator: TestClient) -> None:
+    filled = FILLED | {"phase_approvals": "0, 1", "approver": "releaser", "lost": "50%", "lost_count": "7"}
+
+    text = operator.post("/rollouts/new", data=filled).text
+    page = operator.post("/rollouts", data=hidden(text))
+
+    assert "needs 1 approval by releaser" in text
+    policy = policies.parse(fleet.rollout(str(page.url).rsplit("/", 1)[-1]).policy)
+    assert [phase.approval for phase in policy.phases] == [None, Approval(Role.RELEASER, 1)]
+    assert (policy.gate.objectives[2].fail_if_surely_above, policy.gate.objectives[2].tripwire) == (0.5, 7)
+
+
+def test_a_policy_of_ones_own_is_kept_through_the_preview(fleet: Fleet, operator: TestClient) -> None:
+    document = "phases: [{name: everyone, percent: 100, bake: 30s}]"
+
+    text = operator.post("/rollouts/new", data={**FILLED, "document": document}).text
+
+    assert document in text
+    assert "everyone" in text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status", "said"),
+    [
+        ({"bake": "soon"}, 422, "bake"),
+        ({"cohort": "hw =="}, 422, "cohort"),
+        ({"cohort": "nobody-saved-it"}, 404, "no cohort"),
+        ({"release": "app/9.9"}, 404, "app/9.9"),
+        ({"phases": "50, 10, 100"}, 422, "percent must rise"),
+    ],
+)
+def test_a_mistake_is_shown_on_the_form_with_everything_that_was_typed(
+    fleet: Fleet, operator: TestClient, wrong: dict[str, str], status: int, said: str
+) -> None:
+    answer = operator.post("/rollouts/new", data={**FILLED, **wrong})
+
+    assert answer.status_code == status
+    assert said in answer.text
+    assert 'role="alert"' in answer.text
+    assert all(f'value="{value}"' in answer.text for key, value in wrong.items() if key in ("bake", "phases"))
+
+
+def test_a_rollout_that_would_reach_nobody_is_not_started(fleet: Fleet, operator: TestClient) -> None:
+    empty = {**FILLED, "cohort": "tag('nothing')"}
+
+    assert "disabled" in operator.post("/rollouts/new", data=empty).text
+    answer = operator.post("/rollouts", data=empty)
+
+    assert answer.status_code == 409
+    assert "No device belongs to" in answer.text
+
+
+def test_going_back_keeps_what_was_typed(fleet: Fleet, operator: TestClient) -> None:
+    text = operator.post("/rollouts/new", data={**FILLED, "bake": "17m", "back": "1"}).text
+
+    assert 'value="17m"' in text
+    assert 'role="alert"' not in text
+
+
+def test_a_viewer_starts_nothing(rig: Rig, fleet: Fleet) -> None:
+    viewer = rig.client(None)
+    viewer.post("/sign-in", data={"token": rig.token(Role.VIEWER)})
+
+    assert viewer.get("/rollouts/new").status_code == 403
+    assert viewer.post("/rollouts", data=FILLED).status_code == 403
+    assert "New rollout" not in viewer.get("/rollouts").text
+
+
+def test_a_form_of_another_site_starts_nothing(fleet: Fleet, operator: TestClient) -> None:
+    answer = operator.post("/rollouts", data=FILLED, headers={"Sec-Fetch-Site": "cross-site"})
+
+    assert answer.status_code == 403
+    assert fleet.wished() == set()
+
+
+def test_without_a_release_the_form_says_which_command_publishes_one(operator: TestClient) -> None:
+    assert "surefoot release publish" in operator.get("/rollouts/new").text

@@ -1,0 +1,79 @@
+"""What surrounds every page: the policy, the way around, the viewer's language, zone and colours."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from fastapi.testclient import TestClient
+
+from surefoot_server.access.roles import Role
+from surefoot_server.console.frame import environment, own_path
+from surefoot_server.languages.catalogue import NAMES
+from tests.server.rig import Rig
+
+
+@pytest.fixture
+def browser(rig: Rig) -> TestClient:
+    client = rig.client(None)
+    client.post("/sign-in", data={"token": rig.token(Role.VIEWER)})
+    return client
+
+
+def test_the_policy_allows_our_own_files_and_nothing_inline(browser: TestClient) -> None:
+    answer = browser.get("/")
+
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert "style-src 'self';" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_page_has_no_inline_script_style_or_handler(browser: TestClient) -> None:
+    text = browser.get("/").text
+
+    assert re.findall(r"<script(?![^>]*\bsrc=)", text) == []
+    assert "style=" not in text
+    assert "<style" not in text
+    assert not re.search(r"\son\w+=", text)
+
+
+def test_every_file_a_page_names_is_there(browser: TestClient) -> None:
+    named = set(re.findall(r'(?:src|href)="(/static/[^"#]+)', browser.get("/").text))
+
+    assert len(named) >= 6
+    assert {browser.get(name).status_code for name in named} == {200}
+
+
+def test_the_page_one_looks_at_is_marked_in_the_navigation(browser: TestClient) -> None:
+    assert '<a href="/" aria-current="page"' in browser.get("/").text
+
+
+def test_pages_are_compressed_for_those_who_read_that(browser: TestClient) -> None:
+    assert browser.get("/").headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in browser.get("/", headers={"Accept-Encoding": "identity"}).headers
+
+
+def test_a_page_says_who_is_signed_in(browser: TestClient) -> None:
+    assert re.search(r"Signed in as viewer-\d+, viewer", browser.get("/").text)
+
+
+@pytest.mark.parametrize("path", ["/", "/devices?q=a%20b", "/rollouts/r1"])
+def test_a_path_of_the_console_is_kept(path: str) -> None:
+    assert own_path(path) == path
+
+
+@pytest.mark.parametrize("path", ["", "//x", "/\\x", "https://x", "javascript:alert(1)", "/a\r\nb"])
+def test_a_path_elsewhere_is_the_first_page(path: str) -> None:
+    assert own_path(path) == "/"
+
+
+@pytest.mark.parametrize("code", sorted(NAMES))
+def test_every_template_compiles_in_every_language(code: str) -> None:
+    made = environment(code)
+
+    assert [name for name in made.list_templates() if made.get_template(name).name != name] == []
