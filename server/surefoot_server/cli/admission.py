@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import click
 
 from surefoot_server.cli import shown
@@ -9,6 +11,15 @@ from surefoot_server.cli.params import DURATION, PAIR
 from surefoot_server.cli.terminal import Terminal, columns, json_option, pass_terminal
 from surefoot_shared import wire
 from surefoot_shared.wire import Json
+
+
+@dataclass(frozen=True)
+class KnownKey:
+    device: str
+    key_sha256: str
+    hw: str | None
+    created_by: str
+    used_at: str | None
 
 
 @click.command()
@@ -75,6 +86,25 @@ def preauthorise(
     with terminal.api() as api:
         answer = api.post("/preauthorised", wish)
     terminal.data(answer, f"{device_id} may enrol with that key.")
+
+
+@click.command()
+@json_option
+@pass_terminal
+def preauthorised(terminal: Terminal) -> None:
+    """List keys that may become a device, and which of them did.
+
+    \b
+    Example:
+      surefoot device preauthorised
+    """
+    with terminal.api() as api:
+        answer = api.get("/preauthorised")
+    rows = [
+        (k.device, k.hw or "any", k.key_sha256, k.created_by, shown.when(k.used_at) if k.used_at else "not yet")
+        for k in shown.many(KnownKey, answer)
+    ]
+    terminal.data(answer, columns(("DEVICE", "HARDWARE", "KEY SHA256", "BY", "USED"), rows))
 
 
 @click.command()

@@ -69,8 +69,29 @@ class Api:
         self._http.close()
 
     def get(self, path: str, **query: str | int | None) -> Json:
+        """What is there; a list whole, page by page, unless `limit` asks for one page."""
+        given: dict[str, str | int] = {name: v for name, v in query.items() if v is not None and v != ""}
+        found, cursor = self._page(path, given)
+        while cursor and "limit" not in query and isinstance(found, list):
+            more, cursor = self._page(path, {**given, "cursor": cursor})
+            found += more if isinstance(more, list) else []
+        return found
+
+    def _page(self, path: str, given: Mapping[str, str | int]) -> tuple[Json, str]:
+        answer = self._send("GET", path, params=dict(given))
+        return cast(Json, answer.json()), answer.headers.get("next-cursor", "")
+
+    def text(self, path: str, **query: str | int | None) -> Iterator[str]:
+        """An answer that is no JSON document, in pieces as they arrive: it may be larger than memory."""
         given = {name: value for name, value in query.items() if value not in (None, "")}
-        return self._ask("GET", path, params=given)
+        try:
+            with self._http.stream("GET", path, params=given) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise _refusal(answer)
+                yield from answer.iter_text()
+        except httpx.TransportError as error:
+            raise _unreachable(self.server, error) from error
 
     def post(self, path: str, body: Mapping[str, Json] | None = None) -> Json:
         return self._ask("POST", path, json=dict(body or {}))
@@ -80,6 +101,14 @@ class Api:
 
     def delete(self, path: str) -> Json:
         return self._ask("DELETE", path)
+
+    def get_raw(self, path: str) -> bytes:
+        """Ask for a document as it is."""
+        return self._send("GET", path).content
+
+    def post_file(self, path: str, raw: bytes) -> Json:
+        """Send a small file as the body."""
+        return self._ask("POST", path, content=raw, headers={"Content-Type": "application/octet-stream"})
 
     def post_files(self, path: str, files: Mapping[str, bytes]) -> Json:
         """Send a multipart form with one file for each name."""
@@ -91,17 +120,24 @@ class Api:
         return self._ask("PUT", path, content=_pieces(file), headers=headers)
 
     def _ask(self, method: str, path: str, **request: object) -> Json:
+        return cast(Json, self._send(method, path, **request).json())  # what a JSON parser returns
+
+    def _send(self, method: str, path: str, **request: object) -> httpx.Response:
         try:
             answer = self._http.request(method, path, **request)  # type: ignore[arg-type]  # one of httpx's own forms
         except httpx.TransportError as error:
-            hint = "Is `surefoot up` running there? --server or SUREFOOT_SERVER says where to look."
-            message = f"{self.server} cannot be reached: {(str(error) or type(error).__name__).rstrip('.')}."
-            raise Unreachable("unreachable", message, hint) from error
+            raise _unreachable(self.server, error) from error
         except (httpx.InvalidURL, UnicodeError) as error:
             raise ConfigError("config_invalid", f"{self.server!r} is not the URL of a server.") from error
         if answer.is_success:
-            return cast(Json, answer.json())  # what a JSON parser returns
+            return answer
         raise _refusal(answer)
+
+
+def _unreachable(server: str, error: httpx.TransportError) -> Unreachable:
+    hint = "Is `surefoot up` running there? --server or SUREFOOT_SERVER says where to look."
+    message = f"{server} cannot be reached: {(str(error) or type(error).__name__).rstrip('.')}."
+    return Unreachable("unreachable", message, hint)
 
 
 def _refusal(answer: httpx.Response) -> SurefootError:

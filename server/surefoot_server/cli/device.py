@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from surefoot_server.cli import admission, questions, shown
-from surefoot_server.cli.params import NAME, TAG, Text, path
+from surefoot_server.cli.feedback import flag_device
+from surefoot_server.cli.params import NAME, TAG, path
+from surefoot_server.cli.selection import retag, selection_options
 from surefoot_server.cli.terminal import Terminal, Verbs, columns, facts, json_option, pass_terminal
 from surefoot_shared import wire
 
@@ -30,18 +32,19 @@ def device() -> None:
 
 
 @device.command("list")
-@click.option("--query", "-q", type=Text(200), default="", help="Text in id, hardware, tag, site or release.")
+@selection_options
 @json_option
 @pass_terminal
-def list_devices(terminal: Terminal, query: str) -> None:
+def list_devices(terminal: Terminal, query: str, cohort: str, standing: str | None) -> None:
     """List devices with what they run and what is wanted.
 
     \b
     Example:
-      surefoot device list -q jetson
+      surefoot device list -q jetson --is attention
+      surefoot device list --cohort "country == 'VN' and not tag('lab')"
     """
     with terminal.api() as api:
-        answer = api.get("/devices", q=query)
+        answer = api.get("/devices", **{"q": query, "cohort": cohort, "is": standing})
     rows = []
     for found in shown.many(shown.Device, answer):
         for part in found.components or (None,):
@@ -93,7 +96,7 @@ def show(terminal: Terminal, device_id: str) -> None:
 
 @device.command()
 @click.argument("device_id", metavar="DEVICE", type=NAME)
-@click.option("--component", default="", help="Which component; the first one if not given.")
+@click.option("--component", default="", help="Which component; each of them if not given.")
 @json_option
 @pass_terminal
 def why(terminal: Terminal, device_id: str, component: str) -> None:
@@ -104,8 +107,41 @@ def why(terminal: Terminal, device_id: str, component: str) -> None:
       surefoot device why cam-17
     """
     with terminal.api() as api:
-        answer = api.get(path("devices", device_id, "why"), component=component)
-    terminal.data(answer, wire.from_json(shown.Why, answer).sentence)
+        found = wire.from_json(shown.Device, api.get(path("devices", device_id)))
+        names = [component] if component else [part.component for part in found.components] or [""]
+        answers = {name: api.get(path("devices", device_id, "why"), component=name) for name in names}
+    said = {name: wire.from_json(shown.Why, answer).sentence for name, answer in answers.items()}
+    if len(names) == 1:
+        terminal.data(answers[names[0]], said[names[0]])
+    else:
+        terminal.data({"components": answers}, "\n".join(f"{name}: {sentence}" for name, sentence in said.items()))
+
+
+@device.command()
+@click.argument("device_id", metavar="DEVICE", type=NAME)
+@json_option
+@pass_terminal
+def letters(terminal: Terminal, device_id: str) -> None:
+    """List messages of a device that were put aside: forged, unreadable, or refused by the store.
+
+    With --json, each with its first 2 kB in base64.
+
+    \b
+    Example:
+      surefoot device letters cam-17
+    """
+    with terminal.api() as api:
+        answer = api.get(path("devices", device_id, "letters"))
+    found = shown.many(shown.Letter, answer)
+    rows = [
+        (shown.when(one.last_at), one.topic.rpartition("/")[2], one.count, one.sha256[:12], one.error) for one in found
+    ]
+    text = (
+        columns(("LAST", "CHANNEL", "COUNT", "SHA256", "WHY"), rows)
+        if rows
+        else f"Nothing of {device_id} was put aside."
+    )
+    terminal.data(answer, text)
 
 
 @device.command()
@@ -165,19 +201,20 @@ def approve(terminal: Terminal, device_id: str) -> None:
 @json_option
 @pass_terminal
 def assign(terminal: Terminal, device_id: str, releases: tuple[str, ...]) -> None:
-    """Want releases of several components of one device, activated as one or not at all.
+    """Want one release on one device, or those of several components, activated as one or not at all.
 
-    It belongs to no rollout, so nothing but the device's own checks judges it: for a laboratory, or for one device.
+    It belongs to no rollout, so nothing but the device's own checks judges it: for a laboratory, or for one device,
+    such as one without network, to which `surefoot device bundle` carries it.
 
     \b
     Example:
+      surefoot device assign cam-17 --release app/2.0
       surefoot device assign cam-17 --release model/7 --release app/2.0
     """
-    if len(releases) < 2:
-        raise click.UsageError("A set has two releases or more; one release goes out by `surefoot rollout start`.")
     with terminal.api() as api:
         answer = api.post(path("devices", device_id, "sets"), {"releases": list(releases)})
-    terminal.data(answer, f"{device_id} shall run {', '.join(releases)}, as one or not at all.")
+    together = ", as one or not at all" if len(releases) > 1 else ""
+    terminal.data(answer, f"{device_id} shall run {', '.join(releases)}{together}.")
 
 
 @device.command()
@@ -203,12 +240,17 @@ for _command in (
     admission.pending,
     admission.refuse,
     admission.preauthorise,
+    admission.preauthorised,
     admission.replace,
     admission.revoke,
     questions.doctor,
     questions.logs,
+    retag,
 ):
     device.add_command(_command)
+
+
+device.add_command(flag_device)
 
 
 def _reverts(found: shown.Device) -> list[str]:

@@ -172,14 +172,52 @@ def install(terminal: Terminal, folder: Path, data_dir: Path) -> None:
       surefoot keys install ./keys --data ./data
     """
     from surefoot_server.keys.install import install_keys
+    from surefoot_server.keys.layout import KeyFolder
     from surefoot_server.keys.show import show_keys
 
     shown = show_keys(folder)
     install_keys(folder, data_dir)
+    if (waiting := KeyFolder(folder).rotation).exists():
+        terminal.say(f"Note: {waiting} lacks signatures, so what it changes was not installed.")
     roots = {r.repository: r.version for r in shown.roles if r.role == "root"}
     said = ", ".join(f"{repository} root {version}" for repository, version in sorted(roots.items()))
     words = f"Installed {said} in {data_dir}. A running server follows within a minute."
     terminal.data(wire.to_json({"data": str(data_dir), "roots": roots}), words)
+
+
+@keys.command("rotate-ca")
+@click.option("--keys", "keys_dir", type=DIR, required=True, help="Folder of the fleet's keys.")
+@click.option("--finish", is_flag=True, help="Trust the old authority no more, once no device holds its certificate.")
+@click.option("--stolen", is_flag=True, help="Trust the old authority no more from now on; every device enrols again.")
+@json_option
+@pass_terminal
+def rotate_authority(terminal: Terminal, keys_dir: Path, finish: bool, stolen: bool) -> None:
+    """Replace the authority that certifies devices and listeners; both count until --finish, 90 days later.
+
+    Then `surefoot keys install` and a restart of the server. Certificates of listeners are renewed by each start.
+
+    \b
+    Example:
+      surefoot keys rotate-ca --keys ./keys
+    """
+    from surefoot_server.db import utc_now
+    from surefoot_server.keys.layout import KeyFolder
+    from surefoot_server.pki.authorities import finish_ca, load_authorities, rotate_ca
+    from surefoot_shared.trust.durable import write_durably
+
+    if finish and stolen:
+        raise click.UsageError("--finish ends a rotation, --stolen is one of its own.")
+    folder, now = KeyFolder(keys_dir), utc_now()
+    ends = now if finish else rotate_ca(folder.online, now)
+    if finish or stolen:
+        finish_ca(folder.online, now if finish else ends)
+    write_durably(folder.bootstrap / "ca.pem", load_authorities(folder.online).trusted, mode=0o644)
+    words = f"New certificates are of a new authority; the old one is trusted until --finish, from {ends:%Y-%m-%d} on."
+    if finish or stolen:
+        words = "The old authority counts no more."
+    after = "Now: surefoot keys install DIR --data DATA, and restart the server."
+    value = {"keys": str(keys_dir), "finish_from": None if finish or stolen else ends.isoformat()}
+    terminal.data(wire.to_json(value), f"{words}\n\n{after}")
 
 
 for command in (rotate, revoke, renew, cosign, new, drill):

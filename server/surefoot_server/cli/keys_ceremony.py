@@ -121,7 +121,7 @@ def cosign(
     Example:
       surefoot keys cosign rotation.json --keys ./keys --offline /media/second
     """
-    from surefoot_server.keys.changes import changes_of
+    from surefoot_server.keys.changes import changes_of, dates_of
     from surefoot_server.keys.cosign import cosign as cosign_file
     from surefoot_server.keys.cosign import load
     from surefoot_server.keys.layout import KeyFolder
@@ -131,7 +131,7 @@ def cosign(
     files = {name: text.encode() for name, text in rotation.files.items()}
     changes = changes_of(read_current(KeyFolder(keys_dir)), files) or ("It changes nothing but dates.",)
     terminal.say(f"{rotation.why}\n  It makes {', '.join(sorted(rotation.files))}.")
-    for line in changes:
+    for line in (*changes, *dates_of(files)):
         terminal.say(f"  {line}")
     terminal.confirm("Sign this?", yes)
     tell_proposed(terminal, cosign_file(file, keys_dir, ring_of(keys_dir, offline, key)))

@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from surefoot_server.cli.terminal import DEFAULT_SERVER, Terminal
 from surefoot_shared.errors import ConfigError, Conflict, Invalid, NotAllowed, NotFound, SurefootError, UntrustedRelease
@@ -27,8 +28,26 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "device": ("surefoot_server.cli.device:device", "See devices, and why one is not updating."),
     "release": ("surefoot_server.cli.release:release", "Build, sign and publish releases."),
     "cohort": ("surefoot_server.cli.cohort:cohort", "Save queries over devices."),
+    "site": ("surefoot_server.cli.site:site", "See sites, and say where they are."),
+    "channel": ("surefoot_server.cli.channel:channel", "Move releases from dev to staging to production."),
+    "policy": ("surefoot_server.cli.policy:policy", "See saved policies."),
+    "apply": ("surefoot_server.cli.fleet:apply", "Make the fleet's configuration what a file says."),
+    "diff": ("surefoot_server.cli.fleet:diff", "Compare the fleet's configuration with a file."),
+    "export": ("surefoot_server.cli.fleet:export", "Write the fleet's configuration as a file."),
     "rollout": ("surefoot_server.cli.rollout:rollout", "Plan, start, watch and stop rollouts."),
+    "drill": ("surefoot_server.cli.drill:drill", "Rehearse going back, and measure how long it takes."),
+    "advisory": ("surefoot_server.cli.advisory:advisory", "Import known vulnerabilities; see and withdraw advisories."),
+    "flag": ("surefoot_server.cli.feedback:flag", "See and withdraw what was flagged."),
+    "hook": ("surefoot_server.cli.feedback:hook", "Give other systems an address that stops a rollout."),
+    "webhook": ("surefoot_server.cli.webhook:webhook", "Tell other systems and people what happens."),
+    "user": ("surefoot_server.cli.user:user", "Let people in, each with a role over the fleet or a part of it."),
+    "token": ("surefoot_server.cli.token:token", "Let programs in, with roles that end."),
+    "telemetry": ("surefoot_server.cli.telemetry:telemetry", "See what devices measure, and how they fail."),
+    "sim": ("surefoot_simulators.cli.main:sim", "Try releases and policies on simulated fleets."),
     "audit": ("surefoot_server.cli.audit:audit", "Read who did what."),
+    "completion": ("surefoot_server.cli.completion:completion", "Let a shell complete commands and options."),
+    "backup": ("surefoot_server.cli.backup:backup", "Write the whole server into one file."),
+    "restore": ("surefoot_server.cli.backup:restore", "Put a backup into empty folders."),
 }
 """name → (where it is, its line in the overview), so that the overview imports nothing."""
 ENTRY_POINTS = "surefoot.cli"
@@ -62,6 +81,12 @@ class Commands(click.Group):
             return None
         assert isinstance(found, click.Command)
         return found
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command from the table alone: to import every command would take a second."""
+        lines = {name: line for name, (_, line) in COMMANDS.items()} | dict.fromkeys(_added(), "")
+        found = [CompletionItem(name, help=line) for name, line in lines.items() if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, line) for name, (_, line) in COMMANDS.items()]

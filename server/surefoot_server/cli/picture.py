@@ -7,19 +7,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from surefoot_server.cli.shown import Member, Phase, Plan, Rollout, span
+from surefoot_server.cli.shown import Member, Phase, Plan, PlannedPhase, Rollout, span, when
 from surefoot_server.cli.terminal import columns, count, facts
 
-SYMBOLS = {"passed": "✔", "failed": "✖", "held": "⏸", "offering": "▶", "baking": "◷", "pending": "·"}
+SYMBOLS = {
+    "passed": "✔",
+    "failed": "✖",
+    "held": "⏸",
+    "offering": "▶",
+    "baking": "◷",
+    "pending": "·",
+    "awaiting_approval": "?",
+}
 NEXT = {
     "running": ("pause", "halt"),
     "paused": ("resume", "halt"),
-    "held": ("resume", "halt", "revert"),
+    "awaiting_approval": ("approve", "reject"),
+    "held": ("approve", "reject", "resume", "halt", "revert"),
     "halted": ("resume", "revert", "cancel"),
 }
 """What an operator most likely wants next; the API's list of acts decides whether it is possible."""
 HELD_UP_LINES = 5
 """More are for the console; the first few say what is wrong with most."""
+STRATEGIES = {
+    "canary": "canary: a few first, and more as each phase passes",
+    "rolling": "rolling: a number at a time, until everyone has it",
+    "blue-green": "blue-green: everyone of a phase stages it, then all switch together",
+    "recreate": "recreate: who has no room for two releases gives up the old one first",
+    "shadow": "shadow: it runs beside the live release and is compared; nothing switches",
+}
 ENDED_WELL = ("committed",)
 
 
@@ -80,7 +96,8 @@ def progress(phase: Phase) -> str:
     done = phase.outcomes.get("committed", 0)
     bad = [f"{n} {name}" for name, n in sorted(phase.outcomes.items()) if name not in ENDED_WELL]
     asleep = [f"{phase.asleep} asleep"] if phase.asleep else []
-    return ", ".join([f"{done} of {phase.members} committed", *bad, *asleep])
+    staged = [f"{phase.staged} staged"] if phase.staged else []
+    return ", ".join([f"{done} of {phase.members} committed", *staged, *bad, *asleep])
 
 
 def note(phase: Phase) -> str:
@@ -101,24 +118,43 @@ def following(rollout: Rollout) -> str:
 
 def plan_text(plan: Plan) -> str:
     """Who, in which order, what stops it, and who is left out and why."""
-    rows = [
-        (p.name, p.selector, len(p.members), _hardware(p.members), span(p.bake_s), _trips(p.trips) if p.members else "")
-        for p in plan.phases
-    ]
+    rows = [(p.name, _who(p), len(p.members), _hardware(p.members), span(p.bake_s), *_outlook(p)) for p in plan.phases]
     back = "go back" if plan.on_fail_committed_devices == "revert" else "keep it"
     halt = "it is halted everywhere, " if plan.on_fail_halt else ""
     block = facts(
         [
             ("Release", f"{plan.release} → {plan.cohort}"),
-            ("Devices", f"{plan.total}, at most {plan.max_concurrent} at a time"),
-            ("Takes", f"{span(plan.at_least_s)} of baking, and what the devices need"),
+            ("Devices", ", ".join([str(plan.total), *(plan.limits or [f"at most {plan.max_concurrent} at a time"])])),
+            ("Strategy", STRATEGIES.get(plan.strategy, plan.strategy)),
+            ("Takes", _takes(plan)),
             ("If it fails", f"{halt}devices that committed {back}"),
             ("Already there", count(len(plan.satisfied), "device") if plan.satisfied else ""),
+            *(("Know that", warning) for warning in plan.warnings),
         ]
     )
-    table = columns(("PHASE", "WHO", "DEVICES", "HARDWARE", "BAKES", "FAILS AT"), rows)
+    table = columns(("PHASE", "WHO", "DEVICES", "HARDWARE", "BAKES", "ENDS AFTER", "FAILS AT"), rows)
     out = columns(("LEFT OUT", "HARDWARE", "WHY"), [(e.device, e.hw, e.reason) for e in plan.excluded])
     return "\n\n".join([block, table, *([out] if plan.excluded else [])])
+
+
+def _takes(plan: Plan) -> str:
+    """Bakes, and the hours that policy and sites are closed; what devices take is not in it."""
+    bakes_s = sum(phase.bake_s for phase in plan.phases if phase.members)
+    ends = [phase.ends_at for phase in plan.phases if phase.ends_at]
+    if plan.at_least_s <= bakes_s or not ends:
+        return f"{span(plan.at_least_s)} of baking, and what the devices need"
+    return f"{span(plan.at_least_s)} of baking and closed hours, to {when(ends[-1])}, and what the devices need"
+
+
+def _who(phase: PlannedPhase) -> str:
+    return f"{phase.selector}, needs {phase.waits_for}" if phase.waits_for else phase.selector
+
+
+def _outlook(phase: PlannedPhase) -> tuple[str, str]:
+    """The earliest end, counted from the start of the rollout, and what fails it; nothing where nobody is in it."""
+    if not phase.members:
+        return "", ""
+    return "" if phase.ends_after_s is None else span(phase.ends_after_s), _trips(phase.trips)
 
 
 def _hardware(members: Sequence[object]) -> str:

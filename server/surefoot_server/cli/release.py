@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from surefoot_server.cli import shown
+from surefoot_server.cli.channel import promote
+from surefoot_server.cli.evidence import evidence
+from surefoot_server.cli.feedback import advisory, flag_release
+from surefoot_server.cli.findings import attest, read_file, scan, unwaive, waive
 from surefoot_server.cli.params import path, release_of
+from surefoot_server.cli.release_mender import unpack
 from surefoot_server.cli.release_rules import permit, policy, withdraw
 from surefoot_server.cli.signing import signing_options
 from surefoot_server.cli.terminal import Terminal, Verbs, columns, count, facts, json_option, pass_terminal, passphrase
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
     from surefoot_server.releases.build import ReleaseFolder
     from surefoot_server.releases.sign import SignedRelease
 
+WORTH_TELLING_BYTES = 50_000_000
 DIR = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -45,6 +52,7 @@ def release() -> None:
 @click.option("--hw", help="Hardware that it is for, separated by commas.")
 @click.option("--notes", help="What is new.")
 @click.option("--recipe", type=FILE, help="release.toml: how it is started and what it must prove.")
+@click.option("--sbom", type=FILE, help="Its bill of materials: CycloneDX 1.4 to 1.6 as JSON, signed with it.")
 @click.option("-o", "--out", type=DIR, required=True, help="Folder to make.")
 @json_option
 @pass_terminal
@@ -58,6 +66,7 @@ def build(
     hw: str | None,
     notes: str | None,
     recipe: Path | None,
+    sbom: Path | None,
     out: Path,
 ) -> None:
     """Turn FOLDER, or the disk IMAGE in a file, into a release folder; the same bytes give the same digest everywhere.
@@ -65,7 +74,7 @@ def build(
     \b
     Example:
       surefoot release build ./app --component app --version 1.1 --counter 101 --hw rpi5,jetson-orin \\
-          --recipe release.toml -o ./out
+          --recipe release.toml --sbom bill.cdx.json -o ./out
       surefoot release build ./rootfs.ext4 --component rootfs --version 7 --counter 700 --hw rpi5 -o ./out-7
     """
     from surefoot_server.releases.build import build_release
@@ -81,7 +90,9 @@ def build(
         "notes": notes,
     }
     said = {name: value for name, value in given.items() if value is not None}
-    made = build_release(source, replace(read_recipe(recipe) if recipe else Recipe(), **said), out)  # type: ignore[arg-type]
+    wanted = replace(read_recipe(recipe) if recipe else Recipe(), **said)  # type: ignore[arg-type]
+    bill = read_file(sbom) if sbom else None
+    made = build_release(source, wanted, out, _tenths(terminal, "read"), _tenths(terminal, "compressed"), bill)
     manifest = made.manifest
     value = {"folder": str(out), "digest": made.digest, "component": manifest.component, "version": manifest.version}
     holds = "an image" if manifest.image else count(len(manifest.files), "file")
@@ -130,12 +141,16 @@ def cosign(
     """
     from surefoot_server.db import utc_now
     from surefoot_server.releases.cosign import cosign_release, review
+    from surefoot_shared.trust.clock import format_time
 
     seen = review(out, keys_dir, utc_now())
     terminal.say(f"{seen.component}/{seen.version}, digest {seen.digest}, role version {seen.role_version}")
     terminal.say(f"  known here      role version {seen.known_version}")
     for word, paths in (("adds", seen.added), ("takes away", seen.removed)):
         terminal.say(f"  {word.ljust(14)}  {', '.join(paths) or 'nothing'}")
+    for line in seen.demands:
+        terminal.say(f"  demands         {line}")
+    terminal.say(f"  counts until    {format_time(seen.expires)}")
     terminal.say(f"  signed by       {', '.join(seen.signed) or 'nobody'}")
     terminal.confirm("Sign this?", yes)
     signed = cosign_release(out, keys_dir, lambda: passphrase(new=False), utc_now(), offline=offline, key=key)
@@ -188,8 +203,22 @@ def publish(terminal: Terminal, out: Path) -> None:
     terminal.data(answer, f"{wire.from_json(shown.Release, answer).id} is published.")
 
 
+def _tenths(terminal: Terminal, what: str) -> Callable[[int, int], None]:
+    """Say how far something is, ten times at most, and nothing at all where it is over in a moment."""
+    told = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal told
+        if total >= WORTH_TELLING_BYTES and done * 10 // total > told:
+            told = done * 10 // total
+            terminal.say(f"  {what} {shown.size(done)} of {shown.size(total)}")
+
+    return progress
+
+
 def _upload(terminal: Terminal, api: Api, folder: ReleaseFolder) -> None:
-    sizes = folder.manifest.blobs
+    files = {sha256: folder.blob(sha256) for sha256 in folder.manifest.blobs} | folder.documents()
+    sizes = {sha256: file.stat().st_size for sha256, file in files.items()}
     answer = api.post("/blobs/missing", {"sha256": list(sizes)})
     missing = answer.get("missing") if isinstance(answer, dict) else None
     names = [str(name) for name in missing] if isinstance(missing, list) else []
@@ -197,10 +226,15 @@ def _upload(terminal: Terminal, api: Api, folder: ReleaseFolder) -> None:
     terminal.say(f"{len(names)} of {count(len(sizes), _part(folder))} to upload, {shown.size(total)}.")
     done = 0
     for number, name in enumerate(names, 1):
-        api.put_file(f"/blobs/{name}", folder.blob(name))
+        api.put_file(f"/blobs/{name}", files[name])
         done += sizes[name]
         if number == len(names) or done * 10 // max(total, 1) > (done - sizes[name]) * 10 // max(total, 1):
             terminal.say(f"  {number}/{len(names)}  {shown.size(done)} of {shown.size(total)}")
+    forms = folder.forms()
+    answer = api.post("/blobs/missing", {"sha256": list(forms)})
+    lacking = answer.get("missing") if isinstance(answer, dict) else None
+    for form in map(str, lacking if isinstance(lacking, list) else []):
+        api.put_file(f"/blobs/{form}", forms[form])
 
 
 def _part(folder: ReleaseFolder) -> str:
@@ -253,8 +287,33 @@ def show(terminal: Terminal, release_id: str) -> None:
         ("Running on", count(found.running, "device")),
         ("Notes", found.notes),
     ]
-    terminal.data(answer, facts(block))
+    packs = [("Packs" if number == 0 else "", line) for number, line in enumerate(_packs(found))]
+    terminal.data(answer, facts([*block, *packs]))
 
 
-for command in (policy, withdraw, permit):
+def _packs(found: shown.Release) -> list[str]:
+    """One line a pair: from which release, how many bytes instead of how many, and for whom."""
+    lines = []
+    for pair in found.packs:
+        start = f"from {pair.from_release or pair.from_digest[:12]}" if pair.from_digest else "of the whole"
+        size = f"{shown.size(pair.size_bytes)} instead of {shown.size(pair.lacking_bytes)}"
+        users = f", {count(pair.devices, 'device')} can use it" if pair.from_digest else ""
+        lines.append(f"{start}: {size}{users}" if pair.state == "ready" else f"{start}: none; {pair.reason}")
+    return lines or ["none yet; devices fetch whole files"]
+
+
+for command in (
+    promote,
+    evidence,
+    scan,
+    waive,
+    unwaive,
+    attest,
+    policy,
+    withdraw,
+    permit,
+    flag_release,
+    advisory,
+    unpack,
+):
     release.add_command(command)

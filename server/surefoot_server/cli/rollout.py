@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from surefoot_server.cli import picture, shown
+from surefoot_server.cli.decisions import decisions
 from surefoot_server.cli.params import DURATION, NAME, Text, Whole, path
 from surefoot_server.cli.terminal import Terminal, Verbs, columns, count, json_option, pass_terminal, yes_option
+from surefoot_server.cli.verdict import verdict
 from surefoot_shared import wire
 from surefoot_shared.errors import ConfigError, Invalid
 from surefoot_shared.wire import Json
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from surefoot_server.cli.client import Api
 
 CONFLICT = 5
+SAVED = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+"""How a saved policy may be named."""
 POLICY_CHARACTERS = 64 * 1024
 """As many as the server reads."""
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -40,7 +45,9 @@ def rollout() -> None:
 def order_options(command: Command) -> Command:
     """What plan and start both take."""
     for option in (
-        click.option("--policy", type=click.Path(path_type=Path, dir_okay=False), help="YAML file; see docs."),
+        click.option(
+            "--policy", type=click.Path(path_type=Path, dir_okay=False), help="YAML file, or a saved policy's name."
+        ),
         click.option("--cohort", type=Text(4000), help="Saved cohort or expression; wins over the policy's."),
         click.option("--release", type=Text(100), help="COMPONENT/VERSION; wins over the policy's."),
     ):
@@ -76,11 +83,18 @@ def plan(terminal: Terminal, release: str | None, cohort: str | None, policy: Pa
 @rollout.command()
 @order_options
 @click.option("--lift-halt", is_flag=True, help="The release is on the halt list and was not to blame: lift it.")
+@click.option("--accept-blind", is_flag=True, help="Of recreate: accept the blind time, and no way back on the device.")
 @yes_option
 @json_option
 @pass_terminal
 def start(
-    terminal: Terminal, release: str | None, cohort: str | None, policy: Path | None, lift_halt: bool, yes: bool
+    terminal: Terminal,
+    release: str | None,
+    cohort: str | None,
+    policy: Path | None,
+    lift_halt: bool,
+    accept_blind: bool,
+    yes: bool,
 ) -> None:
     """Show the plan, ask, and start exactly that.
 
@@ -93,7 +107,8 @@ def start(
         planned = wire.from_json(shown.Plan, _planned(api, order, policy))
         terminal.say(picture.plan_text(planned))
         terminal.confirm(f"Start it on {count(planned.total, 'device')}?", yes)
-        answer = api.post("/rollouts", {**order, "salt": planned.salt, "lift_halt": lift_halt})
+        accepted: dict[str, Json] = {"lift_halt": lift_halt, "accept_blind": accept_blind}
+        answer = api.post("/rollouts", {**order, "salt": planned.salt, **accepted})
     made = wire.from_json(shown.Rollout, answer)
     terminal.data(answer, made.id)
     terminal.say(f"Rollout {made.id} is {made.state}. Watch it: surefoot rollout status {made.id} -w")
@@ -131,6 +146,10 @@ def status(terminal: Terminal, rollout_id: str, wait: bool, timeout: float | Non
             words = "\n".join([*picture.tree(found), *_holding_up(terminal, api, found)])
     terminal.data(last[0], words)
     return code
+
+
+rollout.add_command(verdict)
+rollout.add_command(decisions)
 
 
 @rollout.command("list")
@@ -217,11 +236,63 @@ def halt(terminal: Terminal, rollout_id: str, committed: str, reason: str, yes: 
 def revert(terminal: Terminal, rollout_id: str, reason: str, yes: bool) -> None:
     """Take the release back from every device that this rollout gave it to.
 
+    It first says who returns without a download, who must fetch, and who cannot and why.
+
     \b
     Example:
       surefoot rollout revert r1 --reason "counts are wrong"
     """
+    with terminal.api() as api:
+        forecast = wire.from_json(shown.Forecast, api.get(path("rollouts", rollout_id, "revert")))
+    terminal.say(f"Of the devices that have it, {forecast.sentence}.")
     _ask_then_act(terminal, rollout_id, "revert", {"reason": reason}, yes, _taking_back)
+
+
+@rollout.command()
+@click.argument("rollout_id", metavar="ROLLOUT", type=NAME)
+@reason_option
+@json_option
+@pass_terminal
+def approve(terminal: Terminal, rollout_id: str, reason: str) -> None:
+    """Say yes to a rollout, or its next phase, that waits for approval; never to one that you started.
+
+    \b
+    Example:
+      surefoot rollout approve r1 --reason "the canaries look good"
+    """
+    _act(terminal, rollout_id, "approve", {"reason": reason})
+
+
+@rollout.command()
+@click.argument("rollout_id", metavar="ROLLOUT", type=NAME)
+@reason_option
+@yes_option
+@json_option
+@pass_terminal
+def reject(terminal: Terminal, rollout_id: str, reason: str, yes: bool) -> None:
+    """Say no to what waits for approval: the rollout is cancelled, devices that have the release keep it.
+
+    \b
+    Example:
+      surefoot rollout reject r1 --reason "not before the holidays"
+    """
+    _ask_then_act(terminal, rollout_id, "reject", {"reason": reason}, yes, _stopping)
+
+
+@rollout.command()
+@click.argument("rollout_id", metavar="ROLLOUT", type=NAME)
+@click.option("--device", "devices", multiple=True, type=Text(64), help="Only this one; may be given again.")
+@reason_option
+@json_option
+@pass_terminal
+def retry(terminal: Terminal, rollout_id: str, devices: tuple[str, ...], reason: str) -> None:
+    """Let devices that failed, reverted, refused or were lost have their turn again; their old failure counts no more.
+
+    \b
+    Example:
+      surefoot rollout retry r1 --device cam-17 --reason "its disk was full and is not any more"
+    """
+    _act(terminal, rollout_id, "retry", {"reason": reason, "devices": list(devices)})
 
 
 @rollout.command()
@@ -298,6 +369,8 @@ def _planned(api: Api, order: dict[str, Json], policy: Path | None) -> Json:
 
 
 def _order(release: str | None, cohort: str | None, policy: Path | None) -> dict[str, Json]:
+    if policy and not policy.exists() and SAVED.fullmatch(str(policy)):
+        return {"release": release, "cohort": cohort, "policy": str(policy)}
     try:
         text = policy.read_text(encoding="utf-8") if policy else ""
     except (OSError, UnicodeDecodeError) as error:

@@ -32,6 +32,38 @@ class NewToken:
 
 
 @dataclass(frozen=True)
+class AccessToken:
+    id: str
+    name: str
+    role: str
+    scopes: tuple[str, ...]
+    owner: str | None
+    expires_at: str | None
+    revoked_at: str | None
+
+
+@dataclass(frozen=True)
+class Granted:
+    scope: str
+    role: str
+
+
+@dataclass(frozen=True)
+class User:
+    name: str
+    grants: tuple[Granted, ...]
+    signs_in_by: tuple[str, ...]
+    disabled_at: str | None
+
+
+@dataclass(frozen=True)
+class Me:
+    name: str
+    user: str | None
+    grants: tuple[Granted, ...]
+
+
+@dataclass(frozen=True)
 class Enrolment:
     device: str
     hw: str
@@ -135,6 +167,51 @@ class Why:
 
 
 @dataclass(frozen=True)
+class Tally:
+    devices: int
+
+
+@dataclass(frozen=True)
+class Site:
+    name: str
+    state: str
+    devices: int
+    online: int
+    attention: int
+    latitude: float | None
+    longitude: float | None
+
+
+@dataclass(frozen=True)
+class Retagged:
+    devices: int
+    added: int
+    removed: int
+
+
+@dataclass(frozen=True)
+class Letter:
+    topic: str
+    sha256: str
+    error: str
+    count: int
+    last_at: str
+
+
+@dataclass(frozen=True)
+class Packs:
+    """What leads from one release to another; from nothing where `from_digest` is empty."""
+
+    from_digest: str
+    from_release: str
+    state: str
+    reason: str
+    size_bytes: int
+    lacking_bytes: int
+    devices: int
+
+
+@dataclass(frozen=True)
 class Release:
     id: str
     counter: int
@@ -146,6 +223,7 @@ class Release:
     published_by: str
     running: int
     notes: str
+    packs: tuple[Packs, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,6 +249,7 @@ class Phase:
     bake_left_s: float | None
     verdict: str | None
     reason: str
+    staged: int = 0
 
 
 @dataclass(frozen=True)
@@ -215,6 +294,13 @@ class Rollout:
 
 
 @dataclass(frozen=True)
+class Forecast:
+    """What a revert would do, in one clause."""
+
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Placed:
     device: str
     hw: str
@@ -228,6 +314,9 @@ class PlannedPhase:
     bake_s: float
     members: tuple[Placed, ...]
     trips: Mapping[str, int | None]
+    ends_after_s: float | None = None
+    waits_for: str = ""
+    ends_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -243,6 +332,9 @@ class Plan:
     max_concurrent: int
     on_fail_halt: bool
     on_fail_committed_devices: str
+    strategy: str = "canary"
+    limits: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,19 @@ if TYPE_CHECKING:
     from surefoot_server.keys.cosign import Proposed
     from surefoot_server.keys.signers import KeyRing
 
+OLD_AND_NEW = ("old keys", "new keys")
+"""A new root is signed by both."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 DIR = click.Path(path_type=Path, file_okay=False)
+OWN = click.Path(path_type=Path, file_okay=False, exists=True)
+"""A mistyped folder must not become the home of a new key."""
 
 
 def signing_options(command: Command) -> Command:
     """--keys, --offline and --key."""
     for option in (
         click.option("--key", help="Sign with this key only: a key's name, or a signer of keys.toml."),
-        click.option("--offline", multiple=True, type=DIR, help="Your own key folder, not offline/; repeats."),
+        click.option("--offline", multiple=True, type=OWN, help="Your own key folder, not offline/; repeats."),
         click.option("--keys", "keys_dir", type=DIR, required=True, help="Folder of the fleet's keys."),
     ):
         command = option(command)
@@ -41,8 +45,9 @@ def tell_proposed(terminal: Terminal, done: Proposed) -> None:
     """Say what a rotation is, who has signed which of its files, and what comes next."""
     rows = []
     for name, each in sorted(done.standings.items()):
-        wanted = " + ".join(f"{len(need.signed)} of {need.threshold}" for need in each.needs)
-        rows.append((name, wanted, each.missing, ", ".join(each.may_sign)))
+        counts = [f"{len(need.signed)} of {need.threshold}" for need in each.needs]
+        words = counts if len(counts) < 2 else [f"{who} {n}" for who, n in zip(OLD_AND_NEW, counts, strict=True)]
+        rows.append((name, ", ".join(words), each.missing, ", ".join(each.may_sign)))
     files = {
         name: {
             "version": each.version,

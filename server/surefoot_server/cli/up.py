@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from surefoot_server.cli.terminal import Terminal, json_option, pass_terminal
+from surefoot_shared.wire import Json
 
 DIR = click.Path(path_type=Path, file_okay=False)
 
@@ -43,6 +45,16 @@ def up(terminal: Terminal, /, config: Path | None, **given: object) -> None:
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
     def ready(told: Ready) -> None:
-        terminal.data({name: str(value) for name, value in asdict(told).items()}, told.text())
+        facts: dict[str, Json] = {name: str(value) for name, value in asdict(told).items() if name != "password"}
+        terminal.data(facts, told.text())
+        if told.password:
+            terminal.say(_first_user(told.password))
 
     run_up(settings, ready)
+
+
+def _first_user(password: str) -> str:
+    """A journal or a file would keep what is written here, so only somebody who looks is told the password."""
+    if sys.stderr.isatty():
+        return f"  Sign in     as admin with the password {password}\n              It is not shown again."
+    return "  Sign in     as admin, once `surefoot user password admin` has given a password"

@@ -8,12 +8,15 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from surefoot_server.access import service as access
+from surefoot_server.access import users
 from surefoot_server.access.roles import Role
 from surefoot_server.app import create_app
 from surefoot_server.cli.main import run
@@ -54,6 +57,15 @@ class Operator:
     def sign_in(self, role: Role) -> None:
         file = self.rig.state.settings.data_dir / f"{role.value}.token"
         file.write_text(self.rig.token(role) + "\n")
+        self._patch.setenv("SUREFOOT_TOKEN_FILE", str(file))
+
+    def sign_in_as(self, name: str) -> None:
+        """With a token of this user."""
+        with self.rig.db.write() as session:
+            person = f"user:{users.get(session, name).id}"
+            made = access.create_token(session, f"{name}s", Role.ADMIN, name, datetime.now(timezone.utc), person=person)
+        file = self.rig.state.settings.data_dir / f"{name}.token"
+        file.write_text(made[1] + "\n")
         self._patch.setenv("SUREFOOT_TOKEN_FILE", str(file))
 
     def __call__(self, *arguments: str | Path, answer: str | None = None) -> Said:

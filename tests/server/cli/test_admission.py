@@ -36,6 +36,8 @@ def test_a_key_is_registered_for_a_device_to_come(surefoot: Operator) -> None:
 
     assert said.code == 0
     assert surefoot("device", "preauthorise", "cam-9", "--key-sha256", "rubbish").code == 2
+    listed = surefoot("device", "preauthorised").out.splitlines()[1].split()
+    assert (listed[0], listed[2], listed[-2:]) == ("cam-9", "ab" * 32, ["not", "yet"])
 
 
 def test_a_replacement_token_stands_alone_and_serves_its_device_once(surefoot: Operator) -> None:

@@ -7,11 +7,14 @@ import re
 
 import pytest
 
-from surefoot_server.devices.models import Assignment, Device
+from surefoot_server.devices import letters
+from surefoot_server.devices.letters import Refused
+from surefoot_server.devices.models import Assignment, Device, DeviceComponent
 from surefoot_shared import wire
 from surefoot_shared.messages import CheckReport, RevertReport
 from surefoot_shared.status import Check, Outcome
 from tests.server.cli.conftest import Operator
+from tests.server.rig import NOW
 from tests.server.rollouts.fleet import Fleet
 
 
@@ -86,9 +89,36 @@ def test_why_is_one_sentence(surefoot: Operator, fleet: Fleet) -> None:
     assert f"it is in phase rest of rollout {rollout}" in said.out
 
 
+def test_why_answers_for_each_component_of_a_device_and_for_one_that_is_named(surefoot: Operator) -> None:
+    surefoot.rig.device("cam-1")
+    with surefoot.rig.db.write() as session:
+        for name in ("app", "model"):
+            session.add(DeviceComponent(device_id="cam-1", component=name, updated_at=NOW))
+
+    both, one = surefoot("device", "why", "cam-1"), surefoot("device", "why", "cam-1", "--component", "model")
+    plain = json.loads(surefoot("device", "why", "cam-1", "--json").out)
+
+    assert [line.partition(":")[0] for line in both.out.splitlines()] == ["app", "model"]
+    assert both.out.splitlines()[1] == f"model: {one.out.strip()}"
+    assert set(plain["components"]) == {"app", "model"}
+
+
 def test_a_device_that_does_not_exist_exits_with_3(surefoot: Operator) -> None:
     for verb in ("show", "why", "tag"):
         assert surefoot("device", verb, "ghost").code == 3
+
+
+def test_messages_that_were_put_aside_are_listed_without_their_bytes(surefoot: Operator) -> None:
+    surefoot.rig.device("cam-1")
+    assert "Nothing of cam-1" in surefoot("device", "letters", "cam-1").out
+    with surefoot.rig.db.write() as session:
+        refused = Refused("cam-1", "surefoot/v1/d/cam-1/up/events", "ab" * 32, b"\x1b[2J", "It is not signed.\x1b[2J")
+        letters.keep(session, refused, NOW)
+
+    said = surefoot("device", "letters", "cam-1").out
+
+    assert re.search(r"events +1 +abababababab +It is not signed\.", said)
+    assert "\x1b" not in said
 
 
 def test_tags_replace_those_that_were_there(surefoot: Operator) -> None:
@@ -150,4 +180,5 @@ def test_a_set_is_assigned_to_one_device(surefoot: Operator) -> None:
     said = surefoot("device", "assign", "cam-1", "--release", "model/7", "--release", "app/2.0")
 
     assert (said.code, said.out) == (0, "cam-1 shall run model/7, app/2.0, as one or not at all.\n")
-    assert surefoot("device", "assign", "cam-1", "--release", "app/2.0").code == 2
+    single = surefoot("device", "assign", "cam-1", "--release", "app/2.0")
+    assert (single.code, single.out) == (0, "cam-1 shall run app/2.0.\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -86,10 +87,12 @@ def test_a_rotation_goes_round_by_file(people: People, capsys: Capture) -> None:
     assert surefoot("keys", "rotate", "root", "--keys", people.main, "--offline", first) == 0
     said = capsys.readouterr().out
     assert "Hand " in said
-    assert "director/2.root.json" in said
+    assert re.search(r"director/2.root.json +old keys 1 of 2, new keys [0-9] of 2 ", said)
     file = people.folder / "rotation.json"
     people.machine("second")
     shutil.copy(people.main / "pending" / "rotation.json", file)
+    surefoot("keys", "install", people.main, "--data", people.folder / "data")
+    assert "pending/rotation.json lacks signatures" in capsys.readouterr().err
     surefoot("keys", "show", people.main)
     assert "Waits for signatures: New keys for image-root, director-root." in capsys.readouterr().out
 
@@ -97,7 +100,7 @@ def test_a_rotation_goes_round_by_file(people: People, capsys: Capture) -> None:
         surefoot("keys", "cosign", file, "--keys", people.machine("second"), "--offline", second) == 2
     )  # nobody to ask
     assert surefoot("keys", "cosign", file, "--keys", people.machine("second"), "--offline", second, "--yes") == 0
-    assert surefoot("keys", "cosign", file, "--keys", people.main, "--offline", people.folder / "none", "--yes") == 0
+    assert surefoot("keys", "cosign", file, "--keys", people.main, "--yes") == 0
 
     assert read_current(KeyFolder(people.main)).director.version == 2
 
@@ -137,6 +140,7 @@ def test_a_persons_own_key_is_made_and_taken_in(alone: Path, tmp_path: Path, cap
         ("rotate", "image-root", "--online"),
         ("rotate", "nothing"),
         ("rotate", "release", "--threshold", "4/3"),
+        ("rotate", "release", "--offline", "/no/such/folder"),
         ("renew", "director"),
         ("renew",),
     ],

@@ -174,17 +174,17 @@ def test_a_reader_that_leaves_is_no_crash(surefoot: Operator, tmp_path: Path) ->
 
 def test_other_packages_add_commands_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     @click.command()
-    def sim() -> int:
-        """Play a scenario."""
+    def extra() -> int:
+        """Do what only this house needs."""
         return 6
 
     class Point:
-        name, value = "sim", "surefoot_simulators.cli:sim"
+        name, value = "extra", "surefoot_extra.cli:extra"
 
         def load(self) -> click.Command:
-            return sim
+            return extra
 
     monkeypatch.setattr(metadata, "entry_points", lambda group: [Point()] if group == "surefoot.cli" else [])
 
-    assert "sim          Added by surefoot_simulators." in help_of(())
-    assert main.run(["sim"]) == 6
+    assert "extra        Added by surefoot_extra." in help_of(())
+    assert main.run(["extra"]) == 6

@@ -69,6 +69,13 @@ def test_a_rollout_that_was_taken_back_whole_offers_no_revert() -> None:
     assert following(gone) == ""
 
 
+def test_a_plan_whose_hours_are_closed_says_until_when() -> None:
+    phase = PlannedPhase("all", "100%", 60, (Placed("cam-1", "rpi5", "hash"),), {}, 7200, "", "2026-03-02T05:00:00Z")
+    plan = Plan("app/1.1", "all", "s", 1, (phase,), (), (), 7200, 200, True, "keep")
+
+    assert "2h of baking and closed hours, to 2026-03-02 05:00 UTC, and what the devices need" in plan_text(plan)
+
+
 def test_a_plan_shows_an_empty_phase_and_what_stops_each() -> None:
     plan = Plan(
         release="app/1.1",
@@ -76,7 +83,15 @@ def test_a_plan_shows_an_empty_phase_and_what_stops_each() -> None:
         salt="s",
         total=1,
         phases=(
-            PlannedPhase("canary", "1%", 60, (Placed("cam-1", "rpi5", "hash"),), {"failed": 1, "lost": None}),
+            PlannedPhase(
+                "canary",
+                "1%",
+                60,
+                (Placed("cam-1", "rpi5", "hash"),),
+                {"failed": 1, "lost": None},
+                60,
+                "1 approval by admin",
+            ),
             PlannedPhase("all", "100%", 60, (), {"failed": None}),
         ),
         satisfied=(),
@@ -89,7 +104,22 @@ def test_a_plan_shows_an_empty_phase_and_what_stops_each() -> None:
 
     text = plan_text(plan)
 
-    assert ["canary", "1%", "1", "1", "rpi5", "60s", "1", "failed"] in [line.split() for line in text.splitlines()]
+    assert [
+        "canary",
+        "1%,",
+        "needs",
+        "1",
+        "approval",
+        "by",
+        "admin",
+        "1",
+        "1",
+        "rpi5",
+        "60s",
+        "60s",
+        "1",
+        "failed",
+    ] in [line.split() for line in text.splitlines()]
     assert "nobody: passed at once" in text
     assert "it is halted everywhere, devices that committed keep it" in text
     assert "cam-2     x86       the release is not made for x86" in text

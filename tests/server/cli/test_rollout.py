@@ -191,7 +191,7 @@ def test_an_act_that_the_state_does_not_allow_exits_with_5_and_says_what_is_poss
     said = surefoot("rollout", "resume", rollout)
 
     assert said.code == 5
-    assert "Possible now: pause, halt, revert, cancel." in said.err
+    assert "Possible now: pause, halt, revert, retry, cancel." in said.err
 
 
 @pytest.mark.parametrize("verb", ["status", "pause", "resume", "halt", "revert", "cancel"])
