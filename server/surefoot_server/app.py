@@ -15,31 +15,60 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import surefoot_server.errors as errors
 from surefoot_server import metrics
 from surefoot_server.access import api as access
+from surefoot_server.access import own_api, users_api
 from surefoot_server.access.guard import SignInNeeded, require
+from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.audit import api as audit
+from surefoot_server.channels import api as channels
 from surefoot_server.cohorts import api as cohorts
 from surefoot_server.console import api as console
+from surefoot_server.console import problems
 from surefoot_server.devices import api as devices
-from surefoot_server.devices import https
+from surefoot_server.devices import https, selection, sites_api
+from surefoot_server.drills import api as drills
 from surefoot_server.enrolment import api as enrolment
 from surefoot_server.enrolment import permits
+from surefoot_server.events import api as events
+from surefoot_server.evidence import api as evidence
+from surefoot_server.feedback import api as feedback
+from surefoot_server.findings import api as findings
+from surefoot_server.fleet import api as configuration
+from surefoot_server.idempotency.middleware import Idempotency
+from surefoot_server.notify import api as notify
+from surefoot_server.openapi import described, operation_id
+from surefoot_server.policies import api as policies
 from surefoot_server.releases import api as releases
 from surefoot_server.rollouts import api as rollouts
+from surefoot_server.rollouts import verdicts
 from surefoot_server.spoofs import RefuseCertificateHeaders
 from surefoot_server.state import ServerState
 from surefoot_server.telemetry import api as telemetry
 
 OPERATOR_ROUTERS: tuple[APIRouter, ...] = (
     devices.router,
+    selection.router,
+    sites_api.router,
     releases.router,
     cohorts.router,
+    channels.router,
+    findings.router,
+    evidence.router,
+    policies.router,
+    configuration.router,
     rollouts.router,
+    verdicts.router,
     enrolment.router,
     permits.router,
+    feedback.router,
+    drills.router,
     telemetry.router,
+    events.router,
+    notify.router,
     audit.router,
     access.router,
+    own_api.router,
+    users_api.router,
     metrics.router,
     console.router,
 )
@@ -47,7 +76,7 @@ DEVICE_ROUTERS: tuple[APIRouter, ...] = (enrolment.device_router, https.device_r
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # none at all would make browsers send forms with `Origin: null`
     "Cache-Control": "no-store",
 }
 
@@ -71,12 +100,21 @@ class StrictHeaders:
 
 def create_app(state: ServerState) -> FastAPI:
     """The operators' application; bind it to the loopback address."""
-    app = FastAPI(title="Surefoot", version="1", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="Surefoot",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        generate_unique_id_function=operation_id,
+    )
+    app.add_middleware(Idempotency, state=state)
     _finish(app, state, OPERATOR_ROUTERS)
+    problems.install(app)
 
     @app.get("/api/v1/openapi.json", include_in_schema=False)
-    def openapi(_who: Annotated[Principal, Depends(require(Role.VIEWER))]) -> dict[str, Any]:
-        return app.openapi()
+    def openapi(_who: Annotated[Principal, Depends(require(Role.VIEWER, Over.ANYWHERE))]) -> dict[str, Any]:
+        return described(app)
 
     return app
 

@@ -1,7 +1,8 @@
 """What happens by itself: the engine's tick, fresh metadata, retention. The only import of apscheduler.
 
-Promises: a job never overlaps itself, a missed run is made up once and not many times, and a job that fails is logged
-and tried at its next time. Refuses to decide: it calls what decides.
+Promises: of several servers on one database only the leader runs what is not `everywhere`; a job never overlaps itself,
+a missed run is made up once and not many times, and a job that fails is logged and tried at its next time. Refuses to
+decide: it calls what decides.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ Job = Callable[[], object]
 class Clock:
     """Named jobs at fixed intervals, in threads of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, leads: Callable[[], bool] = lambda: True) -> None:
+        self._leads = leads
         self._scheduler = BackgroundScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
@@ -30,8 +32,14 @@ class Clock:
         self._failing: dict[str, str] = {}
         self._ran: dict[str, float] = {}
 
-    def every(self, interval_s: float, name: str, job: Job) -> None:
-        self._scheduler.add_job(lambda: self._run(name, job), "interval", seconds=interval_s, id=name)
+    def every(self, interval_s: float, name: str, job: Job, *, everywhere: bool = False) -> None:
+        """Run the job at this interval; `everywhere` also on a server that does not lead."""
+
+        def run() -> None:
+            if everywhere or self._leads():
+                self._run(name, job)
+
+        self._scheduler.add_job(run, "interval", seconds=interval_s, id=name)
 
     def start(self) -> None:
         self._scheduler.start()

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
 from surefoot_server import db
 from surefoot_server.db import Database
@@ -24,8 +25,14 @@ log = logging.getLogger(__name__)
 class Delivery:
     """One thread that turns changed device ids into messages. `changed` and `answer` may be called from anywhere."""
 
-    def __init__(self, database: Database, devices: DeviceService, downlink: Downlink) -> None:
-        self._db, self._devices, self._downlink = database, devices, downlink
+    def __init__(
+        self,
+        database: Database,
+        devices: DeviceService,
+        downlink: Downlink,
+        clock: Callable[[], datetime] = db.utc_now,
+    ) -> None:
+        self._db, self._devices, self._downlink, self._clock = database, devices, downlink, clock
         self._bundles: dict[str, None] = {}
         self._leases: dict[str, None] = {}
         self._wake = threading.Condition()
@@ -65,17 +72,23 @@ class Delivery:
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._bundles or self._leases or self._stopping)
-                bundles, self._bundles = self._bundles, {}
-                leases, self._leases = self._leases, {}
-            if not bundles and not leases:
+            if not self.say_waiting():
                 return
-            for device_id in bundles:
-                self._say(device_id, with_bundle=True)
-            for device_id in leases.keys() - bundles.keys():
+
+    def say_waiting(self) -> bool:
+        """Say what is waiting now; False where nothing was. Without the thread this is how a simulator drives it."""
+        with self._wake:
+            bundles, self._bundles = self._bundles, {}
+            leases, self._leases = self._leases, {}
+        for device_id in bundles:
+            self._say(device_id, with_bundle=True)
+        for device_id in leases:
+            if device_id not in bundles:
                 self._say(device_id, with_bundle=False)
+        return bool(bundles or leases)
 
     def _say(self, device_id: str, with_bundle: bool) -> None:
-        now = db.utc_now()
+        now = self._clock()
         try:
             with self._db.read() as session:
                 if self._devices.is_revoked(session, device_id):

@@ -4,17 +4,26 @@ Promises: a message is acknowledged to the broker only when the intake says that
 asked to wait rather than to lose (MQTT 5 receive-maximum is the queue's bound); publishing is thread-safe, and what is
 published while the broker is away goes out after it returned, the newest per topic.
 Refuses to decide anything: correctness rests on hello and its answer, so a lost message costs time only.
+
+One thread drives paho by its own loop calls: it reads and writes in large pieces (`buffered`), and hands messages over
+by the hundred. Three packets are read or made here, not by paho, because they are nearly all: a device's message, its
+acknowledgement to the broker, and the acknowledgement of what is stored to the device.
 """
 
 from __future__ import annotations
 
 import logging
 import random
+import select
+import socket
 import ssl
 import threading
+import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -22,14 +31,22 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from surefoot_server.buffered import BufferedSocket
 from surefoot_server.inbound import GatewayHandlers, Telegram
 from surefoot_server.intake import Intake, IntakeLimits, IntakeStats, OnDeadLetter
+from surefoot_server.packets import puback_packet, publish_packet, read_packet
+from surefoot_server.telemetry.fast_wire import write_ack
 from surefoot_shared import topics, wire
 from surefoot_shared.messages import Ack, Lease, Request, TrustHint
 
 log = logging.getLogger(__name__)
 
+CHUNK_WAIT_S = 10.0
+"""A broker that takes no chunk within this time is away; devices ask again."""
 UPLINK = f"{topics.PREFIX}/d/+/up/#"
+WAIT_S = 0.2
+"""Longest sleep of the loop; it is woken for everything but the keepalive."""
+MISC_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +86,21 @@ class Gateway:
         self._fleet_wide: dict[str, bytes] = {}
         self._lock = threading.Lock()
         self._session = 0
+        self._acks: deque[tuple[int, int]] = deque()
+        """(session, message id) of what is stored; appended by the worker, sent by the loop."""
+        self._said: deque[tuple[int, bytes]] = deque()
+        """(session, packet) of acknowledgements to devices."""
+        self._bell, self._ear = socket.socketpair()
+        self._rung = False
+        for end in (self._bell, self._ear):
+            end.setblocking(False)
         self._stopping, self._down, self._up = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._stay_connected, name="gateway-connection", daemon=True)
         self._client = _make_client(config)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_disconnect = self._on_disconnect
-        self._client.on_message = self._on_message
+        self._client.on_socket_register_write = lambda *_: self._wake()
 
     def start(self) -> None:
         self._intake.start()
@@ -87,6 +112,7 @@ class Gateway:
         self._stopping.set()
         self._client.disconnect()
         self._down.set()
+        self._wake()
         self._thread.join(timeout=15)
 
     def wait_connected(self, timeout_s: float) -> bool:
@@ -109,8 +135,27 @@ class Gateway:
     def publish_lease(self, device_id: str, lease: Lease) -> None:
         self._publish(topics.down(device_id, "lease"), wire.encode(lease))
 
+    def publish_chunk(self, topic: str, payload: bytes) -> bool:
+        """Give a chunk of a blob to the broker; True once it has taken it, which paces whoever sends many."""
+        if not self._up.is_set():
+            return False
+        try:
+            sent = self._client.publish(topic, payload, qos=1)
+            sent.wait_for_publish(CHUNK_WAIT_S)
+        except (RuntimeError, ValueError):  # the connection went meanwhile, or its queue is full
+            return False
+        return sent.is_published()
+
     def publish_ack(self, device_id: str, ack: Ack) -> None:
-        self._publish(topics.down(device_id, "ack"), wire.encode(ack))
+        """Said at most once: what is lost with a connection is said again in answer to the next hello."""
+        with self._lock:
+            session = self._session if self._up.is_set() else 0
+        topic, payload = topics.down(device_id, "ack"), write_ack(ack)
+        if session:
+            self._said.append((session, publish_packet(topic, payload, self._config.protocol)))
+            self._wake()
+        else:
+            self._publish(topic, payload)
 
     def request(self, device_id: str, request: Request) -> None:
         self._publish(topics.down(device_id, "request"), wire.encode(request))
@@ -157,13 +202,79 @@ class Gateway:
         except (OSError, ValueError) as error:
             log.warning("broker_unreachable host=%s port=%d error=%s", config.host, config.port, error)
             return False
-        self._client.loop_start()
-        self._down.wait()
-        was_up = self._up.is_set()
-        with self._lock:
-            self._up.clear()
-        self._client.loop_stop()
+        try:
+            self._loop()
+        finally:
+            was_up = self._up.is_set()
+            with self._lock:
+                self._up.clear()
         return was_up
+
+    def _loop(self) -> None:
+        """Move bytes until the connection ends."""
+        misc_at = 0.0
+        while (link := self._client.link()) is not None:
+            poll = select.poll()
+            hears = select.POLLIN if self._intake.room() else 0  # a full queue leaves the rest with the broker
+            poll.register(link.fileno(), hears | (select.POLLOUT if link.unsent() else 0))
+            poll.register(self._ear.fileno(), select.POLLIN)
+            ready = dict(poll.poll(0 if hears and link.full() else WAIT_S * 1000))
+            self._hush(self._ear.fileno() in ready)
+            if hears and (link.full() or ready.get(link.fileno(), 0) & ~select.POLLOUT):
+                self._read(link)
+            self._write(link)
+            if (now := time.monotonic()) >= misc_at:
+                misc_at = now + MISC_S
+                self._client.loop_misc()
+
+    def _read(self, link: BufferedSocket) -> None:
+        try:
+            link.fill()
+        except OSError as error:
+            log.warning("broker_connection_broken error=%s", error)
+            self._client.give_up()
+            return
+        came: list[Telegram] = []
+        while self._client.link() is link:
+            while (packet := link.published()) is not None:
+                came.append(read_packet(*packet, self._config.protocol, self._session))
+            if not link.for_others():
+                break
+            self._client.loop_read()
+        if came:
+            self._intake.offer(*came)
+
+    def _write(self, link: BufferedSocket) -> None:
+        # Before paho's own, a goodbye among it. Whole packets follow whole ones: the buffer takes all that it is given.
+        while self._acks:
+            session, mid = self._acks.popleft()
+            # Message ids belong to their connection: an old one could acknowledge a different message on a new one.
+            if session == self._session:
+                link.send(puback_packet(mid))
+        while self._said:
+            session, packet = self._said.popleft()
+            if session == self._session:
+                link.send(packet)
+        while self._client.want_write() and self._client.link() is link:
+            self._client.loop_write()
+        try:
+            link.flush()
+        except OSError as error:
+            log.warning("broker_connection_broken error=%s", error)
+            self._client.give_up()
+
+    def _wake(self) -> None:
+        if not self._rung:
+            self._rung = True
+            try:
+                self._bell.send(b"!")
+            except OSError:  # full, so it rings; or closed, so nobody listens
+                return
+
+    def _hush(self, rung: bool) -> None:
+        if rung:
+            self._ear.recv(64)
+            self._rung = False  # before what it rang for is looked at
 
     def _on_connect(
         self,
@@ -216,19 +327,30 @@ class Gateway:
             log.warning("broker_disconnected reason=%s", reason)
         self._down.set()
 
-    def _on_message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
-        self._intake.offer(Telegram(message.topic, bytes(message.payload), message.mid, message.qos, self._session))
-
     def _acknowledge(self, batch: Sequence[Telegram]) -> None:
-        for telegram in batch:
-            # Message ids belong to their connection: an old one could acknowledge a different message on a new one.
-            if telegram.qos and telegram.session == self._session:
-                self._client.ack(telegram.mid, telegram.qos)
+        self._acks.extend((telegram.session, telegram.mid) for telegram in batch if telegram.qos)
+        self._wake()
 
 
-def _make_client(config: GatewayConfig) -> mqtt.Client:
+class _Client(mqtt.Client):
+    """paho's client over a buffered socket."""
+
+    def link(self) -> BufferedSocket | None:
+        """The connection, while there is one."""
+        found = self.socket()
+        return found if isinstance(found, BufferedSocket) else None
+
+    def give_up(self) -> None:
+        """The connection is broken: close it as paho does where it finds that out itself."""
+        self._loop_rc_handle(mqtt.MQTT_ERR_CONN_LOST)
+
+    def _create_socket(self) -> BufferedSocket:
+        return BufferedSocket(cast(socket.socket, super()._create_socket()))  # TCP or TLS, never a websocket here
+
+
+def _make_client(config: GatewayConfig) -> _Client:
     five = config.protocol == 5
-    client = mqtt.Client(
+    client = _Client(
         CallbackAPIVersion.VERSION2,
         client_id=config.client_id,
         protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,

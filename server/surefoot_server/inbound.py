@@ -12,10 +12,20 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from surefoot_server.telemetry.fast_wire import read_batch
 from surefoot_shared import topics, wire
 from surefoot_shared.errors import Invalid
 from surefoot_shared.identity import DevicePublicKey, SealKind, open_sealed
-from surefoot_shared.messages import Event, Events, Hello, PresenceMessage, Response, Sealed, TelemetryBatch
+from surefoot_shared.messages import (
+    ChunkRequest,
+    Event,
+    Events,
+    Hello,
+    PresenceMessage,
+    Response,
+    Sealed,
+    TelemetryBatch,
+)
 
 EVENTS_LIMIT = 50
 """Events in one message; the agent sends at most 20."""
@@ -27,12 +37,14 @@ PublicKeysOf = Callable[[str], Sequence[DevicePublicKey]]
 class Ingest(Protocol):
     """Where parsed messages go, within one transaction. Every method is idempotent: messages arrive twice."""
 
+    def cut(self, device_id: str) -> None: ...
     def signed(self, device_id: str, key: DevicePublicKey) -> None: ...
     def hello(self, hello: Hello) -> None: ...
     def events(self, device_id: str, events: Sequence[Event]) -> None: ...
     def telemetry(self, device_id: str, batches: Sequence[TelemetryBatch]) -> None: ...
     def presence(self, device_id: str, message: PresenceMessage) -> None: ...
     def response(self, device_id: str, response: Response) -> None: ...
+    def chunks(self, device_id: str, request: ChunkRequest) -> None: ...
 
 
 class GatewayHandlers(Protocol):
@@ -62,7 +74,7 @@ class Telegram:
     session: int = 0
 
 
-Said = Hello | tuple[Event, ...] | TelemetryBatch | PresenceMessage | Response
+Said = Hello | tuple[Event, ...] | TelemetryBatch | PresenceMessage | Response | ChunkRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +96,13 @@ def read(telegram: Telegram, public_keys_of: PublicKeysOf) -> Inbound:
         case "events":
             return Inbound(device, _events(device, telegram.payload, public_keys_of))
         case "telemetry":
-            batch = wire.decode(TelemetryBatch, telegram.payload)
+            batch = read_batch(telegram.payload)
             return Inbound(device, _owned(batch, batch.device, device))
         case "presence":
             return Inbound(device, wire.decode(PresenceMessage, telegram.payload))
+        case "chunks":
+            request = wire.decode(ChunkRequest, telegram.payload)
+            return Inbound(device, _owned(request, request.device, device))
         case _:
             return Inbound(device, wire.decode(Response, telegram.payload))
 
@@ -128,6 +143,8 @@ def _hand_in_device(device: str, messages: Sequence[Inbound], ingest: Ingest) ->
                 ingest.presence(device, value)
             case Response():
                 ingest.response(device, value)
+            case ChunkRequest():
+                ingest.chunks(device, value)
     flush()
 
 

@@ -20,33 +20,60 @@ from sqlmodel import Session
 from surefoot_server import db
 from surefoot_server.audit import service as audit
 from surefoot_server.db import Database
-from surefoot_server.devices import attention, repository
+from surefoot_server.devices import attention, letters, repository
+from surefoot_server.devices.lending import NEEDS_LEASE
+from surefoot_server.devices.letters import Refused
 from surefoot_server.devices.models import Device
 from surefoot_server.devices.reports import HelloVerdict
-from surefoot_server.devices.service import NEEDS_LEASE, DeviceService
+from surefoot_server.devices.service import DeviceService
 from surefoot_server.intake import DeadLetter
+from surefoot_server.telemetry import series
 from surefoot_server.telemetry import service as telemetry
 from surefoot_shared.errors import Invalid, Unreachable
 from surefoot_shared.identity import DevicePublicKey, public_to_pem
-from surefoot_shared.messages import Ack, Event, EventKind, Hello, PresenceMessage, Response, TelemetryBatch
+from surefoot_shared.messages import (
+    Ack,
+    ChunkRequest,
+    Event,
+    EventKind,
+    Hello,
+    PresenceMessage,
+    Response,
+    TelemetryBatch,
+)
 
 log = logging.getLogger(__name__)
 RETRY_S = 1.0
 
 Answer = Callable[[Sequence[tuple[str, Ack]], Iterable[str]], None]
 """Called after a commit with the acks to send and the devices that wait for leave to download."""
+AskChunks = Callable[[ChunkRequest], None]
+"""Called after a commit with what an enrolled device wants broadcast."""
+
+
+def _nobody_broadcasts(_request: ChunkRequest) -> None:
+    """No lease offers chunks then, so a request is a device's mistake and costs it time only."""
 
 
 class Ingest:
     """What the gateway needs of the server; one for the process."""
 
     def __init__(
-        self, database: Database, devices: DeviceService, answer: Answer, clock: Callable[[], datetime] = db.utc_now
+        self,
+        database: Database,
+        devices: DeviceService,
+        answer: Answer,
+        clock: Callable[[], datetime] = db.utc_now,
+        ask_chunks: AskChunks = _nobody_broadcasts,
     ) -> None:
         self._db, self._devices, self._answer, self._clock = database, devices, answer, clock
+        self._ask_chunks = ask_chunks
         self._keys: dict[str, tuple[DevicePublicKey, ...]] = {}
         self._lock = threading.Lock()
         self._dropped: Counter[str] = Counter()
+        self._enrolled: set[str] = set()
+        self._series = series.Cache()
+        self._samples = 0
         database.on_dirty(self.forget_keys)
 
     def public_keys(self, device_id: str) -> tuple[DevicePublicKey, ...]:
@@ -70,20 +97,25 @@ class Ingest:
         with self._lock:
             for device_id in device_ids:
                 self._keys.pop(device_id, None)
+                self._enrolled.discard(device_id)
 
     @contextmanager
     def batch(self) -> Iterator[BatchIngest]:
         """One transaction; acks and leases go out after its commit. Raises Unreachable where the database is away."""
         try:
             with self._db.write() as session:
-                taken = BatchIngest(session, self._devices, self._clock())
+                taken = BatchIngest(session, self._devices, self._clock(), self._series, self._enrolled)
                 yield taken
                 taken.finish()
         except OperationalError as error:
             raise Unreachable("unreachable", "The database is away.", retry_after_s=RETRY_S) from error
+        self._series.keep()
+        self._samples += taken.samples
         for reason, count in taken.dropped.items():
             self.drop(reason, count)
         self._answer(taken.acks, taken.leases)
+        for request in taken.chunk_requests:
+            self._ask_chunks(request)
 
     def drop(self, reason: str, count: int = 1) -> None:
         """Count messages that were not believed; the reason is a label of /metrics."""
@@ -91,13 +123,25 @@ class Ingest:
             self._dropped[reason] += count
 
     def put_aside(self, letter: DeadLetter) -> None:
-        """Note in the audit trail that a device's topic brought what is not believed, such as a forged event."""
+        """Keep what is not believed, such as a forged event, and note it in the audit trail."""
         device_id = letter.topic.split("/")[3] if letter.topic.count("/") >= 3 else ""
         detail = {"topic": letter.topic[:200], "sha256": letter.sha256, "why": letter.error[:200]}
-        with self._db.write() as session:
-            if session.get(Device, device_id) is not None:
-                now = self._clock()
-                audit.record_seldom(session, "gateway", "message.refused", f"device:{device_id}", detail, now)
+        refused, now = Refused(device_id, letter.topic, letter.sha256, letter.excerpt, letter.error), self._clock()
+        try:
+            with self._db.write() as session:
+                letters.keep(session, refused, now)
+                if session.get(Device, device_id) is not None:
+                    audit.record_seldom(session, "gateway", "message.refused", f"device:{device_id}", detail, now)
+        except OperationalError as error:  # what is believed waits for the database; this is only counted
+            log.warning("dead_letter_lost topic=%s error=%s", letter.topic, error)
+
+    def samples(self) -> int:
+        """Samples stored since the start."""
+        return self._samples
+
+    def forget_series(self) -> None:
+        """Series were removed: look all of them up again. Called by the job that removed them."""
+        self._series = series.Cache()
 
     def dropped(self) -> Mapping[str, int]:
         with self._lock:
@@ -107,12 +151,19 @@ class Ingest:
 class BatchIngest:
     """The messages of one transaction; implements `inbound.Ingest`."""
 
-    def __init__(self, session: Session, devices: DeviceService, now: datetime) -> None:
-        self._session, self._devices, self._now = session, devices, now
+    def __init__(
+        self, session: Session, devices: DeviceService, now: datetime, cache: series.Cache, enrolled: set[str]
+    ) -> None:
+        self._session, self._devices, self._now, self._series = session, devices, now, cache
+        self._enrolled = enrolled
+        self._measured: dict[str, list[TelemetryBatch]] = {}
+        self._cut: dict[str, None] = {}
+        self.samples = 0
         self._streams: dict[tuple[str, str], None] = {}
         self._seen: dict[str, datetime] = {}
         self.acks: list[tuple[str, Ack]] = []
         self.leases: dict[str, None] = {}
+        self.chunk_requests: list[ChunkRequest] = []
         self.dropped: Counter[str] = Counter()
 
     def signed(self, device_id: str, key: DevicePublicKey) -> None:
@@ -146,12 +197,17 @@ class BatchIngest:
             self.leases[device_id] = None
 
     def telemetry(self, device_id: str, batches: Sequence[TelemetryBatch]) -> None:
-        if not self._known(device_id):
-            return
-        telemetry.ingest(self._session, device_id, batches, self._now)
+        if device_id not in self._enrolled:  # asked once until its row changes: telemetry is most of what devices say
+            if not self._known(device_id):
+                return
+            self._enrolled.add(device_id)
+        self._measured.setdefault(device_id, []).extend(batches)
         self._seen[device_id] = self._now
-        for batch in batches:
-            self._streams[device_id, batch.stream] = None
+
+    def cut(self, device_id: str) -> None:
+        """A message of this device was left out because it talks too fast: its later ones must not hide that."""
+        if self._known(device_id):
+            self._cut[device_id] = None
 
     def presence(self, device_id: str, message: PresenceMessage) -> None:
         if self._known(device_id):
@@ -161,13 +217,23 @@ class BatchIngest:
         if self._known(device_id):
             self._devices.response(self._session, device_id, response, self._now)
 
+    def chunks(self, device_id: str, request: ChunkRequest) -> None:
+        if self._known(device_id):
+            self.chunk_requests.append(request)
+
     def finish(self) -> None:
         """What is done once for the whole batch, inside its transaction."""
         self._session.flush()
         repository.touch(self._session, self._seen)
         if self._seen:
             attention.one_voice(self._session, self._seen, self._now)
-        self.acks = [(d, self._devices.ack_for(self._session, d, stream)) for d, stream in self._streams]
+        stored = telemetry.store(self._session, self._measured, self._now, self._series, self._cut)
+        self.samples = stored.samples
+        if stored.left_out:
+            self.dropped["too_many_series"] += stored.left_out
+        for device_id, stream in self._streams.keys() - stored.acks.keys():
+            stored.acks[device_id, stream] = self._devices.ack_for(self._session, device_id, stream)
+        self.acks = [(device_id, ack) for (device_id, _), ack in stored.acks.items()]
 
     def _known(self, device_id: str) -> bool:
         device = self._session.get(Device, device_id)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from surefoot_server.inbound import GatewayHandlers, Inbound, Telegram, hand_in, read
@@ -35,7 +35,7 @@ OFFER_WAIT_S = 5.0
 @dataclass(frozen=True, slots=True)
 class IntakeLimits:
     queue: int = 5000
-    batch: int = 500
+    batch: int = 2000
     batch_s: float = 0.1
     device_rate: Rate = field(default_factory=lambda: Rate(per_s=5.0, burst=200))
     """An agent in the middle of an update sends about one message a second; a flood is none of ours."""
@@ -82,9 +82,11 @@ class Intake:
     ) -> None:
         self._handlers, self._acknowledge, self._limits = handlers, acknowledge, limits
         self._on_dead_letter = on_dead_letter or (lambda _: None)
-        self._queue: queue.Queue[Telegram] = queue.Queue(limits.queue)
+        self._queue: deque[Telegram] = deque()
+        self._changed = threading.Condition()
         self._buckets = TokenBuckets(limits.device_rate)
         self._known_dead: dict[str, int] = {}
+        self._cut: dict[str, None] = {}
         self._stats, self._lock = IntakeStats(), threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="gateway-worker", daemon=True)
@@ -95,21 +97,32 @@ class Intake:
     def stop(self) -> None:
         """Finish the batch at hand; what is still queued stays unacknowledged and comes again."""
         self._stopping.set()
+        with self._changed:
+            self._changed.notify_all()
         self._thread.join(timeout=30)
 
-    def offer(self, telegram: Telegram) -> bool:
-        """Queue a message; waits while the queue is full, and gives up after OFFER_WAIT_S."""
-        try:
-            self._queue.put(telegram, timeout=OFFER_WAIT_S)
-        except queue.Full:
-            self._count(received=1, dropped=1)
-            return False
-        self._count(received=1)
+    def offer(self, *telegrams: Telegram) -> bool:
+        """Queue messages; waits while the queue is full, and gives up those that found no room for OFFER_WAIT_S."""
+        left = deque(telegrams)
+        self._count(received=len(telegrams))
+        while left:
+            with self._changed:
+                if not self._changed.wait_for(lambda: len(self._queue) < self._limits.queue, OFFER_WAIT_S):
+                    self._cut.update(dict.fromkeys(_device(telegram) for telegram in left))
+                    self._count(dropped=len(left))
+                    return False
+                while left and len(self._queue) < self._limits.queue:
+                    self._queue.append(left.popleft())
+                self._changed.notify_all()
         return True
+
+    def room(self) -> bool:
+        """Whether more would be queued at once: who reads from the network waits there as long as it is not."""
+        return len(self._queue) < self._limits.queue
 
     def stats(self) -> IntakeStats:
         with self._lock:
-            return replace(self._stats, queued=self._queue.qsize())
+            return replace(self._stats, queued=len(self._queue))
 
     def _work(self) -> None:
         while not self._stopping.is_set():
@@ -120,23 +133,24 @@ class Intake:
 
     def _take(self) -> list[Telegram]:
         """Up to `batch` messages, or what came within `batch_s` after the first."""
-        try:
-            batch = [self._queue.get(timeout=0.2)]
-        except queue.Empty:
-            return []
-        until = time.monotonic() + self._limits.batch_s
-        while len(batch) < self._limits.batch and (left := until - time.monotonic()) > 0:
-            try:
-                batch.append(self._queue.get(timeout=left))
-            except queue.Empty:
-                break
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._stopping.is_set(), 0.2)
+            if not self._queue:
+                return []
+            enough = self._limits.batch
+            self._changed.wait_for(lambda: len(self._queue) >= enough or self._stopping.is_set(), self._limits.batch_s)
+            batch = [self._queue.popleft() for _ in range(min(enough, len(self._queue)))]
+            self._changed.notify_all()
         return batch
 
     def _handle(self, batch: Sequence[Telegram]) -> bool:
         """Deal with every message for good; False where the intake was stopped before the store came back."""
         try:
             good = [(telegram, said) for telegram in batch if (said := self._read(telegram)) is not None]
-            if good and not self._store([said for _, said in good]):
+            with self._changed:
+                cut, self._cut = self._cut, {}
+            if (good or cut) and not self._store([said for _, said in good], cut):
+                self._store([], cut)
                 for telegram, said in good:  # one of them is the culprit: the others must not suffer
                     self._store_alone(telegram, said)
         except Unreachable:
@@ -144,9 +158,11 @@ class Intake:
         return True
 
     def _read(self, telegram: Telegram) -> Inbound | None:
-        device = telegram.topic.split("/")[3] if telegram.topic.count("/") >= 3 else ""
+        device = _device(telegram)
         if not self._buckets.take(device, time.monotonic()):
             self._count(limited=1)
+            with self._changed:
+                self._cut[device] = None
             return None
         while True:
             try:
@@ -166,11 +182,13 @@ class Intake:
         if self._stopping.wait(error.retry_after_s or 1.0):
             raise error
 
-    def _store(self, messages: Sequence[Inbound]) -> bool:
+    def _store(self, messages: Sequence[Inbound], cut: Iterable[str] = ()) -> bool:
         """Hand in as one transaction; False where it was refused. Raises Unreachable when stopped while waiting."""
         while True:
             try:
                 with self._handlers.batch() as ingest:
+                    for device in cut:
+                        ingest.cut(device)
                     hand_in(messages, ingest)
             except Unreachable as error:
                 self._wait_for_store(error)
@@ -200,3 +218,7 @@ class Intake:
     def _count(self, **more: int) -> None:
         with self._lock:
             self._stats = replace(self._stats, **{k: getattr(self._stats, k) + n for k, n in more.items()})
+
+
+def _device(telegram: Telegram) -> str:
+    return telegram.topic.split("/")[3] if telegram.topic.count("/") >= 3 else ""

@@ -56,7 +56,8 @@ class Listener:
 class Listeners:
     """Serve until stopped; `serve` blocks, `stop` may be called from any thread or signal handler."""
 
-    def __init__(self, listeners: Sequence[Listener]) -> None:
+    def __init__(self, listeners: Sequence[Listener], on_stop: Callable[[], None] = lambda: None) -> None:
+        self._on_stop = on_stop
         self._servers = [_QuietServer(_config(one)) for one in listeners]
         self._sockets = [one.socket for one in listeners]
 
@@ -65,6 +66,8 @@ class Listeners:
         asyncio.run(self._serve(on_ready))
 
     def stop(self) -> None:
+        """Take no more; `on_stop` ends what would never end by itself."""
+        self._on_stop()
         for server in self._servers:
             server.should_exit = True
 

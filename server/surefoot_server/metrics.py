@@ -19,7 +19,7 @@ from sqlalchemy import func, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
-from surefoot_server import space
+from surefoot_server import db, rollout_metrics, space
 from surefoot_server.access.guard import open_route
 from surefoot_server.devices.models import Assignment, Device, DeviceComponent
 from surefoot_server.rollouts.models import Rollout
@@ -48,6 +48,7 @@ class FleetCollector(Collector):
             yield from _of_fleet(session)
             yield _of_rollouts(session)
             yield _of_outcomes(session)
+            yield from rollout_metrics.collect(session, db.utc_now())
         yield from _of_server(self._state.counters())
 
 
@@ -64,7 +65,14 @@ def healthz(request: Request, response: Response, _open: Open) -> HealthOut:
     state = state_of(request)
     problems = problems_of(state)
     response.status_code = 503 if problems else 200
-    return HealthOut(ok=not problems, problems=problems, warnings=[each for each in state.warnings() if each])
+    return HealthOut(ok=not problems, problems=problems, warnings=_warnings(state))
+
+
+def _warnings(state: ServerState) -> list[str]:
+    try:
+        return [each for each in (*state.warnings(), *(known.told for known in state.findings())) if each]
+    except SQLAlchemyError:  # the database is among the problems, and an answer must come
+        return []
 
 
 def problems_of(state: ServerState) -> list[str]:
@@ -129,9 +137,12 @@ def _of_server(counters: Mapping[str, float | Mapping[str, float]]) -> Iterator[
 
 LABELS = {"dropped_messages_total": "reason", "job_duration_s": "job", "metadata_days_left": "file"}
 MEANINGS = {
+    "scheduler_leader": "1 on the server that decides, of several on one database.",
+    "telemetry_samples_total": "Samples of devices that are stored.",
     "broker_connected": "1 while the gateway is connected to the broker.",
     "delivery_waiting": "Devices that something is about to be said to.",
     "dropped_messages_total": "Messages of devices that were not taken, by reason.",
+    "event_streams": "Event streams that are open.",
     "ingest_queue": "Messages of devices that wait for the writer.",
     "job_duration_s": "Seconds that the last run of a job took.",
     "metadata_days_left": "Days until what only offline keys can sign again expires.",

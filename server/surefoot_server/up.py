@@ -7,55 +7,79 @@ was, since everything that matters is in the database. Reads the online keys onl
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import logging
-import os
 import signal
+import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 
-from surefoot_server import db
+from surefoot_server import db, partitions
 from surefoot_server.access import service as access
+from surefoot_server.access import users
+from surefoot_server.access.oidc import oidc_of
 from surefoot_server.app import create_app, create_device_app
+from surefoot_server.audit.checkpoints import EVERY_S as CHECKPOINT_S
+from surefoot_server.audit.checkpoints import Checkpoints
+from surefoot_server.audit.checkpoints import load_or_make_key as load_or_make_audit_key
+from surefoot_server.broadcast import Broadcast
 from surefoot_server.broker.acl import ShutOut
 from surefoot_server.broker.start import RunningBroker, start_broker
 from surefoot_server.clock import Clock
 from surefoot_server.config import Settings
 from surefoot_server.db import Database
 from surefoot_server.delivery import Delivery
+from surefoot_server.devices.leave import Rates, Ways
+from surefoot_server.devices.lending import Lending
 from surefoot_server.devices.service import DeviceService
+from surefoot_server.drills.service import DrillService
 from surefoot_server.enrolment.service import EnrolmentService
+from surefoot_server.events.feed import Feed
+from surefoot_server.events.streams import Streams
+from surefoot_server.feedback.service import FeedbackService
+from surefoot_server.findings.watch import Watch
 from surefoot_server.gateway import Gateway, GatewayConfig
+from surefoot_server.housekeeping import RETENTION_S, make_clock
 from surefoot_server.ingest import Ingest
 from surefoot_server.intake import IntakeLimits
 from surefoot_server.keys.alarms import KeyAlarms
 from surefoot_server.keys.install import install_keys
 from surefoot_server.keys.online import OnlineRepository
+from surefoot_server.leader import Leader
 from surefoot_server.listeners import Listener, Listeners, take_port
-from surefoot_server.pki.ca import load_ca, prepare_pki
+from surefoot_server.notify.forms import outside_of
+from surefoot_server.notify.sealing import Sealing
+from surefoot_server.notify.sending import Sender
+from surefoot_server.notify.service import NotifyService
+from surefoot_server.only_one import only_one
+from surefoot_server.outlet import Found, Outlet
+from surefoot_server.packs.service import PackService
+from surefoot_server.pki.authorities import load_authorities
+from surefoot_server.pki.ca import prepare_pki
 from surefoot_server.pki.crl import REFRESH_S as CRL_S
 from surefoot_server.pki.files import PkiFiles
 from surefoot_server.releases.blobs import BlobStore
 from surefoot_server.releases.leases import LeaseTokens, load_or_make_key
+from surefoot_server.releases.objects import ObjectStorage
 from surefoot_server.releases.service import ReleaseService
 from surefoot_server.rollouts.service import RolloutService
 from surefoot_server.shutout import shut_out
 from surefoot_server.state import ServerState
-from surefoot_server.telemetry import repository as telemetry
+from surefoot_server.stopping import Stop, signals
 from surefoot_shared.enrolment import MqttAddress
-from surefoot_shared.errors import ConfigError
 from surefoot_shared.tokens import TOKEN_VALID_S
 
 log = logging.getLogger(__name__)
-REFRESH_S = 60.0
-RETENTION_S = 600.0
+SWEEP_S = 30.0
+"""How often deadlines are looked at; a flag or an advisory is at once."""
+DRILLS_S = 5.0
+"""How soon a device of a drill gets its next order; the times are the devices' own."""
 ALARMS_S = 3600.0
+OBJECTS_S = 15.0
+PACKS_S = 10.0
+"""Between two packs; making one takes minutes."""
 BROKER_WAIT_S = 15.0
 
 
@@ -69,9 +93,11 @@ class Ready:
     mqtt: str
     notice: str
     token_file: Path
+    password: str = ""
+    """Of the user `admin`, at the first start alone: for a terminal, and for nothing that keeps it."""
 
     def text(self) -> str:
-        """One block for the terminal."""
+        """One block for the terminal, without the password."""
         lines = [
             "Surefoot is up.",
             f"  Console     {self.console_url}",
@@ -82,36 +108,13 @@ class Ready:
         return "\n".join([*lines, f"  Note        {self.notice}"] if self.notice else lines)
 
 
-class Stop:
-    """Asks a running server to end: by `stop.set()` from a test, by signal from everybody else."""
-
-    def __init__(self) -> None:
-        self._listeners: Listeners | None = None
-        self._asked = threading.Event()
-        self.signal: int | None = None
-
-    def set(self) -> None:
-        self._asked.set()
-        if self._listeners is not None:
-            self._listeners.stop()
-
-    def ends(self, listeners: Listeners) -> None:
-        self._listeners = listeners
-        if self._asked.is_set():
-            listeners.stop()
-
-    def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        self.signal = number
-        self.set()
-
-
 def run_up(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop | None = None) -> None:
     """Serve until told to stop. Raises ConfigError before anything serves, KeyboardInterrupt after a clean SIGINT."""
     stop = stop or Stop()
     with ExitStack() as parts:
         if threading.current_thread() is threading.main_thread():
-            parts.enter_context(_signals(stop))
-        parts.enter_context(_locked(settings.data_dir))
+            parts.enter_context(signals(stop))
+        parts.enter_context(only_one(settings.data_dir))
         _serve(settings, on_ready, stop, parts)
     if stop.signal == signal.SIGINT:
         raise KeyboardInterrupt
@@ -120,77 +123,150 @@ def run_up(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop | N
 def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, parts: ExitStack) -> None:
     api_socket = parts.enter_context(take_port("127.0.0.1", settings.api_port, "operators' API"))
     device_socket = parts.enter_context(take_port(settings.bind, settings.device_port, "devices' HTTPS"))
+    artifact_socket = _artifact_socket(settings, parts)
     keys = install_keys(settings.keys_dir, settings.data_dir)
-    ca = load_ca(keys.online_dir)
-    database = _open_database(settings, parts)
-    pki = prepare_pki(settings.data_dir / "pki", ca, [settings.public_host])
+    authorities = load_authorities(keys.online_dir)
+    database, password = _open_database(settings, parts)
+    feed = Feed(database, settings.events_keep)
+    streams = Streams(feed, settings.event_streams)
+    pki = prepare_pki(
+        settings.data_dir / "pki", authorities.serving, [settings.public_host], trusted=authorities.trusted
+    )
     online = OnlineRepository(keys.repo_dir, keys.online_dir)
     leases = LeaseTokens(load_or_make_key(settings.secrets_dir / "lease.key"), settings.lease_valid_s)
     tokens = LeaseTokens(load_or_make_key(settings.secrets_dir / "lease.key"), TOKEN_VALID_S, "device")
     blobs = BlobStore(settings.data_dir / "blobs", settings.blob_limit_bytes)
-    service = DeviceService(online, leases, settings.blobs_url)
+    packs = PackService(database, blobs, settings.packs_limit_bytes)
+    rates = Rates(settings.site_rate_bytes_per_s, settings.device_rate_bytes_per_s)
+    pace = settings.broadcast_rate_bytes_per_s
+    broadcast = Broadcast(blobs, lambda topic, raw: gateway.publish_chunk(topic, raw), pace)
+    objects = ObjectStorage(settings.object_storage) if settings.object_storage else None
+    mint_url = f"{settings.blobs_url}urls" if objects else ""
+    ways = Ways(("zstd",), mint_url, broadcast.chunk_bytes, settings.artifacts_url)
+    checkpoints = Checkpoints(database, load_or_make_audit_key(settings.secrets_dir / "audit.key"))
+    lending = Lending(leases, settings.blobs_url, rates, packs.offers, ways)
+    service = DeviceService(online, lending, witness=checkpoints.heard)
 
-    broker = _start_broker(settings, shut_out(database, [ca], db.utc_now()), pki, parts)
-    ingest = Ingest(database, service, lambda acks, waiting: delivery.answer(acks, waiting))
+    broker = _start_broker(settings, shut_out(database, authorities.all, db.utc_now()), pki, parts)
+    ingest = Ingest(database, service, lambda acks, waiting: delivery.answer(acks, waiting), ask_chunks=broadcast.ask)
     gateway = Gateway(_gateway_config(settings, broker, pki), ingest, ingest.put_aside)
     delivery = Delivery(database, service, gateway)
     database.on_dirty(delivery.changed)
     rollouts = RolloutService(database, service, online, gateway.publish_halt)
-    clock = _make_clock(settings, database, online, gateway, rollouts)
+    feedback = FeedbackService(database, rollouts)
+    drills = DrillService(database, service)
+    leader = Leader(database)
+    parts.callback(leader.resign)
+    clock = make_clock(settings, database, online, gateway, rollouts, leader, checkpoints)
+    watch = Watch(database, db.utc_now)
+    notify = NotifyService(database, feed, Sealing(settings.secrets_dir / "notify.key"), outside_of(settings))
+    sender = Sender(database, notify, leader.leads)
+    feed.on_news(sender.wake)
     alarms = KeyAlarms(database, online.expiring)
     alarms.check(db.utc_now())
-    clock.every(ALARMS_S, "alarms", lambda: alarms.check(db.utc_now()))
+    clock.every(SWEEP_S, "triggers", lambda: feedback.sweep(db.utc_now()))
+    clock.every(DRILLS_S, "drills", lambda: drills.sweep(db.utc_now()))
+    clock.every(ALARMS_S, "alarms", lambda: alarms.check(db.utc_now()), everywhere=True)
 
     def keep_out() -> None:
-        broker.shut_out(shut_out(database, [ca], db.utc_now()))
+        broker.shut_out(shut_out(database, authorities.all, db.utc_now()))
 
-    clock.every(CRL_S, "revocation-list", keep_out)
+    clock.every(RETENTION_S, "feed", feed.forget_old)
+    clock.every(RETENTION_S, "notify", lambda: notify.forget_old(db.utc_now()))
+
+    def note_audit() -> None:
+        checkpoints.make(db.utc_now())
+        gateway.publish_trust(replace(online.hint(), audit=checkpoints.newest()))
+
+    clock.every(CHECKPOINT_S, "audit-checkpoint", note_audit)
+    clock.every(CRL_S, "revocation-list", keep_out, everywhere=True)
+    clock.every(PACKS_S, "packs", packs.work)
+    if objects:
+        clock.every(OBJECTS_S, "object-storage", lambda: objects.copy(blobs))
     state = ServerState(
         settings=settings,
         db=database,
         leases=leases,
         tokens=tokens,
         blobs=blobs,
+        objects=objects,
         online=online,
         devices=service,
         releases=ReleaseService(database, blobs, online),
         rollouts=rollouts,
-        enrolment=EnrolmentService(ca, service, MqttAddress(settings.public_host, broker.port, broker.protocol)),
+        enrolment=EnrolmentService(
+            authorities.issuing,
+            service,
+            MqttAddress(settings.public_host, broker.port, broker.protocol),
+            trusted=authorities.trusted,
+        ),
+        feedback=feedback,
+        drills=drills,
+        checkpoints=checkpoints,
+        oidc=oidc_of(settings),
         downlink=gateway,
+        notify=notify,
+        streams=streams,
         deny=keep_out,
         problems=lambda: [*_problems(gateway, broker, clock), *alarms.problems(db.utc_now())],
-        warnings=lambda: alarms.warnings(db.utc_now()),
+        warnings=lambda: [*alarms.warnings(db.utc_now()), *checkpoints.warnings(db.utc_now())],
+        findings=watch.concerns,
         counters=lambda: {
             **_counters(gateway, ingest, delivery, clock),
+            **broadcast.counters(),
+            "event_streams": len(streams),
+            "scheduler_leader": float(leader.leads()),
+            "telemetry_samples_total": ingest.samples(),
             "metadata_days_left": alarms.days_left(db.utc_now()),
         },
     )
     for start, end in (
         (delivery.start, delivery.stop),
         (gateway.start, gateway.stop),
+        (broadcast.start, broadcast.stop),
         (clock.start, clock.stop),
+        (sender.start, sender.stop),
     ):
         start()
         parts.callback(end)
+    if artifact_socket:
+        outlet = Outlet(
+            artifact_socket,
+            lambda name: Found(blobs.existing(name), blobs.etag(name)),
+            lambda token: leases.check(token, db.utc_now()),
+        )
+        outlet.start()
+        parts.callback(outlet.stop)
+    parts.callback(packs.stop)  # first of all: the clock waits for its jobs, and packs take minutes
     gateway.publish_halt(online.halt_list())
-    gateway.publish_trust(online.hint())
+    note_audit()
     if not gateway.wait_connected(BROKER_WAIT_S):
         log.warning("broker_not_connected waited_s=%s", BROKER_WAIT_S)
     listeners = Listeners(
-        [Listener(create_app(state), api_socket), Listener(create_device_app(state), device_socket, pki)]
+        [Listener(create_app(state), api_socket), Listener(create_device_app(state), device_socket, pki)],
+        on_stop=streams.close,
     )
     stop.ends(listeners)
-    listeners.serve(lambda: on_ready(_ready(settings, broker)))
+    listeners.serve(lambda: on_ready(_ready(settings, broker, password)))
 
 
-def _open_database(settings: Settings, parts: ExitStack) -> Database:
+def _artifact_socket(settings: Settings, parts: ExitStack) -> socket.socket | None:
+    if not settings.artifact_port:
+        return None
+    return parts.enter_context(take_port(settings.bind, settings.artifact_port, "artifacts without TLS"))
+
+
+def _open_database(settings: Settings, parts: ExitStack) -> tuple[Database, str]:
+    """The database, and the first user's password where this is the first start."""
     settings.secrets_dir.mkdir(mode=0o700, exist_ok=True)
     database = Database(settings.database)
     parts.callback(database.dispose)
     database.upgrade()
     with database.write() as session:
+        partitions.prepare(session, db.utc_now())
         access.ensure_first_token(session, settings.token_file, db.utc_now())
-    return database
+        password = users.ensure_first(session, db.utc_now())
+    return database, password
 
 
 def _start_broker(settings: Settings, out: ShutOut, pki: PkiFiles, parts: ExitStack) -> RunningBroker:
@@ -209,31 +285,6 @@ def _gateway_config(settings: Settings, broker: RunningBroker, pki: PkiFiles) ->
         key=pki.service_key,
         limits=IntakeLimits(queue=settings.ingest_queue),
     )
-
-
-def _make_clock(
-    settings: Settings, database: Database, online: OnlineRepository, gateway: Gateway, rollouts: RolloutService
-) -> Clock:
-    def tick() -> None:
-        rollouts.tick(db.utc_now(), reachable=gateway.stats().connected)
-
-    def refresh() -> None:
-        if online.refresh(db.utc_now()):
-            gateway.publish_halt(online.halt_list())
-            gateway.publish_trust(online.hint())
-
-    def retire() -> None:
-        before = db.utc_now() - timedelta(hours=settings.telemetry_keep_h)
-        gone = telemetry.DELETE_ROWS
-        while gone >= telemetry.DELETE_ROWS:
-            with database.write() as session:
-                gone = telemetry.delete_older(session, before)
-
-    clock = Clock()
-    clock.every(settings.tick_s, "tick", tick)
-    clock.every(REFRESH_S, "refresh", refresh)
-    clock.every(RETENTION_S, "retention", retire)
-    return clock
 
 
 def _problems(gateway: Gateway, broker: RunningBroker, clock: Clock) -> list[str]:
@@ -261,7 +312,7 @@ def _counters(
     }
 
 
-def _ready(settings: Settings, broker: RunningBroker) -> Ready:
+def _ready(settings: Settings, broker: RunningBroker, password: str) -> Ready:
     return Ready(
         console_url=f"{settings.api_url}/",
         device_url=settings.device_url,
@@ -269,35 +320,5 @@ def _ready(settings: Settings, broker: RunningBroker) -> Ready:
         mqtt=f"{settings.public_host}:{broker.port}",
         notice=broker.notice,
         token_file=settings.token_file,
+        password=password,
     )
-
-
-@contextlib.contextmanager
-def _locked(data_dir: Path) -> Iterator[None]:
-    """Hold the data folder; raises ConfigError(already_running) where another server has it."""
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(data_dir / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ConfigError("config_invalid", f"{data_dir} cannot be used: {error.strerror}.") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        raise ConfigError(
-            "already_running", f"Another server runs on {data_dir}.", "Stop it first, or give this one its own --data."
-        ) from error
-    try:
-        yield
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def _signals(stop: Stop) -> Iterator[None]:
-    old = {number: signal.signal(number, stop.on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

@@ -131,7 +131,7 @@ class Device:
 
     def deliver(self) -> None:
         """Send again after each silence, as the agent's outbox does, until everything is acknowledged."""
-        for _ in range(100):
+        for _ in range(300):
             with self._changed:
                 if self._changed.wait_for(lambda: not self.outbox, 0.2):
                     return

@@ -12,6 +12,7 @@ from surefoot_shared import wire
 from surefoot_shared.errors import Unreachable
 from surefoot_shared.identity import DeviceKey, DevicePublicKey, SealKind, generate_key, seal
 from surefoot_shared.messages import (
+    ChunkRequest,
     Event,
     EventKind,
     Events,
@@ -63,6 +64,8 @@ class Recorder:
     next_keys: dict[str, DevicePublicKey] = field(default_factory=dict)
     """Of devices that are renewing."""
     signed: list[tuple[str, DevicePublicKey]] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
+    """Devices of which a message was left out."""
     committed: list[object] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
     away: bool = False
@@ -110,6 +113,9 @@ class Taken:
     book: Recorder
     values: list[object] = field(default_factory=list)
 
+    def cut(self, device_id: str) -> None:
+        self.book.cut.append(device_id)
+
     def signed(self, device_id: str, key: DevicePublicKey) -> None:
         self.book.signed.append((device_id, key))
 
@@ -130,6 +136,9 @@ class Taken:
 
     def response(self, device_id: str, response: Response) -> None:
         self._take((device_id, response))
+
+    def chunks(self, device_id: str, request: ChunkRequest) -> None:
+        self._take((device_id, request))
 
     def _take(self, value: object) -> None:
         if self.book.refuses(value):

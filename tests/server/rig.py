@@ -13,19 +13,30 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi.testclient import TestClient
 from sqlalchemy import event as sa_event
 
 from surefoot_server.access import service as access
 from surefoot_server.access.roles import Role
 from surefoot_server.app import create_app, create_device_app
+from surefoot_server.audit.checkpoints import Checkpoints
 from surefoot_server.config import Settings
 from surefoot_server.db import Database
+from surefoot_server.devices.lending import Lending
 from surefoot_server.devices.models import Assignment, Device
 from surefoot_server.devices.service import DeviceService
+from surefoot_server.drills.service import DrillService
 from surefoot_server.enrolment.service import EnrolmentService
+from surefoot_server.events.feed import Feed
+from surefoot_server.events.streams import Streams
+from surefoot_server.feedback.service import FeedbackService
+from surefoot_server.findings.watch import Watch
 from surefoot_server.keys.install import install_keys
 from surefoot_server.keys.online import OnlineRepository
+from surefoot_server.notify.forms import outside_of
+from surefoot_server.notify.sealing import Sealing
+from surefoot_server.notify.service import NotifyService
 from surefoot_server.pki.ca import load_ca
 from surefoot_server.releases.blobs import BlobStore
 from surefoot_server.releases.leases import LeaseTokens
@@ -50,6 +61,7 @@ from surefoot_shared.messages import (
 )
 from surefoot_shared.status import AttemptState, Intent, Outcome, SlotName, SlotState
 
+AUDIT_KEY = Ed25519PrivateKey.generate()
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 
 
@@ -194,7 +206,8 @@ class _Engines:
         lent, place = self._idle.pop() if self._idle else self._make()
         place[:] = [str(path)]
         database = copy.copy(lent)
-        database.url, database._listeners, database._full_at = f"sqlite:///{path}", [], None
+        database.url, database._listeners, database._watchers = f"sqlite:///{path}", [], ()
+        database._full_at = None
         yield database
         database.dispose()
         self._idle.append((lent, place))
@@ -218,6 +231,17 @@ def make_rig(keys_dir: Path, data_dir: Path) -> Iterator[Rig]:
         yield _rig(settings, database, keys_dir)
 
 
+@contextmanager
+def make_rig_on(url: str, keys_dir: Path, data_dir: Path) -> Iterator[Rig]:
+    """The same on a database that is there already."""
+    data_dir.mkdir()
+    settings = Settings(data_dir=data_dir, keys_dir=keys_dir, database_url=url)
+    settings.secrets_dir.mkdir(mode=0o700)
+    database = Database(url)
+    yield _rig(settings, database, keys_dir)
+    database.dispose()
+
+
 def _rig(settings: Settings, database: Database, keys_dir: Path) -> Rig:
     said, dirty, data_dir = Said(), list[str](), settings.data_dir
     database.on_dirty(dirty.extend)
@@ -225,7 +249,10 @@ def _rig(settings: Settings, database: Database, keys_dir: Path) -> Rig:
     online = OnlineRepository(keys.repo_dir, keys.online_dir)
     leases = LeaseTokens(b"k" * 32, 600.0)
     blobs = BlobStore(data_dir / "blobs", settings.blob_limit_bytes)
-    devices = DeviceService(online, leases, settings.blobs_url)
+    checkpoints = Checkpoints(database, AUDIT_KEY)
+    devices = DeviceService(online, Lending(leases, settings.blobs_url), witness=checkpoints.heard)
+    rollouts = RolloutService(database, devices, online, said.publish_halt)
+    feed = Feed(database, settings.events_keep)
     state = ServerState(
         settings=settings,
         db=database,
@@ -235,9 +262,15 @@ def _rig(settings: Settings, database: Database, keys_dir: Path) -> Rig:
         online=online,
         devices=devices,
         releases=ReleaseService(database, blobs, online),
-        rollouts=RolloutService(database, devices, online, said.publish_halt),
+        rollouts=rollouts,
+        feedback=FeedbackService(database, rollouts),
+        drills=DrillService(database, devices),
+        checkpoints=checkpoints,
         enrolment=EnrolmentService(load_ca(keys.online_dir), devices, MqttAddress("localhost", 8883, 5)),
         downlink=said,
+        notify=NotifyService(database, feed, Sealing(settings.secrets_dir / "notify.key"), outside_of(settings)),
+        streams=Streams(feed, settings.event_streams),
+        findings=Watch(database, lambda: datetime.now(timezone.utc)).concerns,
     )
     return Rig(state, said, dirty, keys_dir)
 

@@ -13,6 +13,11 @@ def test_every_answer_carries_the_strict_headers(rig: Rig) -> None:
         assert {name: answer.headers[name] for name in HEADERS} == HEADERS
 
 
+def test_a_browser_tells_our_own_forms_from_others(rig: Rig) -> None:
+    """Under `no-referrer` it would send its own forms with `Origin: null`, and be refused as another site."""
+    assert rig.client(None).get("/sign-in").headers["referrer-policy"] == "same-origin"
+
+
 def test_the_interface_is_described_to_those_who_may_use_it(rig: Rig) -> None:
     described = rig.client(Role.VIEWER).get("/api/v1/openapi.json").json()
 

@@ -29,6 +29,18 @@ def test_a_job_runs_again_and_again(clock: Clock) -> None:
     assert clock.took_s()["tick"] >= 0
 
 
+def test_a_server_that_does_not_lead_runs_only_what_is_everybodys() -> None:
+    ran, mine = list[str](), threading.Semaphore(0)
+    clock = Clock(lambda: False)
+    clock.every(0.01, "tick", lambda: ran.append("tick"))
+    clock.every(0.02, "revocation-list", lambda: mine.release(), everywhere=True)
+    clock.start()
+
+    assert all(mine.acquire(timeout=WAIT_S) for _ in range(5))
+    clock.stop()
+    assert ran == []
+
+
 def test_a_job_that_failed_is_tried_again_and_told_of(clock: Clock) -> None:
     failed, worked, goes = threading.Event(), threading.Event(), threading.Event()
 

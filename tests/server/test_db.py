@@ -19,11 +19,12 @@ from sqlmodel import Session, select
 from surefoot_server import db
 from surefoot_server.cohorts.models import Cohort
 from surefoot_server.db import Database, UtcDateTime
-from surefoot_server.telemetry.models import TelemetryLatest
+from surefoot_server.telemetry.models import TelemetryHour, TelemetrySample, TelemetrySeries
 from surefoot_shared.errors import ConfigError
-from tests.server.rig import NOW, Rig, later
+from tests.server.rig import NOW, Rig
 
 WRITERS, EACH = 8, 25
+STRETCH = {"from_ms": 0} | dict.fromkeys(("mean", "median", "p95", "low", "high", "first", "last", "rise"), 1.0)
 
 
 @pytest.fixture
@@ -118,13 +119,17 @@ from surefoot_server.db import Database
 from tests.server.test_db import cohort, count_up
 
 database = Database.at(Path(sys.argv[1]))
-print("ready", flush=True)
-while True:
+def write():
     with database.write() as session:
         count_up(session)
         session.flush()
         row = session.get(Cohort, "counter")
         cohort(session, f"row-{row.expression}")
+
+write()  # the first one takes its time
+print("ready", flush=True)
+while True:
+    write()
 """
 
 
@@ -187,28 +192,40 @@ def test_a_time_without_zone_does_not_reach_the_database() -> None:
         UtcDateTime().process_bind_param(datetime(2026, 1, 1), sa.create_engine("sqlite://").dialect)
 
 
-def test_rows_that_exist_are_left_out_and_the_new_ones_counted(rig: Rig) -> None:
-    rig.device("cam-1")
-    rows = [{"device_id": "cam-1", "name": n, "component": "", "at": NOW, "value": 1.0} for n in "ab"]
+def test_rows_that_exist_are_left_out_and_the_new_ones_counted(database: Database) -> None:
+    row = {**STRETCH, "samples": 1}
+    rows = [{**row, "series_id": n} for n in (1, 2)]
 
-    with rig.db.write() as session:
-        first = db.insert_ignoring(session, TelemetryLatest, rows[:1])
-        second = db.insert_ignoring(session, TelemetryLatest, rows)
+    with database.write() as session:
+        first = db.insert_ignoring(session, TelemetryHour, rows[:1])
+        second = db.insert_ignoring(session, TelemetryHour, rows)
 
     assert (first, second) == (1, 1)
 
 
-def test_an_older_row_does_not_replace_a_newer_one(rig: Rig) -> None:
-    rig.device("cam-1")
-    row = {"device_id": "cam-1", "name": "fps", "component": "", "digest": None, "slot": None}
+def test_an_older_row_does_not_replace_a_newer_one(database: Database) -> None:
+    row = {**STRETCH, "series_id": 1}
 
+    with database.write() as session:
+        for samples in (10, 5, 20):
+            db.upsert_newer(session, TelemetryHour, [{**row, "samples": samples, "mean": float(samples)}], "samples")
+
+    with database.read() as session:
+        assert session.exec(select(TelemetryHour)).one().mean == 20.0
+
+
+def test_numbers_are_appended_and_an_older_value_does_not_replace_a_newer_one(rig: Rig) -> None:
+    rig.device("cam-1")
     with rig.db.write() as session:
-        db.upsert_newer(session, TelemetryLatest, [{**row, "at": later(10), "value": 10.0}], "at")
-        db.upsert_newer(session, TelemetryLatest, [{**row, "at": later(5), "value": 5.0}], "at")
-        db.upsert_newer(session, TelemetryLatest, [{**row, "at": later(20), "value": 20.0}], "at")
+        session.add(TelemetrySeries(id=7, device_id="cam-1", name="fps"))
+        session.flush()
+        db.append(session, TelemetrySample, ("series_id", "at_ms", "value"), [(7, 5, 0.25), (7, 6, 1e300)])
+        db.advance(session, TelemetrySeries, "id", "last_at_ms", "last_value", [(7, 6, 2.0)])
+        db.advance(session, TelemetrySeries, "id", "last_at_ms", "last_value", [(7, 5, 1.0)])
 
     with rig.db.read() as session:
-        assert session.exec(select(TelemetryLatest)).one().value == 20.0
+        assert [(row.at_ms, row.value) for row in session.exec(select(TelemetrySample))] == [(5, 0.25), (6, 1e300)]
+        assert session.exec(select(TelemetrySeries.last_value)).one() == 2.0
 
 
 def test_statements_for_postgresql_are_its_own() -> None:
@@ -216,7 +233,7 @@ def test_statements_for_postgresql_are_its_own() -> None:
         def get_bind(self, *_args: object, **_more: object) -> sa.Engine:  # type: ignore[override]
             return sa.create_mock_engine("postgresql+psycopg://", lambda *_: None)  # type: ignore[return-value]
 
-    insert = db._insert(Elsewhere(), TelemetryLatest.__table__)  # type: ignore[attr-defined]
+    insert = db._insert(Elsewhere(), TelemetryHour.__table__)  # type: ignore[attr-defined]
 
     assert "ON CONFLICT DO NOTHING" in str(insert.on_conflict_do_nothing())
 

@@ -37,7 +37,8 @@ CASES: list[tuple[Exception, int, str]] = [
     (OSError(errno.ENOSPC, "No space left on device"), 507, "no_space"),
     (OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full")), 507, "no_space"),
     (OSError(errno.EIO, "Input/output error"), 500, "internal"),
-    (OperationalError("INSERT", {}, sqlite3.OperationalError("database is locked")), 500, "internal"),
+    (OperationalError("INSERT", {}, sqlite3.OperationalError("database is locked")), 503, "busy"),
+    (OperationalError("INSERT", {}, sqlite3.OperationalError("no such table")), 500, "internal"),
     (ZeroDivisionError("secret detail"), 500, "internal"),
 ]
 
@@ -60,7 +61,10 @@ def test_each_error_has_its_status_and_kind(client: TestClient, n: int) -> None:
 
     assert (answer.status_code, answer.json()["kind"]) == CASES[n][1:]
     assert answer.headers["content-type"] == errors.MEDIA_TYPE
-    assert set(answer.json()) == {"kind", "message", "hint"}
+    told = answer.json()
+    assert set(told) == {"type", "title", "status", "detail", "kind", "message", "hint"}
+    assert (told["status"], told["detail"]) == (answer.status_code, told["message"])
+    assert told["type"] == f"urn:surefoot:problem:{told['kind']}"
 
 
 def test_a_bug_shows_nothing_of_its_inside(client: TestClient) -> None:
@@ -75,8 +79,12 @@ def test_malformed_input_names_the_field(client: TestClient) -> None:
 
 
 def test_an_unknown_path_and_method_are_problems_too(client: TestClient) -> None:
-    assert client.get("/a/b").json()["kind"] == "not_found"
-    assert client.post("/1").status_code == 405
+    missing, wrong = client.get("/a/b"), client.post("/1")
+
+    assert (missing.status_code, missing.json()["kind"]) == (404, "not_found")
+    assert (wrong.status_code, wrong.json()["kind"], wrong.headers["allow"]) == (405, "wrong_method", "GET")
+    assert missing.json()["hint"]
+    assert wrong.headers["content-type"] == errors.MEDIA_TYPE
 
 
 def test_load_that_is_refused_says_when_to_come_back(client: TestClient) -> None:

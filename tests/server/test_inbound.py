@@ -8,7 +8,7 @@ from surefoot_server.inbound import EVENTS_LIMIT, Inbound, Telegram, hand_in, re
 from surefoot_shared import wire
 from surefoot_shared.errors import Invalid
 from surefoot_shared.identity import SealKind, generate_key
-from surefoot_shared.messages import Event, Hello, PresenceMessage, Response, Sample, TelemetryBatch
+from surefoot_shared.messages import ChunkRequest, Event, Hello, PresenceMessage, Response, Sample, TelemetryBatch
 from surefoot_shared.status import Presence
 from tests.server.recorder import Recorder, event, events_payload, hello, hello_payload
 
@@ -153,6 +153,9 @@ def test_neighbours_of_one_device_go_in_as_one_call_and_hello_stays_before_its_e
         def response(self, device_id: str, response: Response) -> None:
             calls.append((f"response of {device_id}", response.id))
 
+        def chunks(self, device_id: str, request: ChunkRequest) -> None:
+            calls.append((f"chunks for {device_id}", request.missing))
+
     messages = [
         Inbound("a", (event("a", 1),)),
         Inbound("b", (event("b", 7),)),
@@ -163,6 +166,7 @@ def test_neighbours_of_one_device_go_in_as_one_call_and_hello_stays_before_its_e
         Inbound("a", (event("a", 4),)),
         Inbound("b", PresenceMessage(Presence.OFFLINE, "i")),
         Inbound("b", Response("r", True, "")),
+        Inbound("b", ChunkRequest("b", "a" * 64, 9, 4, "wA==")),
     ]
     hand_in(messages, Calls())
 
@@ -173,6 +177,7 @@ def test_neighbours_of_one_device_go_in_as_one_call_and_hello_stays_before_its_e
         ("events of a", [4]),
         ("presence of b", "offline"),
         ("response of b", "r"),
+        ("chunks for b", "wA=="),
         ("events of b", [7]),
     ]
 

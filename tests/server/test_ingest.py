@@ -8,8 +8,11 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from sqlmodel import select
 
+from surefoot_server.audit import service as audit
+from surefoot_server.devices import letters
 from surefoot_server.devices.models import DeviceEvent
 from surefoot_server.ingest import Ingest
+from surefoot_server.intake import DeadLetter
 from surefoot_server.telemetry.models import TelemetrySample
 from surefoot_shared.errors import Unreachable
 from surefoot_shared.identity import public_to_pem
@@ -108,6 +111,32 @@ def test_a_replayed_hello_is_counted_and_not_answered(rig: Rig, ingest: Ingest, 
 
     assert ingest.dropped() == {"replayed_hello": 1}
     assert (answers.acks, rig.dirty) == ([], [])
+
+
+def test_what_is_put_aside_is_kept_and_audited_where_the_device_is_known(rig: Rig, ingest: Ingest) -> None:
+    for device in ("cam-1", "ghost"):
+        letter = DeadLetter(f"surefoot/v1/d/{device}/up/events", "0" * 64, b"junk", "The event is not signed.")
+        ingest.put_aside(letter)
+        ingest.put_aside(letter)
+
+    with rig.db.read() as session:
+        assert [letters.of_device(session, device)[0].count for device in ("cam-1", "ghost")] == [2, 2]
+        told = [(row.action, row.object) for row in audit.entries(session)]
+    assert told.count(("message.refused", "device:cam-1")) == 1
+    assert ("message.refused", "device:ghost") not in told
+
+
+def test_a_letter_is_lost_rather_than_the_worker_while_the_database_is_away(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("BEGIN IMMEDIATE", {}, Exception("database is locked"))
+
+    monkeypatch.setattr(letters, "keep", away)
+
+    ingest.put_aside(DeadLetter("surefoot/v1/d/cam-1/up/events", "0" * 64, b"junk", "It is not signed."))
+
+    assert "dead_letter_lost" in caplog.text
 
 
 def test_two_agents_with_one_identity_are_counted_and_both_answered(ingest: Ingest, answers: Answers) -> None:

@@ -150,6 +150,7 @@ def test_a_device_that_floods_is_cut_to_its_rate_and_others_are_heard() -> None:
     assert harness.book.seqs("cam-1") == [1, 2, 3, 4, 5]
     assert harness.book.seqs("cam-2") == [1]
     assert harness.intake.stats().limited == 45
+    assert set(harness.book.cut) == {"cam-1"}, "else an acknowledgement of the fifth's followers would cover the rest"
 
 
 def test_many_messages_go_in_as_few_transactions() -> None:

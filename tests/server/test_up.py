@@ -24,7 +24,8 @@ from surefoot_agent.downlink import AckArrived, BundleArrived, Connected
 from surefoot_agent.enrol import enrol
 from surefoot_agent.link import Link
 from surefoot_server.config import Settings
-from surefoot_server.up import Ready, Stop, run_up
+from surefoot_server.stopping import Stop
+from surefoot_server.up import Ready, run_up
 from surefoot_shared import wire
 from surefoot_shared.errors import ConfigError
 from surefoot_shared.identity import SealKind, seal

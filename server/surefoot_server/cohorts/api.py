@@ -11,13 +11,16 @@ from sqlmodel import Session
 
 from surefoot_server import db
 from surefoot_server.access.guard import require
+from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.cohorts import service
 from surefoot_server.cohorts.models import Cohort
+from surefoot_server.paging import Paged
 from surefoot_server.state import state_of
 
 router = APIRouter(prefix="/api/v1/cohorts", tags=["cohorts"])
-Viewer = Annotated[Principal, Depends(require(Role.VIEWER))]
+Viewer = Annotated[Principal, Depends(require(Role.VIEWER, Over.ANYWHERE))]
+Looker = Annotated[Principal, Depends(require(Role.VIEWER, Over.COHORT))]
 Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
 
 
@@ -45,13 +48,13 @@ def create_cohort(request: Request, body: CohortIn, who: Operator) -> CohortOut:
 
 
 @router.get("")
-def list_cohorts(request: Request, _who: Viewer) -> list[CohortOut]:
+def list_cohorts(request: Request, _who: Viewer, page: Paged) -> list[CohortOut]:
     with state_of(request).db.read() as session:
-        return [_out(session, row) for row in service.all_cohorts(session)]
+        return page.of([_out(session, row) for row in service.all_cohorts(session)], lambda each: each.name)
 
 
 @router.get("/{name}")
-def show_cohort(request: Request, name: str, _who: Viewer) -> CohortDetail:
+def show_cohort(request: Request, name: str, _who: Looker) -> CohortDetail:
     with state_of(request).db.read() as session:
         row = service.get(session, name)
         return CohortDetail(**_out(session, row).model_dump(), members=service.devices(session, row.expression))

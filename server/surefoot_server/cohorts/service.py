@@ -1,7 +1,7 @@
 """Saved cohorts: make them, list them, and turn a name or an expression into the devices that belong now.
 
 Promises: an expression is parsed before it is stored, so a saved cohort always works; a name is told from an expression
-by its form alone. Refuses to change a cohort that exists: a rollout's audit names it.
+by its form alone; a rollout keeps the expression that it began with, so a change is for later ones.
 """
 
 from __future__ import annotations
@@ -42,6 +42,25 @@ def create(session: Session, name: str, expression: str, actor: str, now: dateti
     session.add(row)
     audit.record(session, actor, "cohort.create", f"cohort:{name}", {"expression": expression}, now)
     return row
+
+
+def change(session: Session, name: str, expression: str, actor: str, now: datetime) -> Cohort:
+    """Let a saved cohort mean something else from now on; raises NotFound or Invalid."""
+    row = get(session, name)
+    grammar.parse(expression)
+    detail = {"before": row.expression, "expression": expression}
+    row.expression = expression
+    session.add(row)
+    audit.record(session, actor, "cohort.change", f"cohort:{name}", detail, now)
+    return row
+
+
+def remove(session: Session, name: str, actor: str, now: datetime) -> None:
+    """Forget a saved cohort; who names it is the caller's to know."""
+    row = get(session, name)
+    session.delete(row)
+    session.flush()
+    audit.record(session, actor, "cohort.remove", f"cohort:{name}", {"before": row.expression}, now)
 
 
 def all_cohorts(session: Session) -> list[Cohort]:

@@ -5,7 +5,6 @@ A node has no identity yet, so its route asks for no API token: the enrolment to
 
 from __future__ import annotations
 
-import threading
 import time
 from datetime import datetime
 from typing import Annotated, Literal
@@ -16,11 +15,12 @@ from pydantic import BaseModel, Field
 from surefoot_server import db
 from surefoot_server.access.guard import open_route, require
 from surefoot_server.access.roles import Principal, Role
+from surefoot_server.audit import service as audit
 from surefoot_server.enrolment import repository
 from surefoot_server.enrolment.models import Enrolment, EnrolToken
 from surefoot_server.enrolment.service import TokenWish
+from surefoot_server.paging import Paged
 from surefoot_server.pki.chain import CHAIN_BYTES
-from surefoot_server.rates import Rate, TokenBuckets
 from surefoot_server.state import state_of
 from surefoot_shared.enrolment import EnrolRequest
 from surefoot_shared.errors import NotAllowed, Unreachable
@@ -30,10 +30,6 @@ device_router = APIRouter(prefix="/api/v1", tags=["enrolment"])
 router = APIRouter(prefix="/api/v1", tags=["enrolment"])
 Viewer = Annotated[Principal, Depends(require(Role.VIEWER))]
 Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
-
-ENROL_RATE = Rate(per_s=5.0, burst=100)
-"""Each address; a hundred cameras behind one router may enrol at once, a flood of signatures may not."""
-_buckets, _lock = TokenBuckets(ENROL_RATE), threading.Lock()
 
 
 class EnrolIn(BaseModel):
@@ -129,11 +125,15 @@ class EnrolmentOut(BaseModel):
     responses={202: {"model": PendingOut}},
 )
 def enrol(request: Request, body: EnrolIn, response: Response) -> EnrolOut | PendingOut:
-    _limit(request)
     asked = EnrolRequest(body.device, body.hw, body.token, body.csr, chain=body.chain)
     state = state_of(request)
-    with state.db.write() as session:
-        enrolled = state.enrolment.enrol(session, asked, db.utc_now())
+    try:
+        _limit(request, body.device)
+        with state.db.write() as session:
+            enrolled = state.enrolment.enrol(session, asked, db.utc_now())
+    except (NotAllowed, Unreachable) as error:
+        _note(request, body.device, error)
+        raise
     if enrolled is None:
         response.status_code = 202
         return PendingOut(device=body.device)
@@ -177,9 +177,13 @@ def create_token(request: Request, body: TokenIn, who: Operator) -> NewToken:
 
 
 @router.get("/enrol-tokens")
-def list_tokens(request: Request, _who: Operator) -> list[TokenOut]:
+def list_tokens(request: Request, _who: Operator, page: Paged) -> list[TokenOut]:
     with state_of(request).db.read() as session:
-        return [_token_out(row) for row in repository.tokens(session)]
+        return page.of(
+            [_token_out(row) for row in repository.tokens(session)],
+            lambda each: f"{each.created_at.isoformat()} {each.id}",
+            newest_first=True,
+        )
 
 
 @router.delete("/enrol-tokens/{token_id}")
@@ -190,9 +194,12 @@ def revoke_token(request: Request, token_id: str, who: Operator) -> TokenOut:
 
 
 @router.get("/enrolments")
-def list_enrolments(request: Request, _who: Viewer, state: str | None = None) -> list[EnrolmentOut]:
+def list_enrolments(request: Request, _who: Viewer, page: Paged, state: str | None = None) -> list[EnrolmentOut]:
     with state_of(request).db.read() as session:
-        return [_enrolment_out(row) for row in repository.enrolments(session, state)]
+        return page.of(
+            [_enrolment_out(row) for row in repository.enrolments(session, state)],
+            lambda each: f"{each.requested_at.isoformat()} {each.device}",
+        )
 
 
 @router.post("/enrolments/{device_id}/approve")
@@ -209,12 +216,21 @@ def refuse(request: Request, device_id: str, who: Operator) -> EnrolmentOut:
         return _enrolment_out(state.enrolment.decide(session, device_id, False, who.name, db.utc_now()))
 
 
-def _limit(request: Request) -> None:
-    address = request.client.host if request.client else ""
-    with _lock:
-        if not _buckets.take(address, time.monotonic()):
-            wait_s = _buckets.wait_s(address)
-            raise Unreachable("busy", "Too many enrolments from this address.", retry_after_s=max(1.0, wait_s))
+def _limit(request: Request, device: str = "") -> None:
+    """Raise Unreachable(busy) where an address, or anybody for one name, asks too often."""
+    state_of(request).enrolling.take(_address(request), device, time.monotonic())
+
+
+def _note(request: Request, device: str, error: NotAllowed | Unreachable) -> None:
+    """Audit who was not let in, once an hour for each address: names are free to choose."""
+    act = "enrolment.refused" if isinstance(error, NotAllowed) else "enrolment.limited"
+    detail = {"device": device, "reason": error.message}
+    with state_of(request).db.write() as session:
+        audit.record_seldom(session, "server", act, f"address:{_address(request)}", detail, db.utc_now())
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def _token_out(row: EnrolToken) -> TokenOut:

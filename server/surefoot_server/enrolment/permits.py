@@ -17,6 +17,7 @@ from surefoot_server.access.roles import Principal, Role
 from surefoot_server.enrolment import repository
 from surefoot_server.enrolment.models import FactoryCa, PreauthorisedKey
 from surefoot_server.enrolment.service import Gift
+from surefoot_server.paging import Paged
 from surefoot_server.pki.chain import CHAIN_BYTES
 from surefoot_server.state import state_of
 
@@ -79,9 +80,9 @@ def preauthorise(request: Request, body: KnownKeyIn, who: Operator) -> KnownKeyO
 
 
 @router.get("/preauthorised")
-def list_preauthorised(request: Request, _who: Viewer) -> list[KnownKeyOut]:
+def list_preauthorised(request: Request, _who: Viewer, page: Paged) -> list[KnownKeyOut]:
     with state_of(request).db.read() as session:
-        return [_key_out(row) for row in repository.preauthorised(session)]
+        return page.of([_key_out(row) for row in repository.preauthorised(session)], lambda each: each.device)
 
 
 @router.post("/factory-cas", status_code=201)
@@ -95,9 +96,12 @@ def add_factory(request: Request, body: FactoryIn, who: Admin) -> FactoryOut:
 
 
 @router.get("/factory-cas")
-def list_factories(request: Request, _who: Viewer) -> list[FactoryOut]:
+def list_factories(request: Request, _who: Viewer, page: Paged) -> list[FactoryOut]:
     with state_of(request).db.read() as session:
-        return [_factory_out(row) for row in repository.factory_cas(session)]
+        return page.of(
+            [_factory_out(row) for row in repository.factory_cas(session)],
+            lambda each: f"{each.created_at.isoformat()} {each.id}",
+        )
 
 
 @router.delete("/factory-cas/{ca_id}")

@@ -125,7 +125,7 @@ def load_ca(directory: Path) -> CertificateAuthority:
         key = key_from_pem(key_file.read_bytes())
         certificate = x509.load_pem_x509_certificate(cert_file.read_bytes())
     except OSError as error:
-        raise ConfigError("key_missing", f"The certificate authority cannot be read: {error}.") from error
+        raise ConfigError("key_missing", f"The authority {error.filename} cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise ConfigError("config_invalid", f"{cert_file} is not a certificate.") from error
     if _spki(certificate.public_key()) != _spki(key.public_key()):
@@ -134,12 +134,19 @@ def load_ca(directory: Path) -> CertificateAuthority:
 
 
 def prepare_pki(
-    directory: Path, ca: CertificateAuthority, hosts: Sequence[str], now: dt.datetime | None = None
+    directory: Path,
+    ca: CertificateAuthority,
+    hosts: Sequence[str],
+    now: dt.datetime | None = None,
+    trusted: bytes = b"",
 ) -> PkiFiles:
-    """Leave a server and a service key pair in `directory`, made anew when due or when the hosts changed."""
+    """Leave a server and a service key pair in `directory`, made anew when due or when the hosts changed.
+
+    `trusted` holds every authority that clients are checked against, where it is more than `ca`.
+    """
     files, at = PkiFiles.under(directory), now or dt.datetime.now(dt.timezone.utc)
     wanted = list(dict.fromkeys([*hosts, "localhost", "127.0.0.1"]))
-    write_private(files.ca, ca.pem)
+    write_private(files.ca, trusted or ca.pem)
     if not _serves(files.server_cert, files.server_key, ca, {_general_name(h) for h in wanted}, at):
         key = generate_key()
         write_private(files.server_key, key_to_pem(key))

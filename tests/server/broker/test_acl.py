@@ -6,17 +6,22 @@ Every test ends at a marker that must arrive, so that silence is seen and not wa
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 import itertools
+import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from surefoot_server.broker import embedded
 from surefoot_server.broker.acl import Access, allows, known_name, render_mosquitto
+from surefoot_server.broker.mosquitto import render
 from surefoot_server.pki.ca import create_ca
 from surefoot_server.pki.crl import LIFE
 from surefoot_shared.errors import Invalid
@@ -284,13 +289,18 @@ def test_a_list_that_is_refreshed_keeps_the_fleet_connected(fleet: Fleet) -> Non
 
 
 def test_an_overdue_list_locks_everybody_out_which_is_why_ours_holds_for_weeks(fleet: Fleet) -> None:
-    """Mosquitto only: the embedded broker reads serials, which do not run out."""
+    """Of mosquitto. The embedded broker reads serials, which do not run out: devices stay, the revoked do not."""
     device, long_ago = fleet.new(), dt.datetime.now(dt.timezone.utc) - LIFE - dt.timedelta(days=1)
 
     fleet.shut_out(listed_at=long_ago)
 
     if fleet.broker.name == "mosquitto":
         assert _soon_refused(fleet, fleet.issued[device], up(device))
+    else:
+        lost = fleet.new()
+        fleet.shut_out(serials=[fleet.serial(lost)], listed_at=long_ago)
+        assert _soon_refused(fleet, fleet.issued[lost], up(lost))
+        assert fleet.publish(device, up(device), "still here").returncode == 0
     fleet.shut_out()
     assert _soon_accepted(fleet, device)
 
@@ -364,6 +374,28 @@ def _until(fleet: Fleet, lost: str, other: str, *, heard: bool) -> None:
         if ((up(lost), "probe") in fleet.server.until(f"end {other}")) is heard:
             return
     raise AssertionError(f"heard is not {heard} after 100 messages")
+
+
+def test_the_page_of_cases_names_tests_and_mechanisms_that_are_here() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "broker.md").read_text()
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| ")][1:]
+    tests = {name for name, value in globals().items() if name.startswith("test_") and _takes_a_fleet(value)}
+    conf = render(Path("/f"), "", 8883, None, crl=True)
+
+    assert [row[0].split()[1] for row in rows][:14] == [str(number) for number in range(1, 15)]
+    for _, option_words, own_words, test in rows:
+        assert set(re.findall(r"`(\w+)`", test)) <= tests
+        assert all(f"\n{option} " in conf for option in re.findall(r"`(\w+)`", option_words))
+        assert all(_is_in_the_embedded_broker(name) for name in re.findall(r"`(\w+)`", own_words))
+
+
+def _takes_a_fleet(test: Callable[..., None]) -> bool:
+    return "fleet" in inspect.signature(test).parameters
+
+
+def _is_in_the_embedded_broker(name: str) -> bool:
+    own = getattr(embedded, name, None) or vars(embedded.FleetBroker).get(name)
+    return own is not None and getattr(own, "__module__", embedded.__name__) == embedded.__name__
 
 
 @pytest.mark.parametrize("name", ["+", "#", "dev/1", "dev-1/#", "", "svc-other", "a" * 65, "$SYS", "-dev", "dev 1"])

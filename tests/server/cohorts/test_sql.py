@@ -123,6 +123,7 @@ expressions = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(fleet=fleets, text=expressions)
 def test_memory_and_database_give_the_same_answer(session: Session, fleet: list[Traits], text: str) -> None:

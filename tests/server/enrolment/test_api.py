@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
 from surefoot_server import db
 from surefoot_server.access.roles import Role
-from surefoot_server.enrolment import api
+from surefoot_server.app import create_device_app
+from surefoot_server.audit import service as audit
+from surefoot_server.enrolment.attempts import Attempts
 from surefoot_server.enrolment.service import TokenWish
-from surefoot_server.rates import Rate, TokenBuckets
+from surefoot_server.rates import Rate
 from tests.server.enrolment.asking import Node, make_token, token_id
 from tests.server.rig import Rig
 
 TOKENS, ENROL = "/api/v1/enrol-tokens", "/api/v1/enrol"
 
 
-@pytest.fixture(autouse=True)
-def fresh_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "_buckets", TokenBuckets(Rate(per_s=1000, burst=1000)))
+def limited(rig: Rig, attempts: Attempts) -> TestClient:
+    """A client of a server that counts with `attempts`."""
+    app = create_device_app(replace(rig.state, enrolling=attempts))
+    return TestClient(app, raise_server_exceptions=False)
 
 
 def now_token(rig: Rig, wish: TokenWish | None = None) -> str:
@@ -55,6 +60,28 @@ def test_a_refusal_is_a_problem_with_kind_message_and_hint(rig: Rig) -> None:
     assert answer.json()["hint"]
 
 
+def test_a_refusal_is_audited_once_an_hour_for_its_address_and_without_the_token(rig: Rig) -> None:
+    for n in range(3):
+        rig.device_client().post(ENROL, json=body(Node(rig), f"sfe_unknown_token{n}"))
+
+    with rig.db.read() as session:
+        found = [e for e in audit.entries(session) if e.action == "enrolment.refused"]
+    assert [(e.object, e.detail["device"]) for e in found] == [("address:testclient", "cam-1")]
+    assert "sfe_" not in str(found[0].detail)
+
+
+def test_one_name_is_limited_whatever_addresses_ask_for_it(rig: Rig) -> None:
+    client = limited(rig, Attempts(names=Rate(per_s=0.1, burst=2)))
+    asked = body(Node(rig), "sfe_unknown_token")
+
+    answers = [client.post(ENROL, json=asked) for _ in range(3)]
+
+    assert [a.status_code for a in answers] == [403, 403, 503]
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    with rig.db.read() as session:
+        assert [e.action for e in audit.entries(session, limit=1)] == ["enrolment.limited"]
+
+
 @pytest.mark.parametrize(
     "change", [{"v": 2}, {"csr": ""}, {"csr": "x" * 9000}, {"hw": "A B"}, {"device": "a/b"}, {"token": "x" * 200}]
 )
@@ -70,9 +97,8 @@ def test_fields_that_a_newer_node_sends_are_ignored(rig: Rig) -> None:
     assert answer.status_code == 201
 
 
-def test_an_address_that_asks_without_end_is_told_to_wait(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "_buckets", TokenBuckets(Rate(per_s=0.1, burst=3)))
-    client = rig.device_client()
+def test_an_address_that_asks_without_end_is_told_to_wait(rig: Rig) -> None:
+    client = limited(rig, Attempts(addresses=Rate(per_s=0.1, burst=3)))
 
     answers = [client.post(ENROL, json=body(Node(rig), "guess")) for _ in range(4)]
 

@@ -1,0 +1,78 @@
+"""The pack: the same bytes for the same facts, sums that hold, a summary that no text of a stranger can bend."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from typing import Any
+
+from surefoot_server.evidence.pack import pack, summary
+
+FACTS: dict[str, Any] = {
+    "release": {
+        "id": "app/1.1",
+        "digest": "d" * 64,
+        "hw": ["rpi5"],
+        "counter": 101,
+        "svn": 0,
+        "notes": "a | <b>\n# c",
+        "published_at": "2026-03-01",
+        "published_by": "ann",
+    },
+    "signatures": {
+        "role": "rel-app",
+        "version": 3,
+        "expires": "2027",
+        "threshold": 2,
+        "signed": ["k1"],
+        "listed": False,
+    },
+    "documents": [],
+    "channels": [],
+    "tests": [{"channel": "dev", "kind": "test", "name": "night", "passed": False, "at": "t", "by": "ci", "note": ""}],
+    "rollouts": [],
+    "drill": {
+        "id": "d1",
+        "started_at": "2026-02-01",
+        "state": "passed",
+        "reason": "",
+        "devices": [{"revert_s": 12.4}, {"revert_s": 31.0}, {"revert_s": None}],
+    },
+    "scan": {"parts": 0, "judged": 0, "advisories": [], "findings": []},
+    "waivers": [],
+    "advisories": [],
+    "flags": [],
+    "audit": [],
+}
+
+
+def test_the_same_facts_are_the_same_bytes_in_any_order() -> None:
+    shuffled = dict(reversed(FACTS.items()))
+
+    assert pack(FACTS, {"a": b"1", "b": b"2"}) == pack(shuffled, {"b": b"2", "a": b"1"})
+
+
+def test_every_file_has_its_sum() -> None:
+    with zipfile.ZipFile(io.BytesIO(pack(FACTS, {"manifest.json": b"{}"}))) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+
+    sums = dict(reversed(line.split("  ")) for line in files.pop("SHA256SUMS").decode().splitlines())
+    assert sums == {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()}
+    assert set(files) == {"manifest.json", "evidence.json", "summary.md"}
+    assert json.loads(files["evidence.json"]) == FACTS
+
+
+def test_the_summary_says_what_is_lacking_too() -> None:
+    told = summary(FACTS)
+
+    assert "signatures: 1 of 2 needed on rel-app version 3" in told
+    assert "it does not list this release any more" in told
+    assert "| dev | test | night | failed | t | ci |  |" in told
+    assert "the slowest of 2 devices was back within 31 s" in told
+    assert "0 of 0 parts could be looked up, in no advisories." in told
+
+
+def test_no_text_draws_a_table_a_heading_or_a_tag() -> None:
+    assert "notes: a \\| &lt;b> # c\n" in summary(FACTS)
