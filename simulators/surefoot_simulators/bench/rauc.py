@@ -66,12 +66,15 @@ class Rauc:
 
 
 @contextmanager
-def running_rauc(folder: Path, slots: tuple[Path, Path]) -> Iterator[Rauc]:
-    """Start bus and service for two slots that are files; raises InstallFailed where the service does not answer."""
+def running_rauc(folder: Path, slots: tuple[Path, Path], activate: bool = True) -> Iterator[Rauc]:
+    """Start bus and service for two slots that are files; raises InstallFailed where the service does not answer.
+
+    `activate`: whether RAUC enters what it has installed at the next start, as it does unless it is told otherwise.
+    """
     folder.mkdir()
     write_certificate(folder)
     config = folder / "rauc.conf"
-    config.write_text(config_text(folder, slots))
+    config.write_text(config_text(folder, slots, activate))
     (folder / "backend").write_text(BACKEND)
     (folder / "backend").chmod(0o755)
     (folder / "mnt").mkdir()
@@ -90,7 +93,7 @@ esac
 """
 
 
-def config_text(folder: Path, slots: tuple[Path, Path]) -> str:
+def config_text(folder: Path, slots: tuple[Path, Path], activate: bool = True) -> str:
     lines = [
         "[system]",
         f"compatible={COMPATIBLE}",
@@ -98,6 +101,7 @@ def config_text(folder: Path, slots: tuple[Path, Path]) -> str:
         f"statusfile={folder}/status",
         f"mountprefix={folder}/mnt",
         "bundle-formats=plain",
+        f"activate-installed={'true' if activate else 'false'}",
         "[handlers]",
         f"bootloader-custom-backend={folder}/backend",
         "[keyring]",

@@ -2,24 +2,28 @@
 
 The application's contract with the device: it is started in its slot with SUREFOOT_METRICS_PORT (and SUREFOOT_SLOT,
 SUREFOOT_RELEASE, SUREFOOT_DATA, which it does not need), serves `/metrics` and `/healthz` on 127.0.0.1, and stops on
-SIGTERM within a second. POST `/restart` stops and starts its pipelines. Two more come from the device's own
+SIGTERM within a second. It offers its frames at SUREFOOT_FRAMES to a shadow; started with SUREFOOT_SHADOW=1 it is that
+shadow, and reads them there. POST `/restart` stops and starts its pipelines. Two more come from the device's own
 configuration: SUREFOOT_HW, the hardware it runs on, and CAMERA_SEED, which street it looks at. `/healthz` answers 200
 as soon as a first frame was processed, 503 before.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 
+from .frames import FrameTap, NoFrame, SharedSource, TappedSource
 from .meter import Meter, page
 from .scene import Frame, Street
 from .settings import Settings, read_settings
@@ -40,7 +44,7 @@ class Pipeline:
         self._meter = meter
         self._previous: Frame | None = None
 
-    def process(self, source: FrameSource) -> None:
+    def process(self, source: FrameSource | TappedSource | SharedSource) -> None:
         """Read one frame, process it and note it."""
         delivery = source.read()
         frame, begun_s = delivery.frame, time.monotonic()
@@ -64,13 +68,16 @@ class Pipeline:
 class Stream:
     """One camera of the application: its source and pipeline, on a thread, stopped and started by order."""
 
-    def __init__(self, number: int, settings: Settings, seed: int, hw: str, ready: threading.Event) -> None:
+    def __init__(
+        self, number: int, settings: Settings, seed: int, hw: str, ready: threading.Event, shares: Shares
+    ) -> None:
         self.meter = Meter(settings.version, time.monotonic())
         self._settings, self._ready = settings, ready
         self._street = Street(seed + number, settings.line_x)
         self._dead = number == settings.dead_stream
         self._freeze_after_s = settings.freeze_after_s if settings.freezes_on(hw) else None
         self._orders, self._restarts = threading.Event(), 0
+        self._shared, self._tap = shares.source_path(number), shares.tap(number)
 
     def restart(self) -> None:
         self._orders.set()
@@ -88,7 +95,14 @@ class Stream:
         """Run one pipeline until it is stopped."""
         settings, pipeline = self._settings, Pipeline(self._settings, self.meter)
         black_after_s = settings.black_after_s or None
-        source = FrameSource(self._street, settings.fps, time.monotonic, stop.wait, self._freeze_after_s, black_after_s)
+        if self._shared:
+            self._beside(pipeline, SharedSource(self._shared, stop), stop)
+            return
+        source: FrameSource | TappedSource = FrameSource(
+            self._street, settings.fps, time.monotonic, stop.wait, self._freeze_after_s, black_after_s
+        )
+        if self._tap is not None:
+            source = TappedSource(source, self._tap)
         dead = self._dead or -1 < settings.restarts_survived < self._restarts
         while not stop.is_set() and not self._orders.is_set():
             if dead:
@@ -96,6 +110,33 @@ class Stream:
                 continue
             pipeline.process(source)
             self._ready.set()
+
+    def _beside(self, pipeline: Pipeline, source: SharedSource, stop: threading.Event) -> None:
+        """Process what the live application sees, until stopped."""
+        with contextlib.closing(source), contextlib.suppress(NoFrame):
+            while not stop.is_set() and not self._orders.is_set():
+                pipeline.process(source)
+                self._ready.set()
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Where frames are shared; `shadow`: this application reads them, else it offers them."""
+
+    path: str = ""
+    shadow: bool = False
+
+    def source_path(self, number: int) -> str:
+        return f"{self.path}-{number}" if self.shadow else ""
+
+    def tap(self, number: int) -> FrameTap | None:
+        if self.shadow or not self.path:
+            return None
+        try:
+            return FrameTap(f"{self.path}-{number}")
+        except OSError as error:  # a path that is too long: no shadow will see anything, and nothing else is lost
+            print(f"camera-app shares no frames: {error}", flush=True)
+            return None
 
 
 def serve_metrics(
@@ -143,7 +184,8 @@ def run(tree: Path, environment: Mapping[str, str], stop: threading.Event) -> No
     settings = read_settings(tree)
     hw = environment.get("SUREFOOT_HW", "")
     ready, seed = threading.Event(), int(environment.get("CAMERA_SEED", "1"))
-    streams = [Stream(number, settings, seed, hw, ready) for number in range(settings.streams)]
+    shares = Shares(environment.get("SUREFOOT_FRAMES", ""), environment.get("SUREFOOT_SHADOW") == "1")
+    streams = [Stream(number, settings, seed, hw, ready, shares) for number in range(settings.streams)]
     meters = {str(number): stream.meter for number, stream in enumerate(streams)}
 
     def restart() -> None:

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from surefoot_simulators.camera import app, meter, scene, settings, source, tracking, vision
+from surefoot_simulators.camera import app, frames, meter, scene, settings, source, tracking, vision
 from surefoot_simulators.camera.settings import Settings, write_settings
 
-MODULES = (app, meter, scene, settings, source, tracking, vision)
+MODULES = (app, frames, meter, scene, settings, source, tracking, vision)
 SCRIPT = '''#!/usr/bin/env python3
 """Start the camera counting application from the tree that this file is in."""
 
@@ -38,6 +38,7 @@ RECIPE = """\
 [application]
 argv = ["bin/camera-app"]
 stop_s = 3.0
+shadow = true
 
 [[checks]]
 name = "process"

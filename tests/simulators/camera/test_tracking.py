@@ -73,6 +73,7 @@ def test_a_flash_of_noise_on_both_sides_does_not_count() -> None:
     assert play([76.0, 83.0]) == (0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_five_minutes_of_street_are_counted_within_a_tenth_of_the_truth_in_both_directions(seed: int) -> None:
     street, background, counter = Street(seed), Background(20.0, 0.02), LineCounter(80)

@@ -1,0 +1,138 @@
+"""`surefoot sim run`: play scenarios and say whether what they expect is so."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from surefoot_server.cli.params import Whole
+from surefoot_server.cli.terminal import Terminal, json_option, pass_terminal
+from surefoot_shared import wire
+from surefoot_shared.errors import ConfigError, NotFound
+
+if TYPE_CHECKING:
+    from surefoot_simulators.world.recording import Recording
+    from surefoot_simulators.world.world import World
+
+NOT_SO = 6
+"""As for a gate that failed."""
+SHOWN_EVERY_S = 600.0
+"""Of virtual time, between two states of the live view."""
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.argument("scenarios", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--seed", type=Whole(0, 2**31), help="Instead of the scenario's own; the same seed, the same run.")
+@click.option("--junit", type=FILE, help="Write the expectations as JUnit XML.")
+@click.option("--markdown", type=FILE, help="Write a summary for the page of a CI job.")
+@click.option("--report", type=FILE, help="Write one HTML page with the fleet over time, phases and the story.")
+@click.option("--record", type=FILE, help="Write everything that happened, as JSON; of one scenario.")
+@json_option
+@pass_terminal
+def run(
+    terminal: Terminal,
+    scenarios: tuple[Path, ...],
+    seed: int | None,
+    junit: Path | None,
+    markdown: Path | None,
+    report: Path | None,
+    record: Path | None,
+) -> int:
+    """Play SCENARIOS (TOML files, or folders of them) in virtual time; exits with 6 where an expectation is not so.
+
+    Devices are real agent cores, the server is the real one without its sockets. docs/simulator.md describes the files.
+
+    \b
+    Example:
+      surefoot sim run simulators/scenarios --junit sim.xml --markdown sim.md
+    """
+    from surefoot_simulators.world.outputs import to_junit, to_markdown, to_text  # the server's libraries cost a second
+    from surefoot_simulators.world.recording import to_json
+    from surefoot_simulators.world.run import run as play
+    from surefoot_simulators.world.scenario import read
+
+    read_ones = [read(path) for path in files(scenarios)]
+    if record is not None and len(read_ones) != 1:
+        raise click.UsageError("--record takes one scenario.")
+    recordings = []
+    for scenario in read_ones:
+        recording = play(scenario, seed, watcher(terminal, scenario.name))
+        recordings.append(recording)
+        terminal.say(to_text(recording))
+    for path, text in ((junit, to_junit(recordings)), (markdown, to_markdown(recordings))):
+        if path is not None:
+            write(path, text.encode())
+    if report is not None:
+        from surefoot_simulators.world.report import to_html
+
+        write(report, to_html(recordings).encode())
+    if record is not None:
+        write(record, to_json(recordings[0]))
+    terminal.data([summary(recording) for recording in recordings], "")
+    return 0 if all(recording.passed for recording in recordings) else NOT_SO
+
+
+def files(given: Sequence[Path]) -> list[Path]:
+    """Each file, and of a folder every scenario in it; raises NotFound where there is none."""
+    found = [file for path in given for file in (sorted(path.glob("*.toml")) if path.is_dir() else [path])]
+    missing = [path for path in found if not path.is_file()]
+    if missing or not found:
+        raise NotFound("not_found", f"There is no scenario at {(missing or list(given))[0]}.")
+    return found
+
+
+def summary(recording: Recording) -> dict[str, wire.Json]:
+    """What `--json` shows of a run; `--record` has all of it."""
+    return {
+        "scenario": recording.scenario,
+        "promise": recording.promise,
+        "seed": recording.seed,
+        "passed": recording.passed,
+        "seconds": recording.seconds,
+        "devices": len(recording.devices),
+        "digest": recording.digest,
+        "expectations": wire.to_json(recording.expectations),
+        "faults": wire.to_json(recording.faults),
+        "counts": wire.to_json(recording.counts),
+    }
+
+
+def watcher(terminal: Terminal, name: str) -> Callable[[World], None] | None:
+    """One line that is kept up to date, where a person looks on."""
+    if terminal.json or not sys.stderr.isatty():
+        return None
+    shown = [-SHOWN_EVERY_S]
+
+    def watch(world: World) -> None:
+        now = world.queue.now
+        if now - shown[0] >= SHOWN_EVERY_S:
+            shown[0] = now
+            text = f"\r{name} {now / 3600:7.1f} h  {versions(world)}"
+            sys.stderr.write(text[: os.get_terminal_size(sys.stderr.fileno()).columns - 1] + "\033[K\r")
+            sys.stderr.flush()
+
+    return watch
+
+
+def versions(world: World) -> str:
+    """How many devices run what, and how many are at it."""
+    counts: dict[str, int] = {}
+    for node in world.nodes.values():
+        key = node.version() or "dark"
+        counts[key] = counts.get(key, 0) + 1
+    busy = sum(node.state.value != "idle" for node in world.nodes.values())
+    return "  ".join(f"{version}: {count}" for version, count in sorted(counts.items())) + f"  at it: {busy}"
+
+
+def write(path: Path, raw: bytes) -> None:
+    """Raises ConfigError naming the file."""
+    try:
+        path.write_bytes(raw)
+    except OSError as error:
+        raise ConfigError("config_invalid", f"{path} cannot be written: {error.strerror}.") from error

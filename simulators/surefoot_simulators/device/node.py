@@ -1,0 +1,396 @@
+"""A simulated device: the real agent core on simulated hands, stepped from one event to the next.
+
+Promises: runner, component, attempt, machine, reconcile, journal, probation, trust and guard are the agent's own
+modules; only slots, bootloader, application, line and clock are played. While nothing is under way the device is not
+stepped once a second but when something can happen, as one that sleeps deeply; its timers then ring late by that much.
+Refuses to know a server: it speaks through its link alone.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from surefoot_agent.boot.fake import FakeBoot
+from surefoot_agent.clock import stamp
+from surefoot_agent.data import DataFolder
+from surefoot_agent.desk import Desk, Rules
+from surefoot_agent.journal import Journal, open_journal
+from surefoot_agent.reset_cause import Cause, Origin
+from surefoot_agent.runner import Item, Runner
+from surefoot_agent.sight import Hands
+from surefoot_shared.identity import SealKind, seal
+from surefoot_shared.messages import Sample, Sealed
+from surefoot_shared.release import Manifest, digest_of, note_of
+from surefoot_shared.status import Ability, AttemptState, SlotName
+from surefoot_shared.trust.floors import FloorStore
+from surefoot_simulators.device import guard
+from surefoot_simulators.device.application import Machine, Process, system_folder, write_command_line
+from surefoot_simulators.device.birth import Around, Birth
+from surefoot_simulators.device.board import Board, End, Ended
+from surefoot_simulators.device.boot import RootBoot, make_boot
+from surefoot_simulators.device.downloads import SimDownloader
+from surefoot_simulators.device.health import SimHealth
+from surefoot_simulators.device.journal import TrappedTrials, trapped
+from surefoot_simulators.device.lanes import SleepingLanes
+from surefoot_simulators.device.link import SimLink
+from surefoot_simulators.device.slots import SimSlots
+from surefoot_simulators.device.trust import InProcessTrust
+
+STEP_S = 2.0
+"""Shortest step of a device at work, as of a busy board; an agent looks eight times as often in probation."""
+FETCH_STEP_S = 10.0
+"""Step while bytes come in; the download itself wakes the device."""
+QUIET = frozenset({AttemptState.IDLE, AttemptState.STAGED, AttemptState.RESCUE})
+AWAITED_S = 5.0
+"""Step while something said is not acknowledged."""
+GUARD_S = 0.5
+"""After its deadline the guard looks."""
+AGENT_RESTART_S = 5.0
+NONCES = 4
+
+
+class Node:
+    """What outlives an agent: board, slots, bootloader, line, files. One agent after the other runs on it."""
+
+    def __init__(self, birth: Birth, folder: Path, around: Around, roots: Mapping[str, bytes]) -> None:
+        """`roots` are the bootstrap roots by repository; the folder is made."""
+        self.birth, self._around, self._folder = birth, around, folder
+        self._component_dir = folder / birth.component
+        self._component_dir.mkdir(parents=True)
+        self._system = system_folder(folder / "system")
+        for name, raw in roots.items():
+            (folder / "trust/bootstrap").mkdir(parents=True, exist_ok=True)
+            (folder / "trust/bootstrap" / f"{name}.root.json").write_bytes(raw)
+        self.board = Board(birth.name, around.now, around.started_at)
+        self.slots = SimSlots(self._component_dir, self.board, around.size_of)
+        self.boot = make_boot(birth.boot, self._component_dir, self.board)
+        conduct = lambda version: around.conduct(birth, version)  # noqa: E731
+        self.application: Process | Machine
+        if isinstance(self.boot, FakeBoot):
+            self.application = Machine(self.board, self.slots, self.boot, conduct)
+        else:
+            self.application = Process(self.board, self.slots, self.boot, conduct)
+        self.application.started = self._live
+        self.trials = TrappedTrials(self._component_dir, self.board)
+        self.link = SimLink(birth.name, around.broker, around.later, around.chance(birth.name, "link"))
+        self.lanes = self._new_lanes()
+        self.downloader = SimDownloader(
+            self.board, self.link, self.slots, around.blobs, lambda s: self.lanes.nap(s), around.size_of
+        )
+        self.state, self.board.entered = AttemptState.IDLE, self._entered
+        """Of its attempt, as it was stored last."""
+        self.runner: Runner | None = None
+        self.journal: Journal | None = None
+        self.origin = Origin(self.board.boot_id(), Cause.UNEXPLAINED)
+        self.dead = False
+        self.steps = 0
+        self._instances = 0
+        self._nonces: list[str] = []
+        self._wakes, self._life = 0, 0
+        self._guarded_at: float | None = None
+        self._offline = False
+        self._rand = around.chance(birth.name, "agent")
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    def provision(self, manifest: Manifest, raw: bytes) -> None:
+        """Put the first release into slot A, as a factory does."""
+        self.slots.begin(SlotName.A, manifest, raw)
+        for piece in self.slots.missing(SlotName.A):
+            content = self._around.blobs[piece.sha256]
+            self.slots.write(SlotName.A, piece, lambda offset, content=content: [content[offset:]])  # type: ignore[misc]
+        self.slots.seal(SlotName.A)
+        self.boot.commit(SlotName.A)
+        FloorStore(self._folder / "trust").committed(note_of(manifest), digest_of(raw))
+
+    def start(self) -> None:
+        """The board is up: an agent begins on it."""
+        if self.dead:
+            return
+        self._life += 1
+        self._instances += 1
+        instance = f"{self.birth.name}-agent-{self._instances}"
+        stream = f"{self.birth.name}-journal"
+        self.journal = trapped(open_journal(self._folder / "journal.db", lambda: stream), self.board)
+        self.lanes = self._new_lanes()
+        try:
+            self.runner = Runner(self._desk(instance), self.lanes, self._link_of, self._rand.random)
+            self.runner.start()
+        except Ended as ended:
+            self.end(ended.end)
+            return
+        self.link.begin(self._heard, instance)
+        self.stir()
+
+    def end(self, end: End) -> None:
+        """The machine, or the agent alone, goes down; what it was doing is cut off where it was."""
+        self.lanes.end()
+        self._life += 1
+        self.runner = None
+        if self.journal is not None:
+            self.journal.close()
+        self.link.stop(goodbye=end.cause is Cause.CLEAN_RESTART)
+        self.dead = self.dead or end.for_good
+        if end.agent_only:
+            self._after(AGENT_RESTART_S, self.start)
+        else:
+            self._power_off(end)
+        self._around.stirred(self)
+
+    def stop_agent(self) -> None:
+        """The agent is gone and does not come back by itself; application and guard live on."""
+        self.lanes.end()
+        self.runner = None
+        self.link.stop()
+        self._watch_over()
+        self._around.stirred(self)
+
+    def stir(self) -> None:
+        """Handle what is queued and due, then say when to look again."""
+        if self.runner is None:
+            return
+        self.steps += 1
+        try:
+            self.runner.drain()
+            wait_s = self.runner.tick()
+            self.runner.drain()
+        except Ended as ended:
+            self.end(ended.end)
+            return
+        self._plan(wait_s)
+        self._watch_over()
+        self._around.stirred(self)
+
+    # --- what is seen -------------------------------------------------------------------------------------------------
+
+    def version(self) -> str | None:
+        return self.application.version() if self.board.up and not self.dead else None
+
+    def slot(self) -> SlotName | None:
+        return self.application.slot() if self.board.up and not self.dead else None
+
+    def bootable(self) -> bool:
+        """Whether the next start would enter a whole release: what a brick is not."""
+        manifest = self.slots.installed(self.boot.primary())
+        return manifest is not None and not (
+            self.birth.boot.is_root and self._around.conduct(self.birth, manifest.version).boot_loop
+        )
+
+    def told_events(self) -> set[int]:
+        """Numbers of the events that the journal ever gave out and that the server has acknowledged."""
+        if self.journal is None:
+            return set()
+        with closing(sqlite3.connect(self._folder / "journal.db")) as db:
+            row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
+            waiting = {int(seq) for (seq,) in db.execute("SELECT seq FROM outbox")}
+        return set(range(1, (int(row[0]) if row else 0) + 1)) - waiting
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _power_off(self, end: End) -> None:
+        self.board.up = False
+        self.application.lose()
+        if not end.for_good:
+            self._around.later(end.off_s + 20.0, lambda: self._power_on(end.cause))
+
+    def _power_on(self, cause: Cause) -> None:
+        if self.board.up or self.dead:
+            return
+        if isinstance(self.boot, RootBoot):
+            cause = self._enter(cause)
+        self.board.start()
+        self.origin = Origin(self.board.boot_id(), cause)
+        if isinstance(self.application, Process):
+            self._supervise(self.application)
+        else:
+            write_command_line(self._system, self.boot.current())
+            self._live()
+        self._guarded_at = None
+        self.start()
+
+    def _supervise(self, application: Process) -> None:
+        """A directory slot's application is started by the agent, and by nobody before it."""
+        application.lose()
+
+    def _enter(self, cause: Cause) -> Cause:
+        """The bootloader picks a slot; one that never comes up ends in a watchdog reset, until no try is left."""
+        assert isinstance(self.boot, RootBoot)
+        enter = self.boot.lose_power if cause is Cause.POWER_CUT else self.boot.restart
+        slot = enter()
+        for _ in range(10):
+            manifest = self.slots.installed(slot)
+            looping = manifest is not None and self._around.conduct(self.birth, manifest.version).boot_loop
+            if not looping:
+                return cause
+            self.board.boots += 1
+            cause, slot = Cause.WATCHDOG, self.boot.restart()
+        return cause
+
+    def _live(self) -> None:
+        """What runs from now on has plans of its own for this device."""
+        conduct, boots = self.application.conduct(), self.board.boots
+        self._set_offline(conduct.offline)
+        plans: tuple[tuple[float | None, Callable[[], None]], ...] = (
+            (conduct.panic_after_s, lambda: self.end(End(Cause.PANIC))),
+            (conduct.dead_after_s, lambda: self.end(End(Cause.POWER_CUT, for_good=True))),
+            (conduct.hang_after_s, self.stop_agent),
+            (conduct.crash_after_s, self.stir),
+        )
+        version = self.application.version()
+        for after_s, act in plans:
+            if after_s is not None:
+                self._around.later(after_s, lambda act=act: self._if_still(boots, version, act))  # type: ignore[misc]
+
+    def _if_still(self, boots: int, version: str | None, act: Callable[[], None]) -> None:
+        """In the same boot, with the same release: an agent that was restarted meanwhile changes nothing."""
+        same = self.application.version() == version or self.application.conduct().crash_after_s is not None
+        if self.board.boots == boots and self.board.up and same:
+            act()
+
+    def _set_offline(self, offline: bool) -> None:
+        if offline != self._offline:
+            self._offline = offline
+            (self.link.cut if offline else self.link.mend)()
+
+    def _entered(self, state: AttemptState) -> None:
+        self.state = state
+        self._around.stirred(self)
+
+    def _after(self, seconds: float, act: Callable[[], None]) -> None:
+        life = self._life
+
+        def then() -> None:
+            if self._life == life:
+                act()
+
+        self._around.later(seconds, then)
+
+    def _new_lanes(self) -> SleepingLanes:
+        return SleepingLanes(self._around.later, self.stir, lambda ended: self.end(ended.end))
+
+    def _link_of(self, post: Callable[[Item], None]) -> SimLink:
+        return self.link
+
+    def _heard(self, item: Item) -> None:
+        if self.runner is not None:
+            self.runner.post(item)
+            self.stir()
+
+    def _plan(self, wait_s: float) -> None:
+        """Wake at the next event of the agent's; in quiet states only now and then."""
+        self._wakes += 1
+        number = self._wakes
+        self._around.later(self._step_s(wait_s), lambda: self._wake(number))
+
+    def _wake(self, number: int) -> None:
+        if number == self._wakes:
+            self.stir()
+
+    def _step_s(self, wait_s: float) -> float:
+        assert self.runner is not None
+        assert self.journal is not None
+        state = self.state
+        if state in QUIET:
+            awaited = self.link.connected and not self.journal.is_empty()
+            return AWAITED_S if awaited else self.birth.quiet_s
+        return max(wait_s, FETCH_STEP_S if state is AttemptState.DOWNLOADING else STEP_S)
+
+    def _watch_over(self) -> None:
+        """The guard is a process of its own: it looks when its time has come, whatever became of the agent."""
+        if self.state in QUIET and self.runner is not None:
+            return
+        deadline = guard.deadline_s(self._component_dir)
+        if deadline is None or deadline == self._guarded_at or not self.board.up:
+            return
+        self._guarded_at = deadline
+        life_of_board, boots = self.board.boots, max(0.0, deadline - self.board.monotonic())
+        self._around.later(boots + GUARD_S, lambda: self._guard_looks(life_of_board))
+
+    def _guard_looks(self, boots: int) -> None:
+        if not self.board.up or self.board.boots != boots or self.dead:
+            return
+        asked: list[bool] = []
+        went = guard.look(self._component_dir, self.board, self.application.bring_back, lambda: asked.append(True))
+        if asked:
+            self.end(End(Cause.WATCHDOG))
+            return
+        if went and self.runner is None:
+            self._after(AGENT_RESTART_S, self.start)  # the old release's supervisor starts the agent that came with it
+        self.stir()
+        self._around.stirred(self)
+
+    def _desk(self, instance: str) -> Desk:
+        assert self.journal is not None
+        birth, board = self.birth, self.board
+        nonces = self._around.chance(instance, "nonce")
+        trust = InProcessTrust(self._folder / "trust", birth.name, birth.hw, board.utc, lambda: self._nonces)
+        return Desk(
+            rules=Rules(
+                birth.name,
+                birth.hw,
+                birth.component,
+                birth.agent,
+                telemetry_interval_s=birth.telemetry_s,
+                heartbeat_interval_s=birth.heartbeat_s,
+            ),
+            hands=self._hands(),
+            trust=trust,
+            telemetry=_Telemetry(self),
+            journal=self.journal,
+            seal=self._seal,
+            new_id=lambda: self._nonce(nonces),
+            instance=instance,
+            doctor=lambda: "a simulated device",
+            svn_floor=lambda: 0,
+        )
+
+    def _nonce(self, rand: random.Random) -> str:
+        nonce = f"{rand.getrandbits(128):032x}"
+        self._nonces = [*self._nonces, nonce][-NONCES:]
+        return nonce
+
+    def _seal(self, kind: SealKind, payload: bytes) -> Sealed:
+        return seal(kind, payload, self.birth.key)
+
+    def _hands(self) -> Hands:
+        birth = self.birth
+        health = SimHealth(self.board, self.application, self.slots, self.measured, lambda: self.link.connected)
+        return Hands(
+            component_dir=self._component_dir,
+            boot=self.boot,
+            slots=self.slots,
+            downloader=self.downloader,
+            application=self.application,
+            health=health,
+            trials=self.trials,
+            clock=self.board,
+            reports_dir=self._folder / "reports",
+            guard_budget_s=birth.guard_budget_s,
+            max_starts=birth.max_starts,
+            reboots=birth.boot.is_root,
+            origin=self.origin,
+            data=DataFolder(self._component_dir),
+            system=self._system,
+            abilities=frozenset() if birth.boot.is_root else frozenset({Ability.RECREATE}),
+        )
+
+    def measured(self) -> Mapping[str, float]:
+        """What the application shows now."""
+        return self._around.figures(self.birth, self.application.conduct(), self.application.uptime_s())
+
+
+class _Telemetry:
+    """Telemetry port: what the application shows, with the digest and the slot that it runs from."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def sample(self, component: str, digest: str | None, slot: SlotName | None) -> Sequence[Sample]:
+        if digest is None:
+            return ()
+        at = stamp(self._node.board.utc())
+        return tuple(Sample(at, n, v, component, digest, slot) for n, v in self._node.measured().items())

@@ -1,0 +1,121 @@
+"""Faults as values: what goes wrong, when or at which step, on whom; read from a scenario.
+
+Promises: one word per fault, each documented; whom it strikes follows from the seed alone. Does nothing by itself: see
+strikes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from surefoot_server.cohorts import grammar
+from surefoot_shared.status import AttemptState
+from surefoot_simulators.device.board import POINTS
+from surefoot_simulators.device.link import Network
+from surefoot_simulators.world.lines import network
+from surefoot_simulators.world.toml_lines import Table
+
+
+class Kind(str, Enum):
+    """What goes wrong."""
+
+    POWER_CUT = "power_cut"
+    REBOOT = "reboot"
+    PANIC = "panic"
+    WATCHDOG = "watchdog"
+    AGENT_KILL = "agent_kill"
+    """The agent alone dies and is started anew."""
+    SILENT_DEATH = "silent_death"
+    """The device is never heard of again."""
+    LINK_CUT = "link_cut"
+    """No packet passes, for `for`."""
+    NETWORK = "network"
+    """The line becomes another one: delay, loss, duplicates, late, rate_kbps, metered."""
+    CLOCK_SKEW = "clock_skew"
+    """The wall clock is wrong by `by`."""
+    DISK_FULL = "disk_full"
+    CORRUPT = "corrupt"
+    """So many `pieces` come with a wrong byte."""
+    ROT = "rot"
+    """A byte of the other slot changes."""
+    SWITCH_IGNORED = "switch_ignored"
+    """Boot control reports success and does nothing, for `for`."""
+    BROKER_RESTART = "broker_restart"
+    SERVER_RESTART = "server_restart"
+    DATABASE_LOCK = "database_lock"
+    MASS_RECONNECT = "mass_reconnect"
+    FORGED = "forged"
+    """Whoever owns the server's director key sends bundles: see `what`."""
+
+
+class Forgery(str, Enum):
+    """What a stolen director's key is used for."""
+
+    NEVER_RELEASED = "never_released"
+    DOWNGRADE = "downgrade"
+    WRONG_HARDWARE = "wrong_hardware"
+    OTHER_DEVICE = "other_device"
+    STRANGER = "stranger"
+    """Signed by another key."""
+
+
+DEVICE_KINDS = frozenset(Kind) - {Kind.BROKER_RESTART, Kind.SERVER_RESTART, Kind.DATABASE_LOCK, Kind.MASS_RECONNECT}
+TRAPPABLE = frozenset({Kind.POWER_CUT, Kind.REBOOT, Kind.PANIC, Kind.WATCHDOG, Kind.AGENT_KILL, Kind.SILENT_DEATH})
+STEPS = frozenset(
+    [f"in {state.value}" for state in AttemptState]
+    + [f"{side} {point}" for point in POINTS for side in ("before", "after")]
+)
+"""What `point` may name: a state that was just stored, or a write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`share` of the devices for which `where` holds, or `count` of them. `every_s`: again, `times` in all."""
+
+    kind: Kind
+    line: int
+    at_s: float
+    for_s: float
+    every_s: float
+    times: int
+    point: str
+    where: str
+    share: float
+    count: int
+    by_s: float
+    pieces: int
+    what: Forgery
+    network: Network
+
+    @property
+    def strikes_devices(self) -> bool:
+        return self.kind in DEVICE_KINDS
+
+
+def read(table: Table) -> Fault:
+    """Read one [[fault]]."""
+    kind = table.choice("kind", Kind)
+    made = Fault(
+        kind=kind,
+        line=table.line,
+        at_s=table.span_s("at", 0.0),
+        for_s=table.span_s("for", 30.0),
+        every_s=table.span_s("every", 0.0),
+        times=table.whole("times", 1, low=1, high=100_000),
+        point=table.text("point", ""),
+        where=table.text("where", "all"),
+        share=table.number("share", 1.0, high=1.0),
+        count=table.whole("count", 0),
+        by_s=table.span_s("by", 0.0),
+        pieces=table.whole("pieces", 1),
+        what=table.choice("what", Forgery, Forgery.NEVER_RELEASED),
+        network=network(table.table("network")),
+    )
+    table.checked("where", lambda: grammar.parse(made.where))
+    if made.point and made.point not in STEPS:
+        raise table.wrong(f"{made.point!r} is not one of {', '.join(sorted(STEPS))}", "point")
+    if made.point and kind not in TRAPPABLE:
+        raise table.wrong(f"a fault of kind {kind.value} strikes at a time, not at a step", "point")
+    table.done()
+    return made

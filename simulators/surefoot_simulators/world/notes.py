@@ -1,0 +1,162 @@
+"""What is written down while a world runs: changes of devices, of rollouts and their phases, ends of attempts, a story.
+
+Promises: a line only where something changed; devices are read from the device, everything else from the server's
+database. Refuses to judge.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmodel import Session, col, select
+
+from surefoot_server.devices import repository, views
+from surefoot_server.devices.models import Assignment, DeviceEvent
+from surefoot_server.rollouts.models import Rollout, RolloutDecision, RolloutMember, RolloutPhase
+from surefoot_shared.status import ROLLOUT_ENDED, AttemptState, Outcome, PhaseState, RolloutState, SlotName
+from surefoot_simulators.device.node import Node
+from surefoot_simulators.world.recording import (
+    Ending,
+    PhasePoint,
+    PhaseTally,
+    Point,
+    RolloutPoint,
+    Teller,
+    Told,
+)
+
+if TYPE_CHECKING:
+    from surefoot_simulators.world.world import World
+
+STUCK = frozenset({"rescue", "never_connected", "unknown"})
+"""Answers that say that nobody knows, or that a person must visit the device."""
+RESTS = frozenset({*(state.value for state in ROLLOUT_ENDED), RolloutState.HELD.value, RolloutState.HALTED.value})
+Seen = tuple[AttemptState, str | None, SlotName | None, bool]
+QUIET_KINDS = frozenset({"offer", "take_look", "activate", "renew"})
+"""Decisions about one device that the device's own points show."""
+
+
+class Notes:
+    """Lists in the order of time."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.points: list[Point] = []
+        self.rollouts: list[RolloutPoint] = []
+        self.phases: list[PhasePoint] = []
+        self.endings: list[Ending] = []
+        self.story: list[Told] = []
+        self._seen: dict[str, Seen] = {}
+        self._states: dict[str, str] = {}
+        self._phase_states: dict[tuple[str, int], str] = {}
+        self._ended: dict[str, str] = {}
+        self._decision = 0
+
+    # --- devices ------------------------------------------------------------------------------------------------------
+
+    def seen(self, node: Node) -> None:
+        now: Seen = (node.state, node.version(), node.slot(), node.birth.name in self._world.broker.sessions)
+        name = node.birth.name
+        if self._seen.get(name) != now:
+            self._seen[name] = now
+            self.points.append(Point(self._t(), name, *now))
+
+    def tell(self, by: Teller, text: str, device: str | None = None) -> None:
+        self.story.append(Told(self._t(), by, text, device))
+
+    # --- the server ---------------------------------------------------------------------------------------------------
+
+    def looked(self) -> None:
+        with self._world.site.db.read() as session:
+            self._decisions(session)
+            self._rollouts(session)
+            self._endings(session)
+
+    def tallies(self) -> tuple[PhaseTally, ...]:
+        """How each phase stands, counted from its members' attempts."""
+        with self._world.site.db.read() as session:
+            rows = session.exec(select(RolloutPhase).order_by(RolloutPhase.rollout_id, col(RolloutPhase.index))).all()
+            return tuple(self._tally(session, row) for row in rows)
+
+    def stored_events(self) -> dict[str, set[int]]:
+        """Numbers of the events that the server holds, by device."""
+        found: dict[str, set[int]] = {}
+        with self._world.site.db.read() as session:
+            for device, seq in session.exec(select(DeviceEvent.device_id, DeviceEvent.seq)):
+                found.setdefault(device, set()).add(seq)
+        return found
+
+    def unexplained(self) -> list[str]:
+        """Devices for which the server's one answer to "why is it not updating?" is not a known one."""
+        with self._world.site.db.read() as session:
+            found = []
+            for view in repository.views(session, [repository.device(session, name) for name in self._world.nodes]):
+                name = view.device.id
+                waiting = self._world.site.rollouts.why(session, name, self._world.site.now())
+                answer = views.why_of(session, view, self._world.scenario.component, self._world.site.now(), waiting)
+                if not answer.sentence or answer.kind in STUCK:
+                    found.append(f"{name} ({answer.kind})")
+            return found
+
+    def _tally(self, session: Session, row: RolloutPhase) -> PhaseTally:
+        query = (
+            select(Assignment.outcome)
+            .join(RolloutMember, col(RolloutMember.assignment_id) == col(Assignment.id))
+            .where(RolloutMember.rollout_id == row.rollout_id, RolloutMember.phase == row.index)
+        )
+        outcomes: dict[str, int] = {}
+        for outcome in session.exec(query):
+            outcomes[outcome or "open"] = outcomes.get(outcome or "open", 0) + 1
+        return PhaseTally(
+            row.rollout_id, row.index, row.name, PhaseState(row.state), row.members, dict(sorted(outcomes.items()))
+        )
+
+    def _decisions(self, session: Session) -> None:
+        query = (
+            select(RolloutDecision).where(col(RolloutDecision.id) > self._decision).order_by(col(RolloutDecision.id))
+        )
+        for row in session.exec(query):
+            self._decision = row.id or 0
+            if row.kind not in QUIET_KINDS:
+                by = Teller.SERVER if row.actor == "engine" else Teller.OPERATOR
+                self.tell(by, f"{row.kind.replace('_', ' ')}: {row.reason}", row.device_id)
+
+    def _rollouts(self, session: Session) -> None:
+        for row in session.exec(select(Rollout).order_by(col(Rollout.number))):
+            if self._states.get(row.id) != row.state:
+                self._states[row.id] = row.state
+                self.rollouts.append(RolloutPoint(self._t(), row.id, row.release_id, RolloutState(row.state)))
+        for phase in session.exec(select(RolloutPhase).order_by(RolloutPhase.rollout_id, col(RolloutPhase.index))):
+            key = (phase.rollout_id, phase.index)
+            if self._phase_states.get(key) != phase.state:
+                self._phase_states[key] = phase.state
+                self.phases.append(
+                    PhasePoint(self._t(), phase.rollout_id, phase.index, phase.name, PhaseState(phase.state))
+                )
+
+    def _endings(self, session: Session) -> None:
+        query = select(Assignment).where(col(Assignment.outcome).is_not(None)).order_by(col(Assignment.seq))
+        for row in session.exec(query):
+            if row.outcome is not None and self._ended.get(row.id) != row.outcome:
+                self._ended[row.id] = row.outcome
+                self.endings.append(
+                    Ending(
+                        self._t(),
+                        row.device_id,
+                        row.rollout_id,
+                        row.release_id,
+                        Outcome(row.outcome),
+                        row.reason,
+                        row.phase,
+                    )
+                )
+
+    def state_of(self, rollout: str) -> str | None:
+        return self._states.get(rollout)
+
+    def ended(self) -> bool:
+        """Whether nothing is to be decided any more, unless by a person."""
+        return bool(self._states) and all(state in RESTS for state in self._states.values())
+
+    def _t(self) -> float:
+        return round(self._world.queue.now, 3)

@@ -1,0 +1,91 @@
+"""Releases and keys of a simulated fleet: made, signed and published by the server's own code, small and real.
+
+Promises: a device verifies what it gets as anywhere: real roots, a real release role, real hashes of every file. What
+is simulated is their size: a release of 300 MB is a few files of some bytes here, and each byte stands for many.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from surefoot_server.keys.init import init_keys
+from surefoot_server.releases.build import build_release
+from surefoot_server.releases.recipe import Recipe
+from surefoot_server.releases.sign import sign_release
+from surefoot_shared.release import Application, HealthCheck, Manifest, Probation, parse_manifest
+
+STARTED_AT = datetime(2030, 1, 1, tzinfo=timezone.utc)
+"""Every world begins then, so that a run is the same in any year."""
+PASSPHRASE = b"simulated fleets only"
+PIECES = 8
+BYTE = 10_000
+"""Simulated bytes for which one real byte stands."""
+MEMORY_DISK = Path("/dev/shm")  # noqa: S108 -- a memory file system, where there is one: fsync costs nothing
+
+
+@dataclass(frozen=True)
+class Made:
+    """A signed release: what publishing takes, and its blobs."""
+
+    manifest: Manifest
+    raw: bytes
+    role: bytes
+    blobs: dict[str, bytes]
+
+
+def scratch_folder() -> Path:
+    """A new folder in memory where that is possible; the caller removes it."""
+    return Path(tempfile.mkdtemp(prefix="surefoot-sim-", dir=MEMORY_DISK if MEMORY_DISK.is_dir() else None))
+
+
+@functools.cache
+def keys_made(components: tuple[str, ...]) -> Path:
+    """Keys for fleets with these components; made once a process, for the passphrase's key takes its time."""
+    folder = scratch_folder()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    init_keys(folder / "keys", PASSPHRASE, STARTED_AT, components=components)
+    return folder / "keys"
+
+
+def make_release(
+    keys: Path,
+    work: Path,
+    component: str,
+    version: str,
+    counter: int,
+    hw: Sequence[str],
+    checks: Sequence[HealthCheck],
+    probation: Probation,
+    size_bytes: float,
+    svn: int = 1,
+) -> Made:
+    """Build and sign; half of the pieces are the same in every release, as those of a real one are."""
+    tree, out = work / f"tree-{component}-{version}", work / f"release-{component}-{version}"
+    tree.mkdir(parents=True)
+    (tree / "run").write_text(f"#!/bin/sh\n# {component} {version}\n")
+    (tree / "run").chmod(0o755)
+    for number in range(PIECES):
+        text = f"{component} {number} {version if number % 2 else 'always'}"
+        (tree / f"part-{number}").write_text(text.ljust(int(size_bytes / BYTE / PIECES), "."))
+    recipe = Recipe(
+        component,
+        version,
+        counter,
+        svn=svn,
+        hw=tuple(hw),
+        application=Application(("run",)),
+        probation=probation,
+        checks=tuple(checks),
+    )
+    build_release(tree, recipe, out)
+    sign_release(out, keys, PASSPHRASE, STARTED_AT)
+    raw = (out / "manifest.json").read_bytes()
+    blobs = {path.name: path.read_bytes() for path in sorted((out / "blobs").iterdir())}
+    return Made(parse_manifest(raw), raw, (out / "role.json").read_bytes(), blobs)

@@ -1,0 +1,186 @@
+"""Play a scenario and return its recording: rollouts, acts and faults at their times, then every expectation judged.
+
+Promises: the same scenario, seed and code give the same recording, byte for byte, on any machine and in any process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+
+from surefoot_server.access.roles import Principal, Role
+from surefoot_server.rollouts.creation import Order
+from surefoot_server.rollouts.policy import CommittedDevices
+from surefoot_server.rollouts.service import RolloutService
+from surefoot_shared.errors import Conflict
+from surefoot_simulators.device.node import Node
+from surefoot_simulators.world import expectations, strikes
+from surefoot_simulators.world.expectations import Seen
+from surefoot_simulators.world.recording import Recording, Teller
+from surefoot_simulators.world.scenario import Act, Do, RolloutPlan, Scenario
+from surefoot_simulators.world.world import World
+
+SETTLING_S = 1800.0
+"""After the last rollout ended: reports arrive, devices come back, nothing more may change."""
+WAIT_S = 10.0
+"""How often an act looks whether its state has come."""
+
+Watcher = Callable[[World], None]
+
+
+def run(scenario: Scenario, seed: int | None = None, watch: Watcher | None = None) -> Recording:
+    """Play it; `watch` is shown the world after each event."""
+    with closing(World(scenario, scenario.seed if seed is None else seed)) as world:
+        set_going(world)
+        strikes.plan(world)
+        world.queue.run(scenario.seconds, _Over(world, watch))
+        return recorded(world)
+
+
+def set_going(world: World) -> None:
+    """Switch the fleet on, and put rollouts and acts into the queue."""
+    world.switch_on()
+    for plan in world.scenario.rollouts:
+        world.queue.at(plan.at_s, lambda plan=plan: _start(world, plan))  # type: ignore[misc]
+    for act in world.scenario.acts:
+        world.queue.at(act.at_s, lambda act=act: _act(world, act))  # type: ignore[misc]
+
+
+class _Over:
+    """Whether all was decided, and so long ago that everything that follows from it has happened."""
+
+    def __init__(self, world: World, watch: Watcher | None) -> None:
+        self._world, self._watch = world, watch
+        self._last = max(
+            [plan.at_s for plan in world.scenario.rollouts]
+            + [fault.at_s + fault.times * fault.every_s + fault.for_s for fault in world.scenario.faults]
+            + [act.at_s for act in world.scenario.acts]
+        )
+        self._since: float | None = None
+
+    def __call__(self) -> bool:
+        if self._watch is not None:
+            self._watch(self._world)
+        world = self._world
+        waits = world.scenario.settles and world.queue.now >= self._last and not world.acts_waiting
+        if not waits or not world.notes.ended():
+            self._since = None
+            return False
+        self._since = world.queue.now if self._since is None else self._since
+        return world.queue.now >= self._since + SETTLING_S
+
+
+def _start(world: World, plan: RolloutPlan) -> None:
+    order = Order(
+        plan.policy,
+        f"{world.scenario.component}/{plan.release}",
+        plan.cohort,
+        salt=f"salt-{world.seed}",
+        accept_blind=True,
+    )
+    world.site.act(lambda rollouts, now: rollouts.start(order, plan.by, now))
+
+
+def _act(world: World, act: Act) -> None:
+    """Act, once the rollout is in the state that is awaited."""
+    name = f"r{act.rollout}"
+    world.acts_waiting.add(act)
+    if act.when and world.notes.state_of(name) != act.when:
+        world.queue.later(WAIT_S, lambda: _act(world, act))
+        return
+
+    def then() -> None:
+        world.acts_waiting.discard(act)
+        try:
+            world.site.act(lambda rollouts, now: _ACTS[act.do](rollouts, name, act, now))  # type: ignore[no-untyped-call]
+        except Conflict as error:
+            world.tell(Teller.OPERATOR, f"{act.do.value} by {act.by} was refused: {error.message}")
+
+    world.queue.later(act.after_s, then)
+
+
+def _halt(rollouts: RolloutService, name: str, act: Act, now: object) -> None:
+    committed = CommittedDevices.KEEP if act.keep else CommittedDevices.REVERT
+    rollouts.halt(name, committed, act.by, now, act.reason)  # type: ignore[arg-type]
+
+
+def _approve(rollouts: RolloutService, name: str, act: Act, now: object) -> None:
+    rollouts.approve(name, Principal(act.by, Role.RELEASER, act.by), now, act.reason)  # type: ignore[arg-type]
+
+
+_ACTS = {
+    Do.PAUSE: lambda r, n, a, now: r.pause(n, a.by, now, a.reason),
+    Do.RESUME: lambda r, n, a, now: r.resume(n, a.by, now, a.reason),
+    Do.HALT: _halt,
+    Do.REVERT: lambda r, n, a, now: r.revert(n, a.by, now, a.reason),
+    Do.CANCEL: lambda r, n, a, now: r.cancel(n, a.by, now, a.reason),
+    Do.APPROVE: _approve,
+    Do.RETRY: lambda r, n, a, now: r.retry(n, a.by, now, a.reason),
+}
+
+
+# --- the end ----------------------------------------------------------------------------------------------------------
+
+
+def recorded(world: World) -> Recording:
+    """All that was written down, with every expectation judged."""
+    scenario, notes, seconds = world.scenario, world.notes, round(world.queue.now, 3)
+    tallies, stored = notes.tallies(), notes.stored_events()
+    seen = Seen(
+        devices=tuple(world.born.values()),
+        points=notes.points,
+        rollouts=notes.rollouts,
+        phases=notes.phases,
+        tallies=tallies,
+        endings=notes.endings,
+        story=notes.story,
+        component=scenario.component,
+        seconds=seconds,
+        faults=world.faults,
+        bricked=[name for name, node in world.nodes.items() if _is_bricked(node)],
+        lost_events=_lost(world, stored),
+        unexplained=notes.unexplained(),
+        metered_mb=sum(node.link.metered_bytes for node in world.nodes.values()) / 1e6,
+    )
+    return Recording(
+        scenario=scenario.name,
+        title=scenario.title,
+        promise=scenario.promise,
+        seed=world.seed,
+        seconds=seconds,
+        started_at=world.started(),
+        component=scenario.component,
+        devices=tuple(seen.devices),
+        points=tuple(seen.points),
+        rollouts=tuple(seen.rollouts),
+        phases=tuple(seen.phases),
+        tallies=tallies,
+        endings=tuple(seen.endings),
+        story=tuple(seen.story),
+        expectations=tuple(expectations.judge(each, seen) for each in scenario.expectations),
+        faults=dict(sorted(world.faults.items())),
+        counts={
+            "events": world.queue.count,
+            "messages": world.broker.messages,
+            "steps": sum(node.steps for node in world.nodes.values()),
+            "looks": world.site.looks,
+            "stored_events": sum(map(len, stored.values())),
+        },
+    )
+
+
+def _is_bricked(node: Node) -> bool:
+    return not node.dead and (not node.bootable() or (node.board.up and node.version() is None))
+
+
+def _lost(world: World, stored: dict[str, set[int]]) -> dict[str, int]:
+    """Of devices that are there and have nothing left to send: every number from 1 on must be stored."""
+    lost = {}
+    for name, node in world.nodes.items():
+        if node.dead or node.journal is None or node.runner is None or not node.link.connected:
+            continue
+        told = node.told_events()
+        missing = told - stored.get(name, set())
+        if missing:
+            lost[name] = len(missing)
+    return lost

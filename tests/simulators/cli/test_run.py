@@ -1,0 +1,95 @@
+"""`surefoot sim run` reads files or folders, exits with the answer, and leaves what CI wants to read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from surefoot_server.cli import main
+from surefoot_shared.errors import ConfigError, NotFound
+from surefoot_simulators.cli import run as command
+from surefoot_simulators.world import run as playing
+from surefoot_simulators.world.recording import from_json
+from surefoot_simulators.world.scenario import Scenario
+from tests.simulators.world.conftest import SMALL
+from tests.simulators.world.test_recording import RECORDING
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    made = tmp_path / "small.toml"
+    made.write_text(SMALL)
+    return made
+
+
+@pytest.fixture
+def seeds(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
+    """Nothing is played: each run is the same recording, and the seed that was asked for is noted."""
+    asked: list[int | None] = []
+
+    def play(scenario: Scenario, seed: int | None, watch: object) -> object:
+        asked.append(seed)
+        return replace(RECORDING, scenario=scenario.name)
+
+    monkeypatch.setattr(playing, "run", play)
+    return asked
+
+
+@pytest.mark.usefixtures("seeds")
+def test_what_held_exits_with_zero_and_leaves_its_files(file: Path, tmp_path: Path) -> None:
+    junit, markdown, record, report = (tmp_path / name for name in ("a.xml", "a.md", "a.json", "a.html"))
+    words = ["sim", "run", str(file), "--junit", str(junit), "--markdown", str(markdown), "--record", str(record)]
+    words += ["--report", str(report)]
+
+    assert main.run(words) == 0
+    assert "<testsuites" in junit.read_text()
+    assert "`small`" in markdown.read_text()
+    assert "What the devices ran" in report.read_text()
+    assert from_json(record.read_bytes()).scenario == "small"
+
+
+def test_what_did_not_hold_exits_with_six(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missed = replace(RECORDING, expectations=(replace(RECORDING.expectations[0], held=False),))
+    monkeypatch.setattr(playing, "run", lambda *_given: missed)
+
+    assert main.run(["sim", "run", str(file)]) == 6
+
+
+def test_json_goes_to_stdout_and_talk_does_not(file: Path, seeds: list[int | None]) -> None:
+    shown = CliRunner().invoke(main.cli, ["sim", "run", str(file), "--json", "--seed", "9"], standalone_mode=False)
+
+    (row,) = json.loads(shown.stdout)
+    assert (row["scenario"], row["passed"], row["digest"]) == (
+        "small",
+        True,
+        replace(RECORDING, scenario="small").digest,
+    )
+    assert seeds == [9]
+
+
+def test_a_folder_is_every_scenario_in_it_and_a_wrong_one_plays_none(file: Path, seeds: list[int | None]) -> None:
+    (file.parent / "wrong.toml").write_text("title = 1")
+
+    assert main.run(["sim", "run", str(file.parent)]) == 2
+    assert seeds == []
+
+
+def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="There is no scenario at"):
+        command.files([tmp_path / "gone.toml"])
+    with pytest.raises(NotFound):
+        command.files([tmp_path])
+
+
+@pytest.mark.usefixtures("seeds")
+def test_one_record_is_of_one_scenario(file: Path, tmp_path: Path) -> None:
+    assert main.run(["sim", "run", str(file), str(file), "--record", str(tmp_path / "a.json")]) == 2
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be written"):
+        command.write(tmp_path / "no" / "folder", b"")

@@ -1,0 +1,169 @@
+"""Each expectation can fail, says what it found, and is not met by what never happened."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from surefoot_shared.errors import Invalid
+from surefoot_shared.status import AttemptState, Outcome, PhaseState, RolloutState, SlotName
+from surefoot_simulators.world.expectations import JUDGES, SUBJECTS, Expectation, Kind, Seen, judge, read
+from surefoot_simulators.world.recording import (
+    Ending,
+    PhasePoint,
+    PhaseTally,
+    Point,
+    RecordedDevice,
+    RolloutPoint,
+    Teller,
+    Told,
+)
+from surefoot_simulators.world.toml_lines import parse
+
+S = AttemptState
+
+
+def point(t: float, device: str, version: str | None, state: AttemptState = S.IDLE) -> Point:
+    return Point(t, device, state, version, SlotName.A, True)
+
+
+SEEN = Seen(
+    devices=(RecordedDevice("a", "rpi5", "hue", "1.0"), RecordedDevice("b", "rpi5", "hue", "1.0")),
+    points=(
+        point(0, "a", "1.0"),
+        point(0, "b", "1.0"),
+        point(10, "a", "1.1", S.PROBATION),
+        point(12, "b", "1.1", S.PROBATION),
+        point(40, "a", "1.1"),
+        point(50, "b", "1.0"),
+        point(400, "a", "1.0"),
+    ),
+    rollouts=(
+        RolloutPoint(0, "r1", "app/1.1", RolloutState.RUNNING),
+        RolloutPoint(60, "r1", "app/1.1", RolloutState.FAILED),
+    ),
+    phases=(
+        PhasePoint(0, "r1", 0, "canary", PhaseState.OFFERING),
+        PhasePoint(60, "r1", 0, "canary", PhaseState.FAILED),
+        PhasePoint(0, "r1", 1, "all", PhaseState.PENDING),
+    ),
+    tallies=(PhaseTally("r1", 0, "canary", PhaseState.FAILED, 2),),
+    endings=(
+        Ending(41, "a", "r1", "app/1.1", Outcome.COMMITTED),
+        Ending(51, "b", "r1", "app/1.1", Outcome.REVERTED, "health_failed"),
+    ),
+    story=(Told(60, Teller.SERVER, "fail phase: 1 of 2 reverted"),),
+    component="app",
+    seconds=1000.0,
+    faults={"power_cut": 2},
+    bricked=(),
+    lost_events={},
+    unexplained=(),
+    metered_mb=12.5,
+)
+E = Expectation
+
+HELD = [
+    E(Kind.EVER_RAN, 1, version="1.1", high=2),
+    E(Kind.RUNS_AT_END, 1, version="1.0", low=2, high=2),
+    E(Kind.ROLLOUT, 1, states=("failed",)),
+    E(Kind.ROLLOUT, 1, states=("failed",), within_s=60.0),
+    E(Kind.PHASE, 1, phase="canary", states=("failed",)),
+    E(Kind.NEVER_BEGAN, 1, phase="all"),
+    E(Kind.OUTCOMES, 1, version="1.1", outcome=Outcome.REVERTED, reason="health_failed", low=1, high=1),
+    E(Kind.BACK_WITHIN, 1, version="1.1", within_s=400.0),
+    E(Kind.BRICKED, 1, high=0),
+    E(Kind.LOST_EVENTS, 1, high=0),
+    E(Kind.FALSE_SUCCESS, 1, high=0),
+    E(Kind.ONLY_RAN, 1, versions=("1.0", "1.1")),
+    E(Kind.UNAVAILABLE, 1, high=2, low=2),
+    E(Kind.TOLD, 1, text="reverted", low=1),
+    E(Kind.UNEXPLAINED, 1, high=0),
+    E(Kind.OPEN, 1, high=0),
+    E(Kind.FAULTS, 1, text="power_cut", low=2),
+    E(Kind.METERED_MB, 1, high=13),
+]
+BROKEN = [
+    E(Kind.EVER_RAN, 1, version="1.1", high=1),
+    E(Kind.RUNS_AT_END, 1, version="1.1", low=1),
+    E(Kind.ROLLOUT, 1, states=("succeeded",)),
+    E(Kind.ROLLOUT, 1, states=("failed",), within_s=59.0),
+    E(Kind.ROLLOUT, 1, rollout=2, states=("failed",)),
+    E(Kind.PHASE, 1, phase="canary", states=("passed",)),
+    E(Kind.PHASE, 1, phase="nothing", states=("passed",)),
+    E(Kind.NEVER_BEGAN, 1, phase="canary"),
+    E(Kind.NEVER_BEGAN, 1, phase="nothing"),
+    E(Kind.OUTCOMES, 1, version="1.1", outcome=Outcome.LOST, low=1),
+    E(Kind.BACK_WITHIN, 1, version="1.1", within_s=300.0),
+    E(Kind.BACK_WITHIN, 1, rollout=2, version="1.1", within_s=300.0),
+    E(Kind.BACK_WITHIN, 1, version="1.2", within_s=300.0),
+    E(Kind.ONLY_RAN, 1, versions=("1.0",)),
+    E(Kind.UNAVAILABLE, 1, high=1),
+    E(Kind.UNAVAILABLE, 1, per_site=True, high=1),
+    E(Kind.TOLD, 1, text="reverted", high=0),
+    E(Kind.FAULTS, 1, low=3),
+    E(Kind.METERED_MB, 1, high=12),
+]
+
+
+@pytest.mark.parametrize("expectation", HELD, ids=lambda e: e.words)
+def test_what_was_so_is_held(expectation: Expectation) -> None:
+    assert judge(expectation, SEEN).held
+
+
+@pytest.mark.parametrize("expectation", BROKEN, ids=lambda e: e.words)
+def test_what_was_not_so_is_not_and_says_what_was_found(expectation: Expectation) -> None:
+    met = judge(expectation, SEEN)
+
+    assert not met.held
+    assert met.found
+
+
+@pytest.mark.parametrize("name", ["bricked", "unexplained"])
+def test_devices_that_should_not_be_there_are_named(name: str) -> None:
+    met = judge(E(Kind(name), 1, high=0), replace(SEEN, **{name: ("cam-7",)}))
+
+    assert not met.held
+    assert "cam-7" in met.found
+
+
+def test_a_commit_of_what_never_ran_is_a_false_success() -> None:
+    lie = replace(SEEN, endings=(Ending(5, "b", "r1", "app/1.1", Outcome.COMMITTED),))
+
+    assert not judge(E(Kind.FALSE_SUCCESS, 1, high=0), lie).held
+
+
+def test_lost_events_are_counted() -> None:
+    assert judge(E(Kind.LOST_EVENTS, 1, high=0), replace(SEEN, lost_events={"a": 2})).found.startswith("2")
+
+
+def test_what_is_still_under_way_is_open() -> None:
+    waiting = replace(SEEN, points=(*SEEN.points, point(500, "a", "1.0", S.STAGED)))
+
+    assert not judge(E(Kind.OPEN, 1, high=0), waiting).held
+
+
+def test_every_kind_has_its_judge_and_its_words() -> None:
+    assert set(JUDGES) == set(SUBJECTS) == set(Kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('kind = "bricked"', "it needs at_most, at_least or exactly"),
+        ('kind = "rollout"', "it needs a state"),
+        ('kind = "rollout"\nstate = "done"', "line 2: state: 'done' is not one of draft"),
+        ('kind = "ever_ran"\nat_most = 1', "it needs a version"),
+        ('kind = "luck"', "'luck' is not one of"),
+    ],
+)
+def test_what_asks_nothing_is_refused(text: str, words: str) -> None:
+    with pytest.raises(Invalid, match=words):
+        read(parse(text, "a.toml"))
+
+
+def test_exactly_is_both_bounds() -> None:
+    made = read(parse('kind = "bricked"\nexactly = 0', "a.toml"))
+
+    assert (made.low, made.high) == (0.0, 0.0)

@@ -1,0 +1,41 @@
+"""A fault is read with its kind, its time or step, and whom it strikes."""
+
+from __future__ import annotations
+
+import pytest
+
+from surefoot_shared.errors import Invalid
+from surefoot_simulators.world.faults import STEPS, Kind, read
+from surefoot_simulators.world.toml_lines import parse
+
+
+def test_a_fault_is_read_with_its_units() -> None:
+    fault = read(parse('kind = "link_cut"\nat = "5m"\nevery = "1m"\ntimes = 3\nshare = 0.5', "a.toml"))
+
+    assert (fault.kind, fault.at_s, fault.every_s, fault.times, fault.share) == (Kind.LINK_CUT, 300.0, 60.0, 3, 0.5)
+    assert fault.strikes_devices
+
+
+@pytest.mark.parametrize("point", ["in probation", "before boot commit", "after trial"])
+def test_states_and_writes_are_steps(point: str) -> None:
+    assert point in STEPS
+    assert read(parse(f'kind = "power_cut"\npoint = "{point}"', "a.toml")).point == point
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('kind = "earthquake"', "line 1: kind: 'earthquake' is not one of power_cut"),
+        ('kind = "power_cut"\npoint = "somewhere"', "line 2: point: 'somewhere' is not one of"),
+        ('kind = "link_cut"\npoint = "in probation"', "strikes at a time, not at a step"),
+        ('kind = "link_cut"\nwhere = "hw =="', "line 2: where"),
+        ('kind = "link_cut"\nhow = 1', "line 2: how: there is no such key"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_line_and_field(text: str, words: str) -> None:
+    with pytest.raises(Invalid, match=words):
+        read(parse(text, "a.toml"))
+
+
+def test_what_all_share_strikes_no_device() -> None:
+    assert not read(parse('kind = "broker_restart"', "a.toml")).strikes_devices

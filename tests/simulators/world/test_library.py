@@ -1,0 +1,43 @@
+"""Every scenario that ships is played, and all that it expects is so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from surefoot_simulators.world.faults import Kind
+from surefoot_simulators.world.run import run
+from surefoot_simulators.world.scenario import read
+
+LIBRARY = sorted((Path(__file__).parents[3] / "simulators" / "scenarios").glob("*.toml"))
+LONG = frozenset({"eight_days"})
+"""Nine days of a fleet take as long as eight other scenarios: `make soak` plays them."""
+PLAYED = [pytest.param(p, id=p.stem, marks=[pytest.mark.soak] if p.stem in LONG else []) for p in LIBRARY]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("path", PLAYED)
+def test_what_a_scenario_expects_is_so(path: Path) -> None:
+    recording = run(read(path))
+
+    assert [f"{met.text} (line {met.line}): {met.found}" for met in recording.expectations if not met.held] == []
+
+
+def test_the_library_strikes_with_every_kind_of_fault() -> None:
+    struck = {fault.kind for path in LIBRARY for fault in read(path).faults}
+
+    assert len(LIBRARY) >= 20
+    assert struck == set(Kind)
+
+
+def test_every_scenario_would_notice_a_brick_and_a_false_success() -> None:
+    for path in LIBRARY:
+        asked = {expectation.kind.value for expectation in read(path).expectations}
+        assert "bricked" in asked or path.stem in ONE_SLOT, path.stem
+        assert asked & {"only_ran", "false_success"}, path.stem
+
+
+ONE_SLOT = frozenset({"no_room_for_two"})
+"""Devices that give up the old release first: what they may come to is that scenario's own subject."""

@@ -1,0 +1,42 @@
+"""Recordings as JUnit and Markdown: each expectation with its line, what did not hold by name, no sign that breaks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from xml.etree import ElementTree
+
+from surefoot_simulators.world.outputs import to_junit, to_markdown, to_text
+from surefoot_simulators.world.recording import Met
+from tests.simulators.world.test_recording import RECORDING
+
+MISSED = replace(
+    RECORDING,
+    scenario="worse",
+    promise="A | sign, and <another>.",
+    expectations=(
+        *RECORDING.expectations,
+        Met('devices that ever run "1.1" & more: at most 2', False, "3: a, b, c", 31),
+    ),
+)
+
+
+def test_every_expectation_is_a_case_and_what_did_not_hold_a_failure() -> None:
+    root = ElementTree.fromstring(to_junit([RECORDING, MISSED]))
+
+    assert (root.get("tests"), root.get("failures")) == ("3", "1")
+    case = root.findall("testsuite")[1].findall("testcase")[1]
+    assert (case.get("line"), case.get("name")) == ("31", 'devices that ever run "1.1" & more: at most 2')
+    assert case.find("failure").get("message") == "found 3: a, b, c"  # type: ignore[union-attr]
+
+
+def test_the_summary_has_a_row_for_each_scenario_and_names_what_did_not_hold() -> None:
+    lines = to_markdown([RECORDING, MISSED]).splitlines()
+
+    assert [line.count("|") - line.count("\\|") for line in lines[:4]] == [7] * 4
+    assert "**failed**: 1 of 2 held" in lines[3]
+    assert lines[-1].startswith("- `worse`, line 31:")
+
+
+def test_a_person_reads_the_result_first() -> None:
+    assert to_text(RECORDING).startswith("bad_release: passed")
+    assert "found 3: a, b, c" in to_text(MISSED)

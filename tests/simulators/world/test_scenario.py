@@ -1,0 +1,72 @@
+"""A scenario is one value, or a complaint with line and field; the server's own readers read what is the server's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from surefoot_shared.errors import Invalid
+from surefoot_shared.release import CheckKind
+from surefoot_simulators.device.boot import Kind
+from surefoot_simulators.world.scenario import Do, parsed, read
+from tests.simulators.world.conftest import SMALL, small
+
+
+def test_a_scenario_is_read_whole() -> None:
+    scenario = small()
+
+    assert [group.boot for group in scenario.groups] == [Kind.LINK, Kind.COUNTER]
+    assert [release.version for release in scenario.releases] == ["1.0", "1.1", "2.0"]
+    assert scenario.releases[1].effects[0].conduct.fails == "camera"
+    assert [act.do for act in scenario.acts] == [Do.PAUSE, Do.RESUME]
+    assert scenario.hardware == ("jetson-orin", "rpi5")
+    assert len(scenario.expectations) == 3
+
+
+def test_a_release_brings_checks_of_its_own_or_the_usual_ones() -> None:
+    checks = '[[release.check]]\nname = "fast"\nkind = "metric"\nparams = {metric = "inference_p95_s", max = 0.1}\n'
+    scenario = parsed(SMALL.replace('[[release]]\nversion = "2.0"', f'{checks}\n[[release]]\nversion = "2.0"'), "x")
+
+    assert [check.kind for check in scenario.releases[1].checks] == [CheckKind.METRIC]
+    assert [check.kind for check in scenario.releases[0].checks] == [CheckKind.PROCESS, CheckKind.CAMERA]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('release = "1.1"\npolicy', 'release = "9"\npolicy', "rollout.0.release: '9' is no release"),
+        ("percent: 100", "percent: 40", "rollout.0.policy: the server refuses it"),
+        ("count = 3", "count = 0", "line 7: fleet.devices.0.count: 0 is not a whole number from 1"),
+        ('boot = "counter"', 'boot = "abacus"', "fleet.devices.1.boot: 'abacus' is not one of link"),
+        ('do = "pause"', 'do = "dance"', "act.0.do: 'dance' is not one of pause"),
+        ("where = \"device == 'cam-0001'\"", 'where = "device =="', "release.1.effect.0.where"),
+        ('duration = "2h"', "", "duration: it is missing"),
+        ('title = "Three', 'colour = "red"\ntitle = "Three', "colour: there is no such key"),
+        ('version = "1.1"\nexactly', 'version = "3"\nexactly', "expect.version: '3' is not one of"),
+        ('version = "1.0"\n', 'version = "1.0"\nsoak = "3h"\n', "release.0.soak: probation"),
+    ],
+)
+def test_what_is_wrong_is_named_with_line_and_field(old: str, new: str, words: str) -> None:
+    assert old in SMALL
+
+    with pytest.raises(Invalid) as caught:
+        parsed(SMALL.replace(old, new, 1), "small", "small.toml")
+
+    assert words in caught.value.message
+    assert "small" in caught.value.message
+
+
+def test_a_scenario_that_expects_nothing_is_refused() -> None:
+    with pytest.raises(Invalid, match="it expects nothing"):
+        parsed(SMALL.partition("[[expect]]")[0], "small")
+
+
+def test_a_fleet_that_runs_what_is_not_there_is_refused() -> None:
+    with pytest.raises(Invalid, match=r"release 0\.9 is not among"):
+        parsed(SMALL.replace("[[fleet.devices]]", '[fleet]\nruns = "0.9"\n[[fleet.devices]]', 1), "small")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match=r"gone\.toml cannot be read"):
+        read(tmp_path / "gone.toml")

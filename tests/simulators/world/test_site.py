@@ -1,0 +1,34 @@
+"""The server of a world: real services in virtual time, whose timers know the looks that were left out."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy.exc import OperationalError
+from sqlmodel import select
+
+from surefoot_server.rollouts.models import Outage
+from surefoot_simulators.world.world import World
+
+pytestmark = pytest.mark.slow
+
+
+def test_looks_that_were_left_out_are_no_outage_and_a_broker_that_was_away_is_one(played: World) -> None:
+    with played.site.db.read() as session:
+        outages = session.exec(select(Outage)).all()
+
+    assert played.site.looks < 400
+    assert len(outages) <= 1
+
+
+def test_the_fleet_is_connected_as_the_server_sees_it(played: World) -> None:
+    assert played.site.online_devices() == len(played.nodes)
+
+
+def test_a_locked_database_takes_no_write_and_is_as_before_afterwards(played: World) -> None:
+    played.site.lock(True)
+    with pytest.raises(OperationalError, match="locked"), played.site.db.write():
+        pass
+    played.site.lock(False)
+
+    with played.site.db.write() as session:
+        assert session is not None

@@ -1,0 +1,48 @@
+"""Every kind of fault has its strike, does what it says, and is counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from surefoot_simulators.world import strikes
+from surefoot_simulators.world.faults import DEVICE_KINDS, Kind, read
+from surefoot_simulators.world.recording import Teller
+from surefoot_simulators.world.toml_lines import parse
+from surefoot_simulators.world.world import World
+
+
+def test_every_kind_has_its_strike() -> None:
+    assert set(strikes.ON_DEVICE) == set(DEVICE_KINDS)
+    assert set(strikes.SHARED) == set(Kind) - set(DEVICE_KINDS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ('kind = "clock_skew"\nby = "1h"', lambda node: node.board.skew_s == 3600.0),
+        ('kind = "disk_full"', lambda node: node.slots.free_bytes == 0),
+        ('kind = "corrupt"\npieces = 3', lambda node: node.downloader.corrupt == 3),
+        ('kind = "link_cut"', lambda node: not node.link.reachable),
+        ('kind = "network"\nnetwork = {loss = 0.5}', lambda node: node.link.network.loss == 0.5),
+        ('kind = "switch_ignored"', lambda node: node.boot.ignores_switches),
+    ],
+)
+def test_a_strike_does_what_it_says_and_is_told(played: World, text: str, seen: object) -> None:
+    fault, node = read(parse(text, "a.toml")), played.nodes["cam-0003"]
+    before = (node.board.skew_s, node.slots.free_bytes, node.downloader.corrupt, node.link.network)
+
+    strikes.ON_DEVICE[fault.kind](played, node, fault)
+
+    assert seen(node)  # type: ignore[operator]
+    node.board.skew_s, node.slots.free_bytes, node.downloader.corrupt, node.link.network = before
+    node.link.mend()
+    node.boot.ignores_switches = False
+
+
+@pytest.mark.slow
+def test_what_struck_while_it_ran_is_in_the_story(played: World) -> None:
+    told = [(line.device, line.text) for line in played.notes.story if line.by is Teller.FAULT]
+
+    assert ("cam-0002", "It ends in staged.") in told
+    assert (None, "broker_restart for 20 s") in told
