@@ -14,6 +14,13 @@ from surefoot_agent.__main__ import main
 from tests.conformance.repository import Repository, serving
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Hundreds of whole client runs over real sockets: not for the fast loop."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.slow)
+
+
 class Client:
     """`surefoot-agent trust`, in this process; `run` starts it as a program, which is how a clock can be turned."""
 

@@ -16,10 +16,11 @@ def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reports = terminalreporter.stats.get("passed", [])
     counted = [(r.nodeid.partition("::")[2], dict(r.user_properties)) for r in reports if r.when == "call"]
-    rows = [(name, int(facts["instants"])) for name, facts in counted if "instants" in facts]
+    rows = [(name, int(f["instants"]), int(f.get("of", f["instants"]))) for name, f in counted if "instants" in f]
     if not rows:
         return
-    terminalreporter.section("instants at which the world ended")
-    for name, count in rows:
-        terminalreporter.write_line(f"{count:6d}  {name}")
-    terminalreporter.write_line(f"{sum(count for _, count in rows):6d}  in all")
+    terminalreporter.section("instants at which the world ended, of those that there are")
+    for name, count, of in sorted(rows):
+        terminalreporter.write_line(f"{count:6d} of {of:6d}  {name}")
+    tried, there = (sum(row[column] for row in rows) for column in (1, 2))
+    terminalreporter.write_line(f"{tried:6d} of {there:6d}  in all")

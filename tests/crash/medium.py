@@ -112,6 +112,10 @@ class Medium:
     def revive(self) -> None:
         """A new process: what is there now is there for good."""
         self.dead, self.cut_at, self.torn = False, 0, False
+        self.settle()
+
+    def settle(self) -> None:
+        """A shutdown in order: everything is on the medium."""
         self._changes.clear()
         for handle in self._handles:
             Real.close(handle)
@@ -132,6 +136,8 @@ class Medium:
         if place is None or not flags & WRITING or place.endswith(SQLITE):
             return self._do(lambda: Real.open(path, flags, mode, dir_fd=dir_fd))
         existed = os.path.lexists(place)
+        if self._active and self.fault is Fault.READ_ONLY and len(self.trace) >= self.fault_at:
+            self._refuse(f"open {self._name(place)}")  # no point, as it changes nothing, and refused all the same
         if (not existed and flags & os.O_CREAT) or (existed and flags & os.O_TRUNC):
             self.point(f"open {self._name(place)}")
         old = self._emptied(place) if existed and flags & os.O_TRUNC else None

@@ -47,12 +47,15 @@ class Node(Device):
     def __init__(self, folder: Path, components: Sequence[str] = ("app",)) -> None:
         self.medium = Medium(folder)
         super().__init__(folder, components)
-        self.table = Table(self.world, self.medium)
+        self.table = self.make_table()
         for part in self.parts.values():
             self.equip(part)
             with self.table.active():
-                part.application.start(part.boot_control.current(), part.manifests["1.0"])
+                self.begin(part)
         self.medium.trace.clear()
+
+    def make_table(self) -> Table:
+        return Table(self.world, self.medium)
 
     def equip(self, part: Part) -> None:
         """Give a component its real hands."""
@@ -63,6 +66,10 @@ class Node(Device):
         part.application = Application(  # type: ignore[assignment]
             part.component_dir, part.slots, metrics_port=20_000, clock=lambda: self.world.now
         )
+
+    def begin(self, part: Part) -> None:
+        """Let it run what is installed."""
+        part.application.start(part.boot_control.current(), part.manifests["1.0"])
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
@@ -124,9 +131,8 @@ class Node(Device):
             return [f"the server was told {told}"]
         committed = ends == {Outcome.COMMITTED}
         with self.table.active():
-            one_each = len(self.table.alive) == len(self.parts)
             broken = [wrong for part in self.parts.values() for wrong in self._wrong(part, committed)]
-        return broken + ([] if one_each else [f"{len(self.table.alive)} applications run"])
+        return broken + self._alone()
 
     def broken_without_an_agent(self, how: End) -> list[str]:
         """Say what is wrong where the guard alone came back: nothing new may stay that was not found healthy."""
@@ -153,6 +159,10 @@ class Node(Device):
             f"{part.name}: what failed is still good": committed or other is not SlotState.GOOD,
         }
         return [what for what, holds in checks.items() if not holds]
+
+    def _alone(self) -> list[str]:
+        running = len(self.table.alive)
+        return [] if running == len(self.parts) else [f"{running} applications run"]
 
     def _running_version(self, part: Part) -> str | None:
         with self.table.active():

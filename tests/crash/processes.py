@@ -27,6 +27,7 @@ FIRST_PID = 1_000_000_000
 class Process:
     argv: Sequence[str]
     environment: Mapping[str, str]
+    cwd: str
 
 
 class Table:
@@ -52,6 +53,7 @@ class Table:
                 (guard, "boot_id", self._world.boot_id),
                 (guard, "start_ticks", self._ticks),
                 (guard, "application_pids", self._of),
+                (guard, "first_process", self._first),
                 (processes, "proved", self._proved),
                 (os, "killpg", self._kill),
                 (os, "kill", self._kill),
@@ -63,12 +65,12 @@ class Table:
 
     DEVNULL = -3
 
-    def Popen(self, argv: Sequence[str], *, env: Mapping[str, str], **_: Any) -> Any:
+    def Popen(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: str, **_: Any) -> Any:
         self._medium.point(f"start {env['SUREFOOT_RELEASE']}")
         if env["SUREFOOT_RELEASE"] in self.broken:
             raise PermissionError(13, "Permission denied")
         self._next += 1
-        self.alive[self._next] = Process(argv, dict(env))
+        self.alive[self._next] = Process(argv, dict(env), cwd)
         self.started.append(env["SUREFOOT_RELEASE"])
         return mock.NonCallableMock(pid=self._next, spec=["pid", "returncode"])
 
@@ -86,6 +88,9 @@ class Table:
     def _of(self, component_dir: Path) -> list[int]:
         folder = os.path.realpath(component_dir)
         return [pid for pid, p in self.alive.items() if p.environment["SUREFOOT_COMPONENT_DIR"] == folder]
+
+    def _first(self, pid: int) -> tuple[Mapping[str, str], tuple[str, ...], str]:
+        return self.alive[pid].environment, tuple(self.alive[pid].argv), self.alive[pid].cwd
 
     def _proved(self, record: guard.AppRecord, slot_path: Path) -> Running | None:
         return processes.running(record, record.argv[0], record.cwd) if record.pid in self.alive else None

@@ -22,6 +22,7 @@ from tuf.api.metadata import Metadata, Root
 from surefoot_agent import orders
 from surefoot_agent.config import load
 from surefoot_agent.downlink import parse_down
+from surefoot_agent.download import air, discovery
 from surefoot_agent.ports import Decision, Refusal
 from surefoot_agent.privileged import chain_child, talk
 from surefoot_agent.privileged.chain import Question as HelpersQuestion
@@ -39,6 +40,7 @@ from surefoot_shared.enrolment import Enrolled, EnrolRequest
 from surefoot_shared.errors import ConfigError, Invalid, UntrustedRelease
 from surefoot_shared.identity import SealKind, generate_key, open_sealed, seal
 from surefoot_shared.messages import MetadataVersions
+from surefoot_shared.pack import HEAD_BYTES, Base, Member, MemberKind, PackIndex, index_bytes, parse_index
 from surefoot_shared.release import manifest_bytes, parse_manifest
 from surefoot_shared.tokens import DeviceToken, TokenRequest
 from surefoot_shared.trust.bundle import Bundle, pack, unpack
@@ -170,11 +172,17 @@ _QUESTION = HelpersQuestion(
     "2026-06-01T12:00:00Z",
 )
 
+_PACK = PackIndex("1" * 64, "2" * 64, (Member(0, 0, 9, MemberKind.HDIFFPATCH, 7, (Base(1, 0, 5),)),))
+
 PARSERS: dict[str, Parser] = {
     "bundle": Parser(unpack, (UntrustedRelease,), FLEET.bundle(FLEET.wish())),
     "metadata": Parser(_decide, (), FLEET.assign()["timestamp.json"].encode(), slow=True),
     "halt list": Parser(lambda raw: verify_halt(raw, ROOT, NOW), (UntrustedRelease,), FLEET.halt_list("0" * 64)),
     "manifest": Parser(parse_manifest, (UntrustedRelease,), manifest()),
+    "pack": Parser(parse_index, (Invalid,), index_bytes(_PACK)[HEAD_BYTES:]),
+    "found cache": Parser(discovery.port_in, (), discovery.answer(b"\0\0", 8047)),
+    "question for caches": Parser(discovery.asks, (), discovery.question()),
+    "note of chunks": _decoder(air.Note),
     "image manifest": Parser(_image, (UntrustedRelease,), manifest_bytes(IMAGE_MANIFEST)),
     "rotation": Parser(parse_rotation, (Invalid,), wire.encode(Rotation({"image/2.root.json": "{}"}, "why"))),
     "rollout policy": Parser(lambda raw: rollout_policy.parse(_text(raw)), (Invalid,), b"phases: [{percent: 100}]"),

@@ -98,6 +98,7 @@ def test_honest_bytes_do_not_harm(name: str) -> None:
     survives(PARSERS[name], PARSERS[name].honest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_seed_harms_no_parser_and_takes_no_more_than_the_capped_memory(seed: str) -> None:
     for name in NAMES:
@@ -110,6 +111,7 @@ def test_a_seed_harms_no_parser_and_takes_no_more_than_the_capped_memory(seed: s
         assert peak < CAP_BYTES, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_bent_and_random_bytes_harm_no_parser(name: str) -> None:
     parser = PARSERS[name]

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from surefoot_agent import config
+from surefoot_server.channels import requirements
+from surefoot_server.fleet import document as fleet
 from surefoot_server.releases.recipe import read_recipe
 from surefoot_server.rollouts import policy
 from tests.house.tree import PACKAGES, ROOT, documents
@@ -91,6 +94,33 @@ def test_every_policy_in_the_guide_is_one_that_the_server_takes() -> None:
     assert policies
     for text in policies:
         assert policy.parse(text).phases
+
+
+def test_every_fleet_in_the_guide_is_one_that_can_be_applied() -> None:
+    fleets = re.findall(r"```yaml fleet\n(.*?)```", (ROOT / "docs/operators-guide.md").read_text(), re.DOTALL)
+
+    assert fleets
+    for text in fleets:
+        assert set(fleet.parse(text, fleet.Known())) == {"policy", "cohort", "channel"}
+
+
+def test_every_requirement_in_the_guide_is_one_that_a_channel_takes() -> None:
+    listed = re.findall(r"```yaml requires\n(.*?)```", (ROOT / "docs/operators-guide.md").read_text(), re.DOTALL)
+
+    assert listed
+    for text in listed:
+        assert requirements.parse(text).scan is not None
+
+
+def test_every_component_in_the_documents_is_one_that_the_agent_takes(tmp_path: Path) -> None:
+    pages = [*(ROOT / "docs").glob("*.md"), *(ROOT / "packaging").rglob("*.md")]
+    blocks = [text for page in pages for text in re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL)]
+    told = [text for text in blocks if "[components." in text]
+
+    assert len(told) > 5
+    for text in told:
+        (tmp_path / "agent.toml").write_text(text)
+        assert config.components_of(config.load(tmp_path / "agent.toml", env={})), text
 
 
 def test_every_recipe_in_the_guide_is_one_that_builds(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_systemd_accepts_every_unit_without_a_word(tmp_path: Path) -> None:
 
     result = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, timeout=60)
 
-    assert len(units) == 5
+    assert len(units) == 6
     assert (result.returncode, result.stderr) == (0, "")
 
 
@@ -70,6 +70,55 @@ def test_the_two_halves_are_accepted_and_the_networked_one_is_the_least_exposed(
 
     assert (verified.returncode, verified.stderr) == (0, "")
     assert result.returncode == 0, result.stdout.splitlines()[-1]
+
+
+BOARD_UNITS = ("surefoot-agent", "surefoot-guard@", "surefoot-shutdown")
+
+
+def _with_drop_ins(name: str, kinds: tuple[str, ...], folder: Path) -> Path:
+    copy = _on_this_machine(ROOT / "packaging" / "systemd" / f"{name}.service", folder)
+    drop_ins = folder / f"{copy.name}.d"
+    drop_ins.mkdir()
+    for kind in kinds:
+        text = (ROOT / "packaging" / "systemd" / kind / f"{name}.conf").read_text()
+        true = shutil.which("true")
+        (drop_ins / f"{kind}.conf").write_text(
+            re.sub(r"^ExecStart=/\S+", f"ExecStart={true}", text, flags=re.MULTILINE)
+        )
+    return copy
+
+
+@pytest.mark.needs("systemd-analyze")
+@pytest.mark.parametrize("kinds", [("root",), ("root", "data"), ("data",)], ids="+".join)
+def test_the_drop_ins_of_boards_are_accepted_on_every_unit(tmp_path: Path, kinds: tuple[str, ...]) -> None:
+    units = [_with_drop_ins(name, kinds, tmp_path) for name in BOARD_UNITS]
+
+    result = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, timeout=60)
+
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_each_unit_of_a_board_becomes_roots_and_finds_the_state_folder_that_the_pages_name() -> None:
+    pages = [(ROOT / "docs" / f"migrate-from-{who}.md").read_text() for who in ("rauc", "mender")]
+
+    for name in BOARD_UNITS:
+        root, data = ((ROOT / "packaging/systemd" / kind / f"{name}.conf").read_text() for kind in ("root", "data"))
+        assert "\nUser=root\nGroup=root\n" in root
+        assert "/var/lib/surefoot" not in data
+        assert "\nReadWritePaths=/data/surefoot\n" in data
+    for page in pages:
+        assert 'state_dir = "/data/surefoot"' in page
+        assert "packaging/systemd/root/" in page
+        assert "packaging/systemd/data/" in page
+
+
+def test_agent_and_guard_of_a_board_may_do_the_same() -> None:
+    agent, guard = (
+        dict(_section(ROOT / f"packaging/systemd/root/{name}.conf", "Service"))
+        for name in ("surefoot-agent", "surefoot-guard@")
+    )
+
+    assert agent == guard
 
 
 def test_the_agent_of_two_halves_may_write_nothing_of_a_slot() -> None:

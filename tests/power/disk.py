@@ -65,7 +65,7 @@ def make_firmware(path: Path) -> Path:
     return path
 
 
-def make_disk(path: Path, slot_a: Path, bootstate: Path, data: Path) -> Path:
+def make_disk(path: Path, slot_a: Path, bootstate: Path, data: Path, boot_script: Path = BOOT_SCRIPT) -> Path:
     """Write a disk with the first release in slot A, nothing in B, and the folder `data` on the data partition."""
     table = [
         "label: gpt",
@@ -78,7 +78,7 @@ def make_disk(path: Path, slot_a: Path, bootstate: Path, data: Path) -> Path:
         folder = Path(made)
         (folder / "boot").mkdir()
         script = str(folder / "boot/boot.scr")
-        _run("mkimage", "-A", "arm64", "-T", "script", "-C", "none", "-n", "boot", "-d", str(BOOT_SCRIPT), script)
+        _run("mkimage", "-A", "arm64", "-T", "script", "-C", "none", "-n", "boot", "-d", str(boot_script), script)
         put(path, "boot", make_filesystem(folder / "boot.img", folder / "boot", PARTITIONS["boot"].size_mib, PLAIN))
         put(path, "data", make_filesystem(folder / "data.img", data, PARTITIONS["data"].size_mib))
     put(path, "slot_a", slot_a)
@@ -125,14 +125,14 @@ def digest_of(disk: Path, partition: str, size_bytes: int) -> str:
         return hashlib.sha256(file.read(size_bytes)).hexdigest()
 
 
-def new_boot_state(file: Path) -> Path:
+def new_boot_state(file: Path, variables: str = "surefoot_canary=1\nsurefoot_slot=A\n") -> Path:
     """Write both copies into `file`, as the boot script's first start would; return libubootenv's settings for it."""
     folder = file.parent
     with file.open("wb") as state:
         state.truncate(PARTITIONS["bootstate"].size_mib * MIB)
     default, script, settings = folder / "bootstate.default", folder / "bootstate.script", folder / "fw_env.config"
-    default.write_text("surefoot_canary=1\n")
-    script.write_text("surefoot_canary=1\nsurefoot_slot=A\n")
+    default.write_text(variables.partition("\n")[0] + "\n")
+    script.write_text(variables)
     settings.write_text(f"{file} 0x0 0x1000\n{file} 0x1000 0x1000\n")
     for _ in range(2):
         _run("fw_setenv", "-c", str(settings), "-f", str(default), "-s", str(script))

@@ -7,6 +7,8 @@ machine's apt and pip are set up with, and verifies Debian's signatures.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -14,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.house.tree import ROOT
@@ -48,16 +50,23 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "surefoot" / "power"
 
 
+@contextlib.contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Let one process at a time make what is kept under this name; the others wait and find it."""
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with (cache_folder() / f".{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def base_tree() -> Path:
     """Return the folder with `root/`, a whole userland without the agent, and `root/boot/Image`; made once."""
     folder = cache_folder() / f"base-{_key()}"
-    if not folder.exists():
-        making = folder.with_name(f"{folder.name}.{os.getpid()}")
-        _make(making)
-        try:
+    with alone(folder.name):
+        if not folder.exists():
+            making = folder.with_name(f"{folder.name}.{os.getpid()}")
+            _make(making)
             making.rename(folder)
-        except OSError:  # another run was faster
-            shutil.rmtree(making)
     return folder
 
 
@@ -129,7 +138,20 @@ def _take_kernel(kernel: Path, root: Path) -> None:
 
 
 def _fetch_debs(private: Path, into: Path) -> Sequence[Path]:
-    """Download the packages for arm64 by an apt whose whole state is in `private`."""
+    own = private_apt(private)
+    named = re.search(r"Depends: (linux-image-\S+)", _run("apt-cache", "depends", KERNEL, env=own))
+    assert named is not None, f"{KERNEL} names no kernel"
+    return download([named[1], *PACKAGES], own, into)
+
+
+def download(names: Sequence[str], own: dict[str, str], into: Path) -> Sequence[Path]:
+    """Download packages into a folder; `own` is the environment of a private apt."""
+    _run("apt-get", "-qq", "download", *names, env=own, cwd=into)
+    return sorted(into.glob("*.deb"))
+
+
+def private_apt(private: Path) -> dict[str, str]:
+    """Make an apt for arm64 whose whole state is in `private`; return the environment in which it is called."""
     for name in ("lists/partial", "archives/partial", "etc"):
         (private / name).mkdir(parents=True)
     (private / "status").touch()
@@ -146,10 +168,7 @@ def _fetch_debs(private: Path, into: Path) -> Sequence[Path]:
     )
     own = {**os.environ, "APT_CONFIG": str(private / "apt.conf")}
     _run("apt-get", "-qq", "update", env=own)
-    named = re.search(r"Depends: (linux-image-\S+)", _run("apt-cache", "depends", KERNEL, env=own))
-    assert named is not None, f"{KERNEL} names no kernel"
-    _run("apt-get", "-qq", "download", named[1], *PACKAGES, env=own, cwd=into)
-    return sorted(into.glob("*.deb"))
+    return own
 
 
 def _fetch_wheels(folder: Path, into: Path) -> None:

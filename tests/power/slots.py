@@ -24,13 +24,15 @@ LIBRARY = "usr/lib/python3/dist-packages"
 class Mishap:
     """What is wrong with a release: `name` is told to init, `orders` are debugfs's on its image.
 
-    `junk` is no file system at all; `planted` names a bug of `guest/planted` with which its agent runs.
+    `junk` is no file system at all; `planted` names a bug of `guest/planted` with which its agent runs; `settings` are
+    of its agent, beside the machine's.
     """
 
     name: str
     orders: str = ""
     junk: bool = False
     planted: str = ""
+    settings: str = ""
 
 
 NONE = Mishap("none")
@@ -40,6 +42,10 @@ PANIC = Mishap("panic")
 NO_KERNEL = Mishap("no_kernel", "rm /boot/Image\n")
 NO_INIT = Mishap("no_init", "rm /usr/sbin/init\n")
 JUNK = Mishap("junk", junk=True)
+BROKEN = Mishap("none", "".join(f"rm /{LIBRARY}/surefoot_shared/errors.{end}\n" for end in ("py", "pyc")))
+"""A module is gone that its agent imports: no start of it succeeds. The kernel, init and guard are well."""
+HASTY = Mishap("none", settings="guard_budget_s = 60\n")
+"""Its agent grants the next release one minute; a case in which the guard acts need not wait for longer."""
 NO_FSYNC, ARM_FIRST = Mishap("none", planted="no_fsync"), Mishap("none", planted="arm_first")
 JUNK_MIB = 8
 """Enough to destroy every file system that was there."""
@@ -56,15 +62,15 @@ class Image:
 def base_image() -> Path:
     """Return the image of a slot with the agent and no release yet."""
     image = packages.cache_folder() / f"slot-{_key()}.img"
-    if not image.exists():
-        image.parent.mkdir(parents=True, exist_ok=True)
-        making = image.with_name(f"{image.name}.{os.getpid()}")
-        tree = making.with_suffix(".tree")
-        shutil.copytree(packages.base_tree() / "root", tree, symlinks=True)
-        _add_agent(tree)
-        disk.make_filesystem(making, tree, disk.SLOT_MIB, disk.PLAIN)
-        shutil.rmtree(tree)
-        making.rename(image)
+    with packages.alone(image.name):
+        if not image.exists():
+            making = image.with_name(f"{image.name}.{os.getpid()}")
+            tree = making.with_name(f"{making.name}.tree")
+            shutil.copytree(packages.base_tree() / "root", tree, symlinks=True)
+            _add_agent(tree)
+            disk.make_filesystem(making, tree, disk.SLOT_MIB, disk.PLAIN)
+            shutil.rmtree(tree)
+            making.rename(image)
     return image
 
 
@@ -75,6 +81,8 @@ def release_image(folder: Path, version: str, mishap: Mishap = NONE) -> Path:
         path.write_bytes(random.Random(version).randbytes(JUNK_MIB * disk.MIB))
         return path
     texts = {"/etc/release": version + "\n", "/etc/mishap": mishap.name + "\n"}
+    if mishap.settings:
+        texts["/etc/surefoot/agent.d/hasty.toml"] = mishap.settings
     if mishap.planted:
         module = f"planted_{mishap.planted}"
         texts["/etc/agent"] = module + "\n"

@@ -15,7 +15,7 @@ from tests.power.camera import ENTERED, LABELS, Camera
 from tests.power.factory import make_camera
 from tests.power.marks import ON_THE_MACHINE
 from tests.power.site import Site
-from tests.power.slots import JUNK, MUTE, NO_INIT, NO_KERNEL, NONE, PANIC, Mishap
+from tests.power.slots import BROKEN, HASTY, JUNK, MUTE, NO_INIT, NO_KERNEL, NONE, PANIC, Mishap
 
 pytestmark = ON_THE_MACHINE
 TRIES = 3
@@ -134,4 +134,18 @@ def test_a_release_that_cannot_stay_ends_on_the_old_slot_and_the_old_agent_says_
 
     assert (ended.outcome, ended.reason) == ("reverted", reason)
     assert standing.starts()[before:] == [new] * tries + [old]
+    standing.stand()
+
+
+def test_a_release_whose_agent_cannot_be_imported_is_left_by_the_guard_alone(standing: Standing) -> None:
+    standing.version, standing.way_back = standing.update(HASTY).version, True
+    standing.stand()
+    old, new, before = standing.slot, standing.other, len(standing.starts())
+
+    ended = standing.update(BROKEN)
+
+    assert (ended.outcome, ended.reason) == ("reverted", "no_verdict")
+    assert standing.camera.machine.said("INIT: python3 surefoot_agent ended with 1")
+    assert standing.starts()[before:] == [new, old]
+    standing.way_back = False
     standing.stand()

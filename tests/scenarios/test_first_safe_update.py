@@ -29,7 +29,3 @@ def test_a_promise_of_the_first_safe_update_is_kept(findings: dict[str, Finding]
     finding = findings[promised]
 
     assert finding.kept, f"{promised}: {finding.seen}"
-
-
-def test_the_whole_story_stays_within_its_time(findings: dict[str, Finding]) -> None:
-    assert findings[promises.IN_TIME].kept, findings[promises.IN_TIME].seen

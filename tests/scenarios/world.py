@@ -6,6 +6,7 @@ is expensive and never changes: keys, built and signed releases.
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import threading
 import time
@@ -52,7 +53,9 @@ class Ground:
 
     def make(self) -> Ground:
         operator = Operator(self.folder, 1, self.folder / "no-token")
-        operator.run("keys", "init", str(operator.keys), "--component", "app", "--component", "model")
+        operator.run(
+            "keys", "init", str(operator.keys), "--component", "app", "--component", "model", "--component", "agent"
+        )
         for version, counter, hw in (("1.0", 100, HARDWARE), ("1.1", 101, HARDWARE), ("2.0", 200, HARDWARE[:1])):
             folder = self.folder / "releases" / version
             write_camera_tree(folder / "tree", version, Faults())
@@ -176,11 +179,17 @@ def _publish(world: World, topic: str, payload: bytes, folder: Path) -> None:
     """It takes the gateway's session over for a moment, acknowledges nothing in it, and leaves it as it was."""
     protocol = load_identity(world.node.spec.state_dir).mqtt_protocol
     client = _client(GATEWAY, protocol, folder / "ca", folder / "crt", folder / "key", manual_ack=True)
-    connected = threading.Event()
-    client.on_connect = lambda *_: connected.set()
     _connect(client, world.server.ports.mqtt)
-    assert connected.wait(10.0)
-    client.publish(topic, payload, qos=1, retain=True).wait_for_publish(10.0)
+
+    def published() -> bool:
+        if not client.is_connected():  # the gateway took its session back before a word was said
+            return False
+        said = client.publish(topic, payload, qos=1, retain=True)
+        with contextlib.suppress(RuntimeError):
+            said.wait_for_publish(5.0)
+        return said.is_published()
+
+    world.wait(published, "the server's name to be taken over")
     client.disconnect()
     client.loop_stop()
 

@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import tracemalloc
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
+from tuf.api.metadata import TargetFile, Targets
+
+from surefoot_agent.trust_child import decision_of
+from surefoot_shared import wire
 from surefoot_shared.errors import SurefootError
+from surefoot_shared.messages import JointSet
 from surefoot_shared.release import digest_of
 from surefoot_shared.status import Intent
 from surefoot_shared.trust.bundle import Bundle, pack
 from surefoot_shared.trust.policy import Policy
+from surefoot_shared.trust.repository import build_release_role, release_target
+from surefoot_shared.trust.signing import sign
 from surefoot_shared.trust.verify import Verified
 from tests.shared.trust.simulator import (
     DAY,
@@ -131,6 +139,40 @@ def last_epoch(folder: Path) -> bool:
         return device.halt(fleet.halt_list(digest_of(b"bad"), epoch=7)) != (7, (digest_of(b"bad"),))
     except SurefootError:
         return True
+
+
+def other_components_release(folder: Path) -> bool:
+    """T2: a stolen director assigns what was released as a model to be the application."""
+    fleet, device = _world(folder, FleetSimulator(components=("app", "model")))
+    fleet.release_version("9", 9, component="model")
+    model, app = fleet.wish("9", component="model"), fleet.wish("9")
+    path = "releases/model/9/manifest.json"
+    entry = TargetFile(model.manifest_size, {"sha256": model.digest}, path, {"custom": wire.to_json(app.note)})
+    return _takes(device, pack(Bundle(DEVICE, fleet.assign_freely(Targets(targets={path: entry})), fleet.image)))
+
+
+def other_components_keys(folder: Path) -> bool:
+    """T2: stolen release keys of the model, and the whole server, release an application."""
+    fleet, device = _world(folder, FleetSimulator(components=("app", "model")))
+    fleet.manifests["app", "6.6"] = manifest("6.6", 666)
+    entry = release_target(fleet.manifests["app", "6.6"])
+    theirs = build_release_role(fleet.version["rel-model"] + 1, NOW + 30 * DAY, [entry])
+    fleet.version["rel-model"] = theirs.version
+    fleet.image[f"{theirs.version}.rel-model.json"] = sign(theirs, fleet.release.signers).decode()
+    fleet.publish()
+    return _takes(device, fleet.bundle(fleet.wish("6.6")))
+
+
+def mixed_set(folder: Path) -> bool:
+    """U9: a set that was to be activated as one, with another release in the place of a member, or without it."""
+    fleet, device = _world(folder, FleetSimulator(components=("app", "model")))
+    fleet.release_version("7", 7, component="model")
+    fleet.release_version("8", 8, component="model")
+    digests = {name: digest_of(fleet.manifests[name]) for name in (("app", "1.1"), ("model", "7"))}
+    joint = JointSet("s-1", tuple((component, digest) for (component, _), digest in digests.items()))
+    app, other = fleet.wish("1.1"), fleet.wish("8", component="model")
+    app, other = (replace(each, note=replace(each.note, joint=joint)) for each in (app, other))
+    return any(decision_of(device.decide(fleet.bundle(*wishes))).wishes for wishes in ((app, other), (app,)))
 
 
 def other_hash(folder: Path) -> bool:

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tuf.api.metadata import Root, Signed, Targets
+from tuf.api.metadata import DelegatedRole, Root, Signed, Targets
 
-from surefoot_agent import effects
+from surefoot_agent import acceptance, joint
+from surefoot_server import inbound
 from surefoot_server.devices import https
+from surefoot_shared import wire
+from surefoot_shared.release import TargetNote
 from surefoot_shared.trust import bundle, client, fetcher, updater, verify
 from surefoot_shared.trust.clock import parse_time
 from surefoot_shared.trust.floors import Floors
@@ -70,6 +73,18 @@ def policy(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(verify._Decision, "_follow_policy", lambda self, image, component: Policy(component))
 
 
+def component(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(verify, "_target_note", lambda listed, note: wire.from_json(TargetNote, listed.custom))
+
+
+def delegated_paths(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(DelegatedRole, "is_delegated_path", lambda role, _: role.name == "rel-model")
+
+
+def whole_sets(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(joint, "_is_whole", lambda _: True)
+
+
 def new_keys_new_time(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Floors, "time_by", lambda self, keys: parse_time(self.time))
 
@@ -89,7 +104,10 @@ def remembered_roles(patch: pytest.MonkeyPatch) -> None:
         (attacks.replay, versions),
         (attacks.below_floor, match_rules),
         (attacks.zip_bomb, bundle_limit),
+        (attacks.mixed_set, whole_sets),
         (attacks.one_release_key, signatures),
+        (attacks.other_components_release, component),
+        (attacks.other_components_keys, delegated_paths),
         (attacks.fast_forward, guard),
         (attacks.clock_pushed_ahead, new_keys_new_time),
         (attacks.last_epoch, new_keys_new_epochs),
@@ -122,10 +140,16 @@ def test_without_the_check_of_its_signature_a_forged_request_succeeds(
     assert test_threats.forged_request(rig)
 
 
+def test_without_the_check_of_its_signature_a_forged_commit_counts(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbound, "open_sealed", lambda kind, sealed, key: sealed.payload.encode())
+
+    assert test_threats.forged_commit(rig)
+
+
 def test_without_the_check_of_its_hash_another_manifest_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = Device(tmp_path)
-    monkeypatch.setattr(effects, "digest_of", lambda raw: device.digest("1.1"))
+    monkeypatch.setattr(acceptance, "digest_of", lambda raw: device.digest("1.1"))
 
     assert test_threats.changed_manifest(device)

@@ -10,15 +10,15 @@ fill, download = HttpDownloader.fill, effects.download
 hands = []
 
 
-def download_with(given, record, lease, progress, stop):
+def download_with(given, record, lease, progress, stop, *more):
     hands[:] = [given]
-    return download(given, record, lease, progress, stop)
+    return download(given, record, lease, progress, stop, *more)
 
 
-def armed_fill(self, wish, manifest, slot, lease, progress, stop):
+def armed_fill(self, wish, manifest, slot, lease, progress, stop, *more):
     hands[0].boot.arm_trial(slot)
     print("PLANTED: armed before a byte of the release is there", flush=True)
-    fill(self, wish, manifest, slot, lease, progress, stop)
+    fill(self, wish, manifest, slot, lease, progress, stop, *more)
 
 
 effects.download = download_with
