@@ -30,16 +30,21 @@ test: .venv/.ready ## Run every test this machine can run, and say what it could
 	@mkdir -p build
 	@echo "fast tests, side by side"
 	@code=0; $(PY) -m pytest -q $(FAST) --junitxml=build/junit-fast.xml $(ARGS) || [ $$? = 5 ] || code=1; \
-	 echo "the world ends at every write, side by side"; \
-	 $(PY) -m pytest -q -m crash -n 2 --dist worksteal --junitxml=build/junit-crash.xml $(ARGS) || [ $$? = 5 ] || code=1; \
-	 echo "slow tests, one after the other"; \
-	 $(PY) -m pytest -q -m "slow and not power" --junitxml=build/junit-slow.xml $(ARGS) || [ $$? = 5 ] || code=1; exit $$code
+	 $(MAKE) --no-print-directory test-slow || code=1; exit $$code
+
+.PHONY: test-slow
+test-slow: .venv/.ready ## Run what `make test` runs after the fast tests: the end of the world at every write, and the slow tests.
+	@mkdir -p build
+	@echo "the world ends at every write, side by side"
+	@code=0; $(PY) -m pytest -q -m crash -n 2 --dist worksteal --junitxml=build/junit-crash.xml $(ARGS) || [ $$? = 5 ] || code=1; \
+	 echo "slow tests, side by side"; \
+	 $(PY) -m pytest -q -m "slow and not power and not soak" -n 3 --dist worksteal --durations=40 --junitxml=build/junit-slow.xml $(ARGS) || [ $$? = 5 ] || code=1; exit $$code
 
 .PHONY: test-power
 test-power: .venv/.ready ## Boot real machines in an emulator and cut their power (ROUNDS=n cuts more, SEED=n the same ones).
 	@mkdir -p build
 	@SUREFOOT_POWER_ROUNDS=$(or $(ROUNDS),1) SUREFOOT_POWER_SEED=$(SEED) \
-	  $(PY) -m pytest -m power --junitxml=build/junit-power.xml $(ARGS) tests/power
+	  $(PY) -m pytest -m power -n 2 --dist worksteal --junitxml=build/junit-power.xml $(ARGS) tests/power
 
 .PHONY: check
 check: .venv/.ready ## Check format, lint, types and imports, and run the fast tests.
@@ -51,8 +56,9 @@ check: .venv/.ready ## Check format, lint, types and imports, and run the fast t
 	@$(PY) -m mypy --no-error-summary
 	@echo "imports"
 	@.venv/bin/lint-imports --config pyproject.toml > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	@mkdir -p build
 	@echo "fast tests"
-	@$(PY) -m pytest -q $(FAST) $(ARGS)
+	@$(PY) -m pytest -q $(FAST) --junitxml=build/junit-fast.xml $(ARGS)
 
 .PHONY: fast
 fast: .venv/.ready ## Run the fast tests alone.
@@ -63,11 +69,15 @@ bench: .venv/.ready ## Measure and write build/bench.json (ONLY=name for one ben
 	@$(PY) -m surefoot_simulators.bench $(ONLY) $(if $(RECORD),--record)
 
 .PHONY: soak
-soak: .venv/.ready ## Update devices back and forth for MINUTES (default 30) and fail where memory grows.
+soak: .venv/.ready ## A fleet of DEVICES on the wire through ROLLOUTS; updates for MINUTES; then KILLS; then every crash point.
+	@$(PY) -m surefoot_simulators.bench.wire_soak --devices $(or $(DEVICES),1000) --rollouts $(or $(ROLLOUTS),30)
 	@$(PY) -m surefoot_simulators.bench.soak --minutes $(or $(MINUTES),30)
+	@SUREFOOT_TESTS_ON_DISK=1 $(PY) -m pytest -q -m soak -n 2 --dist worksteal
+	@SUREFOOT_TESTS_ON_DISK=1 SUREFOOT_KILLS=$(or $(KILLS),1000) $(PY) -m pytest -q -s -m slow tests/scenarios/test_kills.py
+	@SUREFOOT_TESTS_ON_DISK=1 SUREFOOT_CRASH_ALL=1 $(PY) -m pytest -q -m crash -n 2 --dist worksteal tests/crash
 
 .PHONY: docs
-docs: .venv/.ready ## Write the pages and diagrams that are made from the code.
+docs: .venv/.ready ## Write the pages and diagrams that are made from the code, and build/man.
 	@$(PY) docs/generate.py
 
 .PHONY: fmt

@@ -1,7 +1,7 @@
 """Write the pages and blocks that are made from the code:  python docs/generate.py [--check]
 
-Promises: docs/{settings,errors,health,messages,metrics,cli}.md and the blocks between `<!-- begin NAME -->` and
-`<!-- end NAME -->` of README.md and ARCHITECTURE.md say what the code says. `--check` writes nothing, names what is
+Promises: docs/{boards,settings,health,messages,cli}.md, docs/reference/ and the blocks between `<!-- begin NAME -->`
+and `<!-- end NAME -->` of README.md and ARCHITECTURE.md say what the code says. `--check` writes nothing, names what is
 stale and exits 1; tests/house/test_documents.py calls it. The code is the source: nothing here knows a fact of its own.
 """
 
@@ -10,22 +10,40 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import json
 import math
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from pathlib import Path
+from typing import cast
 
+import man_pages
 from command_lines import agent_page_parts, help_text, operator_page_parts
+from fastapi import APIRouter
 
 from surefoot_agent import components, machine
 from surefoot_agent import config as agent_config
+from surefoot_agent.boot.boards import BOARDS
 from surefoot_server import config as server_config
+from surefoot_server import openapi
+from surefoot_server.access import matrix
+from surefoot_server.access.roles import Role
+from surefoot_server.app import DEVICE_ROUTERS, OPERATOR_ROUTERS, create_app
+from surefoot_server.channels import requirements
+from surefoot_server.cohorts import grammar
+from surefoot_server.fleet import document as fleet_document
+from surefoot_server.fleet import schema as fleet_schema
+from surefoot_server.rollouts import schema
 from surefoot_server.rollouts import table as rollout_table
-from surefoot_shared import checks, errors, messages, metrics, topics
+from surefoot_server.state import ServerState
+from surefoot_shared import checks, errors, messages, metrics, status, topics
 from surefoot_shared.release import CheckKind
 
 ROOT = Path(__file__).parents[1]
+MANUAL = ROOT / "build" / "man"
+"""Not in git: every change of an option would be two changes of the tree."""
 MADE = "<!-- Made by docs/generate.py from {source}; change that and run `make docs`. -->"
 PAYLOADS = {
     "bundle": "the compressed trust bundle (zlib; proved by its metadata)",
@@ -37,6 +55,7 @@ PAYLOADS = {
     "telemetry": "`TelemetryBatch`",
     "presence": "`PresenceMessage`, retained, also the last will",
     "response": "`Response`",
+    "chunks": "`ChunkRequest`",
 }
 
 
@@ -100,14 +119,39 @@ def _own_words(cls: type) -> str:
     return inspect.cleandoc(cls.__dict__.get("__doc__") or "see the kinds below.")
 
 
+def permissions_page() -> str:
+    def table(routers: Iterable[APIRouter]) -> str:
+        found = matrix.rows(route for router in routers for route in router.routes)
+        rows = [(f"`{row.method} {row.path}`", *row.cells, row.where) for row in found]
+        return _table(("route", *(role.value for role in Role), "over"), rows)
+
+    return _page(
+        "Permissions",
+        "the guards of the routes (server/surefoot_server/access/guard.py)",
+        "A role holds over the fleet, a cohort (`cohort:NAME`) or a channel (`channel:NAME`). A route is open to a "
+        "role where there is a ✓ and the role holds over what the last column names; a role over the fleet holds over "
+        "everything in it. Whoever has roles in scopes only is refused in the same words whether a thing is elsewhere "
+        "or does not exist, and lists leave out what is elsewhere. Where nobody is asked for a role, the last column "
+        "says why.",
+        "## Operators, on 127.0.0.1",
+        table(OPERATOR_ROUTERS),
+        "## Devices, over TLS",
+        table(DEVICE_ROUTERS),
+    )
+
+
 def metrics_page() -> str:
-    rows = [(f"`{name}`", m.unit, m.kind, m.meaning) for name, m in metrics.METRICS.items()]
+    rows = [
+        (f"`{name}`", m.unit, m.kind, m.better.value, m.meaning + (f" Taken of `{m.of}`." if m.of else ""))
+        for name, m in metrics.METRICS.items()
+    ]
     return _page(
         "Metrics of devices",
         "shared/surefoot_shared/metrics.py",
         "Every sample carries device, component, release digest and slot. A name that is not listed is kept as an "
-        "application metric under the name the application gave it.",
-        _table(("name", "unit", "type", "meaning"), rows),
+        "application metric under the name the application gave it. A gate judges a gauge by its mean over the bake, a "
+        "counter by its rise per second, a slope by the gauge's rise per hour, each for every device on its own.",
+        _table(("name", "unit", "type", "better", "meaning"), rows),
     )
 
 
@@ -117,6 +161,7 @@ def messages_page() -> str:
     ways += [
         (f"`{topics.FLEET_HALT}`", "server, retained", "the signed halt list"),
         (f"`{topics.FLEET_TRUST}`", "server, retained", "`TrustHint`"),
+        (f"`{topics.PREFIX}/blobs/{{sha256}}/{{n}}`", "server", "chunk n of a blob, its bytes"),
     ]
     return _page(
         "Messages",
@@ -204,12 +249,120 @@ def _limits(low: float, high: float) -> str:
     return " ".join(end for end in ends if end)
 
 
+def boards_page() -> str:
+    rows = [
+        f"| {board.name} | {board.loader} | `{board.setting}` |"
+        f" **{board.tested.value}**{': ' if board.how else ''}{board.how} | {'; '.join(board.sets)} |"
+        f" {', '.join(f'`{unit}`' for unit in board.units) or 'none'} |"
+        f" {', '.join(f'`{name}`' for name in board.look) or '–'} |"
+        for board in BOARDS
+    ]
+    return _page(
+        "Boards",
+        "agent/surefoot_agent/boot/boards.py",
+        "How a root file system is switched on each board, what that was tested on, and what an integrator must set. "
+        "No board was ever tested on its hardware here: prove one good update, one bad one and one power cut on each "
+        "kind of yours before a fleet gets it. [boot-control.md](boot-control.md) says how each works.",
+        "Every switch, on every kind, was cut before each of its writes and in the middle of what can tear; emulated "
+        "parts are small programs in `simulators/surefoot_simulators/bootloader` that keep the documented behaviour of "
+        "the real ones, and their failures.",
+        "| board | bootloader | setting | tested on | to be set | to be masked | findings of `check` beside `boot`, "
+        "`panic`, `watchdog`, `mark_good` |\n|---|---|---|---|---|---|---|\n" + "\n".join(rows),
+    )
+
+
+def policy_page() -> str:
+    rows = [(f"`{k.path}`", k.kind, f"`{k.default}`" if k.default else "", k.meaning) for k in schema.every_key()]
+    return _page(
+        "The rollout policy",
+        "server/surefoot_server/rollouts/schema.py, which asks the parser",
+        "A YAML document; an empty one has every default. A key that is not listed is an error that names its line. "
+        "`[]` stands for each item of a list. [policy.schema.json](policy.schema.json) is the same for editors and "
+        "pipelines.",
+        _table(("key", "may hold", "default", "meaning"), rows),
+    )
+
+
+def policy_schema() -> str:
+    return json.dumps(schema.to_json(), indent=2, ensure_ascii=False) + "\n"
+
+
+def fleet_page() -> str:
+    rows = [(f"`channels.*.{name}`", said) for name, said in fleet_schema.CHANNEL.items()]
+    rows += [(f"`channels.*.requires.{k.path}`", k.kind) for k in schema.keys_of(requirements.read)]
+    rows += [(f"`webhooks.*.{name}`", said) for name, said in fleet_schema.WEBHOOK.items()]
+    return _page(
+        "The fleet's document",
+        "server/surefoot_server/fleet/document.py, channels/requirements.py and their parsers",
+        inspect.cleandoc(fleet_document.__doc__ or ""),
+        "`surefoot diff -f fleet.yaml` says what it would change, `surefoot apply -f fleet.yaml` does it, `surefoot "
+        "export` writes it. [fleet.schema.json](fleet.schema.json) is the same for editors and pipelines; a policy's "
+        "keys are in [policy.md](policy.md), expressions in [cohorts.md](cohorts.md).",
+        _table(("key", "what it is"), rows),
+    )
+
+
+def fleet_schema_json() -> str:
+    return json.dumps(fleet_schema.to_json(), indent=2, ensure_ascii=False) + "\n"
+
+
+def openapi_json() -> str:
+    """Of an application without a server behind it: the description asks for none."""
+    app = create_app(cast(ServerState, None))
+    return json.dumps(openapi.described(app), indent=2, ensure_ascii=False) + "\n"
+
+
+def states_page() -> str:
+    words = [
+        (f"`{e.__name__}`", inspect.cleandoc(e.__dict__.get("__doc__") or "").partition("\n")[0], _members(e))
+        for e in vars(status).values()
+        if isinstance(e, type) and issubclass(e, Enum) and e.__module__ == status.__name__
+    ]
+    return _page(
+        "States and outcomes",
+        "status.py of shared, machine.py of the agent and rollouts/table.py of the server",
+        "The same words in messages, API, command line, console and logs. What each means is in "
+        "[ARCHITECTURE.md](../../ARCHITECTURE.md).",
+        _table(("of", "what it says", "words"), words),
+        "## A device's attempt",
+        agent_diagram().rstrip(),
+        "## A rollout",
+        rollout_diagram().rstrip(),
+        "## A phase of a rollout",
+        phase_diagram().rstrip(),
+    )
+
+
+def _members(kind: type[Enum]) -> str:
+    return ", ".join(f"`{member.value}`" for member in kind)
+
+
+def cohorts_page() -> str:
+    return _page(
+        "Cohort expressions",
+        "server/surefoot_server/cohorts/grammar.py",
+        inspect.cleandoc(grammar.__doc__ or ""),
+        "## The grammar",
+        "In the notation of Lark; the database and the simulators give the same answers.",
+        f"```\n{textwrap.dedent(grammar.GRAMMAR).strip()}\n```",
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "docs/boards.md": boards_page,
     "docs/health.md": health_page,
     "docs/settings.md": settings_page,
-    "docs/errors.md": errors_page,
+    "docs/reference/errors.md": errors_page,
+    "docs/reference/permissions.md": permissions_page,
     "docs/messages.md": messages_page,
-    "docs/metrics.md": metrics_page,
+    "docs/reference/metrics.md": metrics_page,
+    "docs/reference/policy.md": policy_page,
+    "docs/reference/policy.schema.json": policy_schema,
+    "docs/reference/fleet.md": fleet_page,
+    "docs/reference/fleet.schema.json": fleet_schema_json,
+    "docs/reference/openapi.json": openapi_json,
+    "docs/reference/states.md": states_page,
+    "docs/reference/cohorts.md": cohorts_page,
     "docs/cli.md": cli_page,
 }
 
@@ -301,6 +454,9 @@ def main(argv: list[str]) -> int:
     for path in stale:
         path.write_text(pages[path])
         print(path.relative_to(ROOT))
+    MANUAL.mkdir(parents=True, exist_ok=True)
+    for name, text in man_pages.pages().items():
+        (MANUAL / name).write_text(text)
     return 0
 
 

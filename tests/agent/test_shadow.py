@@ -147,6 +147,7 @@ def test_a_shadow_that_ends_by_itself_has_failed_and_the_live_one_goes_on(camera
 @pytest.mark.slow
 def test_an_ended_attempt_never_starts_again_and_a_new_agent_stops_what_it_finds(camera: Camera) -> None:
     camera.until(lambda said: isinstance(said, Start))
+    camera.until(lambda said: shadow_pids(camera) != [])  # a process in the middle of its exec has no environment yet
     (pid,) = shadow_pids(camera)
     assert os.getpriority(os.PRIO_PROCESS, pid) >= shadow.NICE
 
