@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
 from surefoot_server import db
-from surefoot_server.access.guard import check_cohort, check_release, require
+from surefoot_server.access.guard import require
+from surefoot_server.access.orders import check_cohort, check_release
 from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.paging import Page, Paged, pages
@@ -67,9 +68,10 @@ def plan(request: Request, body: OrderIn, who: Planner) -> PlanOut:
 
 
 @router.post("/forecast")
-def forecast(request: Request, body: QuestionIn, _who: Viewer) -> Forecast:
+def forecast(request: Request, body: QuestionIn, who: Planner) -> Forecast:
     """How long it would take, how many would run a bad release at worst, how likely verdicts are wrong."""
     state = state_of(request)
+    _check(request, who, body)
     with state.db.read() as session:
         planned = state.rollouts.plan(session, _order(body))
         return forecasting.foretell(session, planned, body.assumptions, body.runs, db.utc_now())
