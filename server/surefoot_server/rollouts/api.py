@@ -13,9 +13,10 @@ from surefoot_server.access.orders import check_cohort, check_release
 from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.paging import Page, Paged, pages
-from surefoot_server.rollouts import forecasting, repository, views
+from surefoot_server.rollouts import forecasting, listing, repository, views
 from surefoot_server.rollouts.creation import Order
 from surefoot_server.rollouts.forecast.answer import Forecast
+from surefoot_server.rollouts.listing import RolloutLine
 from surefoot_server.rollouts.policy import CommittedDevices
 from surefoot_server.rollouts.views import DecisionOut, ForecastOut, MemberOut, PlanOut, RolloutOut
 from surefoot_server.state import state_of
@@ -87,12 +88,11 @@ def start(request: Request, body: OrderIn, who: Starter) -> RolloutOut:
 @router.get("")
 def list_rollouts(
     request: Request, _who: Anywhere, page: Annotated[Page, Depends(pages(50, 1000))]
-) -> list[RolloutOut]:
-    """The newest first."""
+) -> list[RolloutLine]:
+    """The newest first, by counts alone: how each phase stands is in the view of one."""
     with state_of(request).db.read() as session:
-        now = db.utc_now()
         rows = page.cut(repository.rollouts(session, page.limit + 1, page.number), lambda each: each.number)
-        return [views.rollout_out(session, row, now) for row in rows]
+        return listing.lines(session, rows)
 
 
 @router.get("/{rollout_id}")
