@@ -78,6 +78,8 @@ SWEEP_S = 30.0
 DRILLS_S = 5.0
 """How soon a device of a drill gets its next order; the times are the devices' own."""
 ALARMS_S = 3600.0
+AGAIN_S = 30.0
+"""How soon devices are told what could not be signed, once it can be."""
 OBJECTS_S = 15.0
 PACKS_S = 10.0
 """Between two packs; making one takes minutes."""
@@ -182,6 +184,7 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
         gateway.publish_trust(replace(online.hint(), audit=checkpoints.newest()))
 
     clock.every(CHECKPOINT_S, "audit-checkpoint", note_audit)
+    clock.every(AGAIN_S, "unsigned", delivery.again, everywhere=True)
     clock.every(CRL_S, "revocation-list", keep_out, everywhere=True)
     clock.every(PACKS_S, "packs", packs.work)
     if objects:

@@ -126,6 +126,9 @@ KINDS: dict[str, Kind] = {
     "below_counter": Kind("publisher", "Assign it as a downgrade, which is audited."),
     "duplicate_assignment": Kind("publisher", "Assign one release to a component."),
     "manifest_malformed": Kind("publisher", "Build the release again."),
+    "not_signed": Kind(
+        "operator", "Look at the server's log and at its keys: `surefoot keys show`; it tries again by itself."
+    ),
     "halted": Kind("operator", "The release is on the halt list; lift it with `surefoot rollout resume`."),
     # the network
     "unreachable": Kind("network", "Nothing to do: the device tries again by itself."),

@@ -61,6 +61,7 @@ def _act(row: AuditEntry) -> Entry:
 
 def _rollout(row: Rollout, now: datetime) -> Iterator[Entry]:
     was = _was(row, "state")
+    detail: dict[str, Any]
     if was is not None:
         detail = {"state": row.state, "was": was or None, "release": row.release_id, "reason": row.reason}
         yield _entry(Happening.ROLLOUT, f"rollout:{row.id}", now, detail, rollout=row.id)
