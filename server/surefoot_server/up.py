@@ -38,6 +38,7 @@ from surefoot_server.drills.service import DrillService
 from surefoot_server.enrolment.service import EnrolmentService
 from surefoot_server.events.feed import Feed
 from surefoot_server.events.streams import Streams
+from surefoot_server.feedback.hooks import Hooks
 from surefoot_server.feedback.service import FeedbackService
 from surefoot_server.findings.watch import Watch
 from surefoot_server.gateway import Gateway, GatewayConfig
@@ -153,13 +154,14 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
     delivery = Delivery(database, service, gateway)
     database.on_dirty(delivery.changed)
     rollouts = RolloutService(database, service, online, gateway.publish_halt)
-    feedback = FeedbackService(database, rollouts)
+    feedback, sealing = FeedbackService(database, rollouts), Sealing(settings.secrets_dir / "notify.key")
+    hooks = Hooks(database, rollouts, feedback, sealing)
     drills = DrillService(database, service)
     leader = Leader(database)
     parts.callback(leader.resign)
     clock = make_clock(settings, database, online, gateway, rollouts, leader, checkpoints)
     watch = Watch(database, db.utc_now)
-    notify = NotifyService(database, feed, Sealing(settings.secrets_dir / "notify.key"), outside_of(settings))
+    notify = NotifyService(database, feed, sealing, outside_of(settings))
     sender = Sender(database, notify, leader.leads)
     feed.on_news(sender.wake)
     alarms = KeyAlarms(database, online.expiring)
@@ -173,6 +175,7 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
 
     clock.every(RETENTION_S, "feed", feed.forget_old)
     clock.every(RETENTION_S, "notify", lambda: notify.forget_old(db.utc_now()))
+    clock.every(RETENTION_S, "hooks", lambda: hooks.forget_old(db.utc_now()))
 
     def note_audit() -> None:
         checkpoints.make(db.utc_now())
@@ -201,6 +204,7 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
             trusted=authorities.trusted,
         ),
         feedback=feedback,
+        hooks=hooks,
         drills=drills,
         checkpoints=checkpoints,
         oidc=oidc_of(settings),

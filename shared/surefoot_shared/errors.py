@@ -98,6 +98,13 @@ KINDS: dict[str, Kind] = {
     "enrolment_refused": Kind("operator", "Make a new enrolment token with `surefoot enrol-token create`."),
     "enrolment_pending": Kind("operator", "Approve the device on the server, then run the same command again."),
     "not_signed_in": Kind("operator", "Pass a valid API token."),
+    "signature_missing": Kind(
+        "operator", "Let the other system sign as Standard Webhooks says; docs/api.md shows how."
+    ),
+    "signature_wrong": Kind(
+        "operator", "Give the other system the secret of this hook, and let it sign the bytes that it sends."
+    ),
+    "signature_stale": Kind("operator", "Set both clocks right, and sign anew at each try."),
     "too_large": Kind("operator", "Send less, or raise the limit in the server's settings."),
     "internal": Kind("us", "Look at the log, and report it."),
     # the publisher
