@@ -92,7 +92,9 @@ def list_rollouts(
     """The newest first, by counts alone: how each phase stands is in the view of one."""
     with state_of(request).db.read() as session:
         rows = page.cut(repository.rollouts(session, page.limit + 1, page.number), lambda each: each.number)
-        return listing.lines(session, rows)
+        now, unsignable = db.utc_now(), state_of(request).rollouts.unsignable
+        unsigned = {component: unsignable(component, now) for component in {row.component for row in rows}}
+        return listing.lines(session, rows, unsigned)
 
 
 @router.get("/{rollout_id}")
@@ -184,8 +186,10 @@ def cancel(request: Request, rollout_id: str, body: ActIn, who: Operator) -> Rol
 
 
 def _shown(request: Request, rollout_id: str) -> RolloutOut:
-    with state_of(request).db.read() as session:
-        return views.rollout_out(session, repository.rollout(session, rollout_id), db.utc_now())
+    state, now = state_of(request), db.utc_now()
+    with state.db.read() as session:
+        row = repository.rollout(session, rollout_id)
+        return views.rollout_out(session, row, now, state.rollouts.unsignable(row.component, now))
 
 
 def _check(request: Request, who: Principal, body: OrderIn) -> None:

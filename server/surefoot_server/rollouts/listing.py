@@ -51,8 +51,8 @@ class RolloutLine(BaseModel):
     acts: list[str]
 
 
-def lines(session: Session, rows: Sequence[Rollout]) -> list[RolloutLine]:
-    """A line for each, in the order given."""
+def lines(session: Session, rows: Sequence[Rollout], unsigned: Mapping[str, str]) -> list[RolloutLine]:
+    """A line for each, in the order given; `unsigned`: component → why no order of it can be signed now, or ""."""
     ids = [row.id for row in rows]
     phases, left_out = _phases(session, ids), _left_out(session, ids)
     found = []
@@ -61,7 +61,7 @@ def lines(session: Session, rows: Sequence[Rollout]) -> list[RolloutLine]:
         outcomes, reverts = tally.outcomes(counted), tally.outcomes(counted, reverts=True)
         found.append(
             RolloutLine(
-                **said(row, phases[row.id], halted_by),
+                **said(row, phases[row.id], halted_by, unsigned.get(row.component, "")),
                 members=sum(phase.members for phase in phases[row.id]),
                 satisfied=left_out.get((row.id, repository.SATISFIED), 0),
                 excluded=left_out.get((row.id, repository.EXCLUDED), 0),
@@ -73,7 +73,7 @@ def lines(session: Session, rows: Sequence[Rollout]) -> list[RolloutLine]:
     return found
 
 
-def said(row: Rollout, phases: Sequence[RolloutPhase], halted_by: str | None) -> dict[str, Any]:
+def said(row: Rollout, phases: Sequence[RolloutPhase], halted_by: str | None, unsigned: str) -> dict[str, Any]:
     """What needs no count."""
     return {
         "id": row.id,
@@ -83,7 +83,7 @@ def said(row: Rollout, phases: Sequence[RolloutPhase], halted_by: str | None) ->
         "expression": row.expression,
         "state": row.state,
         "ended": RolloutState(row.state) in ROLLOUT_ENDED,
-        "reason": _reason(row, halted_by),
+        "reason": _reason(row, halted_by, unsigned),
         "phase": row.phase,
         "version": row.version,
         "committed_devices": row.committed_devices,
@@ -105,11 +105,13 @@ def _acts(row: Rollout, phases: Sequence[RolloutPhase]) -> list[str]:
     return [act.value for act in acts_in(RolloutState(row.state)) if act not in out]
 
 
-def _reason(row: Rollout, halted_by: str | None) -> str:
-    if halted_by is None or RolloutState(row.state) in ROLLOUT_ENDED:
+def _reason(row: Rollout, halted_by: str | None, unsigned: str) -> str:
+    if RolloutState(row.state) in ROLLOUT_ENDED or not (halted_by or unsigned):
         return row.reason
-    halt = f"rollout {halted_by} put {row.release_id} on the halt list, so no device installs it"
-    return f"{row.reason}; {halt}" if row.reason else halt
+    because = f"the server cannot sign orders, so no device gets one: {unsigned}"
+    if halted_by is not None:
+        because = f"rollout {halted_by} put {row.release_id} on the halt list, so no device installs it"
+    return f"{row.reason}; {because}" if row.reason else because
 
 
 def _phases(session: Session, ids: Sequence[str]) -> Mapping[str, list[RolloutPhase]]:

@@ -150,14 +150,15 @@ class PlanOut(BaseModel):
     """What the strategy costs, a sentence each; a start must accept it."""
 
 
-def rollout_out(session: Session, row: Rollout, now: datetime) -> RolloutOut:
+def rollout_out(session: Session, row: Rollout, now: datetime, unsigned: str = "") -> RolloutOut:
+    """`unsigned`: why the server cannot sign orders for the component."""
     policy = policies.parse(row.policy)
     facts = repository.facts(session, row, now)
     watch = Watch(facts, now, policy.timeouts.asleep_after_s)
     attempts = [m.attempt for m in facts.members if m.attempt is not None]
     phases = repository.phases(session, row.id)
     return RolloutOut(
-        **listing.said(row, phases, repository.halted_by(session, row)),
+        **listing.said(row, phases, repository.halted_by(session, row), unsigned),
         members=len(facts.members),
         satisfied=len(repository.members(session, row.id, repository.SATISFIED)),
         excluded=len(repository.members(session, row.id, repository.EXCLUDED)),
