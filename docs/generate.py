@@ -1,8 +1,9 @@
 """Write the pages and blocks that are made from the code:  python docs/generate.py [--check]
 
 Promises: docs/{boards,settings,health,messages,cli}.md, docs/reference/ and the blocks between `<!-- begin NAME -->`
-and `<!-- end NAME -->` of README.md and ARCHITECTURE.md say what the code says. `--check` writes nothing, names what is
-stale and exits 1; tests/house/test_documents.py calls it. The code is the source: nothing here knows a fact of its own.
+and `<!-- end NAME -->` of README.md, ARCHITECTURE.md and docs/simulator.md say what the code says. `--check` writes
+nothing, names what is stale and exits 1; tests/house/test_documents.py calls it. The code is the source: nothing here
+knows a fact of its own.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import cast
 
 import man_pages
 from command_lines import agent_page_parts, help_text, operator_page_parts
+from deliberate_bugs import rows as deliberate_bugs
 from fastapi import APIRouter
 
 from surefoot_agent import components, machine
@@ -379,12 +381,18 @@ def phase_diagram() -> str:
     return _mermaid(rollout_table.to_mermaid(rollout_table.PHASE))
 
 
+def bugs_table() -> str:
+    found = ([f"`{name}`", bug, f"`{scenario}`", seen] for name, bug, scenario, seen in deliberate_bugs())
+    return _table(("patch", "the bug", "seen by", "what is no longer so"), found) + "\n"
+
+
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "ARCHITECTURE.md": {
         "agent states": agent_diagram,
         "rollout states": rollout_diagram,
         "phase states": phase_diagram,
     },
+    "docs/simulator.md": {"deliberate bugs": bugs_table},
     "README.md": {
         "surefoot --help": lambda: help_text("surefoot"),
         "surefoot-agent --help": lambda: help_text("surefoot-agent"),
