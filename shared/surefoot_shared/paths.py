@@ -72,7 +72,7 @@ def _why_not(path: str) -> str:
 
 def _printable(path: str) -> bool:
     """Neither control characters nor what has no width of its own, which some file systems pass over."""
-    return path.isascii() and path.isprintable() or all(unicodedata.category(c) not in ("Cc", "Cf") for c in path)
+    return (path.isascii() and path.isprintable()) or all(unicodedata.category(c) not in ("Cc", "Cf") for c in path)
 
 
 def _folded(path: str) -> str:

@@ -8,13 +8,13 @@ program becomes nobody first. Run as `python -I -m surefoot_agent.download.unpac
 
 from __future__ import annotations
 
-import io
 import os
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
+from typing import BinaryIO
 
 from surefoot_agent.download import decoders, jail
 from surefoot_agent.download.decoders import READ_BYTES, Decode, Stream, load
@@ -113,12 +113,12 @@ def _do(job: Job, known: Known, out: int, packed: int, bases: int = -1) -> int:
     return 0
 
 
-def _bases(descriptor: int) -> io.BufferedReader | None:
+def _bases(descriptor: int) -> BinaryIO | None:
     """A reader that puts as many bytes as are asked for where they stay: they are in memory once."""
     return None if descriptor < 0 else open(descriptor, "rb", buffering=READ_BYTES, closefd=False)
 
 
-def _made(job: Job, stream: Stream, patch: Patch | None, bases: io.BufferedReader | None) -> Iterator[bytes]:
+def _made(job: Job, stream: Stream, patch: Patch | None, bases: BinaryIO | None) -> Iterator[bytes]:
     if job.what is What.STREAM:
         yield from stream.chunks(job.size_bytes)
         stream.end()
@@ -139,7 +139,7 @@ def _made(job: Job, stream: Stream, patch: Patch | None, bases: io.BufferedReade
             yield _patched(member, stream, patch, bases)
 
 
-def _patched(member: Member, stream: Stream, patch: Patch | None, bases: io.BufferedReader | None) -> bytes:
+def _patched(member: Member, stream: Stream, patch: Patch | None, bases: BinaryIO | None) -> bytes:
     if patch is None or bases is None:
         raise ValueError("no library that patches is installed, or there is nothing to patch")
     size = sum(base.size_bytes for base in member.bases)
