@@ -8,19 +8,19 @@ knows a fact of its own.
 
 from __future__ import annotations
 
-import ast
-import dataclasses
 import inspect
 import json
 import math
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from enum import Enum
 from pathlib import Path
 from typing import cast
 
 import man_pages
+import markdown
+import message_page
 from command_lines import agent_page_parts, help_text, operator_page_parts
 from deliberate_bugs import rows as deliberate_bugs
 from fastapi import APIRouter
@@ -40,29 +40,16 @@ from surefoot_server.fleet import schema as fleet_schema
 from surefoot_server.rollouts import schema
 from surefoot_server.rollouts import table as rollout_table
 from surefoot_server.state import ServerState
-from surefoot_shared import checks, errors, messages, metrics, status, topics
+from surefoot_shared import checks, errors, metrics, status
 from surefoot_shared.release import CheckKind
 
 ROOT = Path(__file__).parents[1]
 MANUAL = ROOT / "build" / "man"
 """Not in git: every change of an option would be two changes of the tree."""
-MADE = "<!-- Made by docs/generate.py from {source}; change that and run `make docs`. -->"
-PAYLOADS = {
-    "bundle": "the compressed trust bundle (zlib; proved by its metadata)",
-    "ack": "`Ack`",
-    "lease": "`Lease`",
-    "request": "`Request`",
-    "hello": "`Hello`, sealed",
-    "events": "`Events`, each event sealed",
-    "telemetry": "`TelemetryBatch`",
-    "presence": "`PresenceMessage`, retained, also the last will",
-    "response": "`Response`",
-    "chunks": "`ChunkRequest`",
-}
 
 
 def settings_page() -> str:
-    return _page(
+    return markdown.page(
         "Settings",
         "agent/surefoot_agent/config.py and server/surefoot_server/config.py",
         "TOML files named `*.toml` in the folders below, read in that order; a later value wins, and the environment "
@@ -87,12 +74,19 @@ def _folders(folders: Iterable[Path]) -> str:
 def _settings(table: Iterable[agent_config.Setting], prefix: str = "") -> str:
     """A row for each key; without a prefix none can be set in the environment."""
     rows = [
-        (f"`{s.key}`", s.unit, _value(s.default), _range(s.low, s.high), s.meaning, *_in_environment(s, prefix))
+        (
+            f"`{s.key}`",
+            s.unit,
+            markdown.value(s.default),
+            markdown.bounds(s.low, s.high),
+            s.meaning,
+            *_in_environment(s, prefix),
+        )
         for s in table
     ]
     if not prefix:
-        return _table(("key", "unit", "default", "range", "meaning"), rows)
-    return _table(("key", "unit", "default", "range", "meaning", "environment"), rows)
+        return markdown.table(("key", "unit", "default", "range", "meaning"), rows)
+    return markdown.table(("key", "unit", "default", "range", "meaning", "environment"), rows)
 
 
 def _in_environment(setting: agent_config.Setting, prefix: str) -> tuple[str, ...]:
@@ -106,13 +100,13 @@ def errors_page() -> str:
     families = "\n".join(
         f"- **{cls.__name__}** ({cls.who}): {_own_words(cls)}" for cls in errors.SurefootError.__subclasses__()
     )
-    return _page(
+    return markdown.page(
         "Error kinds",
         "shared/surefoot_shared/errors.py",
         "Every failure carries a stable `kind`, one sentence and a hint, on the device, in the API, in the command "
         "line and in reports. The family says who must act; `publisher` is whoever builds and signs releases.",
         families,
-        _table(("kind", "who acts", "what to do"), rows),
+        markdown.table(("kind", "who acts", "what to do"), rows),
     )
 
 
@@ -125,9 +119,9 @@ def permissions_page() -> str:
     def table(routers: Iterable[APIRouter]) -> str:
         found = matrix.rows(route for router in routers for route in router.routes)
         rows = [(f"`{row.method} {row.path}`", *row.cells, row.where) for row in found]
-        return _table(("route", *(role.value for role in Role), "over"), rows)
+        return markdown.table(("route", *(role.value for role in Role), "over"), rows)
 
-    return _page(
+    return markdown.page(
         "Permissions",
         "the guards of the routes (server/surefoot_server/access/guard.py)",
         "A role holds over the fleet, a cohort (`cohort:NAME`) or a channel (`channel:NAME`). A route is open to a "
@@ -147,77 +141,18 @@ def metrics_page() -> str:
         (f"`{name}`", m.unit, m.kind, m.better.value, m.meaning + (f" Taken of `{m.of}`." if m.of else ""))
         for name, m in metrics.METRICS.items()
     ]
-    return _page(
+    return markdown.page(
         "Metrics of devices",
         "shared/surefoot_shared/metrics.py",
         "Every sample carries device, component, release digest and slot. A name that is not listed is kept as an "
         "application metric under the name the application gave it. A gate judges a gauge by its mean over the bake, a "
         "counter by its rise per second, a slope by the gauge's rise per hour, each for every device on its own.",
-        _table(("name", "unit", "type", "better", "meaning"), rows),
+        markdown.table(("name", "unit", "type", "better", "meaning"), rows),
     )
-
-
-def messages_page() -> str:
-    ways = [(f"`{topics.PREFIX}/d/{{id}}/down/{what}`", "server", PAYLOADS[what]) for what in topics.DOWN]
-    ways += [(f"`{topics.PREFIX}/d/{{id}}/up/{what}`", "device", PAYLOADS[what]) for what in topics.UP]
-    ways += [
-        (f"`{topics.FLEET_HALT}`", "server, retained", "the signed halt list"),
-        (f"`{topics.FLEET_TRUST}`", "server, retained", "`TrustHint`"),
-        (f"`{topics.PREFIX}/blobs/{{sha256}}/{{n}}`", "server", "chunk n of a blob, its bytes"),
-    ]
-    return _page(
-        "Messages",
-        "shared/surefoot_shared/messages.py",
-        inspect.cleandoc(messages.__doc__ or ""),
-        "A device reads "
-        + ", ".join(f"`{t}`" for t in topics.READ)
-        + " and writes "
-        + ", ".join(f"`{t}`" for t in topics.WRITE)
-        + "; `%u` is the common name of its certificate. The broker refuses everything else.",
-        _table(("topic", "from", "payload"), ways),
-        *_classes(),
-        "## Words in the messages",
-        _table(
-            ("enumeration", "values"),
-            [(f"`{e.__name__}`", ", ".join(f"`{m.value}`" for m in e)) for e in _enums()],
-        ),
-    )
-
-
-def _classes() -> Iterator[str]:
-    notes = _field_notes(Path(inspect.getfile(messages)).read_text())
-    for cls in vars(messages).values():
-        if not (dataclasses.is_dataclass(cls) and isinstance(cls, type) and cls.__module__ == messages.__name__):
-            continue
-        written = cls.__doc__ or ""
-        yield f"## {cls.__name__}" + (
-            "" if written.startswith(f"{cls.__name__}(") else f"\n\n{inspect.cleandoc(written)}"
-        )
-        rows = [
-            (f"`{f.name}`", f"`{f.type}`".replace("|", "\\|"), _default(f), notes.get((cls.__name__, f.name), ""))
-            for f in dataclasses.fields(cls)
-        ]
-        yield _table(("field", "type", "default", "meaning"), rows)
-
-
-def _enums() -> list[type[Enum]]:
-    own = [v for v in vars(messages).values() if isinstance(v, type) and issubclass(v, Enum) and v is not Enum]
-    return sorted(own, key=lambda e: e.__name__)
-
-
-def _field_notes(source: str) -> dict[tuple[str, str], str]:
-    """(class, field) → the string literal that stands under the field."""
-    notes: dict[tuple[str, str], str] = {}
-    for cls in (n for n in ast.parse(source).body if isinstance(n, ast.ClassDef)):
-        for field, note in zip(cls.body, cls.body[1:], strict=False):
-            is_note = isinstance(note, ast.Expr) and isinstance(note.value, ast.Constant)
-            if is_note and isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-                notes[cls.name, field.target.id] = " ".join(str(note.value.value).split())
-    return notes
 
 
 def cli_page() -> str:
-    return _page(
+    return markdown.page(
         "Command line",
         "the commands themselves",
         "Data goes to stdout, talk to stderr. Exit codes are the same everywhere.",
@@ -227,7 +162,7 @@ def cli_page() -> str:
 
 
 def health_page() -> str:
-    return _page(
+    return markdown.page(
         "Health checks",
         "shared/surefoot_shared/checks.py and docs/health.head.md",
         (ROOT / "docs/health.head.md").read_text().rstrip(),
@@ -242,12 +177,15 @@ def _kind(kind: CheckKind, spec: checks.Spec) -> str:
     rows = [
         (f"`{p.key}`", p.unit, "required" if p.required else "", _limits(p.low, p.high), p.meaning) for p in spec.params
     ]
-    table = _table(("parameter", "unit", "", "range", "meaning"), rows) if rows else "It takes no parameters."
+    table = markdown.table(("parameter", "unit", "", "range", "meaning"), rows) if rows else "It takes no parameters."
     return "\n\n".join((f"### {kind.value}", spec.proves, table, f"```toml\n{example}```"))
 
 
 def _limits(low: float, high: float) -> str:
-    ends = (f"from {_figure(low)}" if math.isfinite(low) else "", f"to {_figure(high)}" if math.isfinite(high) else "")
+    ends = (
+        f"from {markdown.figure(low)}" if math.isfinite(low) else "",
+        f"to {markdown.figure(high)}" if math.isfinite(high) else "",
+    )
     return " ".join(end for end in ends if end)
 
 
@@ -259,7 +197,7 @@ def boards_page() -> str:
         f" {', '.join(f'`{name}`' for name in board.look) or '–'} |"
         for board in BOARDS
     ]
-    return _page(
+    return markdown.page(
         "Boards",
         "agent/surefoot_agent/boot/boards.py",
         "How a root file system is switched on each board, what that was tested on, and what an integrator must set. "
@@ -275,13 +213,13 @@ def boards_page() -> str:
 
 def policy_page() -> str:
     rows = [(f"`{k.path}`", k.kind, f"`{k.default}`" if k.default else "", k.meaning) for k in schema.every_key()]
-    return _page(
+    return markdown.page(
         "The rollout policy",
         "server/surefoot_server/rollouts/schema.py, which asks the parser",
         "A YAML document; an empty one has every default. A key that is not listed is an error that names its line. "
         "`[]` stands for each item of a list. [policy.schema.json](policy.schema.json) is the same for editors and "
         "pipelines.",
-        _table(("key", "may hold", "default", "meaning"), rows),
+        markdown.table(("key", "may hold", "default", "meaning"), rows),
     )
 
 
@@ -293,14 +231,14 @@ def fleet_page() -> str:
     rows = [(f"`channels.*.{name}`", said) for name, said in fleet_schema.CHANNEL.items()]
     rows += [(f"`channels.*.requires.{k.path}`", k.kind) for k in schema.keys_of(requirements.read)]
     rows += [(f"`webhooks.*.{name}`", said) for name, said in fleet_schema.WEBHOOK.items()]
-    return _page(
+    return markdown.page(
         "The fleet's document",
         "server/surefoot_server/fleet/document.py, channels/requirements.py and their parsers",
         inspect.cleandoc(fleet_document.__doc__ or ""),
         "`surefoot diff -f fleet.yaml` says what it would change, `surefoot apply -f fleet.yaml` does it, `surefoot "
         "export` writes it. [fleet.schema.json](fleet.schema.json) is the same for editors and pipelines; a policy's "
         "keys are in [policy.md](policy.md), expressions in [cohorts.md](cohorts.md).",
-        _table(("key", "what it is"), rows),
+        markdown.table(("key", "what it is"), rows),
     )
 
 
@@ -320,12 +258,12 @@ def states_page() -> str:
         for e in vars(status).values()
         if isinstance(e, type) and issubclass(e, Enum) and e.__module__ == status.__name__
     ]
-    return _page(
+    return markdown.page(
         "States and outcomes",
         "status.py of shared, machine.py of the agent and rollouts/table.py of the server",
         "The same words in messages, API, command line, console and logs. What each means is in "
         "[ARCHITECTURE.md](../../ARCHITECTURE.md).",
-        _table(("of", "what it says", "words"), words),
+        markdown.table(("of", "what it says", "words"), words),
         "## A device's attempt",
         agent_diagram().rstrip(),
         "## A rollout",
@@ -340,7 +278,7 @@ def _members(kind: type[Enum]) -> str:
 
 
 def cohorts_page() -> str:
-    return _page(
+    return markdown.page(
         "Cohort expressions",
         "server/surefoot_server/cohorts/grammar.py",
         inspect.cleandoc(grammar.__doc__ or ""),
@@ -356,7 +294,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/settings.md": settings_page,
     "docs/reference/errors.md": errors_page,
     "docs/reference/permissions.md": permissions_page,
-    "docs/messages.md": messages_page,
+    "docs/messages.md": message_page.page,
     "docs/reference/metrics.md": metrics_page,
     "docs/reference/policy.md": policy_page,
     "docs/reference/policy.schema.json": policy_schema,
@@ -370,15 +308,15 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def agent_diagram() -> str:
-    return _mermaid(machine.to_mermaid())
+    return markdown.mermaid(machine.to_mermaid())
 
 
 def rollout_diagram() -> str:
-    return _mermaid(rollout_table.to_mermaid(rollout_table.ROLLOUT))
+    return markdown.mermaid(rollout_table.to_mermaid(rollout_table.ROLLOUT))
 
 
 def phase_diagram() -> str:
-    return _mermaid(rollout_table.to_mermaid(rollout_table.PHASE))
+    return markdown.mermaid(rollout_table.to_mermaid(rollout_table.PHASE))
 
 
 def bugs_table() -> str:
@@ -417,40 +355,6 @@ def _with_blocks(text: str, blocks: dict[str, Callable[[], str]]) -> str:
             raise SystemExit(f"the markers of {name!r} are missing")
         text = f"{before}{begin}{block()}{end}{after}"
     return text
-
-
-def _page(title: str, source: str, *parts: str) -> str:
-    return "\n\n".join([f"# {title}", MADE.format(source=source), *parts]) + "\n"
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    head = list(head)
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _mermaid(diagram: str) -> str:
-    return f"```mermaid\n{diagram.rstrip()}\n```\n"
-
-
-def _value(value: object) -> str:
-    if value == "" or value == {}:
-        return "empty"
-    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
-
-
-def _range(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"{_figure(low)} to {_figure(high)}"
-
-
-def _figure(number: float) -> str:
-    return f"{int(number):,}" if number == int(number) else f"{number:g}"
-
-
-def _default(field: dataclasses.Field[object]) -> str:
-    if field.default is not dataclasses.MISSING:
-        return f"`{field.default.value if isinstance(field.default, Enum) else field.default!r}`"
-    return "required" if field.default_factory is dataclasses.MISSING else "empty"
 
 
 def main(argv: list[str]) -> int:

@@ -158,7 +158,8 @@ def _verb(
 def show_key(arguments: argparse.Namespace) -> int:
     from hashlib import sha256
 
-    from surefoot_agent.enrol import DEVICE_FACTS, load_identity, own_key
+    from surefoot_agent.enrol import own_key
+    from surefoot_agent.identity import DEVICE_FACTS, load_identity
     from surefoot_shared.identity import public_to_pem
 
     settings = load(arguments.config)
@@ -300,7 +301,7 @@ def apply(arguments: argparse.Namespace) -> int:
 
 def _refuse_neighbours(device: str, state_dir: Path) -> None:
     """A stick holds the bundles of a whole site. Says nothing where the identity is not for this user's eyes."""
-    from surefoot_agent.enrol import load_identity
+    from surefoot_agent.identity import load_identity
 
     try:
         own = load_identity(state_dir).device

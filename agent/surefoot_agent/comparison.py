@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import fmean
+from math import fsum
 
 from surefoot_agent.scrape import Series, values
 from surefoot_shared.messages import ShadowTerms
@@ -120,7 +120,7 @@ def differences(known: Comparison, over: bool = False) -> Mapping[str, float]:
     """What is told as metrics, as far as it is known."""
     found: dict[str, float] = {}
     if known.fps[1] and known.before:
-        found["shadow_fps_cost_ratio"] = max(0.0, 1.0 - known.fps[0] / known.fps[1] / fmean(known.before))
+        found["shadow_fps_cost_ratio"] = max(0.0, 1.0 - known.fps[0] / known.fps[1] / _mean(known.before))
     live_s, shadow_s, looks = known.latencies
     if looks and live_s > 0:
         found["shadow_latency_ratio"] = shadow_s / live_s
@@ -168,7 +168,7 @@ def _taken(known: Comparison, look: Look) -> Comparison:
 
 def _suffers(known: Comparison, look: Look) -> bool:
     fps = look.live.fps if look.live is not None else None
-    return (fps or 0.0) < known.terms.min_fps_ratio * fmean(known.before)
+    return (fps or 0.0) < known.terms.min_fps_ratio * _mean(known.before)
 
 
 def _harm(known: Comparison, look: Look) -> str:
@@ -176,7 +176,7 @@ def _harm(known: Comparison, look: Look) -> str:
         return short
     if known.low >= HARM_LOOKS:
         fps = look.live.fps if look.live is not None else None
-        return f"The live release had {fmean(known.before):.1f} frames a second alone and has {fps or 0.0:.1f} now."
+        return f"The live release had {_mean(known.before):.1f} frames a second alone and has {fps or 0.0:.1f} now."
     return ""
 
 
@@ -206,3 +206,8 @@ def _words(known: Comparison) -> str:
         f"{name.removeprefix('shadow_').removesuffix('_ratio')} {found[name]:.3f}" for name in sorted(found)
     )
     return f"It ran beside the live release: {said or 'nothing could be compared'}."
+
+
+def _mean(values: Sequence[float]) -> float:
+    """As `statistics.fmean`, whose module brings fractions and decimals into every agent."""
+    return fsum(values) / len(values)

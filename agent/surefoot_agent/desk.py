@@ -22,7 +22,6 @@ from surefoot_agent.status import Status, status_of
 from surefoot_agent.witness import Witness
 from surefoot_shared import wire
 from surefoot_shared.errors import SurefootError
-from surefoot_shared.identity import SealKind
 from surefoot_shared.messages import (
     Hello,
     MetadataVersions,
@@ -34,6 +33,7 @@ from surefoot_shared.messages import (
     Sealed,
     SlotReport,
 )
+from surefoot_shared.seals import SealKind
 from surefoot_shared.status import Ability, SlotName
 
 ANSWER_BYTES = 128 * 1024

@@ -23,14 +23,16 @@ from surefoot_agent import https, reach, readiness
 from surefoot_agent.clock import SystemClock, stamp
 from surefoot_agent.config import Settings
 from surefoot_agent.downlink import Connected, Disconnected, LinkEvent
-from surefoot_agent.enrol import Identity, check_certificate, load_identity
+from surefoot_agent.enrol import check_certificate
 from surefoot_agent.health.uplink import NOTHING
+from surefoot_agent.identity import Identity, load_identity
 from surefoot_agent.reach import Broken
 from surefoot_agent.readiness import Finding
 from surefoot_shared import wire
 from surefoot_shared.errors import Invalid, SurefootError, Unreachable
-from surefoot_shared.identity import SealKind, public_to_pem, seal
+from surefoot_shared.identity import public_to_pem, seal
 from surefoot_shared.messages import PresenceMessage
+from surefoot_shared.seals import SealKind
 from surefoot_shared.status import Presence
 from surefoot_shared.tokens import DeviceToken, TokenRequest
 from surefoot_shared.trust.age import grown_old

@@ -17,7 +17,8 @@ from surefoot_shared.errors import ConfigError
 
 
 def enrol_node(arguments: argparse.Namespace) -> int:
-    from surefoot_agent.enrol import DEVICE_FACTS, enrol
+    from surefoot_agent.enrol import enrol
+    from surefoot_agent.identity import DEVICE_FACTS
     from surefoot_agent.node import only_one
 
     settings = load(arguments.config)
@@ -89,7 +90,8 @@ def component_of(settings: Settings, release: Path) -> ComponentSettings:
 
 def _check_releases(settings: Settings, state_dir: Path, arguments: argparse.Namespace) -> None:
     """Refuse a release that could not be taken before the enrolment token is spent."""
-    from surefoot_agent.enrol import DEVICE_FACTS, copy_roots
+    from surefoot_agent.enrol import copy_roots
+    from surefoot_agent.identity import DEVICE_FACTS
     from surefoot_agent.provision import first_release
     from surefoot_shared.topics import check_device_id
 
@@ -106,7 +108,7 @@ def _check_releases(settings: Settings, state_dir: Path, arguments: argparse.Nam
 
 def _take_key(path: Path, state_dir: Path) -> None:
     """Make the factory's key this node's own, unless it has one."""
-    from surefoot_agent.enrol import PAIR
+    from surefoot_agent.identity import PAIR
     from surefoot_shared.identity import key_from_pem, key_to_pem
     from surefoot_shared.trust.durable import write_durably
 

@@ -18,7 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from surefoot_agent.enrol import CA_FILE, DEVICE_FACTS, PAIR, ROOTS, check_url, enrol
+from surefoot_agent.enrol import ROOTS, check_url, enrol
+from surefoot_agent.identity import CA_FILE, DEVICE_FACTS, FIRST_BOOT, PAIR
 from surefoot_agent.timers import full_jitter
 from surefoot_shared import wire
 from surefoot_shared.errors import ConfigError, Unreachable
@@ -27,7 +28,6 @@ from surefoot_shared.trust.durable import sync_folder, write_durably
 
 log = logging.getLogger(__name__)
 
-FIRST_BOOT = "first-boot.json"
 PENDING_S = 60.0
 """Between two questions whether a person has approved; jittered, for a pallet of cameras is switched on at once."""
 NAMES = ("serial", "mac", "hostname", "machine_id")

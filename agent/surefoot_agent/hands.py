@@ -22,11 +22,11 @@ from surefoot_agent.download.air import Air
 from surefoot_agent.download.beside import beside_of
 from surefoot_agent.download.late import http_downloader
 from surefoot_agent.download.pace import Pacing
-from surefoot_agent.enrol import Identity
 from surefoot_agent.health import uplink
 from surefoot_agent.health.checks import Checks
 from surefoot_agent.health.local import folders_of
 from surefoot_agent.health.uplink import Uplink
+from surefoot_agent.identity import Identity
 from surefoot_agent.itself.application import OwnAgent
 from surefoot_agent.itself.health import OwnHealth
 from surefoot_agent.modules.application import ModuleApplication

@@ -20,8 +20,8 @@ from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.clock import SystemClock
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings, components_of
-from surefoot_agent.enrol import load_identity
 from surefoot_agent.enrol_cli import component_of
+from surefoot_agent.identity import load_identity
 from surefoot_agent.privileged.serve import Server, uid_of
 from surefoot_agent.privileged.steward import Estate, Steward
 from surefoot_agent.privileged.vault import Owner, Vault, in_a_child

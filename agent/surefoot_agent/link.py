@@ -23,7 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from surefoot_agent import tls
 from surefoot_agent.downlink import Connected, Disconnected, LinkEvent, MessageRefused, parse_down
-from surefoot_agent.enrol import Identity
+from surefoot_agent.identity import Identity
 from surefoot_shared import topics, wire
 from surefoot_shared.errors import Unreachable
 from surefoot_shared.messages import PresenceMessage

@@ -27,9 +27,8 @@ from surefoot_agent.config import Settings, components_of
 from surefoot_agent.contract import admission
 from surefoot_agent.desk import Desk, Rules
 from surefoot_agent.download.air import Air
-from surefoot_agent.enrol import Identity, load_identity
-from surefoot_agent.golden import first_boot
 from surefoot_agent.hands import hands_of, uplink_of
+from surefoot_agent.identity import FIRST_BOOT, Identity, load_identity
 from surefoot_agent.journal import Journal, open_journal
 from surefoot_agent.lanes import ThreadLanes
 from surefoot_agent.link import Link
@@ -61,9 +60,16 @@ def run(settings: Settings) -> None:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        first_boot(settings.state_dir, stop)
+        _first_boot(settings.state_dir, stop)
         if not stop.is_set():
             _run(settings, load_identity(settings.state_dir), stop)
+
+
+def _first_boot(state_dir: Path, stop: threading.Event) -> None:
+    if (state_dir / "identity" / FIRST_BOOT).exists():
+        from surefoot_agent.golden import first_boot  # once in a device's life
+
+        first_boot(state_dir, stop)
 
 
 def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:

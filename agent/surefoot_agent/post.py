@@ -13,8 +13,8 @@ from typing import Protocol
 
 from surefoot_agent.journal import Batch, Journal
 from surefoot_shared import wire
-from surefoot_shared.identity import SealKind
 from surefoot_shared.messages import Ack, Event, Events, Sample, Sealed, TelemetryBatch
+from surefoot_shared.seals import SealKind
 
 EVENTS_A_MESSAGE = 20
 MESSAGE_BYTES = 128 * 1024

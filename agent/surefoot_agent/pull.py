@@ -15,8 +15,8 @@ from surefoot_agent import https
 from surefoot_agent.downlink import check_lease
 from surefoot_shared import wire
 from surefoot_shared.errors import ConfigError, Invalid
-from surefoot_shared.identity import SealKind
 from surefoot_shared.messages import Lease, Sealed
+from surefoot_shared.seals import SealKind
 from surefoot_shared.tokens import DeviceToken, TokenRequest
 from surefoot_shared.trust.bundle import RAW_LIMIT_BYTES
 

@@ -22,10 +22,10 @@ from surefoot_agent import guard, processes, vigil
 from surefoot_agent.boot import adopt, platform
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings, components_of
-from surefoot_agent.enrol import CA_FILE, DEVICE_FACTS, PAIR, pair_of
 from surefoot_agent.finding import Finding as Finding
 from surefoot_agent.health import local, probation
 from surefoot_agent.health.local import folders_of
+from surefoot_agent.identity import CA_FILE, DEVICE_FACTS, PAIR, pair_of
 from surefoot_agent.journal import read_facts
 from surefoot_agent.ports import Suite
 from surefoot_agent.slots import demands

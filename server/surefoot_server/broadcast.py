@@ -1,8 +1,9 @@
 """Blobs over MQTT, where only MQTT passes: what several devices lack is sent once, to all of them, at a stated pace.
 
-Promises: a chunk that is asked for while it waits to be sent is sent once, however many ask; the broker gets no more
-than the rate, and never more than one chunk that it has not taken; a device gets what it asks for only of blobs that
-the server has, in the one size of chunk. Refuses to remember who lacks what: a device that missed a chunk asks again.
+Promises: a chunk that is asked for while it waits to be sent is sent once, however many ask (`carousel.py` has the
+order); the broker gets no more than the rate, and never more than one chunk that it has not taken; a device gets what
+it asks for only of blobs that the server has, in the one size of chunk. Refuses to remember who lacks what: a device
+that missed a chunk asks again.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from surefoot_server.carousel import GATHER_S, Carousel
 from surefoot_shared import topics
 from surefoot_shared.errors import Invalid, NotFound
 from surefoot_shared.messages import ChunkRequest
@@ -22,12 +23,8 @@ from surefoot_shared.pack import parse_bitmap
 log = logging.getLogger(__name__)
 CHUNK_BYTES = 64 * 1024
 """A quarter of the largest packet that the broker lets through, and a fraction of a second on a bad line."""
-GATHER_S = 2.0
-"""Requests are gathered so long after the first: devices that were assigned together ask together."""
 CHUNKS_LIMIT = 1 << 16
 """Of one blob: 4 GiB."""
-BLOBS_LIMIT = 64
-"""Blobs that wait at once; more are asked for again by their devices."""
 
 Publish = Callable[[str, bytes], bool]
 """Give (topic, payload) to the broker; return once it has it, or False where it is away."""
@@ -40,21 +37,13 @@ class Blobs(Protocol):
     def read(self, sha256: str, at: int, size_bytes: int) -> bytes: ...
 
 
-@dataclass
-class _Waiting:
-    """Chunks of a blob that are asked for and not yet sent."""
-
-    from_s: float
-    chunks: set[int] = field(default_factory=set)
-
-
 class Broadcast:
     """One thread. `ask` may be called from anywhere."""
 
     def __init__(self, blobs: Blobs, publish: Publish, rate_bytes_per_s: int, gather_s: float = GATHER_S) -> None:
         """`rate_bytes_per_s` 0 broadcasts nothing."""
-        self._blobs, self._publish, self._rate, self._gather_s = blobs, publish, rate_bytes_per_s, gather_s
-        self._waiting: dict[str, _Waiting] = {}
+        self._blobs, self._publish, self._rate = blobs, publish, rate_bytes_per_s
+        self._carousel = Carousel(gather_s)
         self._wake = threading.Condition()
         self._stopping = False
         self._sent_bytes = self._refused = 0
@@ -87,10 +76,7 @@ class Broadcast:
         if not chunks:
             return
         with self._wake:
-            if request.sha256 not in self._waiting and len(self._waiting) >= BLOBS_LIMIT:
-                return
-            begin = time.monotonic() + self._gather_s
-            self._waiting.setdefault(request.sha256, _Waiting(begin)).chunks.update(chunks)
+            self._carousel.ask(request.sha256, chunks, time.monotonic())
             self._wake.notify_all()
 
     def counters(self) -> dict[str, float]:
@@ -119,29 +105,21 @@ class Broadcast:
                 sent = False
             if not sent:  # the broker is away, or the blob: devices ask again
                 with self._wake:
-                    self._waiting.pop(sha256, None)
+                    self._carousel.drop(sha256)
                 continue
             free_at = max(free_at, time.monotonic()) + len(payload) / self._rate
             with self._wake:
                 self._sent_bytes += len(payload)
+                self._carousel.sent(sha256, time.monotonic())
 
     def _next(self, free_at: float) -> tuple[str, int] | None:
-        """Wait for the pace and for something to send; None at the end. Blobs are finished one after the other."""
+        """Wait for the pace and for something to send; None at the end."""
         with self._wake:
             while not self._stopping:
                 now = time.monotonic()
-                due = min(self._waiting, key=lambda sha256: self._waiting[sha256].from_s, default="")
-                wait_s = max(free_at, self._waiting[due].from_s) - now if due else None
-                if wait_s is None or wait_s > 0:
-                    self._wake.wait(wait_s)
+                wait_s = self._carousel.wait_s(now)
+                if wait_s is None or max(wait_s, free_at - now) > 0:
+                    self._wake.wait(None if wait_s is None else max(wait_s, free_at - now))
                     continue
-                return due, self._take(due)
+                return self._carousel.take()
             return None
-
-    def _take(self, sha256: str) -> int:
-        waiting = self._waiting[sha256]
-        chunk = min(waiting.chunks)
-        waiting.chunks.discard(chunk)
-        if not waiting.chunks:
-            del self._waiting[sha256]
-        return chunk

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from surefoot_server import db
 from surefoot_server.db import Database
+from surefoot_server.devices import unsigned
 from surefoot_server.devices.service import DeviceService
 from surefoot_server.state import Downlink
 from surefoot_shared.errors import SurefootError
@@ -35,6 +36,7 @@ class Delivery:
         self._db, self._devices, self._downlink, self._clock = database, devices, downlink, clock
         self._bundles: dict[str, None] = {}
         self._leases: dict[str, None] = {}
+        self._unsigned: dict[str, None] = {}
         self._wake = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
@@ -62,6 +64,12 @@ class Delivery:
             self._downlink.publish_ack(device_id, ack)
         with self._wake:
             self._leases.update(dict.fromkeys(waiting_for_leave))
+            self._wake.notify()
+
+    def again(self) -> None:
+        """Try to tell those for whom nothing could be signed."""
+        with self._wake:
+            self._bundles.update(self._unsigned)
             self._wake.notify()
 
     def waiting(self) -> int:
@@ -93,10 +101,16 @@ class Delivery:
             with self._db.read() as session:
                 if self._devices.is_revoked(session, device_id):
                     self._downlink.forget(device_id)
+                    self._signed(device_id, known=False)
                     return
                 raw = self._devices.bundle_for(session, device_id, now) if with_bundle else None
                 lease = self._devices.lease_for(session, device_id, now)
+                known = with_bundle and unsigned.known(session, device_id)
+            if with_bundle:
+                self._signed(device_id, known)
         except SurefootError as error:
+            if error.kind == unsigned.NOT_SIGNED:
+                self._not_signed(device_id, error.message)
             log.error("delivery_failed device=%s kind=%s message=%s", device_id, error.kind, error.message)
             return
         except Exception:  # one device's trouble must not silence the rest of the fleet
@@ -106,3 +120,17 @@ class Delivery:
             self._downlink.publish_bundle(device_id, raw)
         if lease is not None:
             self._downlink.publish_lease(device_id, lease)
+
+    def _signed(self, device_id: str, known: bool) -> None:
+        with self._wake:
+            self._unsigned.pop(device_id, None)
+        if known:
+            with self._db.write() as session:
+                unsigned.clear(session, device_id)
+
+    def _not_signed(self, device_id: str, why: str) -> None:
+        """Remember it here, to try again, and in the database, so that people and the engine see it."""
+        with self._wake:
+            self._unsigned[device_id] = None
+        with self._db.write() as session:
+            unsigned.note(session, device_id, why)

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from surefoot_server.telemetry.fast_wire import read_batch
 from surefoot_shared import topics, wire
 from surefoot_shared.errors import Invalid
-from surefoot_shared.identity import DevicePublicKey, SealKind, open_sealed
+from surefoot_shared.identity import DevicePublicKey, open_sealed
 from surefoot_shared.messages import (
     ChunkRequest,
     Event,
@@ -26,6 +26,7 @@ from surefoot_shared.messages import (
     Sealed,
     TelemetryBatch,
 )
+from surefoot_shared.seals import SealKind
 
 EVENTS_LIMIT = 50
 """Events in one message; the agent sends at most 20."""

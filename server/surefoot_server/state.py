@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # these import the guard of routes, which imports this module
     from surefoot_server.drills.service import DrillService
     from surefoot_server.enrolment.service import EnrolmentService
     from surefoot_server.events.streams import Streams
+    from surefoot_server.feedback.hooks import Hooks
     from surefoot_server.feedback.service import FeedbackService
     from surefoot_server.findings.service import Concern
     from surefoot_server.keys.online import OnlineRepository
@@ -58,6 +59,7 @@ class ServerState:
     rollouts: RolloutService
     enrolment: EnrolmentService
     feedback: FeedbackService
+    hooks: Hooks
     drills: DrillService
     checkpoints: Checkpoints
     downlink: Downlink

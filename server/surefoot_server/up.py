@@ -38,6 +38,7 @@ from surefoot_server.drills.service import DrillService
 from surefoot_server.enrolment.service import EnrolmentService
 from surefoot_server.events.feed import Feed
 from surefoot_server.events.streams import Streams
+from surefoot_server.feedback.hooks import Hooks
 from surefoot_server.feedback.service import FeedbackService
 from surefoot_server.findings.watch import Watch
 from surefoot_server.gateway import Gateway, GatewayConfig
@@ -77,6 +78,8 @@ SWEEP_S = 30.0
 DRILLS_S = 5.0
 """How soon a device of a drill gets its next order; the times are the devices' own."""
 ALARMS_S = 3600.0
+AGAIN_S = 30.0
+"""How soon devices are told what could not be signed, once it can be."""
 OBJECTS_S = 15.0
 PACKS_S = 10.0
 """Between two packs; making one takes minutes."""
@@ -153,13 +156,14 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
     delivery = Delivery(database, service, gateway)
     database.on_dirty(delivery.changed)
     rollouts = RolloutService(database, service, online, gateway.publish_halt)
-    feedback = FeedbackService(database, rollouts)
+    feedback, sealing = FeedbackService(database, rollouts), Sealing(settings.secrets_dir / "notify.key")
+    hooks = Hooks(database, rollouts, feedback, sealing)
     drills = DrillService(database, service)
     leader = Leader(database)
     parts.callback(leader.resign)
     clock = make_clock(settings, database, online, gateway, rollouts, leader, checkpoints)
     watch = Watch(database, db.utc_now)
-    notify = NotifyService(database, feed, Sealing(settings.secrets_dir / "notify.key"), outside_of(settings))
+    notify = NotifyService(database, feed, sealing, outside_of(settings))
     sender = Sender(database, notify, leader.leads)
     feed.on_news(sender.wake)
     alarms = KeyAlarms(database, online.expiring)
@@ -173,12 +177,14 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
 
     clock.every(RETENTION_S, "feed", feed.forget_old)
     clock.every(RETENTION_S, "notify", lambda: notify.forget_old(db.utc_now()))
+    clock.every(RETENTION_S, "hooks", lambda: hooks.forget_old(db.utc_now()))
 
     def note_audit() -> None:
         checkpoints.make(db.utc_now())
         gateway.publish_trust(replace(online.hint(), audit=checkpoints.newest()))
 
     clock.every(CHECKPOINT_S, "audit-checkpoint", note_audit)
+    clock.every(AGAIN_S, "unsigned", delivery.again, everywhere=True)
     clock.every(CRL_S, "revocation-list", keep_out, everywhere=True)
     clock.every(PACKS_S, "packs", packs.work)
     if objects:
@@ -201,6 +207,7 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
             trusted=authorities.trusted,
         ),
         feedback=feedback,
+        hooks=hooks,
         drills=drills,
         checkpoints=checkpoints,
         oidc=oidc_of(settings),

@@ -98,6 +98,13 @@ KINDS: dict[str, Kind] = {
     "enrolment_refused": Kind("operator", "Make a new enrolment token with `surefoot enrol-token create`."),
     "enrolment_pending": Kind("operator", "Approve the device on the server, then run the same command again."),
     "not_signed_in": Kind("operator", "Pass a valid API token."),
+    "signature_missing": Kind(
+        "operator", "Let the other system sign as Standard Webhooks says; docs/api.md shows how."
+    ),
+    "signature_wrong": Kind(
+        "operator", "Give the other system the secret of this hook, and let it sign the bytes that it sends."
+    ),
+    "signature_stale": Kind("operator", "Set both clocks right, and sign anew at each try."),
     "too_large": Kind("operator", "Send less, or raise the limit in the server's settings."),
     "internal": Kind("us", "Look at the log, and report it."),
     # the publisher
@@ -119,6 +126,9 @@ KINDS: dict[str, Kind] = {
     "below_counter": Kind("publisher", "Assign it as a downgrade, which is audited."),
     "duplicate_assignment": Kind("publisher", "Assign one release to a component."),
     "manifest_malformed": Kind("publisher", "Build the release again."),
+    "not_signed": Kind(
+        "operator", "Look at the server's log and at its keys: `surefoot keys show`; it tries again by itself."
+    ),
     "halted": Kind("operator", "The release is on the halt list; lift it with `surefoot rollout resume`."),
     # the network
     "unreachable": Kind("network", "Nothing to do: the device tries again by itself."),

@@ -1,15 +1,13 @@
 """The device's key: makes it, signs hello, events and token requests with it, and checks such signatures.
 
 The same P-256 key is behind the client certificate and these signatures, so a stolen broker password or a proxy cannot
-speak for a device. Signatures are ECDSA with SHA-256 over "surefoot-<kind>-v1", a zero byte and the payload text; the
-prefix keeps a signature made for one kind of message from passing as another. Source: FIPS 186-5; DESIGN §4.
+speak for a device. Signatures are ECDSA with SHA-256 over what `seals` says. Source: FIPS 186-5; DESIGN §4.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from enum import Enum
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -17,16 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from surefoot_shared.errors import ConfigError, Invalid
 from surefoot_shared.messages import Sealed
+from surefoot_shared.seals import SealKind, sealed_by, signed_bytes
 
 DeviceKey = ec.EllipticCurvePrivateKey
 DevicePublicKey = ec.EllipticCurvePublicKey
-
-
-class SealKind(str, Enum):
-    HELLO = "hello"
-    EVENT = "event"
-    TOKEN = "token"
-    RENEW = "renew"
 
 
 def generate_key() -> DeviceKey:
@@ -66,9 +58,12 @@ def public_from_pem(pem: bytes) -> DevicePublicKey:
 
 
 def seal(kind: SealKind, payload: bytes, key: DeviceKey) -> Sealed:
-    """Sign the payload; the text travels as it was signed, so no canonical form is needed."""
-    signature = key.sign(_message(kind, payload), ec.ECDSA(hashes.SHA256()))
-    return Sealed(payload=payload.decode(), signature=base64.b64encode(signature).decode())
+    """Sign the payload and put it into its envelope."""
+    return sealed_by(lambda text: sign(key, text), kind, payload)
+
+
+def sign(key: DeviceKey, text: bytes) -> bytes:
+    return key.sign(text, ec.ECDSA(hashes.SHA256()))
 
 
 def open_sealed(kind: SealKind, sealed: Sealed, key: DevicePublicKey) -> bytes:
@@ -76,11 +71,7 @@ def open_sealed(kind: SealKind, sealed: Sealed, key: DevicePublicKey) -> bytes:
     try:
         payload = sealed.payload.encode()
         signature = base64.b64decode(sealed.signature, validate=True)
-        key.verify(signature, _message(kind, payload), ec.ECDSA(hashes.SHA256()))
+        key.verify(signature, signed_bytes(kind, payload), ec.ECDSA(hashes.SHA256()))
     except (InvalidSignature, binascii.Error, ValueError) as error:
         raise Invalid("malformed", f"The {kind.value} is not signed with this device's key.") from error
     return payload
-
-
-def _message(kind: SealKind, payload: bytes) -> bytes:
-    return b"surefoot-" + kind.value.encode() + b"-v1\x00" + payload

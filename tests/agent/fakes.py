@@ -58,6 +58,7 @@ from surefoot_shared.release import (
     manifest_bytes,
     note_of,
 )
+from surefoot_shared.seals import SealKind
 from surefoot_shared.status import Ability, AttemptState, Check, Intent, Outcome, SlotName, SlotState
 from surefoot_shared.trust.age import Old
 from tests.agent.trees import install, release
@@ -434,13 +435,13 @@ class Server:
         match what:
             case "hello":
                 sealed = wire.decode(Sealed, payload)
-                raw = identity.open_sealed(identity.SealKind.HELLO, sealed, KEY.public_key())
+                raw = identity.open_sealed(SealKind.HELLO, sealed, KEY.public_key())
                 memory.hellos.append(wire.decode(Hello, raw))
                 if memory.bundle is not None:
                     self._post(BundleArrived(memory.bundle))
             case "events":
                 for sealed in wire.decode(Events, payload).events:
-                    raw = identity.open_sealed(identity.SealKind.EVENT, sealed, KEY.public_key())
+                    raw = identity.open_sealed(SealKind.EVENT, sealed, KEY.public_key())
                     self._take(wire.decode(Event, raw))
                 self._acknowledge()
             case "telemetry":

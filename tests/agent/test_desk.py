@@ -9,6 +9,7 @@ from surefoot_agent.desk import Desk
 from surefoot_shared import identity, wire
 from surefoot_shared.errors import Invalid, UntrustedRelease
 from surefoot_shared.messages import Hello, MetadataVersions, Request, RequestKind, Response, Sealed
+from surefoot_shared.seals import SealKind
 from surefoot_shared.status import SlotName, SlotState
 from tests.agent.fakes import KEY, Device
 
@@ -29,7 +30,7 @@ def desk(device: Device) -> Desk:
 def hello(desk: Desk, device: Device) -> Hello:
     raw = desk.hello([desk.journal.record("app")], desk.look_around())
     sealed = wire.decode(Sealed, raw)
-    return wire.decode(Hello, identity.open_sealed(identity.SealKind.HELLO, sealed, KEY.public_key()))
+    return wire.decode(Hello, identity.open_sealed(SealKind.HELLO, sealed, KEY.public_key()))
 
 
 def test_hello_says_who_what_and_where_and_is_sealed_with_the_devices_key(desk: Desk, device: Device) -> None:
@@ -46,7 +47,7 @@ def test_a_seal_made_for_hello_does_not_pass_as_an_event(desk: Desk) -> None:
     sealed = wire.decode(Sealed, desk.hello([desk.journal.record("app")], desk.look_around()))
 
     with pytest.raises(Invalid):
-        identity.open_sealed(identity.SealKind.EVENT, sealed, KEY.public_key())
+        identity.open_sealed(SealKind.EVENT, sealed, KEY.public_key())
 
 
 def test_every_hello_has_a_higher_number(desk: Desk, device: Device) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
-import os
 import shutil
 import ssl
 import threading
@@ -19,7 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from surefoot_agent import enrol as enrolling
-from surefoot_agent.enrol import Identity, enrol, load_identity
+from surefoot_agent.enrol import enrol
+from surefoot_agent.identity import Identity, load_identity
 from surefoot_server import db
 from surefoot_server.app import create_device_app
 from surefoot_server.enrolment import repository
@@ -384,44 +384,6 @@ def test_a_refusal_without_words_still_says_that_it_is_one(
 
     with pytest.raises(ConfigError, match="answered 403"):
         enrol(url, keys / "bootstrap", "token", "cam-1", "rpi5", tmp_path / "state")
-
-
-def test_a_state_folder_without_identity_is_not_enrolled(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as caught:
-        load_identity(tmp_path)
-
-    assert caught.value.kind == "not_enrolled"
-
-
-def test_a_key_that_others_can_read_is_refused(site: Site) -> None:
-    identity = site.enrol(site.token())
-    os.chmod(identity.key_file, 0o644)
-
-    with pytest.raises(ConfigError) as caught:
-        load_identity(site.folder / "state")
-
-    assert caught.value.kind == "key_permissions"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{",
-        "[]",
-        "{}",
-        '{"device": "a/b"}',
-        '{"device":"a","hw":"b","server_url":"c","mqtt":{"host":"h","port":"x"}}',
-    ],
-)
-def test_an_identity_file_that_makes_no_sense_is_named(site: Site, text: str) -> None:
-    site.enrol(site.token())
-    (site.folder / "state" / "identity" / "device.json").write_text(text)
-
-    with pytest.raises(ConfigError) as caught:
-        load_identity(site.folder / "state")
-
-    assert caught.value.kind == "config_unreadable"
 
 
 def test_no_private_key_is_in_anything_that_was_sent(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from surefoot_agent import golden
-from surefoot_agent.enrol import load_identity
-from surefoot_agent.golden import FIRST_BOOT, FirstBoot, device_id, facts, first_boot, prepare
+from surefoot_agent.golden import FirstBoot, device_id, facts, first_boot, prepare
+from surefoot_agent.identity import FIRST_BOOT, load_identity
 from surefoot_server.enrolment.service import TokenWish
 from surefoot_shared.errors import ConfigError, Invalid
 from tests.agent.test_enrol import Site, keys, site  # noqa: F401 - fixtures

@@ -11,9 +11,9 @@ from surefoot_agent.boot.select import BOOTS
 from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings, components_of
-from surefoot_agent.enrol import Identity
 from surefoot_agent.hands import MADE_OF, hands_of, uplink_of
 from surefoot_agent.health.uplink import Policy
+from surefoot_agent.identity import Identity
 from surefoot_agent.sight import Hands
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_agent.slots.select import KINDS

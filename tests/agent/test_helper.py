@@ -18,8 +18,8 @@ import pytest
 
 from surefoot_agent import guard
 from surefoot_agent.config import Settings, components_of
-from surefoot_agent.enrol import DEVICE_FACTS, PAIR
 from surefoot_agent.helper import adopt, estate_of, server_of, vault_of
+from surefoot_agent.identity import DEVICE_FACTS, PAIR
 from surefoot_agent.privileged.proxies import Line, PrivilegedApplication, PrivilegedBoot, PrivilegedTrials
 from surefoot_agent.privileged.talk import Verb
 from surefoot_agent.trial import Trial

@@ -9,8 +9,8 @@ from surefoot_agent import post as module
 from surefoot_agent.journal import Draft, Journal, open_journal
 from surefoot_agent.post import Post
 from surefoot_shared import identity, wire
-from surefoot_shared.identity import SealKind
 from surefoot_shared.messages import Ack, Event, EventKind, Events, RevertReport, Sample, Sealed, TelemetryBatch
+from surefoot_shared.seals import SealKind
 
 KEY = identity.generate_key()
 

@@ -9,13 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from surefoot_agent import https, renew
-from surefoot_agent.enrol import Identity, load_identity
-from surefoot_agent.renew import PAIRS, SHARE, Renewal, due
+from surefoot_agent import fresh_pair, https, renew
+from surefoot_agent.enrol import certificate_request
+from surefoot_agent.fresh_pair import Ask
+from surefoot_agent.identity import Identity, load_identity
+from surefoot_agent.renew import PAIRS, Renewal, look_in_child
 from surefoot_server.devices import repository
-from surefoot_server.pki.ca import create_ca
-from surefoot_shared.errors import ConfigError, Invalid, Unreachable
-from surefoot_shared.identity import SealKind, open_sealed, public_to_pem
+from surefoot_server.pki.ca import create_ca, load_ca
+from surefoot_shared.errors import ConfigError, InstallFailed, Invalid, Unreachable
+from surefoot_shared.identity import open_sealed, public_to_pem
+from surefoot_shared.seals import SealKind
+from surefoot_shared.trust.durable import sync_folder, write_durably
 from tests.agent.test_enrol import Site, keys, site  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.slow
@@ -33,12 +37,12 @@ def state_dir(site: Site) -> Path:  # noqa: F811
     return site.folder / "state"
 
 
-def renewal(state_dir: Path, now: datetime = LATER, ask: renew.Ask = https.ask) -> Renewal:
-    return Renewal(state_dir, lambda: now, ask)
+def renewal(state_dir: Path, now: datetime = LATER, ask: Ask = https.ask) -> Renewal:
+    return Renewal(state_dir, lambda: now, lambda at: fresh_pair.look(at, now, ask))
 
 
 def certified(identity: Identity) -> bytes:
-    certificate = renew._certificate(identity.cert_file)
+    certificate = fresh_pair.certificate_of(identity.cert_file)
     return public_to_pem(certificate.public_key())  # type: ignore[arg-type]  # the CA makes P-256
 
 
@@ -60,29 +64,10 @@ def cut_at(monkeypatch: pytest.MonkeyPatch, count: int) -> list[str]:
 
         return change
 
-    monkeypatch.setattr(renew, "write_durably", tripped(renew.write_durably))
-    monkeypatch.setattr(renew, "sync_folder", tripped(renew.sync_folder))
+    for module in (renew, fresh_pair):
+        monkeypatch.setattr(module, "write_durably", tripped(write_durably))
+    monkeypatch.setattr(renew, "sync_folder", tripped(sync_folder))
     return done
-
-
-def test_a_certificate_is_renewed_after_two_thirds_of_its_life() -> None:
-    begins, life = NOW, timedelta(days=90)
-
-    assert not due(begins, begins + life, begins + life * SHARE - timedelta(seconds=1))
-    assert due(begins, begins + life, begins + life * SHARE)
-    assert due(begins, begins + life, begins + 2 * life), "also after its end: the device was offline"
-    assert not due(begins, begins + life, datetime(1970, 1, 1, tzinfo=timezone.utc)), "a clock that is wrong"
-
-
-def test_a_certificate_that_was_got_lately_is_not_due_because_the_clock_runs_ahead() -> None:
-    begins, life = NOW, timedelta(days=90)
-    ahead = NOW + timedelta(days=3650)
-
-    assert due(begins, begins + life, ahead)
-    assert not due(begins, begins + life, ahead + timedelta(hours=1), ahead)
-    assert not due(begins, begins + life, ahead + life * SHARE - timedelta(seconds=1), ahead)
-    assert due(begins, begins + life, ahead + life * SHARE, ahead)
-    assert due(begins, begins + life, begins + life * SHARE, ahead), "the clock was put right: the dates count"
 
 
 def test_a_device_whose_clock_is_ten_years_ahead_asks_once_and_not_every_hour(state_dir: Path) -> None:
@@ -274,3 +259,51 @@ def test_a_key_with_no_certificate_beside_it_is_asked_for_again(state_dir: Path)
 
     assert len(asked) == 2
     assert asked[0] == asked[1], "one key for all attempts, so that the server knows it"
+
+
+def test_a_look_in_a_process_of_its_own_leaves_a_young_certificate_alone(state_dir: Path) -> None:
+    assert look_in_child(state_dir) is False
+    assert not (state_dir / "identity" / f"{PAIRS[1]}.key").exists()
+
+
+def test_a_look_in_a_process_of_its_own_brings_a_pair_that_the_server_knows(
+    site: Site,  # noqa: F811
+    keys: Path,  # noqa: F811
+    state_dir: Path,
+) -> None:
+    young = load_identity(state_dir)
+    request = certificate_request(young.device, young.key())
+    young.cert_file.write_bytes(load_ca(keys / "online").issue_device(request, young.device, NOW - timedelta(days=80)))
+    device = Renewal(state_dir, lambda: NOW)
+
+    ready = device.prepare().ready
+    device.adopt()
+
+    assert (ready, device.pair) == (True, PAIRS[1])
+    assert certified(device.identity) == known_to_the_server(site)[1]
+
+
+def test_what_a_look_in_a_process_of_its_own_finds_wrong_is_raised_here(state_dir: Path) -> None:
+    (state_dir / "identity" / "device.crt").write_text("no certificate")
+
+    with pytest.raises(ConfigError, match="is not a certificate") as caught:
+        look_in_child(state_dir)
+    assert (caught.value.kind, caught.value.hint) == ("config_unreadable", "Enrol the device again.")
+
+
+def test_a_look_that_cannot_read_the_disk_says_so(state_dir: Path) -> None:
+    (state_dir / "identity" / "device.crt").unlink()
+
+    with pytest.raises(InstallFailed, match="No such file") as caught:
+        look_in_child(state_dir)
+    assert caught.value.kind == "slot_write_failed"
+
+
+def test_a_look_that_dies_without_an_answer_is_made_again_later(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renew.sys, "executable", "/bin/false")
+
+    with pytest.raises(Unreachable, match="code 1") as caught:
+        look_in_child(state_dir)
+    assert caught.value.kind == "busy"

@@ -38,10 +38,11 @@ from surefoot_server.rollouts import policy as rollout_policy
 from surefoot_shared import messages, topics, wire
 from surefoot_shared.enrolment import Enrolled, EnrolRequest
 from surefoot_shared.errors import ConfigError, Invalid, UntrustedRelease
-from surefoot_shared.identity import SealKind, generate_key, open_sealed, seal
+from surefoot_shared.identity import generate_key, open_sealed, seal
 from surefoot_shared.messages import MetadataVersions
 from surefoot_shared.pack import HEAD_BYTES, Base, Member, MemberKind, PackIndex, index_bytes, parse_index
 from surefoot_shared.release import manifest_bytes, parse_manifest
+from surefoot_shared.seals import SealKind
 from surefoot_shared.tokens import DeviceToken, TokenRequest
 from surefoot_shared.trust.bundle import Bundle, pack, unpack
 from surefoot_shared.trust.halt import verify_halt

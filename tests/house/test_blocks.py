@@ -15,6 +15,10 @@ LISTED = {
     ("docs/api.md", "surefoot webhook create ops"): (
         "sends to an address outside; the tests of webhooks make, try and remove one inside"
     ),
+    (
+        "docs/api.md",
+        "surefoot hook create ci",
+    ): "needs a hook's own id; tests/server/cli/test_feedback.py does the same",
     ("README.md", "make demo"): "CI runs both themselves, and this test within the second",
     ("docs/api.md", 'curl -N -H "Authorization: Bearer $TOKEN" "http://127.0.0.1:8080/api/v1/events'): (
         "follows for ever; the tests of the stream ask the same"

@@ -11,7 +11,7 @@ import pytest
 from surefoot_agent.downlink import Connected, LinkEvent
 from surefoot_agent.download.air import Air
 from surefoot_agent.download.spool import Spool
-from surefoot_agent.enrol import load_identity
+from surefoot_agent.identity import load_identity
 from surefoot_agent.link import Link
 from surefoot_server.broadcast import CHUNK_BYTES
 from surefoot_shared import wire

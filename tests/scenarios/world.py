@@ -19,7 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from surefoot_agent.enrol import load_identity
+from surefoot_agent.identity import load_identity
 from surefoot_server.pki.ca import load_ca
 from surefoot_shared.errors import SurefootError
 from surefoot_shared.identity import generate_key, key_to_pem

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from surefoot_agent.downlink import AckArrived, Connected, LinkEvent
-from surefoot_agent.enrol import Identity
+from surefoot_agent.identity import Identity
 from surefoot_agent.link import Backoff, Link
 from surefoot_server.broker.start import RunningBroker, start_broker
 from surefoot_server.gateway import Gateway, GatewayConfig

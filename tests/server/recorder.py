@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from surefoot_shared import wire
 from surefoot_shared.errors import Unreachable
-from surefoot_shared.identity import DeviceKey, DevicePublicKey, SealKind, generate_key, seal
+from surefoot_shared.identity import DeviceKey, DevicePublicKey, generate_key, seal
 from surefoot_shared.messages import (
     ChunkRequest,
     Event,
@@ -22,6 +22,7 @@ from surefoot_shared.messages import (
     Response,
     TelemetryBatch,
 )
+from surefoot_shared.seals import SealKind
 
 _nonces = itertools.count(1)
 

@@ -30,6 +30,7 @@ from surefoot_server.drills.service import DrillService
 from surefoot_server.enrolment.service import EnrolmentService
 from surefoot_server.events.feed import Feed
 from surefoot_server.events.streams import Streams
+from surefoot_server.feedback.hooks import Hooks
 from surefoot_server.feedback.service import FeedbackService
 from surefoot_server.findings.watch import Watch
 from surefoot_server.keys.install import install_keys
@@ -253,6 +254,7 @@ def _rig(settings: Settings, database: Database, keys_dir: Path) -> Rig:
     devices = DeviceService(online, Lending(leases, settings.blobs_url), witness=checkpoints.heard)
     rollouts = RolloutService(database, devices, online, said.publish_halt)
     feed = Feed(database, settings.events_keep)
+    feedback, sealing = FeedbackService(database, rollouts), Sealing(settings.secrets_dir / "notify.key")
     state = ServerState(
         settings=settings,
         db=database,
@@ -263,12 +265,13 @@ def _rig(settings: Settings, database: Database, keys_dir: Path) -> Rig:
         devices=devices,
         releases=ReleaseService(database, blobs, online),
         rollouts=rollouts,
-        feedback=FeedbackService(database, rollouts),
+        feedback=feedback,
+        hooks=Hooks(database, rollouts, feedback, sealing),
         drills=DrillService(database, devices),
         checkpoints=checkpoints,
         enrolment=EnrolmentService(load_ca(keys.online_dir), devices, MqttAddress("localhost", 8883, 5)),
         downlink=said,
-        notify=NotifyService(database, feed, Sealing(settings.secrets_dir / "notify.key"), outside_of(settings)),
+        notify=NotifyService(database, feed, sealing, outside_of(settings)),
         streams=Streams(feed, settings.event_streams),
         findings=Watch(database, lambda: datetime.now(timezone.utc)).concerns,
     )

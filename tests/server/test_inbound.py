@@ -7,8 +7,9 @@ import pytest
 from surefoot_server.inbound import EVENTS_LIMIT, Inbound, Telegram, hand_in, read
 from surefoot_shared import wire
 from surefoot_shared.errors import Invalid
-from surefoot_shared.identity import SealKind, generate_key
+from surefoot_shared.identity import generate_key
 from surefoot_shared.messages import ChunkRequest, Event, Hello, PresenceMessage, Response, Sample, TelemetryBatch
+from surefoot_shared.seals import SealKind
 from surefoot_shared.status import Presence
 from tests.server.recorder import Recorder, event, events_payload, hello, hello_payload
 

@@ -13,8 +13,9 @@ from surefoot_server.inbound import Telegram, hand_in, read
 from surefoot_server.ingest import Ingest
 from surefoot_server.telemetry import repository
 from surefoot_shared import wire
-from surefoot_shared.identity import DeviceKey, SealKind, generate_key, public_to_pem, seal
+from surefoot_shared.identity import DeviceKey, generate_key, public_to_pem, seal
 from surefoot_shared.messages import Events
+from surefoot_shared.seals import SealKind
 from tests.server.rig import NOW, Rig, later
 
 RECORDED = Path(__file__).parent / "neighbours"

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import threading
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 
-from surefoot_server import partitions
+from surefoot_server import migrations, partitions
+from surefoot_server.cohorts import service as cohorts
 from surefoot_server.db import Database
+from surefoot_server.devices.models import Assignment, Device, DeviceEvent
+from surefoot_server.feedback.models import Hook
 from surefoot_server.ingest import Ingest
 from surefoot_server.migrations.tables import metadata
+from surefoot_server.notify.models import Webhook
+from surefoot_server.rollouts.models import Rollout, RolloutMember
 from surefoot_server.telemetry import repository, rollups
 from surefoot_server.telemetry.aggregates import Cut, by_device
 from surefoot_server.telemetry.models import (
@@ -75,6 +88,156 @@ def test_the_migrations_make_the_tables_that_the_models_describe(postgresql: Clu
 
     assert found == []
     database.dispose()
+
+
+def test_every_migration_takes_a_database_with_data_along_and_back(postgresql: Cluster) -> None:
+    database = Database(postgresql.empty())
+    with migrating(database) as (connection, config):
+        command.upgrade(config, "0004")
+        fill(connection, golden())
+        command.upgrade(config, "0022")
+        fill(connection, AT_0022)
+
+    database.upgrade()
+    found = what_is_known(database)
+    with migrating(database) as (_, config):
+        command.downgrade(config, "0022")
+    database.upgrade()
+
+    assert found == {
+        "devices": ["cam-1", "cam-2"],
+        "hanoi": ["cam-1", "cam-2"],
+        "rollouts": [("r1", "succeeded", {})],
+        "members": [("cam-1", {}, None)],
+        "assignments": [("a1", "committed", False, None, None), ("a2", "failed", False, None, None)],
+        "hooks": [("h1", False, "2026-02-01T10:00:00+00:00")],
+        "webhooks": [("ops", b"\x00\x01")],
+        "samples": [23.0, 24.0, 25.0],
+    }
+    assert what_is_known(database) == found
+    with database.write() as session:  # numbers go on above those that came along
+        session.add(DeviceEvent(device_id="cam-1", stream="s9", seq=1, at="x", received_at=NOW, kind="notice"))
+    database.dispose()
+
+
+GOLDEN = Path(__file__).parent / "migrations" / "golden" / "0004.sql"
+AT = "2026-02-01 10:00:00.000000"
+AT_0022: Mapping[str, Sequence[Mapping[str, object]]] = {
+    "assignment": [
+        {
+            "id": "a2",
+            "device_id": "cam-2",
+            "component": "app",
+            "release_id": "app/1.0",
+            "digest": "a" * 64,
+            "seq": 1769940000001,
+            "intent": "update",
+            "rollout_id": "r1",
+            "phase": 0,
+            "state": "downloading",
+            "outcome": "failed",
+            "reason": "no_space",
+            "message": "",
+            "offered_at": AT,
+            "state_at": AT,
+            "open": 0,
+            "wanted": 0,
+        }
+    ],
+    "hook": [
+        {
+            "id": "h1",
+            "secret_hash": "x",
+            "name": "pager",
+            "do": "halt",
+            "rollout_id": "r1",
+            "created_at": AT,
+            "created_by": "ann",
+            "expires_at": AT,
+            "uses": 3,
+        }
+    ],
+    "webhook": [
+        {
+            "id": "w1",
+            "name": "ops",
+            "form": "cloudevents",
+            "place": "https://ops.example.com",
+            "sealed_url": b"\x00\x01",
+            "sealed_secret": b"",
+            "kinds": "[]",
+            "language": "en",
+            "created_at": AT,
+            "created_by": "ann",
+        }
+    ],
+}
+"""Rows of what came to be between the golden database and the last release."""
+
+
+@contextmanager
+def migrating(database: Database) -> Iterator[tuple[sa.Connection, Config]]:
+    with database.engine.execution_options(surefoot_write=True).begin() as connection:
+        yield connection, migrations.config(connection)
+
+
+def golden() -> dict[str, list[dict[str, object]]]:
+    """The rows of the fourth revision's database, as SQLite keeps them."""
+    with closing(sqlite3.connect(":memory:")) as raw:
+        raw.executescript(GOLDEN.read_text())
+        raw.row_factory = sqlite3.Row
+        names = [row[0] for row in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        rows = {name: [dict(row) for row in raw.execute(f'SELECT * FROM "{name}"')] for name in names}
+    return {name: found for name, found in rows.items() if found and not name.startswith(("alembic", "sqlite"))}
+
+
+def fill(connection: sa.Connection, rows: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
+    """Put rows into the tables as they are now, and let their numbers go on from there."""
+    tables = sa.MetaData()
+    tables.reflect(connection)
+    for table in tables.sorted_tables:
+        if table.name not in rows:
+            continue
+        columns = {column.name: column.type for column in table.columns}
+        values = [{name: as_postgresql(columns[name], v) for name, v in row.items()} for row in rows[table.name]]
+        connection.execute(table.insert(), values)
+        serial = (
+            connection.scalar(sa.text("SELECT pg_get_serial_sequence(:t, 'id')"), {"t": f'"{table.name}"'})
+            if ("id" in columns)
+            else None
+        )
+        if serial:
+            connection.execute(sa.text(f"SELECT setval('{serial}', (SELECT max(id) FROM \"{table.name}\"))"))
+
+
+def as_postgresql(column: sa.types.TypeEngine[Any], value: object) -> object:
+    match column:
+        case sa.DateTime() if isinstance(value, str):
+            return datetime.fromisoformat(value).replace(tzinfo=timezone.utc)
+        case sa.JSON() if isinstance(value, str):
+            return json.loads(value)
+        case sa.Boolean() if value is not None:
+            return bool(value)
+    return value
+
+
+def what_is_known(database: Database) -> dict[str, object]:
+    with database.read() as session:
+        rollouts_ = [(r.id, r.state, r.back) for r in session.exec(select(Rollout))]
+        members = [(m.device_id, m.tries, m.retry_at) for m in session.exec(select(RolloutMember))]
+        orders = session.exec(select(Assignment).order_by(Assignment.id))
+        hooks = session.exec(select(Hook))
+        expression = cohorts.get(session, "hanoi").expression
+        return {
+            "devices": sorted(session.exec(select(Device.id))),
+            "hanoi": cohorts.devices(session, expression),
+            "rollouts": rollouts_,
+            "members": members,
+            "assignments": [(a.id, a.outcome, a.recreate, a.shadow, a.unsigned) for a in orders],
+            "hooks": [(h.id, h.signed, h.created_at.isoformat()) for h in hooks],
+            "webhooks": [(w.name, bytes(w.sealed_url)) for w in session.exec(select(Webhook))],
+            "samples": sorted(p.value for p in repository.samples(session, ["cam-1"], "camera_fps")),
+        }
 
 
 def test_a_batch_of_everything_is_stored_and_acknowledged_once(postgresql_rig: Rig) -> None:

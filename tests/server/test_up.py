@@ -28,8 +28,9 @@ from surefoot_server.stopping import Stop
 from surefoot_server.up import Ready, run_up
 from surefoot_shared import wire
 from surefoot_shared.errors import ConfigError
-from surefoot_shared.identity import SealKind, seal
+from surefoot_shared.identity import seal
 from surefoot_shared.messages import PresenceMessage
+from surefoot_shared.seals import SealKind
 from surefoot_shared.status import Presence
 from surefoot_shared.trust.bundle import unpack
 from tests.server.rig import digest, hello, runs

@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from surefoot_shared.errors import ConfigError, Invalid
 from surefoot_shared.identity import (
-    SealKind,
     generate_key,
     key_from_pem,
     key_to_pem,
@@ -21,6 +20,7 @@ from surefoot_shared.identity import (
     seal,
 )
 from surefoot_shared.messages import Sealed
+from surefoot_shared.seals import SealKind
 
 TEXT = '{"device":"cam-17","message":"Đà Nẵng"}'.encode()
 

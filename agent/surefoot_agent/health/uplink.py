@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from surefoot_agent import reach
-from surefoot_agent.enrol import Identity
 from surefoot_agent.health.local import DeviceCheck
 from surefoot_agent.health.probation import START_ALLOWANCE_S
 from surefoot_agent.health.scene import Finding, Scene
+from surefoot_agent.identity import Identity
 from surefoot_agent.reach import Blame, Broken
 from surefoot_shared.errors import Unreachable
 from surefoot_shared.release import CheckKind, HealthCheck

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TextIO
 
 import click
 
 from surefoot_server.cli import shown
-from surefoot_server.cli.params import LIFETIME, NAME, Text, Whole, path, release_of
+from surefoot_server.cli.params import DURATION, LIFETIME, NAME, Text, Whole, path, release_of
 from surefoot_server.cli.terminal import Terminal, Verbs, columns, count, json_option, pass_terminal
 from surefoot_shared import wire
 
@@ -48,11 +49,14 @@ class Hook:
     expires_at: str
     revoked_at: str | None
     uses: int
+    signed: bool = False
 
 
 @dataclass(frozen=True)
 class NewHook:
+    id: str
     path: str
+    secret: str = ""
 
 
 @click.command("flag")
@@ -180,28 +184,77 @@ def hook() -> None:
     """
 
 
+secret_option = click.option(
+    "--secret-file",
+    type=click.File("r"),
+    help="The secret (whsec_…), where the other system made it; - reads it from the input.",
+)
+
+
 @hook.command()
 @click.argument("name", type=NAME)
 @click.option("--do", "act", type=click.Choice(["flag", "hold", "halt", "revert"]), required=True, help="What it does.")
 @click.option("--release", type=Text(100), help="About this release, COMPONENT/VERSION: all its open rollouts.")
 @click.option("--rollout", type=Text(16), help="About this rollout.")
 @click.option("--valid", "valid_s", type=LIFETIME, default="90d", show_default=True, help="How long it may be used.")
+@click.option("--signed", is_flag=True, help="Take signed calls only, as Standard Webhooks says.")
+@secret_option
 @json_option
 @pass_terminal
-def create(terminal: Terminal, name: str, act: str, release: str | None, rollout: str | None, valid_s: float) -> None:
-    """Make an address; it is shown this once, and whoever knows it may use it.
+def create(
+    terminal: Terminal,
+    name: str,
+    act: str,
+    release: str | None,
+    rollout: str | None,
+    valid_s: float,
+    signed: bool,
+    secret_file: TextIO | None,
+) -> None:
+    """Make an address at which another system flags, holds, halts or reverts.
 
     It takes a POST with {"reason": "…", "device": "…"}, both optional; `flag` is also the way for users' reports.
+    Without --signed whoever knows the address may use it, and it is shown this once; with it each call must be
+    signed with the secret, which is shown this once, and a copy of a call does nothing.
 
     \b
     Example:
       surefoot hook create alertmanager --do hold --rollout r1
+      surefoot hook create ci --do halt --release app/1.1 --signed
     """
     body: dict[str, wire.Json] = {"name": name, "do": act, "release": release, "rollout": rollout, "valid_s": valid_s}
+    signed = signed or secret_file is not None
     with terminal.api() as api:
-        answer = api.post("/hooks", body)
-    terminal.data(answer, f"{terminal.server}{wire.from_json(NewHook, answer).path}")
-    terminal.say("Keep it secret: it needs no token.")
+        answer = api.post("/hooks", {**body, "signed": signed, "secret": _given(secret_file)})
+    made = wire.from_json(NewHook, answer)
+    terminal.data(answer, "\n".join(filter(None, (f"{terminal.server}{made.path}", made.secret))))
+    if not signed:
+        terminal.say("Keep it secret: it needs no token.")
+    elif made.secret:
+        terminal.say("Give the secret to the system that calls; it is shown this once.")
+
+
+@hook.command()
+@click.argument("hook_id", metavar="HOOK", type=NAME)
+@click.option(
+    "--overlap", "overlap_s", type=DURATION, default="1d", show_default=True, help="How long those before still count."
+)
+@secret_option
+@json_option
+@pass_terminal
+def rotate(terminal: Terminal, hook_id: str, overlap_s: float, secret_file: TextIO | None) -> None:
+    """Give a signed hook another secret, shown this once; those before count for a while longer.
+
+    \b
+    Example:
+      surefoot hook rotate 1a2b3c4d5e6f
+      surefoot hook rotate 1a2b3c4d5e6f --overlap 0s
+    """
+    body: dict[str, wire.Json] = {"overlap_s": overlap_s, "secret": _given(secret_file)}
+    with terminal.api() as api:
+        answer = api.post(path("hooks", hook_id, "rotate"), body)
+    made = wire.from_json(NewHook, answer)
+    terminal.data(answer, made.secret or f"Hook {hook_id} has the other secret.")
 
 
 @hook.command("list")
@@ -222,12 +275,13 @@ def list_hooks(terminal: Terminal) -> None:
             h.name,
             h.do,
             h.release or h.rollout or "",
+            "signed" if h.signed else "bare",
             h.uses,
             "revoked" if h.revoked_at else shown.when(h.expires_at),
         )
         for h in shown.many(Hook, answer)
     ]
-    terminal.data(answer, columns(("HOOK", "NAME", "DOES", "ABOUT", "USES", "UNTIL"), rows))
+    terminal.data(answer, columns(("HOOK", "NAME", "DOES", "ABOUT", "CALLS", "USES", "UNTIL"), rows))
 
 
 @hook.command()
@@ -248,3 +302,7 @@ def revoke(terminal: Terminal, hook_id: str) -> None:
 
 def _gone(found: Flag) -> str:
     return "withdrawn" if found.withdrawn_at else ""
+
+
+def _given(file: TextIO | None) -> str:
+    return file.read(300).strip() if file is not None else ""

@@ -6,7 +6,7 @@ is known of a release, and what was advised against it, counts while devices run
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
@@ -21,6 +21,7 @@ from surefoot_server.devices.why import SILENT_AFTER
 from surefoot_server.feedback.models import Advisory
 from surefoot_server.findings.service import Concern as Known
 from surefoot_server.languages.catalogue import Language
+from surefoot_server.rollouts import stages
 from surefoot_server.rollouts.models import Rollout
 from surefoot_shared.status import RolloutState
 
@@ -82,8 +83,18 @@ def _alarms(session: Session, say: Language) -> list[Concern]:
 
 
 def _waiting(session: Session) -> list[Concern]:
-    query = select(Rollout).where(col(Rollout.state).in_([state.value for state in WAITING_STATES]))
-    rows = session.exec(query.order_by(col(Rollout.number).desc()).limit(5))
+    """Rollouts that go on by a person's word alone, the newest first."""
+    newest = select(Rollout).order_by(col(Rollout.number).desc())
+    reverting = session.exec(newest.where(Rollout.state == RolloutState.REVERTING.value))
+    held = [row for row in reverting if stages.read(row).held]
+    waiting = newest.where(col(Rollout.state).in_([state.value for state in WAITING_STATES])).limit(5)
+    return [
+        *(Concern("held", f"{row.release_id} → {row.cohort}: {row.reason}", f"/rollouts/{row.id}") for row in held[:5]),
+        *_shown(session.exec(waiting)),
+    ]
+
+
+def _shown(rows: Iterable[Rollout]) -> list[Concern]:
     return [Concern(row.state, f"{row.release_id} → {row.cohort}: {row.reason}", f"/rollouts/{row.id}") for row in rows]
 
 

@@ -48,14 +48,14 @@ def line(row: FeedEvent) -> Line:
     parts = [str(detail[name]) for name in ("name", "reason", "message") if detail.get(name)]
     match row.kind:
         case Happening.ROLLOUT.value | Happening.PHASE.value:
-            word = str(detail.get("state", ""))
+            word = "held" if detail.get("held") else str(detail.get("state", ""))
         case Happening.VERDICT.value:
             word = str(detail.get("verdict", ""))
         case Happening.OUTCOME.value:
             word = str(detail.get("outcome", ""))
             parts = [str(detail.get("release", "")), *parts]
         case Happening.ALARM.value:
-            word = str(detail.get("alarm", "unknown"))
+            word = str(detail.get("alarm", "held" if row.rollout_id else "unknown"))
         case _:
             what = str(detail.get("action", row.kind)).rpartition(".")[2].replace("_", " ")
     return Line(row.at, word, what, ": ".join(part for part in parts if part), row.device_id or "", row.actor)

@@ -101,6 +101,8 @@ WORDS = (
     N_("pass"),
     N_("fail"),
     N_("hold"),
+    N_("halt"),
+    N_("flag"),
     N_("unknown"),
     N_("empty"),
     N_("good"),

@@ -21,8 +21,9 @@ from surefoot_server.devices.models import Device
 from surefoot_server.state import ServerState, state_of
 from surefoot_shared import wire
 from surefoot_shared.errors import Invalid, NotAllowed, NotFound
-from surefoot_shared.identity import SealKind, open_sealed
+from surefoot_shared.identity import open_sealed
 from surefoot_shared.messages import MetadataVersions, Sealed
+from surefoot_shared.seals import SealKind
 from surefoot_shared.tokens import TokenRequest
 
 device_router = APIRouter(prefix="/api/v1", tags=["devices"])

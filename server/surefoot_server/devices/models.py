@@ -166,6 +166,8 @@ class Assignment(SQLModel, table=True):
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     strayed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     """Since when the device, which committed it, says that it runs something else; None once that was decided about."""
+    unsigned: str | None = None
+    """Why it could not be signed, while the device was not told of it; None where it was."""
     open: bool = True
     wanted: bool = True
     tallied: str = Field(default="", sa_column_kwargs={"server_default": ""})

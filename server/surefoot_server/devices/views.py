@@ -190,6 +190,7 @@ def _wish(session: Session, row: Assignment) -> Wish:
         reason=row.reason,
         message=row.message,
         progress=row.progress,
+        unsigned=row.unsigned,
         rollout=row.rollout_id,
         rollout_state=rollout.state if rollout else None,
     )

@@ -35,6 +35,8 @@ class Wish:
     reason: str | None = None
     message: str = ""
     progress: float | None = None
+    unsigned: str | None = None
+    """Why the server could not sign it."""
     rollout: str | None = None
     rollout_state: str | None = None
 
@@ -174,6 +176,13 @@ RULES: tuple[Rule, ...] = (
         "rollout_stopped",
         lambda f: _stopped(f) and _working(S.OFFERED)(f),
         lambda f: f"its rollout {f.wish.rollout if f.wish else ''} is {f.wish.rollout_state if f.wish else ''}",
+    ),
+    (
+        "not_signed",
+        lambda f: _working(S.OFFERED)(f) and bool(f.wish and f.wish.unsigned),
+        lambda f: (
+            f"the server could not sign the order ({f.wish.unsigned if f.wish else ''}) and tries again by itself"
+        ),
     ),
     ("offered", _working(S.OFFERED), _constant("it has been told and has not begun yet")),
     ("checking", _working(S.CHECKING), _constant("it checks signatures, hardware and free space")),

@@ -26,8 +26,9 @@ from surefoot_server.pki.ca import CertificateAuthority, read_request
 from surefoot_shared import wire
 from surefoot_shared.enrolment import Renewed, RenewRequest
 from surefoot_shared.errors import Invalid
-from surefoot_shared.identity import DevicePublicKey, SealKind, open_sealed, public_to_pem
+from surefoot_shared.identity import DevicePublicKey, open_sealed, public_to_pem
 from surefoot_shared.messages import Sealed
+from surefoot_shared.seals import SealKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ class Happening(str, Enum):
     """What kind of thing happened; a stream and a webhook name the kinds that they want."""
 
     ROLLOUT = "rollout"
-    """A rollout is in another state."""
+    """A rollout is in another state, or its way back is held."""
     PHASE = "phase"
     """A phase of a rollout is in another state."""
     VERDICT = "verdict"
@@ -28,7 +28,7 @@ class Happening(str, Enum):
     FLAG = "flag"
     """Somebody said that something is wrong with a device or a release, or took it back."""
     ALARM = "alarm"
-    """A person must look: at a device, at signatures that expire, at a server that was down."""
+    """A person must look: at a device, at signatures that expire, at a server that was down, at a held way back."""
     DRILL = "drill"
     """A rehearsal of going back began, went on or ended."""
     AUDIT = "audit"

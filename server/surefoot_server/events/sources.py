@@ -25,6 +25,7 @@ KINDS = {
     "drill": Happening.DRILL,
     "keys.expiring": Happening.ALARM,
     "server.outage": Happening.ALARM,
+    "rollout.hold_back": Happening.ALARM,  # devices keep a release that is taken back until a person says so
 }
 """Action of an audit row, or its first word, → kind; any other is an act like all others."""
 
@@ -60,8 +61,12 @@ def _act(row: AuditEntry) -> Entry:
 
 def _rollout(row: Rollout, now: datetime) -> Iterator[Entry]:
     was = _was(row, "state")
+    detail: dict[str, Any]
     if was is not None:
         detail = {"state": row.state, "was": was or None, "release": row.release_id, "reason": row.reason}
+        yield _entry(Happening.ROLLOUT, f"rollout:{row.id}", now, detail, rollout=row.id)
+    elif _holds_back(row):
+        detail = {"state": row.state, "was": row.state, "held": True, "release": row.release_id, "reason": row.reason}
         yield _entry(Happening.ROLLOUT, f"rollout:{row.id}", now, detail, rollout=row.id)
 
 
@@ -91,6 +96,13 @@ def _device(row: Device, now: datetime) -> Iterator[Entry]:
         return
     detail = {"alarm": row.attention, "reason": row.attention_reason, "message": row.attention_message}
     yield _entry(Happening.ALARM, f"device:{row.id}", now, detail, device=row.id)
+
+
+def _holds_back(row: Rollout) -> bool:
+    """Whether its way back has just been held: its state stays, and people must be told all the same."""
+    history = inspect(row).attrs["back"].history
+    was = history.deleted[0] if history.deleted else None
+    return bool(history.added) and bool(row.back.get("held")) and not (was or {}).get("held")
 
 
 def _was(row: SQLModel, name: str) -> str | None:

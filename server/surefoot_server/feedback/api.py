@@ -1,29 +1,37 @@
-"""Flags, advisories and hooks over HTTP; a hook's address is the one route that asks for no token but its own."""
+"""Flags, advisories and hooks over HTTP; a hook's address is the one route that asks for no token of ours."""
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, Field
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from surefoot_server import db
 from surefoot_server.access.guard import open_route, require
 from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.feedback import repository
+from surefoot_server.feedback.hooks import Act, Made, Order
 from surefoot_server.feedback.models import Advisory, Flag, Hook
-from surefoot_server.feedback.service import Act
+from surefoot_server.notify.signing import Signed
 from surefoot_server.paging import Paged
 from surefoot_server.rollouts.triggers import Do
 from surefoot_server.state import state_of
+from surefoot_shared.errors import Invalid
 
 router = APIRouter(prefix="/api/v1", tags=["feedback"])
 Flagger = Annotated[Principal, Depends(require(Role.OPERATOR, Over.DEVICE))]
 Viewer = Annotated[Principal, Depends(require(Role.VIEWER, Over.ANYWHERE))]
 Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
-CALLED = Depends(open_route("its address carries a secret of its own, for one act on one release or rollout"))
+CALLED = Depends(
+    open_route("its address is a secret, or its calls are signed with one, for one act on one release or rollout")
+)
+CALL_BYTES = 256 << 10
+"""A large document of a monitoring system; anybody may send one, so no more of it is read."""
 DAY_S, YEAR_S = 86_400.0, 31_536_000.0
 
 
@@ -42,6 +50,15 @@ class HookIn(BaseModel):
     release: str | None = Field(default=None, max_length=100)
     rollout: str | None = Field(default=None, max_length=16)
     valid_s: float = Field(default=90 * DAY_S, ge=60, le=YEAR_S)
+    signed: bool = Field(default=False, description="Whether each call must be signed as Standard Webhooks says")
+    secret: str = Field(default="", max_length=200, description="`whsec_…`, where the other system made it")
+
+
+class RotateIn(BaseModel):
+    """`overlap_s`: how long the secrets before go on to count; 0 ends them at once."""
+
+    overlap_s: float = Field(default=DAY_S, ge=0, le=30 * DAY_S)
+    secret: str = Field(default="", max_length=200, description="`whsec_…`, where the other system made it")
 
 
 class CallIn(BaseModel):
@@ -49,6 +66,9 @@ class CallIn(BaseModel):
 
     reason: str = Field(default="called", max_length=400)
     device: str | None = Field(default=None, max_length=64)
+
+
+_BODY = {"required": False, "content": {"application/json": {"schema": CallIn.model_json_schema()}}}
 
 
 class FlagOut(BaseModel):
@@ -90,17 +110,24 @@ class HookOut(BaseModel):
     revoked_at: datetime | None
     used_at: datetime | None
     uses: int
+    signed: bool
 
 
 class NewHook(HookOut):
-    """`path` is the whole address below the server's own; it is shown this once."""
+    """`path` is the whole address below the server's own; what is secret of it is shown this once."""
 
     path: str
+    secret: str = Field(
+        description="To sign calls with, shown this once; empty where it was given or nothing is signed"
+    )
 
 
 class CallOut(BaseModel):
+    """`again`: this signed message came before, and nothing more was done."""
+
     did: str
     stopped: list[str]
+    again: bool = False
 
 
 @router.post("/devices/{device_id}/flag", status_code=201)
@@ -162,10 +189,8 @@ def withdraw_advisory(request: Request, advisory_id: int, who: Operator) -> Advi
 @router.post("/hooks", status_code=201)
 def create_hook(request: Request, body: HookIn, who: Operator) -> NewHook:
     """Make an address for another system; its secret is in this answer and nowhere else."""
-    row, token = state_of(request).feedback.create_hook(
-        body.name, body.do, body.release, body.rollout, body.valid_s, who.name, db.utc_now()
-    )
-    return NewHook(**_hook(row).model_dump(), path=f"/api/v1/hooks/{token}")
+    order = Order(body.name, body.do, body.release, body.rollout, body.valid_s, body.signed, body.secret)
+    return _made(state_of(request).hooks.create(order, who.name, db.utc_now()))
 
 
 @router.get("/hooks")
@@ -178,17 +203,40 @@ def list_hooks(request: Request, _who: Operator, page: Paged) -> list[HookOut]:
         )
 
 
+@router.post("/hooks/{hook_id}/rotate", status_code=201)
+def rotate_hook(request: Request, hook_id: str, body: RotateIn, who: Operator) -> NewHook:
+    """Give a signed hook another secret; those before count for a while longer, so that no call is lost."""
+    return _made(state_of(request).hooks.rotate(hook_id, body.overlap_s, body.secret, who.name, db.utc_now()))
+
+
 @router.post("/hooks/{hook_id}/revoke")
 def revoke_hook(request: Request, hook_id: str, who: Operator) -> HookOut:
-    return _hook(state_of(request).feedback.revoke_hook(hook_id, who.name, db.utc_now()))
+    return _hook(state_of(request).hooks.revoke(hook_id, who.name, db.utc_now()))
 
 
-@router.post("/hooks/{token}", dependencies=[CALLED])
-def call(request: Request, token: str, body: CallIn | None = None) -> CallOut:
+async def _heard(request: Request) -> Signed:
+    """What a call brings, counted before it is read and never read without an end."""
+    state_of(request).hooks.admit(request.client.host if request.client else "", time.monotonic())
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > CALL_BYTES:
+            raise Invalid("too_large", f"A call of a hook has at most {CALL_BYTES} bytes.")
+    told = request.headers
+    return Signed(
+        told.get("webhook-id", ""), told.get("webhook-timestamp", ""), told.get("webhook-signature", ""), bytes(raw)
+    )
+
+
+@router.post("/hooks/{token}", dependencies=[CALLED], openapi_extra={"requestBody": _BODY})
+def call(request: Request, token: str, heard: Annotated[Signed, Depends(_heard)]) -> CallOut:
     """Called by another system, or by a user's report: flags, holds, halts or reverts what the address is about."""
-    said = body or CallIn()
-    row, stopped = state_of(request).feedback.called(token, said.device, said.reason, db.utc_now())
-    return CallOut(did=row.do, stopped=stopped)
+    try:
+        said = CallIn.model_validate_json(heard.body) if heard.body.strip() else CallIn()
+    except ValidationError as error:
+        raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in error.errors()]) from error
+    done = state_of(request).hooks.called(token, said.device, said.reason, db.utc_now(), heard)
+    return CallOut(did=done.hook.do, stopped=list(done.stopped), again=done.again)
 
 
 def _flag(row: Flag) -> FlagOut:
@@ -223,3 +271,7 @@ def _advisory(row: Advisory, devices: list[str], stopped: list[str]) -> Advisory
 def _hook(row: Hook) -> HookOut:
     same = {name: getattr(row, name) for name in HookOut.model_fields if name not in ("release", "rollout")}
     return HookOut(**same, release=row.release_id, rollout=row.rollout_id)
+
+
+def _made(made: Made) -> NewHook:
+    return NewHook(**_hook(made.hook).model_dump(), path=f"/api/v1/hooks/{made.token}", secret=made.secret)

@@ -1,6 +1,7 @@
 """Rows of what people and other systems say about releases: flags, advisories and the addresses they may say it to.
 
-Promises: nothing is deleted; what was withdrawn says when and by whom. An address's secret is kept as its hash.
+Promises: nothing that was said is deleted; what was withdrawn says when and by whom. An address's secret is kept as
+its hash, and one that signs encrypted, with a key that is not in the database.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from datetime import datetime
 
 from sqlmodel import Field, SQLModel
 
-from surefoot_server.db import UtcDateTime
+from surefoot_server.db import JSON, UtcDateTime
 
 
 class Flag(SQLModel, table=True):
@@ -58,3 +59,29 @@ class Hook(SQLModel, table=True):
     revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     uses: int = 0
+    signed: bool = False
+    """Whether each call must be signed as Standard Webhooks says; then the address itself is no secret."""
+
+
+class HookSecret(SQLModel, table=True):
+    """A secret that calls of a hook may be signed with; while one takes another's place there are two."""
+
+    __tablename__ = "hook_secret"
+    id: str = Field(primary_key=True, max_length=16)
+    hook_id: str = Field(foreign_key="hook.id", index=True, max_length=16)
+    sealed: bytes
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    created_by: str
+    ends_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """None for the newest."""
+
+
+class HookMessage(SQLModel, table=True):
+    """A signed message that was taken: the same id does nothing again."""
+
+    __tablename__ = "hook_message"
+    hook_id: str = Field(primary_key=True, foreign_key="hook.id", max_length=16)
+    message_id: str = Field(primary_key=True, max_length=255)
+    at: datetime = Field(sa_type=UtcDateTime, index=True)
+    stopped: list[str] | None = Field(default=None, sa_type=JSON, nullable=True)
+    """The rollouts that it stopped; None until it was done, so that a copy after a crash does what is left."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from surefoot_server.devices.models import DeviceComponent
-from surefoot_server.feedback.models import Advisory, Flag, Hook
+from surefoot_server.feedback.models import Advisory, Flag, Hook, HookMessage, HookSecret
 from surefoot_server.rollouts.models import Rollout, RolloutDecision, RolloutMember
 from surefoot_shared.status import RolloutState
 
@@ -43,6 +44,21 @@ def advisories(session: Session, release_id: str = "", *, standing: bool = True)
 
 def hooks(session: Session) -> list[Hook]:
     return list(session.exec(select(Hook).order_by(col(Hook.created_at).desc())))
+
+
+def hook_secrets(session: Session, hook_id: str, now: datetime) -> list[HookSecret]:
+    """Those that count, the newest first."""
+    query = select(HookSecret).where(HookSecret.hook_id == hook_id)
+    query = query.where(sa.or_(col(HookSecret.ends_at).is_(None), col(HookSecret.ends_at) > now))
+    return list(session.exec(query.order_by(col(HookSecret.created_at).desc(), col(HookSecret.id))))
+
+
+def forget_hook_messages(session: Session, before: datetime) -> None:
+    session.connection().execute(sa.delete(HookMessage).where(col(HookMessage.at) < before))
+
+
+def forget_hook_secrets(session: Session, now: datetime) -> None:
+    session.connection().execute(sa.delete(HookSecret).where(col(HookSecret.ends_at) <= now))
 
 
 def open_rollouts(session: Session, release_id: str = "") -> list[Rollout]:

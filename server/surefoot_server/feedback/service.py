@@ -1,20 +1,16 @@
-"""Flags, advisories and hooks: take what people and systems say, and let it stop rollouts as their policies state.
+"""Flags and advisories: take what people and systems say, and let it stop rollouts as their policies state.
 
 Promises: what was said is stored with its audit row before anything follows from it, and is looked at again at every
 sweep, so a crash in between loses nothing; a rollout is stopped once by one signal, and a person's `resume` outweighs
-every signal before it. Refuses to stop what no policy or address allows to be stopped.
+every signal before it. Refuses to stop what no policy allows to be stopped.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import logging
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import Enum
+from datetime import datetime
 from typing import Protocol
 
 from sqlmodel import Session
@@ -23,30 +19,17 @@ from surefoot_server.audit import service as audit
 from surefoot_server.db import Database
 from surefoot_server.devices import repository as devices
 from surefoot_server.feedback import repository
-from surefoot_server.feedback.models import Advisory, Flag, Hook
+from surefoot_server.feedback.models import Advisory, Flag
 from surefoot_server.releases import repository as releases
 from surefoot_server.rollouts import outages
 from surefoot_server.rollouts import policy as policies
 from surefoot_server.rollouts import repository as rollouts
 from surefoot_server.rollouts.models import Rollout
 from surefoot_server.rollouts.triggers import Do, Signal, Signals, Trip, pull
-from surefoot_shared.errors import Conflict, NotAllowed, NotFound
+from surefoot_shared.errors import Conflict, NotFound
 from surefoot_shared.status import RolloutState
 
 log = logging.getLogger(__name__)
-PREFIX = "sfh_"
-"""Lets secret scanners find an address that was pasted where it should not be."""
-SEEN_EVERY = timedelta(minutes=1)
-"""A hook that says the same again within this time is counted and changes nothing more."""
-
-
-class Act(str, Enum):
-    """What a hook does when it is called."""
-
-    FLAG = "flag"
-    HOLD = "hold"
-    HALT = "halt"
-    REVERT = "revert"
 
 
 class Stops(Protocol):
@@ -79,14 +62,14 @@ class FeedbackService:
                 raise Conflict(
                     "conflict", f"No release is known to run on {device_id}, so none can be flagged.", "Ask the device."
                 )
-            rows = [self._flag(session, device_id, release, reason, by, source, now) for release in found]
+            rows = [self.note(session, device_id, release, reason, by, source, now) for release in found]
         self.sweep(now)
         return rows
 
     def flag_release(self, release_id: str, reason: str, by: str, source: str, now: datetime) -> Flag:
         with self._db.write() as session:
             releases.get(session, release_id)
-            row = self._flag(session, None, release_id, reason, by, source, now)
+            row = self.note(session, None, release_id, reason, by, source, now)
         self.sweep(now)
         return row
 
@@ -101,9 +84,10 @@ class FeedbackService:
                 audit.record(session, by, "flag.withdraw", f"flag:{flag_id}", {"reason": row.reason}, now)
             return row
 
-    def _flag(
+    def note(
         self, session: Session, device_id: str | None, release_id: str, reason: str, by: str, source: str, now: datetime
     ) -> Flag:
+        """Raise one flag in the caller's transaction; `sweep` looks at what follows."""
         row = Flag(at=now, by=by, source=source, device_id=device_id, release_id=release_id, reason=reason)
         session.add(row)
         session.flush()
@@ -158,84 +142,6 @@ class FeedbackService:
             log.warning("rollout_stopped_by_trigger rollout=%s", rollout)
         return stopped
 
-    # --- hooks ----------------------------------------------------------------------------------------------------
-
-    def create_hook(
-        self,
-        name: str,
-        act: Act,
-        release_id: str | None,
-        rollout_id: str | None,
-        valid_s: float,
-        by: str,
-        now: datetime,
-    ) -> tuple[Hook, str]:
-        """Make an address; returns its row and the secret part, which is not kept anywhere."""
-        if (release_id is None) == (rollout_id is None):
-            raise Conflict("conflict", "A hook is about one release or about one rollout.", "Name exactly one of both.")
-        secret = secrets.token_urlsafe(32)
-        with self._db.write() as session:
-            if release_id is not None:
-                releases.get(session, release_id)
-            if rollout_id is not None:
-                rollouts.rollout(session, rollout_id)
-            row = Hook(
-                id=secrets.token_hex(6),
-                secret_hash=_hash(secret),
-                name=name,
-                do=act.value,
-                release_id=release_id,
-                rollout_id=rollout_id,
-                created_at=now,
-                created_by=by,
-                expires_at=now + timedelta(seconds=valid_s),
-            )
-            session.add(row)
-            detail = {"name": name, "do": act.value, "release": release_id, "rollout": rollout_id}
-            audit.record(session, by, "hook.create", f"hook:{row.id}", detail, now)
-        return row, f"{PREFIX}{row.id}_{secret}"
-
-    def revoke_hook(self, hook_id: str, by: str, now: datetime) -> Hook:
-        with self._db.write() as session:
-            row = session.get(Hook, hook_id)
-            if row is None:
-                raise NotFound("not_found", f"There is no hook {hook_id!r}.", "`surefoot hook list` shows all.")
-            if row.revoked_at is None:
-                row.revoked_at = now
-                session.add(row)
-                audit.record(session, by, "hook.revoke", f"hook:{hook_id}", {"name": row.name}, now)
-            return row
-
-    def called(self, token: str, device_id: str | None, reason: str, now: datetime) -> tuple[Hook, list[str]]:
-        """Do what the hook of this token may do; returns it and the rollouts that it stopped."""
-        with self._db.write() as session:
-            row = _hook(session, token, now)
-            again = row.used_at is not None and now - row.used_at < SEEN_EVERY
-            row.used_at, row.uses = now, row.uses + 1
-            session.add(row)
-            release_id = row.release_id or rollouts.rollout(session, str(row.rollout_id)).release_id
-            targets = (
-                [row.rollout_id]
-                if row.rollout_id is not None
-                else [r.id for r in repository.open_rollouts(session, release_id)]
-            )
-        told = f"{row.name}: {reason}"
-        if row.do == Act.FLAG.value:
-            return row, self._flagged(device_id, release_id, told, row, again, now)
-        actor = f"hook:{row.name}"
-        return row, [r for r in targets if r and self._stops.trip(r, Do(row.do), told, now, actor)]
-
-    def _flagged(
-        self, device_id: str | None, release_id: str, told: str, row: Hook, again: bool, now: datetime
-    ) -> list[str]:
-        """A flag on the device where it names one that runs the release, else on the release; not twice a minute."""
-        with self._db.write() as session:
-            if device_id is not None and release_id not in repository.runs(session, device_id):
-                raise NotFound("not_found", f"No device {device_id!r} runs {release_id}.")
-            if device_id is not None or not again:
-                self._flag(session, device_id, release_id, told, f"hook:{row.name}", "hook", now)
-        return self.sweep(now)
-
 
 def signals(session: Session, row: Rollout, now: datetime) -> Signals:
     """What stands against a rollout, as the triggers read it."""
@@ -262,17 +168,3 @@ def _trip(session: Session, row: Rollout, now: datetime) -> Trip | None:
     trip = pull(policies.parse(row.policy).triggers, signals(session, row, now))
     waits = row.state in (RolloutState.HELD.value, RolloutState.PAUSED.value)
     return None if trip is None or (trip.do is Do.HOLD and waits) else trip
-
-
-def _hook(session: Session, token: str, now: datetime) -> Hook:
-    """The hook of a token; one that is unknown, expired or revoked is refused with the same words."""
-    hook_id, _, secret = token.removeprefix(PREFIX).partition("_")
-    row = session.get(Hook, hook_id) if token.startswith(PREFIX) else None
-    right = hmac.compare_digest(_hash(secret), row.secret_hash if row is not None else _hash(""))
-    if row is None or not right or row.revoked_at is not None or row.expires_at <= now:
-        raise NotAllowed("not_allowed", "This address is not valid, or not any more.", "Ask for a new one.")
-    return row
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()

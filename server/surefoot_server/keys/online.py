@@ -31,9 +31,9 @@ from surefoot_server.keys.layout import (
 )
 from surefoot_server.keys.published import Listed, Signatures
 from surefoot_server.keys.signers import KEYS_FILE, online_signer
-from surefoot_shared.errors import ConfigError, UntrustedRelease
+from surefoot_shared.errors import ConfigError, Conflict, SurefootError, UntrustedRelease
 from surefoot_shared.messages import MetadataVersions, TrustHint
-from surefoot_shared.release import TargetNote
+from surefoot_shared.release import TargetNote, role_name
 from surefoot_shared.trust.bundle import Bundle, pack
 from surefoot_shared.trust.director import SignedWish, sign_assignments
 from surefoot_shared.trust.durable import write_durably
@@ -57,6 +57,7 @@ class OnlineRepository:
         self._clock = clock
         self._repo_dir, self._keys_dir = repo_dir, online_keys_dir
         self._director_dir = repo_dir / "director"
+        self._cannot = ""
         self._counter = FleetCounter(repo_dir / "counter", lambda: int(clock().timestamp() * 1000))
         self._load()
         self.refresh(clock())
@@ -131,13 +132,40 @@ class OnlineRepository:
         `nonce` is of the hello that this answers: it proves to a device with a wrong clock that the time is now.
         """
         with self._lock:
-            roots = roots_after(self._director_dir, have_director.root)
-            director = {name: (self._director_dir / name).read_text() for name in roots}
-            director |= sign_assignments(
-                device_id, wishes, self._counter.next(), now, self._director_signer, nonce=nonce
-            )
-            image = self._image.files_for(have_image, {wish.note.component for wish in wishes})
+            try:
+                roots = roots_after(self._director_dir, have_director.root)
+                director = {name: (self._director_dir / name).read_text() for name in roots}
+                director |= sign_assignments(
+                    device_id, wishes, self._counter.next(), now, self._director_signer, nonce=nonce
+                )
+                image = self._image.files_for(have_image, {wish.note.component for wish in wishes})
+            except Conflict:
+                raise  # what is wanted of this device contradicts itself; the keys are well
+            except (SurefootError, OSError) as error:  # a signer that refused, a file that is gone
+                self._cannot = (error.message if isinstance(error, SurefootError) else str(error)).rstrip(".")
+                raise ConfigError("not_signed", self._cannot) from error
+            self._cannot = ""
         return pack(Bundle(device_id, director, image))
+
+    def unsignable(self, component: str, now: datetime) -> str:
+        """Why no device would be told of an order for the component, or believe it; "" where one would.
+
+        Known since the last signature that failed, until one succeeds, and of what only offline keys sign, by its end.
+        """
+        with self._lock:
+            if self._cannot:
+                return self._cannot
+            ended = [file for file, until in self._needed(component).items() if until <= now]
+        return f"the signature of {ended[0]} has expired; only the offline keys renew it" if ended else ""
+
+    def _needed(self, component: str) -> dict[str, datetime]:
+        """Of `expiring`, what a device must believe before it takes an order for the component."""
+        role = f"image {role_name(component)} "
+        return {
+            file: until
+            for file, until in self.expiring().items()
+            if not file.startswith("image rel-") or file.startswith(role)
+        }
 
     def halt(self, digests: Collection[str], now: datetime) -> bytes:
         """Sign and store the whole set that is halted from now on, with a new epoch; an empty one lifts every halt."""

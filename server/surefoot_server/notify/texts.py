@@ -14,12 +14,16 @@ from surefoot_server.events.models import Happening
 from surefoot_server.languages.catalogue import N_, Language
 
 Entry = Mapping[str, Any]
+WAY_BACK_HELD = "rollout.hold_back"
+"""The act that the engine records; devices keep a release that is taken back until a person lets it go on."""
 
 
 def subject(entry: Entry, say: Language) -> str:
     """One line: what happened to what."""
     detail, named = entry["detail"], _named(entry, say)
     match entry["kind"]:
+        case Happening.ROLLOUT.value if detail.get("held"):
+            return say.gettext("%(thing)s: the way back is held", thing=named)
         case Happening.ROLLOUT.value:
             return say.gettext("%(thing)s is %(state)s", thing=named, state=said(say, detail.get("state", "")))
         case Happening.PHASE.value:
@@ -34,6 +38,8 @@ def subject(entry: Entry, say: Language) -> str:
             return say.gettext("%(thing)s: %(release)s %(outcome)s", thing=named, release=release, outcome=outcome)
         case Happening.FLAG.value:
             return say.gettext("Flag about %(thing)s", thing=named)
+        case Happening.ALARM.value if detail.get("action") == WAY_BACK_HELD:
+            return say.gettext("%(thing)s: the way back is held and needs a person", thing=named)
         case Happening.ALARM.value:
             return say.gettext("%(thing)s needs a person", thing=named)
     return say.gettext("%(thing)s: %(action)s", thing=named, action=detail.get("action", entry["kind"]))

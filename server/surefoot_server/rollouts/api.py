@@ -90,7 +90,8 @@ def list_rollouts(
     with state_of(request).db.read() as session:
         now = db.utc_now()
         rows = page.cut(repository.rollouts(session, page.limit + 1, page.number), lambda each: each.number)
-        return [views.rollout_out(session, row, now) for row in rows]
+        unsignable = state_of(request).rollouts.unsignable
+        return [views.rollout_out(session, row, now, unsignable(row.component, now)) for row in rows]
 
 
 @router.get("/{rollout_id}")
@@ -182,8 +183,10 @@ def cancel(request: Request, rollout_id: str, body: ActIn, who: Operator) -> Rol
 
 
 def _shown(request: Request, rollout_id: str) -> RolloutOut:
-    with state_of(request).db.read() as session:
-        return views.rollout_out(session, repository.rollout(session, rollout_id), db.utc_now())
+    state, now = state_of(request), db.utc_now()
+    with state.db.read() as session:
+        row = repository.rollout(session, rollout_id)
+        return views.rollout_out(session, row, now, state.rollouts.unsignable(row.component, now))
 
 
 def _check(request: Request, who: Principal, body: OrderIn) -> None:

@@ -30,6 +30,7 @@ from surefoot_server.rollouts.decisions import (
     StartRollout,
     SwitchTogether,
     TakeLook,
+    WaitAnew,
 )
 from surefoot_server.rollouts.judge import Finding
 from surefoot_server.rollouts.models import RolloutDecision, RolloutPhase
@@ -87,6 +88,10 @@ def _apply_one(tx: Transaction, decision: Decision) -> dict[str, Any]:
         case SwitchTogether(index, _):
             row = tx.phase(index)
             row.activated_at = tx.now
+            tx.session.add(row)
+        case WaitAnew(index, _):
+            row = tx.phase(index)
+            row.waiting_since = tx.now
             tx.session.add(row)
         case BeginBake(index, reason):
             row = change_phase(tx, index, PhaseEvent.BAKE, reason)

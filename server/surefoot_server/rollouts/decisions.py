@@ -106,6 +106,24 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Recall:
+    """Its order could not be signed, so it was never told: the order is taken back, and given again after `wait_s`."""
+
+    device: str
+    reason: str
+    failure: str
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class WaitAnew:
+    """No device could be told anything: the phase's time to wait for them begins anew."""
+
+    phase: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reconcile:
     """It committed the release and runs something else: it has its turn again, or is let be."""
 
@@ -216,6 +234,8 @@ Decision = (
     | Lose
     | TimeOut
     | Retry
+    | Recall
+    | WaitAnew
     | Reconcile
     | Withdraw
     | SendBack

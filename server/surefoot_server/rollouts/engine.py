@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from surefoot_server.rollouts import recreate, retries, strays, switching, taking_back
+from surefoot_server.rollouts import recreate, retries, strays, switching, taking_back, unsigned
 from surefoot_server.rollouts.decisions import (
     Activate,
     AskApproval,
@@ -25,11 +25,14 @@ from surefoot_server.rollouts.decisions import (
     Lose,
     Offer,
     PassPhase,
+    Recall,
     Renew,
+    Retry,
     StartPhase,
     StartRollout,
     TakeLook,
     TimeOut,
+    WaitAnew,
     Withdraw,
 )
 from surefoot_server.rollouts.facts import NOT_A_TRY, AttemptFact, Facts, MemberFact, Watch
@@ -50,7 +53,7 @@ def decide(policy: Policy, facts: Facts, now: datetime) -> list[Decision]:
     expired: list[Decision] = list(_expire(policy, facts, now))
     facts = _with_expired(facts, expired, now)
     if facts.state in OPEN or facts.state is RolloutState.SUCCEEDED:
-        again = list(retries.again(policy.retry, facts, now))
+        again: list[Retry | Recall] = [*unsigned.recalls(policy.retry, facts), *retries.again(policy.retry, facts, now)]
         facts = retries.with_again(facts, again, now)
         expired += again
     if facts.state in (RolloutState.RUNNING, RolloutState.SUCCEEDED):
@@ -85,6 +88,8 @@ def _expire(policy: Policy, facts: Facts, now: datetime) -> Iterator[Lose | Time
 def _expire_one(
     policy: Policy, watch: Watch, member: MemberFact, attempt: AttemptFact, order: str
 ) -> Iterator[Lose | TimeOut]:
+    if unsigned.untold(attempt):
+        return
     limits = policy.timeouts
     silent_s = watch.silent_s(member, attempt)
     stuck_s = watch.facts.outages.elapsed_s(attempt.state_at, watch.now)
@@ -180,7 +185,7 @@ def _advance(policy: Policy, watch: Watch) -> Iterator[Decision]:
             yield _begin(policy, facts, index)
         case PhaseState.OFFERING:
             forward: list[Decision] = list(_forward(policy, watch, index))
-            forward = forward or [*switching.together(policy, watch, index)]
+            forward = forward or ([] if facts.unsigned else [*switching.together(policy, watch, index)])
             yield from forward or _end_of_offering(policy, watch, index)
         case PhaseState.BAKING:
             yield from _forward(policy, watch, index)
@@ -200,6 +205,8 @@ def _begin(policy: Policy, facts: Facts, index: int) -> StartPhase | CollapsePha
 
 
 def _forward(policy: Policy, watch: Watch, index: int) -> Iterator[Offer | Activate | Renew]:
+    if watch.facts.unsigned:
+        return
     yield from _offers(policy, watch, index)
     yield from switching.activations(policy, watch, index)
     yield from switching.renewals(policy, watch)
@@ -226,6 +233,9 @@ def _end_of_offering(policy: Policy, watch: Watch, index: int) -> Iterator[Decis
     if open_ones == 0 and at_work == 0 and found.counts.due > 0:
         reason = f"all {found.counts.due} devices that are awake have ended their attempt"
         yield BeginBake(index, reason)
+    elif watch.facts.unsigned:
+        if _waited_s(watch, index) >= policy.gate.max_wait_s / 2:
+            yield WaitAnew(index, f"no order can be signed, so waiting begins anew: {watch.facts.unsigned}")
     elif _waited_s(watch, index) >= policy.gate.max_wait_s and not switching.only_hours_hinder(policy, watch):
         why = found.reason if found.wait else f"{_devices(at_work + open_ones)} still at it"
         yield _inconclusive(policy, index, found, f"{why} after {_span(policy.gate.max_wait_s)}")

@@ -44,6 +44,8 @@ class AttemptFact:
     """No room for two: it waits for the order to give up the release that it has."""
     vacated_at: datetime | None = None
     """When it gave that up."""
+    unsigned: str | None = None
+    """Why the order could not be signed; None where it could."""
 
     @property
     def ready(self) -> bool:
@@ -176,6 +178,8 @@ class Facts:
     outages: Outages = Outages()
     others: Others = Others()
     back: BackFact = BackFact()
+    unsigned: str = ""
+    """Why no order for the component can be signed now, "" where one can."""
     look: Look | None = None
     """The look at the current phase's metrics that is due; read only then."""
 

@@ -11,11 +11,13 @@ from typing import Any
 
 from surefoot_server.devices.models import Assignment, DeviceComponent
 from surefoot_server.devices.terms import Terms
+from surefoot_server.devices.unsigned import NOT_SIGNED
 from surefoot_server.rollouts import looking, planner, repository, retries, strays, turns
 from surefoot_server.rollouts.decisions import (
     Activate,
     Lose,
     Offer,
+    Recall,
     Reconcile,
     Renew,
     Retry,
@@ -31,7 +33,8 @@ from surefoot_shared.status import Intent, Outcome
 
 
 def order(
-    tx: Transaction, decision: Offer | Activate | Renew | Lose | TimeOut | Retry | Reconcile | Withdraw | SendBack
+    tx: Transaction,
+    decision: Offer | Activate | Renew | Lose | TimeOut | Retry | Recall | Reconcile | Withdraw | SendBack,
 ) -> dict[str, Any]:
     """Do what the decision says; returns facts for its record that only the doing brought to light."""
     member = tx.member(decision.device)
@@ -53,6 +56,8 @@ def order(
                 _end(tx, member, order, Outcome.FAILED, "step_timeout")
             case Retry():
                 return _try_again(tx, member, decision)
+            case Recall(_, _, failure, wait_s):
+                return _recall(tx, member, failure, wait_s)
             case Reconcile(_, _, again):
                 return _reconcile(tx, member, again)
             case Withdraw():
@@ -73,6 +78,16 @@ def _try_again(tx: Transaction, member: RolloutMember, decision: Retry) -> dict[
     member.tries = retries.counted(member.tries, decision.failure)
     member.retry_at = tx.now + timedelta(seconds=decision.wait_s)
     return {"failed": failed.id, "kind": failed.reason}
+
+
+def _recall(tx: Transaction, member: RolloutMember, failure: str, wait_s: float) -> dict[str, Any]:
+    untold = tx.session.get(Assignment, member.assignment_id)
+    assert untold is not None
+    tx.orders.withdraw(tx.session, untold.id, Outcome.CANCELLED, NOT_SIGNED, tx.now)
+    untold.message = untold.unsigned or ""
+    turns.anew(tx.session, tx.rollout, [(member, untold)])
+    member.tries, member.retry_at = retries.counted(member.tries, failure), tx.now + timedelta(seconds=wait_s)
+    return {"withdrawn": untold.id}
 
 
 def _reconcile(tx: Transaction, member: RolloutMember, again: bool) -> dict[str, Any]:

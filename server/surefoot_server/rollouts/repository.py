@@ -47,6 +47,7 @@ ORDER_FIELDS = (
     "download_windows",
     "full",
     "vacated_at",
+    "unsigned",
     "tallied",
     "tallied_at",
 )
@@ -355,11 +356,10 @@ def _attempt(read: sa.Row[Any], name: str) -> AttemptFact | None:
         activate=values["activate"],
         reason=values["reason"],
         strayed_at=values["strayed_at"],
-        windows_until=min(
-            (_last(values[name]) for name in ("windows", "download_windows") if values[name]), default=None
-        ),
+        windows_until=min((_last(values[n]) for n in ("windows", "download_windows") if values[n]), default=None),
         full=bool(values["full"]),
         vacated_at=values["vacated_at"],
+        unsigned=values["unsigned"],
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from surefoot_server.rollouts.decisions import Retry
+from surefoot_server.rollouts.decisions import Recall, Retry
 from surefoot_server.rollouts.document import Field
 from surefoot_server.rollouts.facts import AttemptFact, Facts, MemberFact
 from surefoot_shared.status import Outcome
@@ -111,7 +111,7 @@ def again(retries: Retries, facts: Facts, now: datetime) -> Iterator[Retry]:
             yield from _again(retries, facts, member, attempt, found, now)
 
 
-def with_again(facts: Facts, decided: Iterable[Retry], now: datetime) -> Facts:
+def with_again(facts: Facts, decided: Iterable[Retry | Recall], now: datetime) -> Facts:
     """The facts as they will be once these are applied: their attempts count nowhere, their turn comes later."""
     by_device = {retry.device: retry for retry in decided}
     if not by_device:
@@ -144,14 +144,17 @@ def _again(
     used = member.tries.get(found.value, 0)
     if not ours and used >= retries.of(found):
         return
-    wait_s = _wait_s(retries, member)
+    wait_for_s = wait_s(retries, member)
     told = f"{DOING[found]} ({attempt.reason})"
     if ours:
         told += "; that counts for nothing, since the server was away or refused it"
     else:
         told += f"; retry {used + 1} of {retries.of(found)}"
     yield Retry(
-        member.device, f"{told}, at the earliest in {_span(wait_s)}", (Failure.SERVER if ours else found).value, wait_s
+        member.device,
+        f"{told}, at the earliest in {_span(wait_for_s)}",
+        (Failure.SERVER if ours else found).value,
+        wait_for_s,
     )
 
 
@@ -161,7 +164,7 @@ def _in_the_shadow(facts: Facts, attempt: AttemptFact, now: datetime) -> bool:
     return any(began < ended and over > begun for began, over in facts.outages.spans)
 
 
-def _wait_s(retries: Retries, member: MemberFact) -> float:
+def wait_s(retries: Retries, member: MemberFact) -> float:
     """Doubled with each try, and spread over a quarter: devices that failed together do not come back together."""
     before = sum(member.tries.values())
     drawn = hashlib.sha256(f"{member.device}\x00{before}".encode()).digest()[0] / 255

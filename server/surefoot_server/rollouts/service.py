@@ -57,11 +57,13 @@ ROUNDS = 100
 
 
 class HaltList(Protocol):
-    """The part of the online repository that signs which digests nobody may switch to."""
+    """The part of the online repository that signs which digests nobody may switch to, and knows whether it can."""
 
     def halt(self, digests: Collection[str], now: datetime) -> bytes: ...
 
     def halted(self) -> Collection[str]: ...
+
+    def unsignable(self, component: str, now: datetime) -> str: ...
 
 
 class Outrun(Conflict):
@@ -302,6 +304,7 @@ class RolloutService:
         self, session: Session, row: Rollout, policy: Policy, now: datetime, awake_since: datetime | None = None
     ) -> Facts:
         facts = looking.facts(session, row, policy, now, awake_since)
+        facts = replace(facts, unsigned=self.unsignable(row.component, now))
         return self._readings.attach(session, row, policy, facts, now)
 
     def _claim(self, session: Session, row: Rollout) -> None:
@@ -327,7 +330,11 @@ class RolloutService:
 
     def why(self, session: Session, device_id: str, now: datetime) -> str | None:
         """Why a rollout has not offered anything to this device, or keeps it from switching; None where none does."""
-        return why.waiting(session, device_id, now)
+        return why.waiting(session, device_id, now, lambda component: self.unsignable(component, now))
+
+    def unsignable(self, component: str, now: datetime) -> str:
+        """Why no device would be told of an order for the component, or believe it; "" where one would."""
+        return self._halts.unsignable(component, now)
 
 
 def _names(rows: Sequence[Rollout]) -> str:

@@ -38,7 +38,7 @@ def take_back(policy: Policy, watch: Watch) -> Iterator[Decision]:
     if why and not facts.back.held:
         yield HoldBack(stage, f"the way back is held: {why}; `resume` lets it go on")
         return
-    orders = [] if facts.back.held else _orders(policy, watch, back, count)
+    orders = [] if facts.back.held or facts.unsigned else _orders(policy, watch, back, count)
     together = policy.strategy is Strategy.BLUE_GREEN
     for member in orders:
         why = f"the rollout is reverting and it is {_where(member)}"

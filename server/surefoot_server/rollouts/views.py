@@ -177,7 +177,8 @@ class PlanOut(BaseModel):
     """What the strategy costs, a sentence each; a start must accept it."""
 
 
-def rollout_out(session: Session, row: Rollout, now: datetime) -> RolloutOut:
+def rollout_out(session: Session, row: Rollout, now: datetime, unsigned: str = "") -> RolloutOut:
+    """`unsigned`: why the server cannot sign orders for the component."""
     policy = policies.parse(row.policy)
     facts = repository.facts(session, row, now)
     watch = Watch(facts, now, policy.timeouts.asleep_after_s)
@@ -191,7 +192,7 @@ def rollout_out(session: Session, row: Rollout, now: datetime) -> RolloutOut:
         expression=row.expression,
         state=row.state,
         ended=RolloutState(row.state) in ROLLOUT_ENDED,
-        reason=_reason(row, halted_by),
+        reason=_reason(row, halted_by, unsigned),
         phase=row.phase,
         version=row.version,
         members=len(facts.members),
@@ -230,10 +231,12 @@ def forecast_out(found: Forecast) -> ForecastOut:
     )
 
 
-def _reason(row: Rollout, halted_by: str | None) -> str:
-    if halted_by is None or RolloutState(row.state) in ROLLOUT_ENDED:
+def _reason(row: Rollout, halted_by: str | None, unsigned: str) -> str:
+    if RolloutState(row.state) in ROLLOUT_ENDED or not (halted_by or unsigned):
         return row.reason
-    said = f"rollout {halted_by} put {row.release_id} on the halt list, so no device installs it"
+    said = f"the server cannot sign orders, so no device gets one: {unsigned}"
+    if halted_by is not None:
+        said = f"rollout {halted_by} put {row.release_id} on the halt list, so no device installs it"
     return f"{row.reason}; {said}" if row.reason else said
 
 

@@ -5,11 +5,13 @@ Promises: names the rollout, the phase and what that phase or the rollout waits 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from surefoot_server.devices.models import Assignment
+from surefoot_server.devices.unsigned import NOT_SIGNED
 from surefoot_server.rollouts import looking, repository, retries, strays, switching
 from surefoot_server.rollouts import policy as policies
 from surefoot_server.rollouts.facts import Watch
@@ -17,7 +19,9 @@ from surefoot_server.rollouts.models import Rollout, RolloutMember
 from surefoot_shared.status import AttemptState, RolloutState
 
 
-def waiting(session: Session, device_id: str, now: datetime) -> str | None:
+def waiting(
+    session: Session, device_id: str, now: datetime, unsignable: Callable[[str], str] = lambda _: ""
+) -> str | None:
     """Answer from the newest rollout that counts; None where none has the device or it was offered already."""
     for member, row in repository.memberships(session, device_id):
         state = RolloutState(row.state)
@@ -29,7 +33,7 @@ def waiting(session: Session, device_id: str, now: datetime) -> str | None:
             return (
                 _why_staged(session, member, row, now)
                 if member.assignment_id
-                else _why_waiting(session, member, row, now)
+                else _why_waiting(session, member, row, now, unsignable(row.component))
             )
     return None
 
@@ -51,14 +55,18 @@ def _why_staged(session: Session, member: RolloutMember, row: Rollout, now: date
     return None if mine is None else switching.why_staged(policy, watch, index, mine)
 
 
-def _why_waiting(session: Session, member: RolloutMember, row: Rollout, now: datetime) -> str:
+def _why_waiting(session: Session, member: RolloutMember, row: Rollout, now: datetime, unsigned: str) -> str:
     phases = repository.phases(session, row.id)
     mine = phases[member.phase or 0]
     which = f"rollout {row.id} of {row.release_id}"
     if row.state not in (RolloutState.RUNNING.value, RolloutState.SUCCEEDED.value):
         return f"{which} is {row.state} ({row.reason}) and it is in phase {mine.name}"
+    if unsigned:
+        return f"{which} orders nothing while the server cannot sign orders: {unsigned}"
     if member.retry_at is not None:
         when = f"at {member.retry_at:%Y-%m-%d %H:%M} UTC" if member.retry_at > now else "with the next look"
+        if why := _not_signed(session, member):
+            return f"its order by {which} could not be signed ({why}) and is given again {when}"
         return f"its next try of {which} begins {when}; so far it was tried again {retries.words(member.tries)}"
     if member.tries.get(strays.STRAYED):
         return f"it had committed {row.release_id} and ran something else since, so rollout {row.id} offers it again"
@@ -68,3 +76,12 @@ def _why_waiting(session: Session, member: RolloutMember, row: Rollout, now: dat
         return f"phase {mine.name} of {which} is {mine.state} and has not offered to it yet"
     current = phases[row.phase]
     return f"it is in phase {mine.name} of {which}, which is at {current.name} ({current.state})"
+
+
+def _not_signed(session: Session, member: RolloutMember) -> str:
+    """Why the newest order of the rollout could not be signed, "" where it could."""
+    query = select(Assignment).where(
+        Assignment.device_id == member.device_id, Assignment.rollout_id == member.rollout_id
+    )
+    newest = session.exec(query.order_by(col(Assignment.seq).desc()).limit(1)).first()
+    return newest.message if newest is not None and newest.reason == NOT_SIGNED else ""

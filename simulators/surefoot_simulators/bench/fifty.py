@@ -41,8 +41,8 @@ LEASE_S = 600.0
 SLOT = SlotName.B
 BLOB_LIMIT_BYTES = 1 << 30
 CACHE_BYTES = 1 << 30
-GOAL_ONCE, GOAL_AIR = 1.0, 2.0
-"""The broker gets a copy, and again what the latest devices missed of an object; never one for each."""
+GOAL_ONCE, GOAL_AIR = 1.0, 1.25
+"""The broker gets a copy, and again an object for which a device came seconds late; that device catches up then."""
 
 
 @dataclass(frozen=True)

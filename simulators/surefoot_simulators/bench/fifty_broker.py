@@ -14,7 +14,8 @@ from pathlib import Path
 
 from surefoot_agent.downlink import Connected, LinkEvent
 from surefoot_agent.download.air import Air
-from surefoot_agent.enrol import Identity, certificate_request
+from surefoot_agent.enrol import certificate_request
+from surefoot_agent.identity import Identity
 from surefoot_agent.link import Link
 from surefoot_server.broadcast import Broadcast
 from surefoot_server.broker.start import RunningBroker, start_broker

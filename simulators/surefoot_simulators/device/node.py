@@ -22,9 +22,10 @@ from surefoot_agent.journal import Journal, open_journal
 from surefoot_agent.reset_cause import Cause, Origin
 from surefoot_agent.runner import Item, Runner
 from surefoot_agent.sight import Hands
-from surefoot_shared.identity import SealKind, seal
+from surefoot_shared.identity import seal
 from surefoot_shared.messages import Sample, Sealed
 from surefoot_shared.release import Manifest, digest_of, note_of
+from surefoot_shared.seals import SealKind
 from surefoot_shared.status import Ability, AttemptState, SlotName
 from surefoot_shared.trust.floors import FloorStore
 from surefoot_simulators.device import guard

@@ -17,7 +17,7 @@ from enum import Enum
 
 from surefoot_agent.post import RESEND_S
 from surefoot_shared import wire
-from surefoot_shared.identity import DeviceKey, SealKind, seal
+from surefoot_shared.identity import DeviceKey, seal
 from surefoot_shared.messages import (
     Ack,
     AssignmentNote,
@@ -33,6 +33,7 @@ from surefoot_shared.messages import (
     SlotReport,
     TelemetryBatch,
 )
+from surefoot_shared.seals import SealKind
 from surefoot_shared.status import AttemptState, Intent, Outcome, Presence, SlotName, SlotState
 from surefoot_shared.topics import FLEET_HALT, FLEET_TRUST, up
 from surefoot_shared.trust.bundle import unpack

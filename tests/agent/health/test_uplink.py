@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from surefoot_agent.downlink import Connected
-from surefoot_agent.enrol import Identity
 from surefoot_agent.health.checks import Checks
 from surefoot_agent.health.scene import Finding, Scene
 from surefoot_agent.health.uplink import HELD, Policy, Uplink, window_s
+from surefoot_agent.identity import Identity
 from surefoot_agent.link import Link
 from surefoot_agent.reach import Blame, Broken
 from surefoot_shared.errors import Unreachable

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.server.cli.conftest import Operator
 from tests.server.rollouts.fleet import Fleet
 
@@ -52,3 +54,26 @@ def test_a_hooks_address_is_shown_once_and_revoked_by_its_id(surefoot: Operator,
     assert surefoot("hook", "revoke", str(hook)).out == f"Hook {hook} is revoked.\n"
     assert "revoked" in surefoot("hook", "list").out
     assert surefoot("hook", "create", "x", "--do", "halt").code == 5
+
+
+def test_a_signed_hooks_secret_is_shown_once_and_another_takes_its_place(
+    surefoot: Operator, fleet: Fleet, tmp_path: Path
+) -> None:
+    rollout = fleet.start()
+
+    made = surefoot("hook", "create", "ci", "--do", "halt", "--rollout", rollout, "--signed")
+    address, secret = made.out.split()
+    hook = address.rpartition("sfh_")[2]
+    other = surefoot("hook", "rotate", hook, "--overlap", "1h")
+
+    assert secret.startswith("whsec_")
+    assert other.out.startswith("whsec_")
+    assert other.out.strip() != secret
+    assert "signed" in surefoot("hook", "list").out
+    (tmp_path / "secret").write_text(f"{secret}\n")
+    given = surefoot(
+        "hook", "create", "svix", "--do", "hold", "--rollout", rollout, "--secret-file", f"{tmp_path}/secret"
+    )
+    assert (given.code, secret in given.out) == (0, False)
+    (tmp_path / "secret").write_text("hunter2")
+    assert surefoot("hook", "rotate", hook, "--secret-file", f"{tmp_path}/secret").code == 2

@@ -53,6 +53,18 @@ def test_signatures_that_expire_and_a_rollout_that_waits_need_a_person(rig: Rig)
     assert found[1].path == f"/rollouts/{rollout_id}"
 
 
+def test_a_held_way_back_needs_a_person_until_somebody_lets_it_go_on(rig: Rig) -> None:
+    fleet = Fleet(rig)
+    rollout = fleet.held_way_back()
+
+    before = [one for one in concerns(fleet.rig) if one.word == "held"]
+    fleet.service.resume(rollout, "alice", fleet.now)
+
+    assert [one.path for one in before] == [f"/rollouts/{rollout}"]
+    assert "could not go back" in before[0].text
+    assert not [one for one in concerns(fleet.rig) if one.word == "held"]
+
+
 def test_attempts_that_ended_badly_are_one_line_for_each_reason_and_forgotten_after_a_day(rig: Rig) -> None:
     fleet = Fleet(rig)
     for name in fleet.names[:3]:

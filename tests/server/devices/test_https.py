@@ -11,7 +11,8 @@ from httpx import Response
 
 from surefoot_server.audit import service as audit
 from surefoot_shared import wire
-from surefoot_shared.identity import DeviceKey, SealKind, generate_key, public_to_pem, seal
+from surefoot_shared.identity import DeviceKey, generate_key, public_to_pem, seal
+from surefoot_shared.seals import SealKind
 from surefoot_shared.tokens import TokenRequest
 from surefoot_shared.trust.bundle import unpack
 from tests.server.rig import NOW, Rig, hello

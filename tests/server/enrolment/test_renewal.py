@@ -14,8 +14,9 @@ from surefoot_server.ingest import Ingest
 from surefoot_shared import wire
 from surefoot_shared.enrolment import RenewRequest
 from surefoot_shared.errors import Invalid, NotAllowed
-from surefoot_shared.identity import DeviceKey, SealKind, generate_key, public_to_pem, seal
+from surefoot_shared.identity import DeviceKey, generate_key, public_to_pem, seal
 from surefoot_shared.messages import Sealed
+from surefoot_shared.seals import SealKind
 from tests.server.broker.rig import request as csr
 from tests.server.enrolment.asking import Node, make_token
 from tests.server.rig import NOW, Rig, hello, later

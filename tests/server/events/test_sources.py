@@ -85,6 +85,29 @@ def test_a_device_that_needs_a_person_raises_an_alarm_once(rig: Rig) -> None:
     assert found.detail == {"alarm": "security", "reason": "metadata_untrusted", "message": "not signed"}
 
 
+def test_a_held_way_back_is_told_once_to_who_follows_rollouts_and_to_who_wants_alarms(fleet: Fleet) -> None:
+    rollout = fleet.held_way_back()
+    fleet.tick(60)
+
+    held = [row for row in told(fleet.rig, Happening.ROLLOUT) if row.detail.get("held")]
+    (alarm,) = told(fleet.rig, Happening.ALARM)
+
+    assert [(row.rollout_id, row.detail["state"]) for row in held] == [(rollout, "reverting")]
+    assert (alarm.rollout_id, alarm.detail["action"]) == (rollout, "rollout.hold_back")
+    assert "the tripwire is 1" in held[0].detail["reason"]
+    assert "the tripwire is 1" in alarm.detail["reason"]
+
+
+def test_a_way_back_that_goes_on_and_is_held_again_is_told_again(fleet: Fleet) -> None:
+    rollout = fleet.held_way_back()
+    fleet.service.resume(rollout, "alice", fleet.now)
+    fleet.tick(1)
+    fleet.end(Outcome.FAILED, *fleet.wished("app/1.0"))
+    fleet.tick(1)
+
+    assert len(told(fleet.rig, Happening.ALARM)) == 2
+
+
 def test_flags_are_told_when_raised_and_withdrawn(fleet: Fleet) -> None:
     rig = fleet.rig
     (flag,) = rig.state.feedback.flag_device("cam-01", "dark", "bob", "operator", utc_now())

@@ -1,13 +1,12 @@
-"""Flags, advisories and hooks against real rollouts: what stops, why, and who may make it stop."""
+"""Flags and advisories against real rollouts: what stops, why, and who may make it stop."""
 
 from __future__ import annotations
 
 import pytest
 
-from surefoot_server.feedback import repository
-from surefoot_server.feedback.service import Act, FeedbackService
+from surefoot_server.feedback.service import FeedbackService
 from surefoot_server.rollouts.triggers import Do
-from surefoot_shared.errors import Conflict, NotAllowed, NotFound
+from surefoot_shared.errors import Conflict, NotFound
 from tests.server.rig import digest
 from tests.server.rollouts.fleet import POLICY, Fleet
 
@@ -112,63 +111,3 @@ def test_a_flag_needs_a_device_that_runs_something_known(fleet: Fleet, feedback:
         feedback.flag_release("app/9.9", "x", "ann", "operator", fleet.now)
     with pytest.raises(NotFound):
         feedback.withdraw_flag(77, "ann", fleet.now)
-
-
-def test_a_hook_stops_its_rollout_and_says_who_called(fleet: Fleet, feedback: FeedbackService) -> None:
-    rollout = fleet.start()
-    _, token = feedback.create_hook("grafana", Act.HALT, None, rollout, 3600, "ann", fleet.now)
-
-    _, stopped = feedback.called(token, None, "fps alert", fleet.now)
-    _, again = feedback.called(token, None, "fps alert", fleet.now)
-
-    assert (stopped, again) == ([rollout], [])
-    assert fleet.rollout(rollout).state == "halted"
-    assert [a.actor for a in fleet.audited(rollout) if a.action == "rollout.halt"] == ["hook:grafana"]
-
-
-def test_a_hook_of_a_release_takes_users_reports_about_devices_that_run_it(
-    fleet: Fleet, feedback: FeedbackService
-) -> None:
-    rollout = fleet.start(policy=STERN)
-    canary = fleet.in_phase(rollout, 0)
-    fleet.commit(*canary)
-    _, token = feedback.create_hook("app-store", Act.FLAG, "app/1.1", None, 3600, "ann", fleet.now)
-
-    feedback.called(token, canary[0], "picture is green", fleet.now)
-    _, stopped = feedback.called(token, canary[1], "picture is green", fleet.now)
-
-    assert stopped == [rollout]
-    with pytest.raises(NotFound):
-        feedback.called(token, fleet.in_phase(rollout, 1)[0], "it does not run it", fleet.now)
-    with fleet.rig.db.read() as session:
-        assert {f.source for f in repository.flags(session)} == {"hook"}
-
-
-def test_an_address_that_is_wrong_expired_or_revoked_is_refused_in_the_same_words(
-    fleet: Fleet, feedback: FeedbackService
-) -> None:
-    rollout = fleet.start()
-    row, token = feedback.create_hook("a", Act.HALT, None, rollout, 60, "ann", fleet.now)
-    _, short = feedback.create_hook("b", Act.HALT, None, rollout, 60, "ann", fleet.now)
-    feedback.revoke_hook(row.id, "ann", fleet.now)
-    words = set()
-    fleet.at += 61
-
-    for wrong in (token, short, token[:-1] + "x", "sfh_nobody_x", "", "sf_x_y"):
-        with pytest.raises(NotAllowed) as refused:
-            feedback.called(wrong, None, "x", fleet.now)
-        words.add(refused.value.message)
-
-    assert len(words) == 1
-    assert fleet.rollout(rollout).state == "running"
-
-
-def test_a_hook_is_about_exactly_one_thing_that_exists(fleet: Fleet, feedback: FeedbackService) -> None:
-    for release, rollout, error in (
-        (None, None, Conflict),
-        ("app/1.1", "r1", Conflict),
-        (None, "r9", NotFound),
-        ("app/9.9", None, NotFound),
-    ):
-        with pytest.raises(error):
-            feedback.create_hook("x", Act.HOLD, release, rollout, 60, "ann", fleet.now)

@@ -25,6 +25,8 @@ def entry(kind: str, subject: str = "rollout:r1", **detail: object) -> dict[str,
         (entry("outcome", "device:cam-1", outcome="reverted", release="app/1.1"), "cam-1: app/1.1 reverted"),
         (entry("flag", "device:cam-1", action="flag.raise"), "Flag about cam-1"),
         (entry("alarm", "device:cam-1", alarm="security"), "cam-1 needs a person"),
+        (entry("rollout", state="reverting", was="reverting", held=True), "Rollout r1: the way back is held"),
+        (entry("alarm", action="rollout.hold_back"), "Rollout r1: the way back is held and needs a person"),
         (entry("audit", "cohort:lab", action="cohort.create"), "lab: cohort.create"),
         (entry("decision", action="rollout.pause"), "Rollout r1: rollout.pause"),
         (entry("drill", "drill:d1", action="drill.start"), "d1: drill.start"),
@@ -45,6 +47,11 @@ def test_a_vietnamese_reader_reads_vietnamese() -> None:
 
     assert told[1] == "Lý do: 3 of 40 failed"
     assert told[0] != "Rollout r1 is halted"
+
+
+def test_a_held_way_back_is_told_in_vietnamese() -> None:
+    for told in (entry("rollout", held=True), entry("alarm", action="rollout.hold_back")):
+        assert "đường quay về bị giữ lại" in subject(told, language("vi"))
 
 
 def test_the_lines_say_why_who_and_when() -> None:

@@ -190,3 +190,15 @@ class Fleet:
     def _seq(self, name: str) -> int:
         self._seqs[name] = self._seqs.get(name, 0) + 1
         return self._seqs[name]
+
+    def held_way_back(self) -> str:
+        """A rollout that is taken back, where one device could not go back and the policy stops for it."""
+        rollout = self.start(policy=POLICY + "revert: {phases: [{percent: 10}, {percent: 100}], tripwire: 1}\n")
+        self.tick()
+        canary = self.in_phase(rollout, 0)
+        self.commit(*canary)
+        self.service.revert(rollout, "alice", self.now)
+        self.tick(1)
+        self.end(Outcome.FAILED, *(name for name in canary if name in self.wished("app/1.0")))
+        self.tick(1)
+        return rollout

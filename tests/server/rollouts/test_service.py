@@ -394,6 +394,9 @@ class _Broken:
     def halted(self) -> tuple[str, ...]:
         return ()
 
+    def unsignable(self, component: str, now: object) -> str:
+        return ""
+
     def halt(self, digests: object, now: object) -> bytes:
         raise OSError("power cut")
 

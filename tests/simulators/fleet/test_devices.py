@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 from surefoot_agent.post import RESEND_S
 from surefoot_shared import wire
-from surefoot_shared.identity import SealKind, generate_key, open_sealed
+from surefoot_shared.identity import generate_key, open_sealed
 from surefoot_shared.messages import Ack, AssignmentNote, Event, Events, Hello, Sealed, TelemetryBatch
+from surefoot_shared.seals import SealKind
 from surefoot_shared.status import AttemptState, Intent, Outcome
 from surefoot_shared.trust.bundle import Bundle, pack
 from surefoot_simulators.fleet.devices import Fate, SimDevice, SimFleet

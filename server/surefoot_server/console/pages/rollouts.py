@@ -113,7 +113,8 @@ def _shown(
     state, say = state_of(request), frame.language_of(request)
     with state.db.read() as session:
         row = repository.rollout(session, rollout_id)
-        out = views.rollout_out(session, row, db.utc_now())
+        now = db.utc_now()
+        out = views.rollout_out(session, row, now, state.rollouts.unsignable(row.component, now))
         return frame.show(
             request,
             template,

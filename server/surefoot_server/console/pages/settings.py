@@ -15,6 +15,7 @@ from surefoot_server.access.roles import Grant, Principal, Role, Scope
 from surefoot_server.console import frame, webhooks
 from surefoot_server.console.navigation import Entry
 from surefoot_server.feedback import repository as feedback
+from surefoot_server.feedback.hooks import Act, Made, Order
 from surefoot_server.languages.catalogue import N_
 from surefoot_server.policies import service as policies
 from surefoot_server.state import state_of
@@ -27,7 +28,7 @@ Admin = Annotated[Principal, Depends(require_session(Role.ADMIN))]
 Name = Annotated[str, Form(min_length=1, max_length=64)]
 Password = Annotated[str, Form(max_length=256)]
 ScopeText = Annotated[str, Form(max_length=80)]
-DAY_S = 86_400.0
+HOUR_S, DAY_S = 3600.0, 86_400.0
 
 
 @router.get("/settings")
@@ -104,13 +105,40 @@ def revoke_token(request: Request, token_id: str, who: Admin) -> Response:
     return _back("tokens")
 
 
+@router.post("/settings/hooks", status_code=201)
+def create_hook(
+    request: Request,
+    who: Operator,
+    name: Annotated[str, Form(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")],
+    act: Annotated[Act, Form()],
+    about: Annotated[str, Form(min_length=1, max_length=100)],
+    days: Annotated[float, Form(gt=0, le=365)] = 90.0,
+) -> HTMLResponse:
+    """Make an address whose calls are signed; its secret is on the page that answers, and nowhere else."""
+    release, rollout = (about, None) if "/" in about else (None, about)
+    order = Order(name, act, release, rollout, days * DAY_S, signed=True)
+    made = state_of(request).hooks.create(order, who.name, db.utc_now())
+    return _page(request, who, hook=made, status=201)
+
+
+@router.post("/settings/hooks/{hook_id}/rotate", status_code=201)
+def rotate_hook(
+    request: Request, hook_id: str, who: Operator, hours: Annotated[float, Form(ge=0, le=720)] = 24.0
+) -> HTMLResponse:
+    """Give it another secret; it is on the page that answers, and nowhere else."""
+    made = state_of(request).hooks.rotate(hook_id, hours * HOUR_S, "", who.name, db.utc_now())
+    return _page(request, who, hook=made, status=201)
+
+
 @router.post("/settings/hooks/{hook_id}/revoke")
 def revoke_hook(request: Request, hook_id: str, who: Operator) -> Response:
-    state_of(request).feedback.revoke_hook(hook_id, who.name, db.utc_now())
+    state_of(request).hooks.revoke(hook_id, who.name, db.utc_now())
     return _back("hooks")
 
 
-def _page(request: Request, who: Principal, made: str = "", status: int = 200) -> HTMLResponse:
+def _page(
+    request: Request, who: Principal, made: str = "", status: int = 200, hook: Made | None = None
+) -> HTMLResponse:
     state, admin = state_of(request), who.role.includes(Role.ADMIN)
     with state.db.read() as session:
         people = [(row, users.grants(session, row.id)) for row in users.users(session)] if admin else []
@@ -122,6 +150,8 @@ def _page(request: Request, who: Principal, made: str = "", status: int = 200) -
         who,
         status=status,
         made=made,
+        hook=hook,
+        acts=[act.value for act in Act],
         people=people,
         tokens=tokens,
         hooks=hooks,

@@ -89,6 +89,22 @@ def test_policies_show_what_they_say(rig: Rig) -> None:
     assert "careful" in browser(rig).get("/settings").text
 
 
+def test_a_hooks_secret_is_on_the_page_that_answers_and_nowhere_else(rig: Rig) -> None:
+    rig.release("app/1.1")
+    here = browser(rig, Role.OPERATOR)
+
+    made = here.post("/settings/hooks", data={"name": "pager", "act": "halt", "about": "app/1.1"})
+    hook = re.search(r"hooks/sfh_([0-9a-f]+)<", made.text)
+    assert hook is not None
+    rotated = here.post(f"/settings/hooks/{hook[1]}/rotate", data={})
+
+    secrets = [re.findall(r"whsec_[A-Za-z0-9+/=&#;]+", page.text) for page in (made, rotated, here.get("/settings"))]
+    assert [len(found) for found in secrets] == [1, 1, 0]
+    assert secrets[0] != secrets[1]
+    assert "chỉ nhận lời gọi có chữ ký" in browser(rig, language="vi").get("/settings").text
+    assert here.post("/settings/hooks", data={"name": "x", "act": "halt", "about": "nothing"}).status_code == 404
+
+
 def test_everybody_sees_who_is_told_how_it_fares_and_the_command_for_another(rig: Rig) -> None:
     assert "surefoot webhook create oncall mailto:" in browser(rig).get("/settings").text
     row, _ = rig.state.notify.create(Order("chat", "mailto:chat@example.com", Form.MAIL), "anna", NOW)
@@ -115,6 +131,8 @@ def test_everybody_sees_who_is_told_how_it_fares_and_the_command_for_another(rig
         ("users/x/enable", {}),
         ("tokens", {"name": "x", "role": "admin"}),
         ("tokens/x/revoke", {}),
+        ("hooks", {"name": "x", "act": "halt", "about": "r1"}),
+        ("hooks/x/rotate", {}),
         ("hooks/x/revoke", {}),
     ],
 )
