@@ -18,11 +18,11 @@ from enum import Enum
 from pathlib import Path
 from typing import cast
 
+import deliberate_bugs
 import man_pages
 import markdown
 import message_page
 from command_lines import agent_page_parts, help_text, operator_page_parts
-from deliberate_bugs import rows as deliberate_bugs
 from fastapi import APIRouter
 
 from surefoot_agent import components, machine
@@ -319,18 +319,13 @@ def phase_diagram() -> str:
     return markdown.mermaid(rollout_table.to_mermaid(rollout_table.PHASE))
 
 
-def bugs_table() -> str:
-    found = ([f"`{name}`", bug, f"`{scenario}`", seen] for name, bug, scenario, seen in deliberate_bugs())
-    return _table(("patch", "the bug", "seen by", "what is no longer so"), found) + "\n"
-
-
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "ARCHITECTURE.md": {
         "agent states": agent_diagram,
         "rollout states": rollout_diagram,
         "phase states": phase_diagram,
     },
-    "docs/simulator.md": {"deliberate bugs": bugs_table},
+    "docs/simulator.md": {"deliberate bugs": deliberate_bugs.table},
     "README.md": {
         "surefoot --help": lambda: help_text("surefoot"),
         "surefoot-agent --help": lambda: help_text("surefoot-agent"),
