@@ -193,9 +193,13 @@ def _script(component: ComponentSettings, folder: Path) -> BootControl:
 
 def _tryboot(component: ComponentSettings, folder: Path) -> BootControl:
     from surefoot_agent.boot.noted import NotedBoot
+    from surefoot_agent.boot.pi_roots import refuse_another
     from surefoot_agent.boot.tryboot import Tryboot
 
-    return NotedBoot(Tryboot(folder, files_of(component)[0], names_of(component)), folder)
+    board = Tryboot(
+        folder, files_of(component)[0], names_of(component), allowed=lambda slot: refuse_another(component, slot)
+    )
+    return NotedBoot(board, folder)
 
 
 def _jetson(component: ComponentSettings, folder: Path) -> BootControl:
