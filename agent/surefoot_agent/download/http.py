@@ -60,7 +60,7 @@ class HttpDownloader:
         if size > MANIFEST_LIMIT_BYTES:
             raise InstallFailed("artifact_corrupt", f"The manifest has {size} bytes, too many.")
         self._transfer.under(lease)
-        places = self._places(lease, ())
+        places = self._places(lease, (), stop)
         if (made := self._made_manifest(wish, lease, places, stop)) is not None:
             return made
         if self._packs is None or self._packs.spool.room_bytes() < size:
@@ -137,7 +137,7 @@ class HttpDownloader:
             say(f"It begins in {lease.wait_s:.0f} s, so that not every device begins at once.")
         nap(lease.wait_s, stop)
         self._transfer.arrived = dict.fromkeys(Kind, 0)
-        places = self._places(lease, [piece.sha256 for piece in left])
+        places = self._places(lease, [piece.sha256 for piece in left], stop, say)
         chosen, left = self._by_packs(pour, wish, manifest, left, places, stop)
         frames = {step.name for step in chosen.steps if step.way is Way.COMPRESSED}
         for _, group in itertools.groupby(left, key=self._fetched_together):
@@ -291,9 +291,10 @@ class HttpDownloader:
 
     # --- the rest -----------------------------------------------------------------------------------------------------
 
-    def _places(self, lease: Lease, upcoming: Sequence[str]) -> Places:
+    def _places(self, lease: Lease, upcoming: Sequence[str], stop: Stop, say: Say = silent) -> Places:
         beside = self._beside
-        return Places(lease, beside.caches() if beside else (), beside.mint if beside else None, upcoming)
+        caches, mint = (beside.caches(), beside.mint) if beside else ((), None)
+        return Places(lease, caches, mint, upcoming, over=lambda: stop() or self._transfer.is_over(), say=say)
 
     def _account(self) -> str:
         came = {kind: size for kind, size in self._transfer.arrived.items() if size}
