@@ -12,6 +12,7 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from email.message import Message
 from pathlib import Path
 
 from surefoot_agent import tls
@@ -58,7 +59,7 @@ def ask(
         raise Unreachable("unreachable", f"The server at {server_url} cannot be reached: {reason}.") from error
 
 
-def refusal(status: int, headers: Mapping[str, str], raw: bytes) -> ConfigError | Unreachable:
+def refusal(status: int, headers: Mapping[str, str] | Message, raw: bytes) -> ConfigError | Unreachable:
     """The server's own words, where it has some."""
     try:
         problem = json.loads(raw)
