@@ -261,7 +261,7 @@ class DeviceService:
             activate=terms.activate,
             windows=texts(terms.windows),
             download_windows=texts(terms.download_windows),
-            rate_bytes_per_s=terms.rate_bytes_per_s,
+            pool_bytes_per_s=terms.pool_bytes_per_s,
             recreate=terms.recreate,
             shadow=wire.to_json(terms.shadow) if terms.shadow else None,
             offered_at=now,
@@ -278,7 +278,7 @@ class DeviceService:
         if row.open:
             row.seq = self._director.next_seq()
             row.activate, row.windows = terms.activate, texts(terms.windows)
-            row.download_windows, row.rate_bytes_per_s = texts(terms.download_windows), terms.rate_bytes_per_s
+            row.download_windows, row.pool_bytes_per_s = texts(terms.download_windows), terms.pool_bytes_per_s
             session.add(row)
             db.mark_dirty(session, row.device_id)
         return row
@@ -355,12 +355,19 @@ class DeviceService:
         return self._director.bundle(device_id, wishes, have_image, have_director, now, nonce)
 
     def lease_for(self, session: Session, device_id: str, now: datetime) -> Lease | None:
-        """Give leave to download where an open assignment still has something to fetch."""
-        for row in repository.wanted(session, device_id):
-            left_s = download_left_s(row, now)
-            if row.open and row.state in NEEDS_LEASE and left_s > 0:
-                return self._lending.lend(session, row, left_s, now)
-        return None
+        """Give leave to download where an open assignment still has something to fetch; see `shares_a_rate`."""
+        row = _to_fetch(session, device_id, now)
+        return None if row is None else self._lending.lend(session, row, download_left_s(row, now), now)
+
+    def shares_a_rate(self, session: Session, device_id: str, now: datetime) -> bool:
+        """Whether what is lent to it is written down: then `lease_for` needs a transaction that writes."""
+        row = _to_fetch(session, device_id, now)
+        return row is not None and self._lending.shares(row)
+
+
+def _to_fetch(session: Session, device_id: str, now: datetime) -> Assignment | None:
+    rows = (row for row in repository.wanted(session, device_id) if row.open and row.state in NEEDS_LEASE)
+    return next((row for row in rows if download_left_s(row, now) > 0), None)
 
 
 def _check_fits(device: Device, component: str, release: Release) -> None:
