@@ -1,8 +1,9 @@
 """Write the pages and blocks that are made from the code:  python docs/generate.py [--check]
 
 Promises: docs/{boards,settings,health,messages,cli}.md, docs/reference/ and the blocks between `<!-- begin NAME -->`
-and `<!-- end NAME -->` of README.md and ARCHITECTURE.md say what the code says. `--check` writes nothing, names what is
-stale and exits 1; tests/house/test_documents.py calls it. The code is the source: nothing here knows a fact of its own.
+and `<!-- end NAME -->` of README.md, ARCHITECTURE.md and docs/simulator.md say what the code says. `--check` writes
+nothing, names what is stale and exits 1; tests/house/test_documents.py calls it. The code is the source: nothing here
+knows a fact of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from enum import Enum
 from pathlib import Path
 from typing import cast
 
+import deliberate_bugs
 import man_pages
 import markdown
 import message_page
@@ -323,6 +325,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "rollout states": rollout_diagram,
         "phase states": phase_diagram,
     },
+    "docs/simulator.md": {"deliberate bugs": deliberate_bugs.table},
     "README.md": {
         "surefoot --help": lambda: help_text("surefoot"),
         "surefoot-agent --help": lambda: help_text("surefoot-agent"),

@@ -49,7 +49,7 @@ def ask(
         with opener.open(request, timeout=TIMEOUT_S) as answer:
             return answer.status, answer.read(limit_bytes + 1)
     except urllib.error.HTTPError as error:
-        raise _refusal(error) from error
+        raise refusal(error.code, error.headers.get("Retry-After", ""), _answer(error)) from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         if isinstance(reason, ssl.SSLCertVerificationError):
@@ -58,15 +58,21 @@ def ask(
         raise Unreachable("unreachable", f"The server at {server_url} cannot be reached: {reason}.") from error
 
 
-def _refusal(error: urllib.error.HTTPError) -> ConfigError | Unreachable:
+def refusal(status: int, retry_after: str, raw: bytes) -> ConfigError | Unreachable:
     """The server's own words, where it has some."""
     try:
-        problem = json.loads(error.read(ANSWER_LIMIT_BYTES))
+        problem = json.loads(raw)
         kind, message, hint = (str(problem.get(k, "")) for k in ("kind", "message", "hint"))
-    except (ValueError, AttributeError, OSError, RecursionError):
+    except (ValueError, AttributeError, RecursionError):
         kind, message, hint = "", "", ""
-    message = message or f"The server answered {error.code}."
-    if error.code in (429, 500, 502, 503, 504):
-        after = error.headers.get("Retry-After", "")
-        return Unreachable("busy", message, retry_after_s=float(after) if after.isdigit() else None)
+    message = message or f"The server answered {status}."
+    if status in (429, 500, 502, 503, 504):
+        return Unreachable("busy", message, retry_after_s=float(retry_after) if retry_after.isdigit() else None)
     return ConfigError(kind or "enrolment_refused", message, hint)
+
+
+def _answer(error: urllib.error.HTTPError) -> bytes:
+    try:
+        return error.read(ANSWER_LIMIT_BYTES)
+    except OSError:
+        return b""

@@ -12,7 +12,8 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from surefoot_shared.release import CheckKind, HealthCheck, Manifest, check_tree_path
+from surefoot_shared.paths import check_tree_path
+from surefoot_shared.release import CheckKind, HealthCheck, Manifest
 
 Value = str | float
 PORT = "port or {metrics_port}"

@@ -26,14 +26,16 @@ MAGIC = b"SFP1"
 HEAD_BYTES = len(MAGIC) + 4
 PACK_LIMIT_BYTES = 64 * 1024 * 1024
 """Of a pack as it travels: what a device must have room for beside its slots."""
-INDEX_LIMIT_BYTES = 4 * 1024 * 1024
-MEMBERS_LIMIT = 100_000
-MEMBER_LIMIT_BYTES = 80 * 1024 * 1024
-"""Bases, payload and result of one member: what its patch needs in memory, within the 128 MiB of a device."""
-RESULT_LIMIT_BYTES = 32 * 1024 * 1024
+INDEX_LIMIT_BYTES = 1024 * 1024
+"""The agent itself parses it: JSON takes up to 25 times its size in memory."""
+MEMBERS_LIMIT = 20_000
+MEMBER_LIMIT_BYTES = 40 * 1024 * 1024
+"""Bases, payload and result of one member: what its patch needs in memory. With 26 MiB for the process that patches, 16
+for the dictionary and 42 for the agent it is within the 128 MiB of a device."""
+RESULT_LIMIT_BYTES = 16 * 1024 * 1024
 DICTIONARY_BYTES = 16 * 1024 * 1024
 """Farthest look back of the compression (dictionary of xz, window of zstd): the memory of decoding."""
-DECODER_LIMIT_BYTES = 2 * DICTIONARY_BYTES
+DECODER_LIMIT_BYTES = DICTIONARY_BYTES + 1024 * 1024
 WHOLE = ""
 """In the place of the digest that a pack starts from, where it starts from nothing."""
 ZSTD_SUFFIX = ".zst"
@@ -118,15 +120,16 @@ class PackIndex:
 
 def index_bytes(index: PackIndex) -> bytes:
     """The beginning of a decoded pack: magic, length and index."""
-    members = [
-        [m.target, m.at, m.size_bytes, m.kind.value, m.payload_bytes, [[b.file, b.at, b.size_bytes] for b in m.bases]]
-        for m in index.members
-    ]
-    said = {"v": 1, "from": index.from_digest, "to": index.to_digest, "members": members}
-    raw = json.dumps(said, separators=(",", ":"), sort_keys=True).encode()
+    said = {"v": 1, "from": index.from_digest, "to": index.to_digest, "members": list(map(_listed, index.members))}
+    raw = _compact(said)
     if len(raw) > INDEX_LIMIT_BYTES:
         raise ValueError("the index of a pack is too long")
     return MAGIC + struct.pack(">I", len(raw)) + raw
+
+
+def indexed_bytes(member: Member) -> int:
+    """What a member takes in an index."""
+    return len(_compact(_listed(member))) + 1
 
 
 def index_length(head: bytes) -> int:
@@ -176,6 +179,15 @@ def _out_of_order(before: Member, after: Member) -> bool:
     if before.target == after.target:
         return after.at != before.at + before.size_bytes
     return after.target < before.target
+
+
+def _listed(member: Member) -> list[object]:
+    bases = [[base.file, base.at, base.size_bytes] for base in member.bases]
+    return [member.target, member.at, member.size_bytes, member.kind.value, member.payload_bytes, bases]
+
+
+def _compact(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
 
 
 def _member(value: wire.Json) -> Member:

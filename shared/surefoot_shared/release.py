@@ -7,7 +7,6 @@ whoever holds verified metadata can check every byte of a release from any sourc
 from __future__ import annotations
 
 import hashlib
-import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from enum import Enum
 from surefoot_shared import wire
 from surefoot_shared.errors import Invalid, UntrustedRelease
 from surefoot_shared.image import Image
+from surefoot_shared.paths import check_tree_path, refuse_twins
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}")
@@ -174,12 +174,7 @@ class Manifest:
             raise ValueError("an image, and nothing else, has a block index")
         if self.image and (self.files or self.application):
             raise ValueError("an image has no files of its own and no application to start")
-        folded = [f.path.casefold() for f in self.files]
-        if len(set(folded)) != len(folded):
-            raise ValueError("two paths are the same where upper and lower case are not told apart")
-        clash = set(folded) & {parent for path in folded for parent in _parents(path)}
-        if clash:
-            raise ValueError(f"{min(clash)} is a file and a folder")
+        refuse_twins(file.path for file in self.files)
 
     @property
     def installed_size_bytes(self) -> int:
@@ -196,14 +191,6 @@ class Manifest:
         if self.image:
             return {blob.sha256: blob.size_bytes for blob in self.image.index().blobs()}
         return {f.sha256: f.size for f in self.files}
-
-
-def check_tree_path(path: str) -> str:
-    """Return a path that stays inside its tree, or raise ValueError (absolute, `..`, empty part, control character)."""
-    bad = not path or path.startswith("/") or posixpath.normpath(path) != path or "\\" in path
-    if bad or any(part in ("..", ".") for part in path.split("/")) or any(ord(c) < 32 for c in path):
-        raise ValueError(f"{path!r} is not a path inside the tree")
-    return path
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:

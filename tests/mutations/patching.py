@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-HEADER = re.compile(r"^(Scenario|Bug): (.+)$", re.MULTILINE)
+HEADER = re.compile(r"^(Scenario|Bug|Seen): (.+)$", re.MULTILINE)
 TARGET = re.compile(r"^\+\+\+ b/(\S+)")
 
 
@@ -24,6 +24,8 @@ class Mutant:
     name: str
     bug: str
     scenario: str
+    seen: str
+    """What the scenario then misses, in the words of that expectation."""
     hunks: tuple[tuple[str, str, str], ...]
     """(file, what stands there, what stands there with the bug)."""
 
@@ -31,7 +33,7 @@ class Mutant:
 def read(path: Path) -> Mutant:
     text = path.read_text()
     facts = dict(HEADER.findall(text))
-    return Mutant(path.stem, facts["Bug"], facts["Scenario"], tuple(_hunks(text)))
+    return Mutant(path.stem, facts["Bug"], facts["Scenario"], facts["Seen"], tuple(_hunks(text)))
 
 
 def apply(mutant: Mutant, root: Path) -> None:

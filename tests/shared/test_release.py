@@ -12,6 +12,7 @@ import pytest
 from surefoot_shared import release, wire
 from surefoot_shared.errors import UntrustedRelease
 from surefoot_shared.image import NO_BLOB
+from surefoot_shared.paths import check_tree_path
 from surefoot_shared.release import (
     Application,
     CheckKind,
@@ -20,7 +21,6 @@ from surefoot_shared.release import (
     Probation,
     SlotKind,
     TreeFile,
-    check_tree_path,
     digest_of,
     manifest_bytes,
     note_of,
@@ -61,9 +61,9 @@ def test_a_path_inside_the_tree_is_one(path: str) -> None:
 
 @pytest.mark.parametrize("path", BAD_PATHS)
 def test_a_path_that_leads_out_of_the_tree_or_is_not_plain_is_refused(path: str) -> None:
-    with pytest.raises(ValueError, match="not a path inside the tree"):
+    with pytest.raises(ValueError, match=r"not a path inside the tree|has a name"):
         file(path)
-    with pytest.raises(ValueError, match="not a path inside the tree"):
+    with pytest.raises(ValueError, match=r"not a path inside the tree|has a name"):
         Application((path,))
 
 
@@ -142,7 +142,7 @@ def test_two_paths_that_a_case_blind_disk_would_merge_are_refused() -> None:
 
 
 def test_a_path_that_is_a_file_and_a_folder_is_refused() -> None:
-    with pytest.raises(ValueError, match="a/b is a file and a folder"):
+    with pytest.raises(ValueError, match="'a/b' is a file and a folder"):
         dataclasses.replace(MANIFEST, files=(file("a/b"), file("a/b/c")))
 
 

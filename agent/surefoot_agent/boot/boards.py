@@ -115,12 +115,12 @@ BOARDS: tuple[Board, ...] = (
         "the firmware's and `vcmailbox`'s documented behaviour",
         (
             "`autoboot.txt` of 512 bytes on a FAT partition of its own",
-            "a boot partition for each slot, whose `cmdline.txt` names its root",
+            "a boot partition for each slot, whose `cmdline.txt` names its root by `root=PARTUUID=`",
             "a bootloader (EEPROM) that tells the partition in the device tree",
             PANIC,
             DOG + ", for nothing else leaves a kernel that hangs",
         ),
-        look=("autoboot",),
+        look=("autoboot", "roots"),
     ),
     Board(
         "Jetson Orin, Thor and Xavier with UEFI",
@@ -158,8 +158,7 @@ BOARDS: tuple[Board, ...] = (
 
 def demands(component: ComponentSettings, root: Path = Path("/")) -> tuple[Finding, ...]:
     """Look at what this kind of board alone asks for."""
-    look = LOOKS.get(component.boot)
-    return (look(component, root),) if look else ()
+    return tuple(look(component, root) for look in LOOKS.get(component.boot, ()))
 
 
 def _autoboot(component: ComponentSettings, root: Path) -> Finding:
@@ -180,6 +179,12 @@ def _autoboot(component: ComponentSettings, root: Path) -> Finding:
     if kind not in ("", "vfat", "msdos"):
         return Finding("autoboot", False, f"{file} is on {kind}, which the Pi's firmware does not read.", hint)
     return Finding("autoboot", True, f"{file} is one sector.")
+
+
+def _roots(component: ComponentSettings, root: Path) -> Finding:
+    from surefoot_agent.boot import pi_roots
+
+    return pi_roots.finding(component, root)
 
 
 def _redundancy(component: ComponentSettings, root: Path) -> Finding:
@@ -229,19 +234,22 @@ def _order(component: ComponentSettings, root: Path) -> Finding:
 
     names = names_of(component)
     try:
-        missing = efi.unordered(efi.parse(tool.run(("efibootmgr",)), names))
+        found = efi.parse(tool.run(("efibootmgr",)), names)
     except SurefootError as error:
         return Finding("order", False, error.message, error.hint)
-    if missing:
+    if missing := efi.unordered(found):
         called = " and ".join(names.of(slot) for slot in missing)
         hint = "efibootmgr --bootorder with both slots' numbers first: the firmware enters no other by itself."
         return Finding("order", False, f"BootOrder does not name {called}.", hint)
+    for slot in sorted(found.asleep):
+        message = f"The entry {names.of(slot)} is not active: the firmware passes over it."
+        return Finding("order", False, message, f"efibootmgr -b {found.numbers[slot]} -a makes it active.")
     return Finding("order", True, "BootOrder names both slots' entries.")
 
 
-LOOKS: Mapping[str, Callable[[ComponentSettings, Path], Finding]] = {
-    "tryboot": _autoboot,
-    "jetson": _redundancy,
-    "systemd-boot": _loader,
-    "efi": _order,
+LOOKS: Mapping[str, tuple[Callable[[ComponentSettings, Path], Finding], ...]] = {
+    "tryboot": (_autoboot, _roots),
+    "jetson": (_redundancy,),
+    "systemd-boot": (_loader,),
+    "efi": (_order,),
 }

@@ -33,7 +33,10 @@ MARKERS = (
 )
 """Units that mark the running slot good, or commit it, on their own judgement: mostly that userspace was reached."""
 UNIT_FOLDERS = tuple(f"{root}/systemd/system" for root in ("etc", "run", "usr/lib", "lib"))
-NAMES = ("boot", "copies", "autoboot", "redundancy", "loader", "order", "panic", "init", "watchdog", "mark_good")
+NAMES = (
+    *("boot", "copies", "autoboot", "roots", "redundancy", "loader", "order"),
+    *("panic", "init", "watchdog", "mark_good"),
+)
 """Findings of this module."""
 GENERATED = ("run/systemd/generator", "run/systemd/generator.early", "run/systemd/generator.late")
 

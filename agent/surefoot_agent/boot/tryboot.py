@@ -3,7 +3,7 @@
 Promises: a trial is the flag alone, so anything that ends it leads back; the file is written at a commit only, in its
 place, one sector in one write, at the same length, so FAT changes nothing but those bytes, and each byte of that write
 leaves a file that names a slot; its content is kept on the data partition before, and read back after. Refuses
-a file that does not try the other slot. What runs is read from the device tree.
+a file that does not try the other slot, and a slot of which `allowed` raises. What runs is read from the device tree.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,9 +67,16 @@ class Tryboot:
     title = "Writing autoboot.txt"
 
     def __init__(
-        self, folder: Path, autoboot: Path, names: Names, mailbox: str = "vcmailbox", tree: Path = TREE
+        self,
+        folder: Path,
+        autoboot: Path,
+        names: Names,
+        mailbox: str = "vcmailbox",
+        tree: Path = TREE,
+        allowed: Callable[[SlotName], None] = lambda slot: None,
     ) -> None:
-        self._folder, self._autoboot, self._names = folder, autoboot, names
+        """`allowed` raises InstallFailed where a slot must not be entered on trial."""
+        self._folder, self._autoboot, self._names, self._allowed = folder, autoboot, names, allowed
         self._mailbox, self._tree = mailbox, tree
 
     def current(self) -> SlotName:
@@ -88,6 +96,7 @@ class Tryboot:
     def arm(self, slot: SlotName) -> None:
         if self._slot(self._read().committed, f"{self._autoboot} boots") is slot:
             raise tool.failed(f"Slot {slot.value} is committed: a Raspberry Pi can only try the other one.")
+        self._allowed(slot)
         self._write(slot.other)  # as it is, unless a commit was cut in its middle
         self._flag(True)
 

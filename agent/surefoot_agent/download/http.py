@@ -24,7 +24,7 @@ from surefoot_agent.download.plan import Able, Plan, Way, plan
 from surefoot_agent.download.pour import Cursor, Pour
 from surefoot_agent.download.replies import gives_way, whose_fault
 from surefoot_agent.download.transfer import Stop, Transfer, nap, obey
-from surefoot_agent.ports import Piece, Progress, Say, Slots, Wish, never, silent
+from surefoot_agent.ports import Piece, Progress, Say, Slots, TakesFiles, Wish, never, silent
 from surefoot_shared.errors import InstallFailed, Unreachable
 from surefoot_shared.messages import Lease, Pack
 from surefoot_shared.pack import PACK_LIMIT_BYTES, ZSTD_SUFFIX, Encoding
@@ -60,7 +60,7 @@ class HttpDownloader:
         if size > MANIFEST_LIMIT_BYTES:
             raise InstallFailed("artifact_corrupt", f"The manifest has {size} bytes, too many.")
         self._transfer.under(lease)
-        places = self._places(lease, ())
+        places = self._places(lease, (), stop)
         if (made := self._made_manifest(wish, lease, places, stop)) is not None:
             return made
         if self._packs is None or self._packs.spool.room_bytes() < size:
@@ -137,7 +137,7 @@ class HttpDownloader:
             say(f"It begins in {lease.wait_s:.0f} s, so that not every device begins at once.")
         nap(lease.wait_s, stop)
         self._transfer.arrived = dict.fromkeys(Kind, 0)
-        places = self._places(lease, [piece.sha256 for piece in left])
+        places = self._places(lease, [piece.sha256 for piece in left], stop, say)
         chosen, left = self._by_packs(pour, wish, manifest, left, places, stop)
         frames = {step.name for step in chosen.steps if step.way is Way.COMPRESSED}
         for _, group in itertools.groupby(left, key=self._fetched_together):
@@ -273,10 +273,29 @@ class HttpDownloader:
             packs = self._packs
             if kinds == (Kind.CACHE,) or packs is None or not packs.heard(places, error):
                 raise
-            with packs.spool.object(piece.sha256) as held:
-                packs.from_the_air(piece.name, piece.sha256, piece.blob_bytes, places, held, stop)
-                pour.write(piece, lambda offset: span(held.handle, offset, piece.end - offset))
-            packs.spool.drop(piece.sha256)
+            if not self._is_there(pour, piece):
+                self._from_the_air(pour, piece, packs, places, stop)
+
+    def _from_the_air(self, pour: Pour, piece: Piece, packs: PackFiller, places: Places, stop: Stop) -> None:
+        """Have the whole blob in the spool; where it can be moved from there into the slot, it needs its room once."""
+        with packs.spool.object(piece.sha256) as held:
+            packs.from_the_air(piece.name, piece.sha256, piece.blob_bytes, places, held, stop)
+            if isinstance(self._slots, TakesFiles) and piece.size_bytes == piece.blob_bytes:
+                self._slots.take(pour.slot, piece, packs.spool.path(piece.sha256))
+            pour.write(piece, lambda offset: span(held.handle, offset, piece.end - offset))
+        packs.spool.drop(piece.sha256)
+
+    def _is_there(self, pour: Pour, piece: Piece) -> bool:
+        """Whether the whole was moved into the slot before a death, and has its place now."""
+        if not isinstance(self._slots, TakesFiles):
+            return False
+        try:
+            pour.write(piece, lambda _offset: ())
+        except (InstallFailed, Unreachable) as error:
+            if not whose_fault(error):
+                raise
+            return False
+        return True
 
     def _bring(self, pour: Pour, cache: Place, sha256: str, stop: Stop) -> None:
         """Give the cache a whole file that it asked for, from the slot where it was just verified."""
@@ -291,9 +310,10 @@ class HttpDownloader:
 
     # --- the rest -----------------------------------------------------------------------------------------------------
 
-    def _places(self, lease: Lease, upcoming: Sequence[str]) -> Places:
+    def _places(self, lease: Lease, upcoming: Sequence[str], stop: Stop, say: Say = silent) -> Places:
         beside = self._beside
-        return Places(lease, beside.caches() if beside else (), beside.mint if beside else None, upcoming)
+        caches, mint = (beside.caches(), beside.mint) if beside else ((), None)
+        return Places(lease, caches, mint, upcoming, over=lambda: stop() or self._transfer.is_over(), say=say)
 
     def _account(self) -> str:
         came = {kind: size for kind, size in self._transfer.arrived.items() if size}

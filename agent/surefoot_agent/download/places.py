@@ -10,14 +10,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from surefoot_agent.ports import Say, never, silent
 from surefoot_shared.errors import SurefootError
 from surefoot_shared.messages import Lease, Source
 from surefoot_shared.pack import ZSTD_SUFFIX
 
 MINT_AT_ONCE = 100
 """Addresses asked for in one question; they expire, so that not all of a release are asked for at once."""
-Mint = Callable[[Lease, Sequence[str]], Mapping[str, str]]
-"""Names to addresses. Raises what the question raises."""
+Mint = Callable[[Lease, Sequence[str], Callable[[], bool]], Mapping[str, str]]
+"""Names to addresses, given up where the function says so. Raises what the question raises."""
 
 
 class Kind(str, Enum):
@@ -64,6 +65,9 @@ class Places:
     upcoming: Sequence[str] = ()
     """Names that will be asked for, in their order."""
     kinds: Collection[Kind] = tuple(Kind)
+    over: Callable[[], bool] = never
+    """Whether the download was stopped, or its lease ended."""
+    say: Say = silent
     silent: set[str] = field(default_factory=set)
     """Holds AIR once the sources could not be reached and the broker brought what they should have."""
     _gone: set[str] = field(default_factory=set)
@@ -114,7 +118,9 @@ class Places:
             at = self.upcoming.index(name) if name in self.upcoming else len(self.upcoming)
             names = [name, *self.upcoming[at + 1 : at + MINT_AT_ONCE]]
             try:
-                self._minted.update(self.mint(self.lease, names))
-            except SurefootError:
+                self._minted.update(self.mint(self.lease, names, self.over))
+            except SurefootError as error:
                 self._gone.add(Kind.STORE.value)  # the sources themselves are asked
+                if not self.over():
+                    self.say(f"No addresses of the object storage: {error.message.rstrip('.')}. The sources are asked.")
         return self._minted.get(name)

@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 START_S = 30.0
 """A Python that starts on the slowest board under load."""
 SETTLE_S = 5.0
-SLACK_BYTES = DECODER_LIMIT_BYTES + 24 * 1024 * 1024
-"""For the codec itself, an index of a hundred thousand members, and what the allocator keeps."""
+SLACK_BYTES = DECODER_LIMIT_BYTES + 32 * 1024 * 1024
+"""For the codec itself, an index parsed, and what the allocator keeps."""
 CPU_S, SLOWEST_BYTES_PER_S = 20, 1024 * 1024
 """What a job may take of the processor: this, and a second more for so many bytes."""
 LOOK_S = 0.1
@@ -87,7 +87,7 @@ class Unpacker:
     ) -> Iterator[Unpacked]:
         """Have the wanted members made, in their order; `feed` is asked for bases by another thread."""
         chosen = [index.members[number] for number in sorted(wanted)]
-        memory = self._slack_bytes + 5 * max(map(_memory, chosen), default=0) // 4  # buffers grow by eighths
+        memory = self._slack_bytes + 9 * max(map(_memory, chosen), default=0) // 8  # buffers grow by eighths
         cpu_s = self._cpu(index.payload_bytes + sum(member.size_bytes for member in chosen))
         bitmap = pack.bitmap(wanted, len(index.members))
         job = Job(What.MEMBERS, encoding, memory, cpu_s, wanted=bitmap)

@@ -14,9 +14,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
+from typing import BinaryIO
 
 from surefoot_agent.download import decoders, jail
-from surefoot_agent.download.decoders import READ_BYTES, Decode, Stream, gathered, load
+from surefoot_agent.download.decoders import READ_BYTES, Decode, Stream, load
 from surefoot_agent.download.unpack_talk import (
     GONE,
     MESSAGE_BYTES,
@@ -100,7 +101,7 @@ def _do(job: Job, known: Known, out: int, packed: int, bases: int = -1) -> int:
         return NOT_SEALED
     try:
         stream = Stream(known.decoders[job.encoding](packed))
-        for chunk in _made(job, stream, known.patch, bases):
+        for chunk in _made(job, stream, known.patch, _bases(bases)):
             write_all(out, chunk)
             del chunk  # while the next one is made, this one is not needed
     except BrokenPipeError:
@@ -112,7 +113,12 @@ def _do(job: Job, known: Known, out: int, packed: int, bases: int = -1) -> int:
     return 0
 
 
-def _made(job: Job, stream: Stream, patch: Patch | None, bases: int) -> Iterator[bytes]:
+def _bases(descriptor: int) -> BinaryIO | None:
+    """A reader that puts as many bytes as are asked for where they stay: they are in memory once."""
+    return None if descriptor < 0 else open(descriptor, "rb", buffering=READ_BYTES, closefd=False)
+
+
+def _made(job: Job, stream: Stream, patch: Patch | None, bases: BinaryIO | None) -> Iterator[bytes]:
     if job.what is What.STREAM:
         yield from stream.chunks(job.size_bytes)
         stream.end()
@@ -133,23 +139,17 @@ def _made(job: Job, stream: Stream, patch: Patch | None, bases: int) -> Iterator
             yield _patched(member, stream, patch, bases)
 
 
-def _patched(member: Member, stream: Stream, patch: Patch | None, bases: int) -> bytes:
-    if patch is None:
-        raise ValueError("no library that patches is installed")
-    base = gathered(_read(bases, sum(base.size_bytes for base in member.bases)))
+def _patched(member: Member, stream: Stream, patch: Patch | None, bases: BinaryIO | None) -> bytes:
+    if patch is None or bases is None:
+        raise ValueError("no library that patches is installed, or there is nothing to patch")
+    size = sum(base.size_bytes for base in member.bases)
+    base = bases.read(size)
+    if len(base) != size:
+        raise ValueError("the bases end too early")
     made = patch(base, stream.exactly(member.payload_bytes))
     if len(made) != member.size_bytes:
         raise ValueError("a patch makes another size than it says")
     return made
-
-
-def _read(descriptor: int, size: int) -> Iterator[bytes]:
-    while size:
-        chunk = os.read(descriptor, min(size, READ_BYTES))
-        if not chunk:
-            raise ValueError("the bases end too early")
-        size -= len(chunk)
-        yield chunk
 
 
 def write_all(descriptor: int, chunk: bytes) -> None:

@@ -17,7 +17,8 @@ from surefoot_agent.ports import BootTrial, Capabilities, Piece, Running
 from surefoot_agent.trial import Trial, Verdict
 from surefoot_agent.trust_talk import Failure
 from surefoot_shared import wire
-from surefoot_shared.release import NAME, SHA256, check_tree_path
+from surefoot_shared.paths import check_tree_path
+from surefoot_shared.release import NAME, SHA256
 from surefoot_shared.status import SlotName, SlotState
 
 _LENGTH = struct.Struct(">I")

@@ -16,12 +16,21 @@ from backports import zstd
 from surefoot_server.packs.members import Made
 from surefoot_server.packs.orders import Written
 from surefoot_shared.errors import Invalid
-from surefoot_shared.pack import DICTIONARY_BYTES, MEMBERS_LIMIT, PACK_LIMIT_BYTES, Encoding, PackIndex, index_bytes
+from surefoot_shared.pack import (
+    DICTIONARY_BYTES,
+    INDEX_LIMIT_BYTES,
+    MEMBERS_LIMIT,
+    PACK_LIMIT_BYTES,
+    Encoding,
+    PackIndex,
+    index_bytes,
+    indexed_bytes,
+)
 
 DECODED_BYTES = 32 * 1024 * 1024
 """Payloads of one pack. Twice the dictionary loses nothing; a broken download loses a pack at most."""
-INDEX_MEMBERS = 20_000
-"""A megabyte of index at most."""
+INDEX_BYTES = INDEX_LIMIT_BYTES - 1024
+"""Of members: a patch of scattered bases takes a kilobyte of index. The rest is for what stands around them."""
 ZSTD_LEVEL = 15
 
 
@@ -64,12 +73,14 @@ def _lzma2(size_bytes: int) -> dict[str, int]:
 
 def _parts(made: Iterable[Made]) -> Iterator[list[Made]]:
     part: list[Made] = []
-    size = 0
+    size = listed = 0
     for one in made:
-        if part and (size + len(one.payload) > DECODED_BYTES or len(part) >= min(INDEX_MEMBERS, MEMBERS_LIMIT)):
+        more = indexed_bytes(one.member)
+        full = size + len(one.payload) > DECODED_BYTES or listed + more > INDEX_BYTES or len(part) >= MEMBERS_LIMIT
+        if part and full:
             yield part
-            part, size = [], 0
+            part, size, listed = [], 0, 0
         part.append(one)
-        size += len(one.payload)
+        size, listed = size + len(one.payload), listed + more
     if part:
         yield part

@@ -24,6 +24,7 @@ from typing import IO
 from surefoot_shared import wire
 from surefoot_shared.errors import Invalid, UntrustedRelease
 from surefoot_shared.module import FOLDER, LIMIT_BYTES, NAME, Payload
+from surefoot_shared.paths import check_tree_path
 
 CHUNK_BYTES = 1024 * 1024
 HEADERS = 10_000
@@ -116,8 +117,8 @@ def _data(file: IO[bytes], found: _Artifact, out: Path) -> None:
     with tarfile.open(fileobj=file, mode="r:*") as tar:
         for member in tar:
             content = _content(tar, member)
-            if content is None or "/" in member.name or member.name in ("", ".", ".."):
-                raise _refused(f"its payload holds {member.name!r}, which is no plain file")
+            if content is None or "/" in member.name or not _is_plain(member.name):
+                raise _refused(f"its payload holds {ascii(member.name)[:80]}, which is no plain file")
             digest = hashlib.sha256()
             with (out / member.name).open("xb") as copy:
                 while chunk := content.read(CHUNK_BYTES):
@@ -158,9 +159,16 @@ def _payload(found: _Artifact) -> Payload:
         raise _refused(f"{error}") from error
 
 
+def _is_plain(name: str) -> bool:
+    try:
+        return bool(check_tree_path(name))
+    except ValueError:
+        return False
+
+
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes] | None:
-    """A link is no file, whatever it leads to."""
-    return tar.extractfile(member) if member.isreg() else None
+    """A link is no file, whatever it leads to; one of holes may be of any size."""
+    return tar.extractfile(member) if member.isreg() and not member.issparse() else None
 
 
 def _lines(raw: bytes) -> Iterator[tuple[str, str]]:

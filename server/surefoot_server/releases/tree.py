@@ -1,8 +1,8 @@
 """Read a folder as the tree of a release, strictly: only what lands the same on every device; and copy its blobs.
 
 Refuses, with one sentence that names the path: symbolic links, devices, sockets and pipes, set-user-id and set-group-id
-files, names that differ only in upper and lower case, names that are no plain UTF-8 path, and an empty folder. Order
-does not depend on the file system, so the same folder gives the same release everywhere.
+files, whatever `surefoot_shared.paths` refuses on every device, and an empty folder. Order does not depend on the file
+system, so the same folder gives the same release everywhere.
 """
 
 from __future__ import annotations
@@ -10,17 +10,16 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from surefoot_shared.errors import Invalid
-from surefoot_shared.release import TreeFile, check_tree_path
+from surefoot_shared.paths import check_tree_path, refuse_twins
+from surefoot_shared.release import TreeFile
 
 CHUNK_BYTES = 1024 * 1024
-PATH_LIMIT_BYTES = 4000
-NAME_LIMIT_BYTES = 255
-"""What Linux file systems take."""
+MEND = "Mend the folder, then build the release again."
 
 Progress = Callable[[int, int], None]
 """(bytes read, bytes in all)."""
@@ -33,7 +32,8 @@ def read_tree(folder: Path, blobs: Path, progress: Progress) -> tuple[TreeFile, 
     found = sorted(_walk(folder, ""), key=lambda item: item[0])
     if not found:
         raise _refused(str(folder), "holds no file")
-    _refuse_case_twins([path for path, _ in found])
+    with _as_refusal():
+        refuse_twins(path for path, _ in found)
     total, done, files = sum(status.st_size for _, status in found), 0, []
     for path, status in found:
         file = _copy(folder / path, path, status, blobs)
@@ -48,7 +48,8 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
         for entry in entries:
             path = f"{prefix}{entry.name}"
             status = entry.stat(follow_symlinks=False)
-            _check_name(path, entry.name)
+            with _as_refusal():
+                check_tree_path(path)
             if stat.S_ISDIR(status.st_mode):
                 yield from _walk(Path(entry.path), f"{path}/")
             else:
@@ -56,18 +57,12 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
                 yield path, status
 
 
-def _check_name(path: str, name: str) -> None:
+@contextmanager
+def _as_refusal() -> Iterator[None]:
     try:
-        length = len(name.encode())
-        check_tree_path(path)
-    except UnicodeEncodeError as error:
-        raise _refused(ascii(path), "has a name that is not UTF-8") from error
+        yield
     except ValueError as error:
-        raise _refused(repr(path), "has a name that not every device can store") from error
-    if length > NAME_LIMIT_BYTES or len(path.encode()) > PATH_LIMIT_BYTES:
-        raise _refused(path[:80] + "…", "has a name that is too long")
-    if unicodedata.normalize("NFC", path) != path:
-        raise _refused(repr(path), "has a name whose accents are written apart: the same name can look different")
+        raise Invalid("malformed", f"{error}.", MEND) from error
 
 
 def _check_kind(path: str, mode: int) -> None:
@@ -77,19 +72,6 @@ def _check_kind(path: str, mode: int) -> None:
         raise _refused(path, "is a device, socket or pipe")
     if mode & (stat.S_ISUID | stat.S_ISGID):
         raise _refused(path, "is set-user-id or set-group-id")
-
-
-def _refuse_case_twins(paths: list[str]) -> None:
-    seen: dict[str, str] = {}
-    for path in (part for whole in paths for part in _with_parents(whole)):
-        twin = seen.setdefault(path.casefold(), path)
-        if twin != path:
-            raise _refused(path, f"differs from {twin} only in upper and lower case")
-
-
-def _with_parents(path: str) -> list[str]:
-    parts = path.split("/")
-    return ["/".join(parts[: i + 1]) for i in range(len(parts))]
 
 
 def _copy(source: Path, path: str, status: os.stat_result, blobs: Path) -> TreeFile:
@@ -108,4 +90,4 @@ def _copy(source: Path, path: str, status: os.stat_result, blobs: Path) -> TreeF
 
 
 def _refused(path: str, why: str) -> Invalid:
-    return Invalid("malformed", f"{path} {why}.", "Mend the folder, then build the release again.")
+    return Invalid("malformed", f"{path} {why}.", MEND)

@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from surefoot_server.devices.models import (
@@ -27,7 +26,7 @@ from surefoot_server.devices.models import (
 )
 from surefoot_server.devices.why import SILENT_AFTER
 from surefoot_server.releases.models import Release
-from surefoot_server.rollouts import outages, repository, stages, switching, taking_back, tally
+from surefoot_server.rollouts import outages, queries, repository, stages, switching, taking_back, tally
 from surefoot_server.rollouts.facts import Facts, MemberFact, Others, Outages, Watch
 from surefoot_server.rollouts.models import BACKING_OFF, WAITING, Rollout, RolloutMember, RolloutPhase
 from surefoot_server.rollouts.policy import Policy
@@ -36,19 +35,21 @@ from surefoot_shared.status import Outcome, RolloutState
 AT_ONCE = 500
 """Devices that are offered something within one transaction; the rest have their turn at the next look."""
 OFFERING = frozenset({RolloutState.RUNNING.value, RolloutState.SUCCEEDED.value})
+OPEN, LOST = "open", "outcome = 'lost'"
+"""Attempts that go on, and those of devices that use up the budget of their site until they are back."""
 TO_GO_BACK = (Outcome.COMMITTED.value, Outcome.LOST.value)
 
 
 def facts(session: Session, row: Rollout, policy: Policy, now: datetime, awake_since: datetime | None = None) -> Facts:
     """Read what the engine has to know. `awake_since`: of those that wait, only who said hello since is looked at."""
     down = outages.read(session, now)
-    ids = dict.fromkeys([*_open(session, row.id), *_changed(session, row.id)])
+    ids = dict.fromkeys([*_tried(session, row.id, OPEN), *_tried(session, row.id, UNTALLIED)])
     if row.state == RolloutState.REVERTING.value:
         ids |= dict.fromkeys(_to_go_back(session, row))
     if policy.recreate is not None:
         ids |= dict.fromkeys(_with_nothing(session, row.id))
     if policy.orders_switch:
-        ids |= dict.fromkeys(_lost(session, row.id))
+        ids |= dict.fromkeys(_tried(session, row.id, LOST))
     strayed = _strayed(session, row) if row.state in OFFERING else []
     ids |= dict.fromkeys([*strayed, *_failed(session, row, policy), *_backing_off(session, row)])
     known = _with_newer(session, row, repository.listed(session, row, list(ids), now, down), strayed)
@@ -80,22 +81,9 @@ def _facts(session: Session, row: Rollout, listed: Sequence[repository.Listed], 
     )
 
 
-def _open(session: Session, rollout_id: str) -> list[str]:
-    query = sa.select(col(Assignment.device_id)).where(col(Assignment.rollout_id) == rollout_id, sa.text("open"))
-    return list(session.connection().scalars(query))
-
-
-def _changed(session: Session, rollout_id: str) -> list[str]:
-    query = sa.select(col(Assignment.device_id)).where(col(Assignment.rollout_id) == rollout_id, sa.text(UNTALLIED))
-    return list(session.connection().scalars(query))
-
-
-def _lost(session: Session, rollout_id: str) -> list[str]:
-    """They use up the budget of their site until they are back."""
-    query = sa.select(col(Assignment.device_id)).where(
-        col(Assignment.rollout_id) == rollout_id, sa.text("outcome = 'lost'")
-    )
-    return list(session.connection().scalars(query))
+def _tried(session: Session, rollout_id: str, which: str) -> list[str]:
+    """Devices of which an attempt is so."""
+    return list(session.connection().scalars(queries.tried(which), {"rollout": rollout_id}))
 
 
 def _with_nothing(session: Session, rollout_id: str) -> list[str]:
@@ -164,40 +152,11 @@ def _waiting(
     session: Session, row: Rollout, down: Outages, now: datetime, limit: int, awake_since: datetime | None
 ) -> list[str]:
     """Those whose turn is next: connected, of a phase that is or was open, and wanted by no younger rollout."""
-    query = (
-        sa.select(col(RolloutMember.device_id))
-        .join(Device, col(Device.id) == col(RolloutMember.device_id))
-        .where(
-            col(RolloutMember.rollout_id) == row.id,
-            sa.text(WAITING),
-            col(RolloutMember.retry_at).is_(None),  # those are looked at in any case
-            col(RolloutMember.phase) <= row.phase,
-            col(Device.online).is_(True),
-            col(Device.revoked_at).is_(None),
-            col(Device.last_seen_at) > down.ago(SILENT_AFTER.total_seconds(), now),
-            ~_claimed(row),
-        )
-        .order_by(col(RolloutMember.phase), col(RolloutMember.place))
-        .limit(limit)
-    )
+    asked: dict[str, Any] = {"rollout": row.id, "open_phase": row.phase, "most": limit, **queries.claims(row)}
+    asked["heard_since"] = down.ago(SILENT_AFTER.total_seconds(), now)
     if awake_since is not None:
-        query = query.where(col(Device.hello_at) >= awake_since)
-    return list(session.connection().scalars(query))
-
-
-def _claimed(row: Rollout) -> sa.ColumnElement[bool]:
-    other, theirs = aliased(RolloutMember), aliased(Rollout)
-    return sa.exists(
-        sa.select(col(theirs.id))
-        .join(other, col(other.rollout_id) == col(theirs.id))
-        .where(
-            col(other.device_id) == col(RolloutMember.device_id),
-            col(other.standing) == repository.MEMBER,
-            col(theirs.component) == row.component,
-            col(theirs.number) > row.number,
-            col(theirs.state).in_(repository.values(repository.CLAIMING)),
-        )
-    )
+        asked["awake_since"] = awake_since
+    return list(session.connection().scalars(queries.waiting(awake_since is not None), asked))
 
 
 def _to_go_back(session: Session, row: Rollout) -> list[str]:
@@ -207,7 +166,7 @@ def _to_go_back(session: Session, row: Rollout) -> list[str]:
         .order_by(col(Device.online).desc(), col(RolloutMember.phase), col(RolloutMember.place))
         .limit(AT_ONCE)
     )
-    return list(session.connection().scalars(query))
+    return list(session.connection().scalars(query, queries.claims(row)))
 
 
 def _owing(session: Session, row: Rollout) -> sa.Select[Any]:
@@ -225,7 +184,7 @@ def _owing(session: Session, row: Rollout) -> sa.Select[Any]:
             col(Assignment.previous_release_id).is_not(None),
             col(Assignment.previous_release_id).not_in(_never(session, row)),
             col(Device.revoked_at).is_(None),
-            ~_claimed(row),
+            ~queries.claimed(),
         )
     )
 
@@ -273,13 +232,13 @@ def _awake_to_go_back(session: Session, row: Rollout, members: Sequence[MemberFa
     if listed < AT_ONCE:
         return 0
     awake = _owing(session, row).where(col(Device.online).is_(True)).with_only_columns(sa.func.count())
-    return max(0, (session.connection().scalar(awake) or 0) - listed)
+    return max(0, (session.connection().scalar(awake, queries.claims(row)) or 0) - listed)
 
 
 def count_waiting(session: Session, row: Rollout) -> int:
     query = sa.select(sa.func.count()).select_from(RolloutMember)
-    query = query.where(col(RolloutMember.rollout_id) == row.id, sa.text(WAITING), ~_claimed(row))
-    return session.connection().scalar(query) or 0
+    query = query.where(col(RolloutMember.rollout_id) == row.id, sa.text(WAITING), ~queries.claimed())
+    return session.connection().scalar(query, queries.claims(row)) or 0
 
 
 def _count_kept(session: Session, row: Rollout) -> int:

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from surefoot_server.devices.models import STRAYED, UNTALLIED, Assignment, Device, DeviceComponent
+from surefoot_server.devices.models import Assignment, Device, DeviceComponent
 from surefoot_server.devices.why import SILENT_AFTER
 from surefoot_server.releases.models import Release
-from surefoot_server.rollouts import bars, outages, planner, stages
+from surefoot_server.rollouts import bars, outages, planner, queries, stages
 from surefoot_server.rollouts import policy as policies
 from surefoot_server.rollouts.approvals import missing
 from surefoot_server.rollouts.facts import AttemptFact, Facts, MemberFact, Outages, PhaseFact
@@ -52,12 +52,8 @@ ORDER_FIELDS = (
     "tallied_at",
 )
 """What is read of an assignment."""
-MEMBER, SATISFIED, EXCLUDED = "member", "satisfied", "excluded"
-"""The standings of a device in a rollout."""
-AT_WORK = frozenset({RolloutState.RUNNING, RolloutState.PAUSED, RolloutState.HELD, RolloutState.REVERTING})
-"""A rollout in one of these has its devices for itself; a halted one leaves them to a release that mends it."""
-CLAIMING = AT_WORK | {RolloutState.HALTED, RolloutState.SUCCEEDED}
-"""A younger rollout in one of these is the newer word on its devices."""
+MEMBER, SATISFIED, EXCLUDED = queries.MEMBER, queries.SATISFIED, queries.EXCLUDED
+AT_WORK, CLAIMING = queries.AT_WORK, queries.CLAIMING
 
 
 def rollout(session: Session, rollout_id: str) -> Rollout:
@@ -105,28 +101,8 @@ def to_look_at(session: Session, awake_since: datetime | None = None) -> list[st
 
     `awake_since` asks only for sleepers that said hello since then.
     """
-    unfinished = sa.select(col(Assignment.rollout_id)).where(sa.text("assignment.open"))
-    news = [sa.select(col(Assignment.rollout_id)).where(sa.text(where)) for where in (STRAYED, UNTALLIED)]
-    waiting = (
-        sa.select(col(RolloutMember.rollout_id))
-        .join(Device, col(Device.id) == col(RolloutMember.device_id))
-        .where(
-            col(RolloutMember.rollout_id) == col(Rollout.id),
-            sa.text("rollout_member.standing = 'member' AND rollout_member.assignment_id IS NULL"),
-            col(Device.online).is_(True),
-        )
-    )
-    if awake_since is not None:
-        waiting = waiting.where(col(Device.hello_at) >= awake_since)
-    query = select(Rollout.id).where(
-        sa.or_(
-            col(Rollout.state).in_(values(AT_WORK | {RolloutState.SCHEDULED})),
-            col(Rollout.id).in_(unfinished),
-            *(sa.and_(col(Rollout.state) == RolloutState.SUCCEEDED.value, col(Rollout.id).in_(new)) for new in news),
-            sa.and_(col(Rollout.state) == RolloutState.SUCCEEDED.value, sa.exists(waiting)),
-        )
-    )
-    return list(session.exec(query.order_by(col(Rollout.number))))
+    asked = {} if awake_since is None else {"awake_since": awake_since}
+    return list(session.connection().scalars(queries.to_look_at(bool(asked)), asked))
 
 
 def phases(session: Session, rollout_id: str) -> list[RolloutPhase]:
@@ -303,7 +279,7 @@ def claims_on(
         .join(Rollout, col(Rollout.id) == col(RolloutMember.rollout_id))
         .where(
             col(Rollout.component) == component,
-            col(Rollout.state).in_(values(states)),
+            col(Rollout.state).in_(queries.values(states)),
             col(Rollout.number) > younger_than,
             col(RolloutMember.standing) == MEMBER,
         )
@@ -394,7 +370,3 @@ def _phase_fact(row: RolloutPhase, approved: bool) -> PhaseFact:
         began_at=row.began_at,
         activated_at=row.activated_at,
     )
-
-
-def values(states: Collection[RolloutState]) -> list[str]:
-    return sorted(state.value for state in states)

@@ -113,7 +113,7 @@ def figures(
         f"fill {told['fill_s']:.1f} s and read back {told['seal_s']:.1f} s on the device"
     )
     lacking = "; ".join(delta_peers.absent())
-    memory = f"agent {told['peak_mib']:.0f}, unpacking child {told['child_mib']:.0f} MiB, not at the same moment"
+    memory = f"agent {told['peak_mib']:.0f}, unpacking child {told['child_mib']:.0f} MiB, each at its peak"
     return [
         Figure(f"{name}, bytes", sent_bytes / 1e6, "MB", round(goal, 3), peers=tuple(peers), note=f"{note}; {lacking}"),
         Figure(f"{name}, memory", told["peak_mib"] + told["child_mib"], "MiB", GOAL_MIB, note=memory),

@@ -42,7 +42,8 @@ class Kind(str, Enum):
     NEVER_BEGAN = "never_began"
     """Phase `phase` was never offered to anybody."""
     OUTCOMES = "outcomes"
-    """Attempts at `version` that ended with `outcome`, and `reason` where one is given."""
+    """Attempts at `version` that ended with `outcome`, and `reason` where one is given; with `ever` also those that
+    were tried again or corrected since."""
     BACK_WITHIN = "back_within"
     """From the stop of the rollout on, nobody runs `version` after `within`."""
     BRICKED = "bricked"
@@ -80,6 +81,7 @@ class Expectation:
     reason: str = ""
     within_s: float = 0.0
     per_site: bool = False
+    ever: bool = False
     text: str = ""
     low: float | None = None
     high: float | None = None
@@ -127,7 +129,7 @@ SUBJECTS: Mapping[Kind, Callable[[Expectation], str]] = {
     Kind.PHASE: lambda e: f"phase {e.phase} of rollout {e.rollout} is {' or '.join(e.states)} at the end",
     Kind.NEVER_BEGAN: lambda e: f"phase {e.phase} of rollout {e.rollout} never begins",
     Kind.OUTCOMES: lambda e: (
-        f"attempts at {e.version or 'any release'} that end {e.outcome.value}"
+        f"attempts at {e.version or 'any release'} that {'ever ' if e.ever else ''}end {e.outcome.value}"
         + (f" for {e.reason}" if e.reason else "")
     ),
     Kind.BACK_WITHIN: lambda e: f"nobody runs {e.version} {e.within_s:g} s after rollout {e.rollout} stopped",
@@ -167,6 +169,7 @@ def read(table: Table) -> Expectation:
         reason=table.text("reason", ""),
         within_s=table.span_s("within", 0.0),
         per_site=table.flag("per_site"),
+        ever=table.flag("ever"),
         text=table.text("text", ""),
         low=exactly if exactly >= 0 else low if low >= 0 else None,
         high=exactly if exactly >= 0 else high if high >= 0 else None,
@@ -213,15 +216,11 @@ def _runs_at_end(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
 
 
 def _outcomes(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
-    ends: dict[tuple[str, str, str | None], Ending] = {}
-    for end in seen.endings:
-        if not expectation.version or end.release == seen.release(expectation.version):
-            ends[end.device, end.release, end.rollout] = end
-    fits = [
-        end.device
-        for end in ends.values()
-        if end.outcome is expectation.outcome and expectation.reason in ("", end.reason)
-    ]
+    wanted = seen.release(expectation.version) if expectation.version else ""
+    ends = [end for end in seen.endings if wanted in ("", end.release)]
+    if not expectation.ever:  # the last word about a device counts
+        ends = list({(end.device, end.release, end.rollout): end for end in ends}.values())
+    fits = [e.device for e in ends if e.outcome is expectation.outcome and expectation.reason in ("", e.reason)]
     return _bounded(expectation, len(fits), sorted(fits))
 
 

@@ -64,11 +64,11 @@ def test_what_a_board_alone_asks_for_is_found(kind: str, tmp_path: Path) -> None
     component = ComponentSettings("image", kind)
     name, content = GOOD[kind]
 
-    (missing,) = demands(component, tmp_path)
+    missing, *_ = demands(component, tmp_path)
     put(tmp_path, name, BAD[kind])
-    (wrong,) = demands(component, tmp_path)
+    wrong, *_ = demands(component, tmp_path)
     put(tmp_path, name, content)
-    (right,) = demands(component, tmp_path)
+    right, *_ = demands(component, tmp_path)
 
     assert (missing.ok, wrong.ok, right.ok) == (False, False, True)
     assert missing.hint
@@ -78,10 +78,11 @@ def test_what_a_board_alone_asks_for_is_found(kind: str, tmp_path: Path) -> None
 def test_a_file_that_fat_lost_is_found(tmp_path: Path) -> None:
     put(tmp_path, GOOD["tryboot"][0], bytes(512))
 
-    (found,) = demands(ComponentSettings("image", "tryboot"), tmp_path)
+    found, roots = demands(ComponentSettings("image", "tryboot"), tmp_path)
 
     assert not found.ok
     assert "does not try one of two partitions" in found.message
+    assert (roots.name, roots.ok) == ("roots", False)
 
 
 def test_a_board_that_asks_for_nothing_more_has_no_finding_of_its_own(tmp_path: Path) -> None:
@@ -113,10 +114,21 @@ def test_a_file_that_the_pis_firmware_cannot_read_is_found(tmp_path: Path) -> No
         b"1 0 8:1 / / rw - ext4 /dev/x rw\n2 1 8:2 / /boot/firmware rw - ext4 /dev/y rw\n",
     )
 
-    (found,) = demands(ComponentSettings("image", "tryboot"), tmp_path)
+    found, roots = demands(ComponentSettings("image", "tryboot"), tmp_path)
 
     assert not found.ok
     assert "ext4" in found.message
+    assert "cmdline.txt" in roots.message
+
+
+def test_an_entry_that_the_firmware_passes_over_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = "BootOrder: 0001,000C\nBoot0001* Surefoot A\nBoot000C  Surefoot B\n"
+    monkeypatch.setattr("surefoot_agent.boot.tool.run", lambda command: shown)
+
+    (found,) = demands(ComponentSettings("image", "efi", boot_slots="'Surefoot A' 'Surefoot B'"))
+
+    assert (found.ok, found.message) == (False, "The entry Surefoot B is not active: the firmware passes over it.")
+    assert "efibootmgr -b 000C -a" in found.hint
 
 
 @pytest.mark.parametrize(("order", "ok"), [("0001,0002", True), ("0001", False)])

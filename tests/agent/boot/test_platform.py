@@ -28,7 +28,7 @@ def failing(facts: BootFacts) -> set[str]:
 
 def test_a_board_without_faults_has_only_good_findings() -> None:
     assert failing(FINE) == set()
-    of_boards = {"autoboot", "redundancy", "loader", "order"}
+    of_boards = {"autoboot", "roots", "redundancy", "loader", "order"}
     assert {finding.name for finding in findings(FINE)} == set(NAMES) - of_boards
     assert failing(replace(FINE, own=(Finding("loader", False, "It may choose another.", "Set it."),))) == {"loader"}
 

@@ -149,7 +149,7 @@ def test_an_address_that_expires_in_its_middle_is_minted_anew(tmp_path: Path) ->
         else:
             (sources.closing_after(PART) if "?1" in request.path else sources.honest)(request)
 
-    def mint(_lease: object, names: object) -> dict[str, str]:
+    def mint(_lease: object, names: object, _over: object) -> dict[str, str]:
         minted.append("once")
         return {name: f"{store.url}{name}?{len(minted)}" for name in names}  # type: ignore[attr-defined]
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
+import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -18,15 +21,26 @@ class Minter(http.server.BaseHTTPRequestHandler):
     asked: list[tuple[str | None, object]]
     status = 200
     answer: object = None
+    drips: tuple[str, ...] = ()
+    """Of these parts of the answer every byte takes a while: `head`, `body`."""
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         type(self).asked.append((self.headers["Authorization"], body))
         raw = json.dumps(self.answer).encode()
+        if "head" in self.drips:
+            self._drip(b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 10_000)
         self.send_response(self.status)
-        self.send_header("Content-Length", str(len(raw)))
+        if "body" not in self.drips:  # without a length it ends where the connection does
+            self.send_header("Content-Length", str(len(raw)))
         self.end_headers()
-        self.wfile.write(raw)
+        self._drip(raw * 100) if "body" in self.drips else self.wfile.write(raw)
+
+    def _drip(self, raw: bytes) -> None:
+        with contextlib.suppress(OSError):
+            for byte in raw:
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.02)
 
     def log_message(self, format: str, *args: object) -> None:
         """Stay silent."""
@@ -86,3 +100,41 @@ def test_what_is_no_answer_is_told(
 def test_the_token_never_travels_in_plain_text(pki: Pki) -> None:
     with pytest.raises(Invalid):
         mint(pki.ca, Lease("a-1", (Source("https://one/", "tok"),), 60.0, mint_url="http://127.0.0.1:9/urls"), ["n"])
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_a_server_that_drips_its_answer_is_left_when_the_time_is_over(
+    minter: tuple[type[Minter], Lease], pki: Pki, part: str
+) -> None:
+    handler, lease = minter
+    handler.answer, handler.drips = {"urls": {"n": "https://store/n"}}, (part,)
+
+    with pytest.raises(Unreachable, match=r"no whole answer within 0\.3 s") as caught:
+        mint(pki.ca, lease, ["n"], total_s=0.3)
+
+    assert caught.value.kind == "too_slow"
+
+
+def test_a_server_that_accepts_and_says_nothing_is_left_when_the_time_is_over(pki: Pki) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}/urls"
+        with pytest.raises(Unreachable) as caught:
+            mint(pki.ca, Lease("a-1", (Source("https://one/", "tok"),), 60.0, mint_url=url), ["n"], total_s=0.3)
+
+    assert caught.value.kind == "too_slow"
+
+
+def test_a_stop_ends_the_question_at_once(minter: tuple[type[Minter], Lease], pki: Pki) -> None:
+    handler, lease = minter
+    handler.answer, handler.drips = {"urls": {}}, ("head",)
+
+    with pytest.raises(Unreachable):
+        mint(pki.ca, lease, ["n"], lambda: bool(handler.asked), total_s=3600)
+
+
+def test_an_answer_without_end_is_read_no_further_than_its_limit(minter: tuple[type[Minter], Lease], pki: Pki) -> None:
+    handler, lease = minter
+    handler.answer = {"urls": {str(n): "https://store/" + "x" * 1000 for n in range(2000)}}
+
+    with pytest.raises(Invalid):
+        mint(pki.ca, lease, ["0"])

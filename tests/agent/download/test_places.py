@@ -16,7 +16,7 @@ def urls(places: Places, name: str = "n") -> list[str]:
 
 
 def test_the_nearest_place_comes_first() -> None:
-    places = Places(LEASE, (CACHE,), lambda _lease, names: {name: f"https://store/{name}?sig" for name in names})
+    places = Places(LEASE, (CACHE,), lambda _lease, names, _over: {name: f"https://store/{name}?sig" for name in names})
 
     assert urls(places) == ["http://cache/blobs/n", "https://store/n?sig", "https://one/n", "https://two/n"]
 
@@ -26,7 +26,7 @@ def test_a_cache_is_not_asked_for_frames_for_their_name_proves_nothing() -> None
 
 
 def test_a_minted_address_carries_no_token() -> None:
-    places = Places(LEASE, (), lambda _lease, names: {"n": "https://store/n"})
+    places = Places(LEASE, (), lambda _lease, names, _over: {"n": "https://store/n"})
 
     assert [place.source.token for place in places.of("n")] == ["", "t", "u"]
 
@@ -35,7 +35,7 @@ def test_addresses_are_minted_for_what_comes_next_too_and_once() -> None:
     asked: list[Sequence[str]] = []
     upcoming = [str(n) for n in range(300)]
 
-    def mint(_lease: Lease, names: Sequence[str]) -> Mapping[str, str]:
+    def mint(_lease: Lease, names: Sequence[str], _over: object) -> Mapping[str, str]:
         asked.append(names)
         return {name: f"https://store/{name}" for name in names}
 
@@ -49,7 +49,7 @@ def test_addresses_are_minted_for_what_comes_next_too_and_once() -> None:
 
 def test_an_address_that_expired_is_asked_for_anew() -> None:
     number = iter(range(9))
-    places = Places(LEASE, (), lambda _lease, names: {"n": f"https://store/{next(number)}"})
+    places = Places(LEASE, (), lambda _lease, names, _over: {"n": f"https://store/{next(number)}"})
     assert urls(places)[0] == "https://store/0"
 
     places.expired("n")
@@ -58,15 +58,18 @@ def test_an_address_that_expired_is_asked_for_anew() -> None:
 
 
 def test_where_nothing_is_minted_the_sources_are_asked() -> None:
-    def mint(_lease: Lease, _names: Sequence[str]) -> Mapping[str, str]:
+    def mint(_lease: Lease, _names: Sequence[str], _over: object) -> Mapping[str, str]:
         raise Unreachable("busy", "not now")
 
-    assert urls(Places(LEASE, (), mint)) == ["https://one/n", "https://two/n"]
-    assert urls(Places(LEASE, (), lambda _lease, _names: {})) == ["https://one/n", "https://two/n"]
+    said: list[str] = []
+
+    assert urls(Places(LEASE, (), mint, say=said.append)) == ["https://one/n", "https://two/n"]
+    assert said == ["No addresses of the object storage: not now. The sources are asked."]
+    assert urls(Places(LEASE, (), lambda _lease, _names, _over: {})) == ["https://one/n", "https://two/n"]
 
 
 def test_a_place_that_failed_is_not_asked_again_but_the_sources_are() -> None:
-    places = Places(LEASE, (CACHE,), lambda _lease, names: dict.fromkeys(names, "https://store/"))
+    places = Places(LEASE, (CACHE,), lambda _lease, names, _over: dict.fromkeys(names, "https://store/"))
     for place in list(places.of("n")):
         places.gone(place)
 

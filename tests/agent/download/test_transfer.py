@@ -137,7 +137,7 @@ def test_a_minted_address_that_expired_is_minted_anew_and_carries_no_token(tmp_p
     with serving(BLOBS, old_ones_are_refused) as store, serving(content()) as server:
         store.content = {f"{name}?{n}": raw for name, raw in BLOBS.items() for n in (1, 2)}
 
-        def mint(_lease: object, names: object) -> dict[str, str]:
+        def mint(_lease: object, names: object, _over: object) -> dict[str, str]:
             minted.append("once")
             return {name: f"{store.url}{name}?{min(len(minted), 2)}" for name in names}  # type: ignore[attr-defined]
 
@@ -151,13 +151,29 @@ def test_a_minted_address_that_expired_is_minted_anew_and_carries_no_token(tmp_p
     assert server.asked == []
 
 
+def test_where_addresses_are_minted_too_slowly_the_sources_bring_it_and_it_is_said(tmp_path: Path) -> None:
+    def mint(_lease: object, names: object, _over: object) -> dict[str, str]:
+        raise Unreachable("too_slow", "The server gave no whole answer within 20 s.")
+
+    with serving(content()) as server:
+        device = Device(tmp_path, mint=mint, old=False)
+        given = lease(server)
+        device.fill(type(given)(given.assignment, given.sources, 60.0, mint_url="https://server/urls"))
+
+    assert is_filled(device)
+    said = "No addresses of the object storage: The server gave no whole answer within 20 s. The sources are asked."
+    assert device.said.count(said) == 1
+
+
 def test_object_storage_has_its_certificate_from_whom_the_system_trusts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fleet, public = make_pki(tmp_path, "fleet"), make_pki(tmp_path, "public")
     monkeypatch.setenv("SSL_CERT_FILE", str(public.ca))
     with serving(BLOBS, tls=(public.certificate, public.key)) as store:
-        device = Device(tmp_path, mint=lambda _lease, names: {n: store.url + n for n in names}, old=False, ca=fleet.ca)
+        device = Device(
+            tmp_path, mint=lambda _lease, names, _over: {n: store.url + n for n in names}, old=False, ca=fleet.ca
+        )
         device.fill(Lease("a-1", (), 60.0, mint_url="https://server/urls"))
 
         assert is_filled(device)

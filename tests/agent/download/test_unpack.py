@@ -17,7 +17,7 @@ from backports import zstd
 
 from surefoot_agent.download.unpack import Unpacker
 from surefoot_shared.errors import InstallFailed
-from surefoot_shared.pack import MAGIC, Encoding
+from surefoot_shared.pack import DICTIONARY_BYTES, INDEX_LIMIT_BYTES, MAGIC, Encoding
 from tests.agent.download.unpacking import MadePack, nameless, packed, patched, plain, unpacked
 
 NOISE = random.Random(1).randbytes(300_000)
@@ -137,11 +137,14 @@ HOSTILE = {
     "pack: index of 4 GiB": lambda: _raw(_head(0xFFFFFFFF)),
     "pack: index is no JSON": lambda: _raw(_head(9) + b"\xff" * 9),
     "pack: index nested without end": lambda: _raw(_head(400_000) + b"[" * 400_000),
+    "pack: index of 300,000 lists": lambda: _raw(_head(900_001) + b"[" + b"[]," * 300_000),
+    "pack: index longer than it may be": lambda: _raw(_head(INDEX_LIMIT_BYTES + 1) + bytes(INDEX_LIMIT_BYTES + 1)),
     "pack: payload is missing": lambda: _raw(lzma.decompress(GOOD.raw)[:-3]),
     "encoding: garbage": lambda: MadePack(random.Random(3).randbytes(5000), GOOD.offer),
     "encoding: truncated": lambda: MadePack(GOOD.raw[: len(GOOD.raw) // 2], GOOD.offer),
-    "encoding: dictionary of 1 GiB": lambda: MadePack(
-        lzma.compress(b"x", filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 26, "preset": 0}]), GOOD.offer
+    "encoding: dictionary of twice the size": lambda: MadePack(
+        lzma.compress(b"x", filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 2 * DICTIONARY_BYTES, "preset": 0}]),
+        GOOD.offer,
     ),
     "encoding: bomb": lambda: _raw(_head(1000) + bytes(64 * MIB)),
 }

@@ -54,12 +54,16 @@ class MadePack:
 
 
 def packed(
-    members: Sequence[tuple[Member, bytes]], to: str = TO, start: str | None = None, encoding: Encoding = Encoding.XZ
+    members: Sequence[tuple[Member, bytes]],
+    to: str = TO,
+    start: str | None = None,
+    encoding: Encoding = Encoding.XZ,
+    encode: Callable[[bytes], bytes] | None = None,
 ) -> MadePack:
     if start is None:
         start = FROM if any(member.bases for member, _ in members) else WHOLE
     decoded = index_bytes(PackIndex(start, to, tuple(m for m, _ in members))) + b"".join(p for _, p in members)
-    raw = ENCODE[encoding](decoded)
+    raw = (encode or ENCODE[encoding])(decoded)
     return MadePack(raw, Pack(start, to, digest_of(raw), len(raw), encoding, len(decoded)))
 
 

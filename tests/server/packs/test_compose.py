@@ -10,7 +10,17 @@ import pytest
 from surefoot_server.packs import compose
 from surefoot_server.packs.follow import decode
 from surefoot_server.packs.members import Made
-from surefoot_shared.pack import HEAD_BYTES, WHOLE, Encoding, Member, MemberKind, index_length, parse_index
+from surefoot_shared.pack import (
+    HEAD_BYTES,
+    INDEX_LIMIT_BYTES,
+    WHOLE,
+    Base,
+    Encoding,
+    Member,
+    MemberKind,
+    index_length,
+    parse_index,
+)
 
 TO = "2" * 64
 
@@ -47,6 +57,22 @@ def test_members_go_into_several_packs_where_one_would_be_too_large(
     packs = list(compose.compose(WHOLE, TO, made, Encoding.IDENTITY, tmp_path))
 
     assert [pack.members for pack in packs] == [2, 2, 1]
+
+
+def test_patches_of_scattered_bases_go_into_several_packs_before_the_index_is_too_long(tmp_path: Path) -> None:
+    bases = tuple(Base(7, 1_000_000 + 131_072 * n, 65_536) for n in range(40))
+    made = [Made(Member(n, 0, 4, MemberKind.HDIFFPATCH, 1, bases), b"!") for n in range(2500)]
+
+    packs = list(compose.compose("1" * 64, TO, made, Encoding.IDENTITY, tmp_path))
+
+    found: list[int] = []
+    for pack in packs:
+        decoded = (tmp_path / pack.sha256).read_bytes()
+        length = index_length(decoded[:HEAD_BYTES])
+        found += [member.target for member in parse_index(decoded[HEAD_BYTES : HEAD_BYTES + length]).members]
+        assert length <= INDEX_LIMIT_BYTES
+    assert found == list(range(2500))
+    assert len(packs) == 2
 
 
 def test_where_nothing_is_lacking_there_is_no_pack(tmp_path: Path) -> None:

@@ -84,6 +84,8 @@ def without_payload_type() -> dict[str, str]:
         ({"header": {"header-info": "[]"}}, "no JSON object"),
         ({"header": {"header-info": "{"}}, "no JSON"),
         ({"files": {"../../etc/passwd": "x"}}, "no plain file"),
+        ({"files": {"a\\b": "x"}}, "no plain file"),
+        ({"files": {"a\x7fb": "x"}}, "no plain file"),
     ],
 )
 def test_anything_else_is_refused_in_one_sentence(tmp_path: Path, change: dict[str, object], why: str) -> None:

@@ -86,6 +86,44 @@ def test_what_the_store_lost_goes_there_too_and_a_restart_copies_nothing_anew(
     assert again.addresses([NAME], 600) == {}
 
 
+def test_objects_that_are_no_blobs_are_left_alone(
+    objects: ObjectStorage, blobs: BlobStore, endpoint: str, options: dict[str, str]
+) -> None:
+    foreign = f"{endpoint}/releases/fleet/backup.sql"
+    urllib.request.urlopen(urllib.request.Request(foreign, data=b"mine", method="PUT"))
+
+    objects.copy(blobs)
+    blobs.remove(NAME)
+    ObjectStorage("s3://releases/fleet", options).copy(blobs)
+
+    assert not objects.has(NAME)
+    assert objects.has("backup.sql")
+
+
+def test_a_blob_that_the_disk_damaged_is_not_copied_until_it_is_whole(objects: ObjectStorage, blobs: BlobStore) -> None:
+    blobs.existing(NAME).write_bytes(RAW[:-1] + b"?")
+    copied = [objects.copy(blobs)]
+
+    blobs.put(NAME, RAW)
+    copied.append(objects.copy(blobs))
+
+    assert copied == [0, 1]
+
+
+def test_after_a_failure_it_looks_anew_at_what_is_there(
+    objects: ObjectStorage, blobs: BlobStore, endpoint: str
+) -> None:
+    objects.copy(blobs)
+    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST"))
+    blobs.put(digest_of(b"more"), b"more")
+    with pytest.raises(Unreachable):
+        objects.copy(blobs)
+    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/releases", method="PUT"))
+
+    assert objects.copy(blobs) == 2
+    assert sorted(objects.addresses([NAME, digest_of(b"more")], 600)) == sorted([NAME, digest_of(b"more")])
+
+
 def test_before_anything_was_copied_no_address_is_given(objects: ObjectStorage) -> None:
     assert objects.addresses([NAME], 600) == {}
 

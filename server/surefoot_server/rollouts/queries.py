@@ -1,0 +1,107 @@
+"""Statements that each look at a rollout asks, built once a process: to build one anew takes longer than to execute it.
+
+Promises: what differs from one look to the next is a parameter; nothing of a rollout stays in a statement.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased
+from sqlmodel import col
+
+from surefoot_server.devices.models import STRAYED, UNTALLIED, Assignment, Device
+from surefoot_server.rollouts.models import WAITING, Rollout, RolloutMember
+from surefoot_shared.status import RolloutState
+
+MEMBER, SATISFIED, EXCLUDED = "member", "satisfied", "excluded"
+"""The standings of a device in a rollout."""
+AT_WORK = frozenset({RolloutState.RUNNING, RolloutState.PAUSED, RolloutState.HELD, RolloutState.REVERTING})
+"""A rollout in one of these has its devices for itself; a halted one leaves them to a release that mends it."""
+CLAIMING = AT_WORK | {RolloutState.HALTED, RolloutState.SUCCEEDED}
+"""A younger rollout in one of these is the newer word on its devices."""
+
+
+@functools.cache
+def to_look_at(awake: bool) -> sa.Select[Any]:
+    """Rollouts about which something may be to decide; perhaps with the parameter awake_since."""
+    unfinished = sa.select(col(Assignment.rollout_id)).where(sa.text("assignment.open"))
+    news = [sa.select(col(Assignment.rollout_id)).where(sa.text(where)) for where in (STRAYED, UNTALLIED)]
+    waiting = (
+        sa.select(col(RolloutMember.rollout_id))
+        .join(Device, col(Device.id) == col(RolloutMember.device_id))
+        .where(
+            col(RolloutMember.rollout_id) == col(Rollout.id),
+            sa.text("rollout_member.standing = 'member' AND rollout_member.assignment_id IS NULL"),
+            col(Device.online).is_(True),
+        )
+    )
+    if awake:
+        waiting = waiting.where(col(Device.hello_at) >= sa.bindparam("awake_since"))
+    query = sa.select(col(Rollout.id)).where(
+        sa.or_(
+            col(Rollout.state).in_(values(AT_WORK | {RolloutState.SCHEDULED})),
+            col(Rollout.id).in_(unfinished),
+            *(sa.and_(col(Rollout.state) == RolloutState.SUCCEEDED.value, col(Rollout.id).in_(new)) for new in news),
+            sa.and_(col(Rollout.state) == RolloutState.SUCCEEDED.value, sa.exists(waiting)),
+        )
+    )
+    return query.order_by(col(Rollout.number))
+
+
+@functools.cache
+def tried(which: str) -> sa.Select[Any]:
+    """Devices of the parameter `rollout` of which an attempt is so."""
+    return sa.select(col(Assignment.device_id)).where(
+        col(Assignment.rollout_id) == sa.bindparam("rollout"), sa.text(which)
+    )
+
+
+@functools.cache
+def waiting(awake: bool) -> sa.Select[Any]:
+    """Those whose turn is next. Parameters: rollout, open_phase, heard_since, most, `claims`; perhaps awake_since."""
+    query = (
+        sa.select(col(RolloutMember.device_id))
+        .join(Device, col(Device.id) == col(RolloutMember.device_id))
+        .where(
+            col(RolloutMember.rollout_id) == sa.bindparam("rollout"),
+            sa.text(WAITING),
+            col(RolloutMember.retry_at).is_(None),  # those are looked at in any case
+            col(RolloutMember.phase) <= sa.bindparam("open_phase"),
+            col(Device.online).is_(True),
+            col(Device.revoked_at).is_(None),
+            col(Device.last_seen_at) > sa.bindparam("heard_since"),
+            ~claimed(),
+        )
+        .order_by(col(RolloutMember.phase), col(RolloutMember.place))
+        .limit(sa.bindparam("most", type_=sa.Integer))
+    )
+    return query.where(col(Device.hello_at) >= sa.bindparam("awake_since")) if awake else query
+
+
+def claims(row: Rollout) -> dict[str, Any]:
+    """The parameters of `claimed`."""
+    return {"claimed_component": row.component, "claimed_number": row.number}
+
+
+@functools.cache
+def claimed() -> sa.ColumnElement[bool]:
+    other, theirs = aliased(RolloutMember), aliased(Rollout)
+    return sa.exists(
+        sa.select(col(theirs.id))
+        .join(other, col(other.rollout_id) == col(theirs.id))
+        .where(
+            col(other.device_id) == col(RolloutMember.device_id),
+            col(other.standing) == MEMBER,
+            col(theirs.component) == sa.bindparam("claimed_component"),
+            col(theirs.number) > sa.bindparam("claimed_number"),
+            col(theirs.state).in_(values(CLAIMING)),
+        )
+    )
+
+
+def values(states: Collection[RolloutState]) -> list[str]:
+    return sorted(state.value for state in states)
