@@ -94,7 +94,8 @@ def fitted(name: str, told: ComponentSettings) -> ComponentSettings:
         fitting = [boot for boot, backend in BOOTS.items() if told.kind in backend.kinds]
         message = f"components.{name}: boot {told.boot!r} cannot switch a component of kind {told.kind!r}."
         raise ConfigError("config_invalid", message, f"Set boot to {' or '.join(fitting)}." if fitting else "")
-    problem = BOOTS[told.boot].problem(told) or boot_select.unread(told) or slots_select.problem_of(told)
+    of_boot = BOOTS[told.boot].problem(told) or boot_select.unread(told) or boot_select.spaced(told)
+    problem = of_boot or slots_select.problem_of(told)
     if told.kind == "agent" and name != AGENT:
         problem = f"the component of kind agent is called {AGENT}: launcher and guard look for it under that name."
     if problem is not None:

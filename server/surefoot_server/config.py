@@ -61,6 +61,7 @@ class Settings:
     object_storage: str = ""
     packs_limit_bytes: int = 8 << 30
     broadcast_rate_bytes_per_s: int = 1 << 20
+    fleet_rate_bytes_per_s: int = 0
     site_rate_bytes_per_s: int = 0
     device_rate_bytes_per_s: int = 0
     log_level: str = "INFO"
@@ -221,6 +222,7 @@ TABLE = Table(
         Setting(
             "site_rate_bytes_per_s", "B/s", "What the devices of a site may download together; 0: no limit.", 0, 1 << 40
         ),
+        Setting("fleet_rate_bytes_per_s", "B/s", "What all devices may download together; 0: no limit.", 0, 1 << 40),
         Setting("device_rate_bytes_per_s", "B/s", "What one device may download; 0: no limit.", 0, 1 << 40),
         Setting("log_level", "level", f"Least severe line that is logged: {', '.join(LOG_LEVELS)}.", rule=log_level),
     ),

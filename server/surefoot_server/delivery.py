@@ -104,10 +104,14 @@ class Delivery:
                     self._signed(device_id, known=False)
                     return
                 raw = self._devices.bundle_for(session, device_id, now) if with_bundle else None
-                lease = self._devices.lease_for(session, device_id, now)
+                shared = self._devices.shares_a_rate(session, device_id, now)
+                lease = None if shared else self._devices.lease_for(session, device_id, now)
                 known = with_bundle and unsigned.known(session, device_id)
             if with_bundle:
                 self._signed(device_id, known)
+            if shared:
+                with self._db.write() as session:
+                    lease = self._devices.lease_for(session, device_id, now)
         except SurefootError as error:
             if error.kind == unsigned.NOT_SIGNED:
                 self._not_signed(device_id, error.message)

@@ -140,7 +140,7 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
     tokens = LeaseTokens(load_or_make_key(settings.secrets_dir / "lease.key"), TOKEN_VALID_S, "device")
     blobs = BlobStore(settings.data_dir / "blobs", settings.blob_limit_bytes)
     packs = PackService(database, blobs, settings.packs_limit_bytes)
-    rates = Rates(settings.site_rate_bytes_per_s, settings.device_rate_bytes_per_s)
+    rates = Rates(settings.site_rate_bytes_per_s, settings.device_rate_bytes_per_s, settings.fleet_rate_bytes_per_s)
     pace = settings.broadcast_rate_bytes_per_s
     broadcast = Broadcast(blobs, lambda topic, raw: gateway.publish_chunk(topic, raw), pace)
     objects = ObjectStorage(settings.object_storage) if settings.object_storage else None

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from surefoot_server.delivery import Delivery
+from surefoot_server.devices.leave import Rates
+from surefoot_server.devices.lending import Lending
+from surefoot_server.devices.service import DeviceService
 from surefoot_shared.messages import Ack
 from surefoot_shared.status import AttemptState
 from tests.server.rig import NOW, Rig, progress
@@ -114,3 +117,17 @@ def test_nothing_more_is_said_to_a_device_that_is_revoked_and_what_waits_for_it_
     said_everything(delivery)
 
     assert (rig.said.bundles, rig.said.leases, rig.said.forgotten) == ([], [], ["cam-1"])
+
+
+def test_what_is_lent_of_a_shared_rate_is_written_down_and_whoever_waits_gets_none(rig: Rig) -> None:
+    rig.release("app/1.1")
+    devices = DeviceService(rig.state.online, Lending(rig.state.leases, "https://s/", Rates(fleet_bytes_per_s=5000)))
+    delivery = Delivery(rig.db, devices, rig.said)
+    rows = [rig.assign(rig.device(name), "app/1.1") for name in ("cam-1", "cam-2")]
+    delivery.changed(["cam-1", "cam-2"])
+
+    said_everything(delivery)
+
+    assert [(name, lease.rate_bytes_per_s) for name, lease in rig.said.leases] == [("cam-1", 4096)]
+    assert [rig.read(row).lent_bytes_per_s for row in rows] == [4096, None]
+    assert len(rig.said.bundles) == 2

@@ -234,13 +234,16 @@ def _order(component: ComponentSettings, root: Path) -> Finding:
 
     names = names_of(component)
     try:
-        missing = efi.unordered(efi.parse(tool.run(("efibootmgr",)), names))
+        found = efi.parse(tool.run(("efibootmgr",)), names)
     except SurefootError as error:
         return Finding("order", False, error.message, error.hint)
-    if missing:
+    if missing := efi.unordered(found):
         called = " and ".join(names.of(slot) for slot in missing)
         hint = "efibootmgr --bootorder with both slots' numbers first: the firmware enters no other by itself."
         return Finding("order", False, f"BootOrder does not name {called}.", hint)
+    for slot in sorted(found.asleep):
+        message = f"The entry {names.of(slot)} is not active: the firmware passes over it."
+        return Finding("order", False, message, f"efibootmgr -b {found.numbers[slot]} -a makes it active.")
     return Finding("order", True, "BootOrder names both slots' entries.")
 
 

@@ -8,9 +8,10 @@ Refuses a machine whose firmware has lost an entry, and says how it is made agai
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from surefoot_agent.boot import tool
 from surefoot_agent.boot.noted import Switch
@@ -20,7 +21,7 @@ from surefoot_agent.way_back import Commands
 from surefoot_shared.status import SlotName, SlotState
 
 _ENTRY = re.compile(r"^Boot([0-9A-F]{4})([* ]) ([^\t\n]*)", re.MULTILINE)
-"""From version 18 on the device path follows behind a tabulator."""
+"""Number, a star where it is active, label; from version 18 on the device path follows behind a tabulator."""
 _FACT = re.compile(r"^(BootCurrent|BootNext|BootOrder): ([0-9A-F,]+)$", re.MULTILINE)
 
 
@@ -32,18 +33,27 @@ class Variables:
     current: str | None
     following: str | None
     order: tuple[str, ...]
+    asleep: frozenset[SlotName] = field(default=frozenset())
+    """Slots whose entries are not active: the firmware passes over them in its order."""
 
     def slot(self, number: str | None) -> SlotName | None:
         return next((slot for slot, own in self.numbers.items() if own == number), None)
 
 
 def parse(shown: str, names: Names) -> Variables:
-    """Read what efibootmgr prints, of which labels are what somebody once typed."""
+    """Read what efibootmgr prints, of which labels are what somebody once typed, spaces and all.
+
+    Of entries with one label the first in BootOrder counts: a factory that was run twice leaves an older one behind.
+    """
     facts: dict[str, str] = dict(_FACT.findall(shown))
-    labels = {label.strip(): number for number, _, label in reversed(_ENTRY.findall(shown))}
-    numbers = {slot: labels[names.of(slot)] for slot in SlotName if names.of(slot) in labels}
     order = tuple(facts["BootOrder"].split(",")) if "BootOrder" in facts else ()
-    return Variables(numbers, facts.get("BootCurrent"), facts.get("BootNext"), order)
+    place = {number: at for at, number in enumerate(order)}
+    found = sorted(_ENTRY.findall(shown), key=lambda entry: place.get(entry[0], len(order)))
+    entries = {label.strip(): (number, star) for number, star, label in reversed(found)}
+    ours = {slot: entries[names.of(slot)] for slot in SlotName if names.of(slot) in entries}
+    numbers = {slot: number for slot, (number, _) in ours.items()}
+    asleep = frozenset(slot for slot, (_, star) in ours.items() if star != "*")
+    return Variables(numbers, facts.get("BootCurrent"), facts.get("BootNext"), order, asleep)
 
 
 def unordered(found: Variables) -> tuple[SlotName, ...]:
@@ -115,7 +125,8 @@ class Efi:
         found = parse(tool.run((self._program,)), self._names)
         missing = [self._names.of(slot) for slot in SlotName if slot not in found.numbers]
         if missing:
-            hint = f"Make it again: efibootmgr --create-only --label {missing[0]} --disk … --part … --loader …"
+            label = shlex.quote(missing[0])
+            hint = f"Make it again: efibootmgr --create-only --label {label} --disk … --part … --loader …"
             raise tool.failed(f"The firmware has no boot entry named {' or '.join(missing)}.", hint)
         return found
 

@@ -7,6 +7,7 @@ do not fit each other are refused when they are loaded, not at the first switch.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,7 @@ ROWS = (
         "names",
         "What the bootloader calls slots A and B, in this order; empty: A B, 2 3 for mender, by their partitions, "
         + ", ".join(f"{names} for {boot}" for boot, names in SLOTS.items())
-        + ".",
+        + ". A label with spaces stands in quotes.",
         rule=lambda text: None if not text or _two(text) else "two different names",
     ),
     Setting(
@@ -114,6 +115,13 @@ READS: Mapping[str, tuple[str, ...]] = {
 """The keys that each boot control reads, also where its own rule then says what they must be."""
 
 
+def spaced(component: ComponentSettings) -> str | None:
+    """Say that a name has a space where the bootloader's own scripts would read two."""
+    if component.boot == "efi" or not any(" " in name for name in words(component.boot_slots)):
+        return None
+    return f"boot_slots must be two plain names for boot {component.boot!r}: only labels of UEFI entries have spaces."
+
+
 def unread(component: ComponentSettings) -> str | None:
     """Say which key is told and read by nobody: somebody believes that it does something."""
     reads = READS.get(component.boot, ())
@@ -137,7 +145,15 @@ def names_of(component: ComponentSettings) -> Names:
     from surefoot_agent.boot.variables import Names
 
     usual = SLOTS.get(component.boot) or SETS[component.boot_variables].slots
-    return Names(*(component.boot_slots or usual).split())
+    return Names(*words(component.boot_slots or usual))
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The names in a setting, as a shell would read them; none where a quote has no end."""
+    try:
+        return tuple(shlex.split(text))
+    except ValueError:
+        return ()
 
 
 def variables_of(component: ComponentSettings) -> Variables:
@@ -238,7 +254,7 @@ def _numbered(component: ComponentSettings) -> str | None:
     slots = component.boot_slots
     if component.boot_variables == "surefoot" and slots not in ("", "A B"):
         return "boot_slots must be left out: the variables of surefoot call the slots A and B."
-    if component.boot_variables == "mender" and not all(name.isdigit() for name in slots.split()):
+    if component.boot_variables == "mender" and not all(name.isdigit() for name in words(slots)):
         return "boot_slots must be two partition numbers, as Mender's variables have them."
     return None
 
@@ -272,7 +288,7 @@ def _with_script(component: ComponentSettings) -> str | None:
 
 
 def _two(text: str) -> bool:
-    return len(text.split()) == len(set(text.split())) == 2
+    return len(words(text)) == len(set(words(text))) == 2 and all(word == word.strip() != "" for word in words(text))
 
 
 BOOTS: Mapping[str, Backend] = {

@@ -5,7 +5,7 @@ Promises: nothing a device said is interpreted here but its reports, whose form 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -98,8 +98,8 @@ class Page:
         return any(row.answered_at is None for row in self.requests)
 
 
-def read(session: Session, device_id: str, waiting: str | None, now: datetime) -> Page:
-    """Raises NotFound."""
+def read(session: Session, device_id: str, waiting: Callable[[str], str | None], now: datetime) -> Page:
+    """`waiting` says of a component what its rollout waits for. Raises NotFound."""
     view = repository.views(session, [repository.device(session, device_id)])[0]
     events = repository.events(session, device_id, EVENTS)
     rows = repository.history(session, device_id, ATTEMPTS)
@@ -108,7 +108,7 @@ def read(session: Session, device_id: str, waiting: str | None, now: datetime) -
         device=view.device,
         standing=found.standing(view.device),
         tags=view.tags,
-        components=tuple(_component(session, view, name, waiting, now) for name in found.components(view)),
+        components=tuple(_component(session, view, name, waiting(name), now) for name in found.components(view)),
         attempts=tuple(_attempt(row, [e for e in events if e.assignment_id == row.id]) for row in rows),
         others=tuple(_step(e) for e in events if e.assignment_id not in known)[:20],
         values=tuple(telemetry.latest(session, device_id)),

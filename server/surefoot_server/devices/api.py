@@ -105,7 +105,7 @@ def why(request: Request, device_id: str, _who: Viewer, component: str = "") -> 
         view = repository.views(session, [repository.device(session, device_id)])[0]
         names = [part.component for part in view.components] + [row.component for row in view.assignments]
         name = component or (names[0] if names else "app")
-        waiting = state.rollouts.why(session, device_id, db.utc_now())
+        waiting = state.rollouts.why(session, device_id, name, db.utc_now())
         return why_of(session, view, name, db.utc_now(), waiting)
 
 

@@ -20,7 +20,7 @@ from surefoot_server.devices import repository
 from surefoot_server.devices.models import Device
 from surefoot_server.state import ServerState, state_of
 from surefoot_shared import wire
-from surefoot_shared.errors import Invalid, NotAllowed, NotFound
+from surefoot_shared.errors import Invalid, NotAllowed, NotFound, Unreachable
 from surefoot_shared.identity import open_sealed
 from surefoot_shared.messages import MetadataVersions, Sealed
 from surefoot_shared.seals import SealKind
@@ -38,6 +38,8 @@ class SealedIn(BaseModel):
     v: int = 1
 
 
+TURN_S = 30.0
+"""Between two tries of a device that waits for its turn to download."""
 USED = "The request was used before."
 SIGNS_ANEW = "The device signs a new request; nothing is to be done."
 ENROLS_AGAIN = "Where it is to come back, enrol it again: `surefoot device replace` makes the token."
@@ -73,9 +75,13 @@ def bundle(request: Request, device_id: Annotated[str, Depends(require_device)])
 @device_router.post("/lease")
 def lease(request: Request, device_id: Annotated[str, Depends(require_device)]) -> Response:
     """The lease of MQTT: leave to download for what is wanted of the device now, and what is offered for it."""
-    state = state_of(request)
+    state, now = state_of(request), db.utc_now()
     with state.db.read() as session:
-        given = state.devices.lease_for(session, device_id, db.utc_now())
+        shared = state.devices.shares_a_rate(session, device_id, now)
+    with state.db.write() if shared else state.db.read() as session:
+        given = state.devices.lease_for(session, device_id, now)
+    if given is None and shared:
+        raise Unreachable("busy", "Other devices have all of the bandwidth.", retry_after_s=TURN_S)
     if given is None:
         raise NotFound("not_found", f"{device_id} has nothing to download.", "Nothing to do: the device is up to date.")
     return Response(wire.encode(given), media_type="application/json", headers={"Cache-Control": "no-store"})

@@ -1,12 +1,15 @@
-"""How fast a device may download, and how soon it may begin: the site's rate is shared, and a fleet is spread. Pure.
+"""How fast a device may download, and how soon it may begin: rates are shared, and a fleet is spread. Pure.
 
-Promises: the shares of a site's devices never add up to more than the site's rate for longer than `SHARED_VALID_S`;
+Promises: what is lent of a shared rate (the fleet's, a site's, a rollout's) never adds up to more than it; everybody
+gets the same part once those who had more have renewed their lease, which is within `SHARED_VALID_S`, and where the
+parts would be too small to be of use devices take turns;
 the wait of a device is the same for the same assignment, so that a lease that is given twice does not postpone it.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from surefoot_shared.messages import Pack
@@ -15,9 +18,9 @@ SPREAD_S = 0.05
 """Each device that wants to download makes the time over which they begin so much longer: 2,000 begin in 100 s."""
 SPREAD_LIMIT_S = 600.0
 SHARED_VALID_S = 120.0
-"""A lease under a site's rate ends soon: the number of those who share it changes."""
+"""A lease of a shared rate ends soon: the number of those who share it changes."""
 LEAST_BYTES_PER_S = 4096
-"""Less than this nobody downloads; a site that has less for each had better take turns."""
+"""Less than this is of no use: whoever would get less waits for a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,26 @@ class Rates:
 
     site_bytes_per_s: int = 0
     device_bytes_per_s: int = 0
+    fleet_bytes_per_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A rate that devices share: `sharers` may download now, this one included; others have `lent` of it."""
+
+    total_bytes_per_s: int
+    sharers: int
+    lent_bytes_per_s: int = 0
+
+    @property
+    def least_bytes_per_s(self) -> int:
+        return min(LEAST_BYTES_PER_S, self.total_bytes_per_s)
+
+    @property
+    def part_bytes_per_s(self) -> int:
+        """What this device may have of it; less than the least where it has to wait."""
+        fair = max(self.least_bytes_per_s, self.total_bytes_per_s // max(1, self.sharers))
+        return min(fair, self.total_bytes_per_s - self.lent_bytes_per_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +83,20 @@ def leave(
     name: str,
     own_bytes_per_s: int | None = None,
     *,
-    at_site: int,
+    shares: Sequence[Share] = (),
     in_fleet: int,
     begun: bool,
-) -> Leave:
-    """Decide on a lease. `own_bytes_per_s` is what the rollout allows this device.
+) -> Leave | None:
+    """Decide on a lease; None where it has to wait until others give back what they have of a rate.
 
-    `at_site` and `in_fleet` count the devices that may download now, this one included; `begun`: it does already.
+    `own_bytes_per_s` is what this device alone may have. `in_fleet` counts the devices that may download now, this one
+    included; `begun`: it does already.
     """
-    share = max(LEAST_BYTES_PER_S, rates.site_bytes_per_s // max(1, at_site)) if rates.site_bytes_per_s else 0
-    limits = [rate for rate in (share, rates.device_bytes_per_s, own_bytes_per_s or 0) if rate]
-    valid_s = min(valid_s, SHARED_VALID_S) if share else valid_s
+    if any(share.part_bytes_per_s < share.least_bytes_per_s for share in shares):
+        return None
+    parts = [share.part_bytes_per_s for share in shares]
+    limits = [rate for rate in (*parts, rates.device_bytes_per_s, own_bytes_per_s or 0) if rate]
+    valid_s = min(valid_s, SHARED_VALID_S) if shares else valid_s
     spread_s = 0.0 if begun or in_fleet < 2 else min(SPREAD_LIMIT_S, SPREAD_S * in_fleet, valid_s / 2)
     return Leave(
         rate_bytes_per_s=min(limits) if limits else None,

@@ -1,7 +1,7 @@
 """Make a lease: where a device may fetch what it is wanted to run, how fast, how soon, and which packs save it bytes.
 
-Promises: the token names the device and ends with the lease; nothing in a lease has to be right for the device to be
-safe. Refuses to decide who gets one.
+Promises: what is lent of a shared rate is written down in the same transaction; the token names the device and ends
+with the lease; nothing in a lease has to be right for the device to be safe. Refuses to decide who gets one.
 """
 
 from __future__ import annotations
@@ -11,16 +11,14 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from surefoot_server.devices import repository
+from surefoot_server.devices import lent, repository
 from surefoot_server.devices.leave import Offered, Rates, Ways, leave
 from surefoot_server.devices.models import Assignment
 from surefoot_server.releases.leases import LeaseTokens
 from surefoot_shared.messages import Lease, Source
 from surefoot_shared.status import AttemptState
 
-NEEDS_LEASE = frozenset({AttemptState.OFFERED, AttemptState.CHECKING, AttemptState.DOWNLOADING})
-SITE = "site"
-"""The attribute of a device whose equals share a site's rate."""
+NEEDS_LEASE = frozenset(lent.FETCHING)
 Offers = Callable[[Session, Sequence[str], str], Offered]
 """(session, digests that the device holds, wanted digest) → packs."""
 
@@ -38,19 +36,29 @@ class Lending:
     ) -> None:
         self._leases, self._blobs_url, self._rates, self._offers, self._ways = leases, blobs_url, rates, offers, ways
 
-    def lend(self, session: Session, row: Assignment, left_s: float, now: datetime) -> Lease:
-        """A lease for an assignment that has `left_s` seconds left to download in."""
+    def shares(self, row: Assignment) -> bool:
+        """Whether a lease for this takes a part of a rate that others share, which is written down."""
+        return bool(self._rates.site_bytes_per_s or self._rates.fleet_bytes_per_s or row.pool_bytes_per_s)
+
+    def lend(self, session: Session, row: Assignment, left_s: float, now: datetime) -> Lease | None:
+        """A lease for an assignment that has `left_s` seconds left to download in; None where others have it all."""
         device, begun = repository.device(session, row.device_id), row.state == AttemptState.DOWNLOADING
-        site = device.attributes.get(SITE, "") if self._rates.site_bytes_per_s else ""
+        site, shared = device.attributes.get(lent.SITE, ""), self.shares(row)
+        alone = self._rates.site_bytes_per_s if not site else 0  # without a site it shares with nobody
+        own = min(filter(None, (row.rate_bytes_per_s, alone)), default=None)
         given = leave(
             self._rates,
             min(self._leases.valid_s, left_s),
             row.id,
-            row.rate_bytes_per_s,
-            at_site=repository.at_work(session, NEEDS_LEASE, site) if site else 1,
+            own,
+            shares=lent.shared(session, self._rates, row, site, now) if shared else (),
             in_fleet=repository.at_work(session, NEEDS_LEASE),
             begun=begun,
         )
+        if given is None:
+            return None
+        if shared:
+            lent.note(session, row, given, now)
         offered = self._offers(session, repository.held(session, row.device_id, row.component), row.digest)
         return Lease(
             row.id,

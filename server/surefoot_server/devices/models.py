@@ -153,6 +153,12 @@ class Assignment(SQLModel, table=True):
     """UTC intervals in which the device may switch; None is any time."""
     download_windows: list[list[str]] | None = Field(default=None, sa_type=JSON)
     rate_bytes_per_s: int | None = None
+    """What its device alone may fetch; of orders from before rollouts shared their bandwidth."""
+    pool_bytes_per_s: int | None = Field(default=None, sa_type=sa.BigInteger)
+    """What all devices of its rollout may fetch together."""
+    lent_bytes_per_s: int | None = Field(default=None, sa_type=sa.BigInteger)
+    lent_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """Its part of the rates that it shares, and how long it may have it; see `lent.py`."""
     recreate: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
     """Where there is no room for two, the device may give up the release that it runs."""
     shadow: dict[str, Any] | None = Field(default=None, sa_type=JSON)

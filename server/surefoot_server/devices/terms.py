@@ -19,7 +19,8 @@ class Terms:
     activate: bool = True
     windows: tuple[Interval, ...] = ()
     download_windows: tuple[Interval, ...] = ()
-    rate_bytes_per_s: int | None = None
+    pool_bytes_per_s: int | None = None
+    """What all devices of the rollout may fetch together."""
     recreate: bool = False
     """Where there is no room for two, the device may give up the release that it runs."""
     shadow: ShadowTerms | None = None

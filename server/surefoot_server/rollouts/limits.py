@@ -57,11 +57,9 @@ class Limits:
         return [words.format(value) for words, value in said.items() if value is not None]
 
     @property
-    def rate_bytes_per_s(self) -> int | None:
-        """What one device may fetch, so that all that fetch at a time stay below the bandwidth."""
-        if self.bandwidth_mbps is None:
-            return None
-        return max(1, self.bandwidth_mbps * MBPS // self.max_concurrent)
+    def pool_bytes_per_s(self) -> int | None:
+        """What all devices that fetch at a time share."""
+        return None if self.bandwidth_mbps is None else self.bandwidth_mbps * MBPS
 
 
 def parse(field: Field, strategy: Strategy) -> Limits:

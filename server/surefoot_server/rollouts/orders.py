@@ -145,7 +145,7 @@ def _terms(tx: Transaction, member: RolloutMember, activate: bool) -> Terms:
         activate=activate,
         windows=() if shadow else intervals(limits.window, limits.freeze, member.zone, tx.now),
         download_windows=intervals(limits.download_window, (), member.zone, tx.now),
-        rate_bytes_per_s=limits.rate_bytes_per_s,
+        pool_bytes_per_s=limits.pool_bytes_per_s,
         recreate=tx.policy.recreate is not None,
         shadow=shadow.terms if shadow else None,
     )

@@ -328,9 +328,9 @@ class RolloutService:
             self._publish_halt(raw)  # within the lock: the older of two lists must not be what the broker keeps
             log.info("halt_list_changed digests=%d", len(wanted))
 
-    def why(self, session: Session, device_id: str, now: datetime) -> str | None:
-        """Why a rollout has not offered anything to this device, or keeps it from switching; None where none does."""
-        return why.waiting(session, device_id, now, lambda component: self.unsignable(component, now))
+    def why(self, session: Session, device_id: str, component: str, now: datetime) -> str | None:
+        """Why a rollout has not offered this component to the device, or keeps it from switching; None where none."""
+        return why.waiting(session, device_id, component, now, lambda of: self.unsignable(of, now))
 
     def unsignable(self, component: str, now: datetime) -> str:
         """Why no device would be told of an order for the component, or believe it; "" where one would."""

@@ -20,12 +20,16 @@ from surefoot_shared.status import AttemptState, RolloutState
 
 
 def waiting(
-    session: Session, device_id: str, now: datetime, unsignable: Callable[[str], str] = lambda _: ""
+    session: Session,
+    device_id: str,
+    component: str,
+    now: datetime,
+    unsignable: Callable[[str], str] = lambda _: "",
 ) -> str | None:
-    """Answer from the newest rollout that counts; None where none has the device or it was offered already."""
+    """Answer from the component's newest rollout that counts; None where none has the device or it was offered."""
     for member, row in repository.memberships(session, device_id):
         state = RolloutState(row.state)
-        if state not in repository.CLAIMING:
+        if row.component != component or state not in repository.CLAIMING:
             continue
         if member.standing == repository.EXCLUDED and state in repository.AT_WORK:
             return f"rollout {row.id} of {row.release_id} leaves it out: {member.reason}"

@@ -92,8 +92,9 @@ class Notes:
             found = []
             for view in repository.views(session, [repository.device(session, name) for name in self._world.nodes]):
                 name = view.device.id
-                waiting = self._world.site.rollouts.why(session, name, self._world.site.now())
-                answer = views.why_of(session, view, self._world.scenario.component, self._world.site.now(), waiting)
+                component, now = self._world.scenario.component, self._world.site.now()
+                waiting = self._world.site.rollouts.why(session, name, component, now)
+                answer = views.why_of(session, view, component, now, waiting)
                 if not answer.sentence or answer.kind in STUCK:
                     found.append(f"{name} ({answer.kind})")
             return found

@@ -26,7 +26,7 @@ from surefoot_agent.boot.tryboot import GET, Tryboot
 from surefoot_agent.boot.uboot import UBoot
 from surefoot_agent.boot.variables import Mender, Names, Rauc, Surefoot, Variables
 from surefoot_agent.ports import BootControl
-from surefoot_shared.status import SlotState
+from surefoot_shared.status import SlotName, SlotState
 from surefoot_simulators import bootloader
 from surefoot_simulators.bootloader import firmware, flows
 from surefoot_simulators.bootloader.environment import Medium
@@ -304,9 +304,11 @@ class JetsonBench(Bench):
 class EfiBench(Bench):
     """UEFI firmware whose variables are files, changed by the real efibootmgr; an entry for each slot, and a stick."""
 
+    names = Names("slot_a", "slot_b")
+
     def factory(self) -> EfiBench:
         shutil.copy(TOOLS / "efibootmgr", self.folder)
-        for number, label in ((1, "slot_a"), (2, "slot_b"), (7, "USB stick")):
+        for number, label in ((1, self.names.of(SlotName.A)), (2, self.names.of(SlotName.B)), (7, "USB stick")):
             self.variable(f"Boot{number:04X}", _load_option(label))
         self.variable("BootOrder", bytes((1, 0, 2, 0, 7, 0)))
         self.enter()
@@ -316,7 +318,7 @@ class EfiBench(Bench):
         (self.folder / f"{name}-{EFI_GLOBAL}").write_bytes(ATTRIBUTES + value)
 
     def open(self) -> BootControl:
-        return NotedBoot(Efi(Names("slot_a", "slot_b"), str(self.folder / "efibootmgr")), self.folder)
+        return NotedBoot(Efi(self.names, str(self.folder / "efibootmgr")), self.folder)
 
     def enter(self) -> None:
         files = {path.name.partition("-")[0]: path for path in self.folder.glob(f"Boot*-{EFI_GLOBAL}")}

@@ -121,6 +121,16 @@ def test_a_file_that_the_pis_firmware_cannot_read_is_found(tmp_path: Path) -> No
     assert "cmdline.txt" in roots.message
 
 
+def test_an_entry_that_the_firmware_passes_over_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = "BootOrder: 0001,000C\nBoot0001* Surefoot A\nBoot000C  Surefoot B\n"
+    monkeypatch.setattr("surefoot_agent.boot.tool.run", lambda command: shown)
+
+    (found,) = demands(ComponentSettings("image", "efi", boot_slots="'Surefoot A' 'Surefoot B'"))
+
+    assert (found.ok, found.message) == (False, "The entry Surefoot B is not active: the firmware passes over it.")
+    assert "efibootmgr -b 000C -a" in found.hint
+
+
 @pytest.mark.parametrize(("order", "ok"), [("0001,0002", True), ("0001", False)])
 def test_a_slot_that_bootorder_does_not_name_is_found(monkeypatch: pytest.MonkeyPatch, order: str, ok: bool) -> None:
     shown = f"BootCurrent: 0001\nBootOrder: {order}\nBoot0001* slot_a\nBoot0002* slot_b\n"

@@ -44,6 +44,20 @@ class TestContract(BootContract):
         self._bench.enter()
 
 
+class Spaced(EfiBench):
+    names = Names("Surefoot A (NVMe)", "Surefoot B  2nd")
+
+
+class TestContractWithSpacesInLabels(BootContract):
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> EfiBench:
+        self._bench = Spaced(tmp_path).factory()
+        return self._bench
+
+    def enter(self, boot: BootControl) -> None:
+        self._bench.enter()
+
+
 def shown(bench: EfiBench) -> str:
     return subprocess.run([bench.folder / "efibootmgr"], capture_output=True, text=True, check=True).stdout
 
@@ -151,3 +165,63 @@ def test_of_two_entries_with_one_label_the_first_counts() -> None:
     found = parse("BootOrder: 0001\nBoot0001* slot_a\nBoot0005* slot_a\n", NAMES)
 
     assert found.numbers == {A: "0001"}
+
+
+BOX_17 = """\
+BootCurrent: 0003
+Timeout: 1 seconds
+BootOrder: 0003,0004,0000,0001,0002,2001
+Boot0000* UEFI: PXE IPv4 Intel(R) I210 Gigabit  Network Connection
+Boot0001* Windows Boot Manager
+Boot0002  Surefoot A
+Boot0003* Surefoot A
+Boot0004* Surefoot B
+Boot2001* EFI USB Device
+Boot2002* EFI DVD/CDROM
+MirroredPercentageAbove4G: 0.00
+MirrorMemoryBelow4GB: false
+"""
+"""As version 17 shows a box whose factory was run twice; the older entry was put to sleep."""
+BOX_18 = """\
+BootNext: 0004
+BootCurrent: 0003
+Timeout: 0 seconds
+BootOrder: 0003,0004,0000
+Boot0000* UEFI: PXE IPv4 Intel(R) I210\tPciRoot(0x0)/Pci(0x1c,0x0)/MAC(00e04c680001,0)/IPv4(0.0.0.0,0,DHCP)..BO
+Boot0003* Surefoot A\tHD(1,GPT,5f0c7a2e-1111-4c57,0x800,0x80000)/File(\\EFI\\surefoot a\\linux.efi)root=1
+      dp: 04 01 2a 00 01 00 00 00 / 04 04 46 00
+    data: 72 00 6f 00
+Boot0004* Surefoot B\tHD(2,GPT,5f0c7a2e-1111-4c57-9d5a-1d8f7f4a0002,0x80800,0x80000)/File(\\EFI\\Surefoot A\\linux.efi)
+Boot0005  Surefoot B old\tVenHw(99e275e7-75a0-4b37-a2e6-c5385e6c00cb)
+"""
+SPACED = Names("Surefoot A", "Surefoot B")
+
+
+@pytest.mark.parametrize(("text", "following"), [(BOX_17, None), (BOX_18, "0004")], ids=["version 17", "version 18"])
+def test_labels_with_spaces_are_read_whole_as_either_version_shows_them(text: str, following: str | None) -> None:
+    found = parse(text, SPACED)
+
+    assert found.numbers == {A: "0003", B: "0004"}
+    assert (found.current, found.following, found.order[:2]) == ("0003", following, ("0003", "0004"))
+    assert found.asleep == frozenset()
+
+
+def test_a_label_that_only_begins_or_ends_like_a_slots_is_none() -> None:
+    text = "BootOrder: 0001\nBoot0001* Surefoot A old\nBoot0002* My Surefoot A\nBoot0003* surefoot a\n"
+
+    assert parse(text, SPACED).numbers == {}
+
+
+def test_an_entry_that_is_not_active_is_told_apart() -> None:
+    found = parse("BootOrder: 0001,0002\nBoot0001* Surefoot A\nBoot0002  Surefoot B\n", SPACED)
+
+    assert found.asleep == {B}
+
+
+def test_the_command_that_makes_a_lost_entry_again_quotes_its_label(tmp_path: Path) -> None:
+    bench = Spaced(tmp_path).factory()
+    next(tmp_path.glob("Boot0002-*")).unlink()
+
+    with pytest.raises(InstallFailed, match="named Surefoot B  2nd") as caught:
+        bench.open().primary()
+    assert "--label 'Surefoot B  2nd'" in caught.value.hint

@@ -84,6 +84,7 @@ def test_a_script_is_made_from_its_path_and_names(tmp_path: Path) -> None:
         (replace(IMAGE, boot_variables="mender", boot_slots="a b"), "partition numbers"),
         (replace(IMAGE, boot="tryboot", boot_slots="a b"), "numbers of two boot partitions"),
         (replace(IMAGE, boot="tryboot", boot_argument="root"), "the device tree says"),
+        (replace(IMAGE, boot="systemd-boot", boot_slots="a 'b c'"), "only labels of UEFI entries have spaces"),
         (replace(IMAGE, boot="jetson", boot_slots="1 2"), "nvbootctrl knows slots 0 and 1"),
         (replace(IMAGE, boot="systemd-boot", boot_files="/a /b"), "must name one place"),
         (replace(IMAGE, boot="grub", boot_files="/a"), "must name two different files"),
@@ -97,13 +98,13 @@ def test_what_does_not_fit_is_refused_when_it_is_loaded(told: ComponentSettings,
         fitted("rootfs", told)
 
 
-@pytest.mark.parametrize("text", ["A", "A A", "A B C"])
+@pytest.mark.parametrize("text", ["A", "A A", "A B C", "'A B'", "'A B", "A ''", "A ' B'", "'A' A"])
 def test_two_different_names_are_asked_for(text: str) -> None:
     rule = next(row.rule for row in ROWS if row.key == "boot_slots")
 
     assert rule is not None
     assert rule(text) == "two different names"
-    assert rule("A B") is rule("") is None
+    assert rule("A B") is rule("") is rule("'Surefoot A' \"Surefoot B\"") is None
 
 
 def test_nothing_is_imported_before_it_is_used() -> None:

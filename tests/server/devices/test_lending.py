@@ -18,8 +18,10 @@ OLD, OLDER = digest("app/1.0"), digest("app/0.9")
 
 
 def lent(rig: Rig, lending: Lending, row: Assignment, left_s: float = 1e9) -> Lease:
-    with rig.db.read() as session:
-        return lending.lend(session, row, left_s, NOW)
+    with rig.db.write() as session:
+        found = lending.lend(session, session.merge(row), left_s, NOW)
+    assert found is not None
+    return found
 
 
 def assigned(rig: Rig, *names: str) -> list[Assignment]:

@@ -135,7 +135,7 @@ class Fleet:
 
     def why(self, name: str) -> str | None:
         with self.rig.db.read() as session:
-            return self.service.why(session, name, self.now)
+            return self.service.why(session, name, "app", self.now)
 
     def commit(self, *names: str) -> None:
         self.end(Outcome.COMMITTED, *names)

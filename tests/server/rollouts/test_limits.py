@@ -30,8 +30,8 @@ def test_every_limit_is_read() -> None:
 
 
 def test_devices_that_fetch_at_a_time_share_the_bandwidth() -> None:
-    assert parse(WHOLE).limits.rate_bytes_per_s == 200 * 125_000 // 50
-    assert parse("").limits.rate_bytes_per_s is None
+    assert parse(WHOLE).limits.pool_bytes_per_s == 200 * 125_000
+    assert parse("").limits.pool_bytes_per_s is None
 
 
 def test_rolling_lets_one_device_be_unavailable_unless_it_says_more() -> None:

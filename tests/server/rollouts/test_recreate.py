@@ -133,7 +133,7 @@ def test_why_names_what_a_full_device_waits_for(able: Fleet) -> None:
     waiting = next(name for name in ABLE if not able.wish(name).activate)
 
     with able.rig.db.read() as session:
-        assert able.service.why(session, waiting, able.now) == "1 device is unavailable and the limit is 1"
+        assert able.service.why(session, waiting, "app", able.now) == "1 device is unavailable and the limit is 1"
 
 
 def test_an_older_agent_announces_nothing() -> None:

@@ -54,7 +54,7 @@ def page(fleet: Fleet, rollout: str) -> views.RolloutOut:
 
 def why(fleet: Fleet, name: str) -> str:
     with fleet.rig.db.read() as session:
-        waiting = fleet.service.why(session, name, fleet.now)
+        waiting = fleet.service.why(session, name, "app", fleet.now)
         view = devices.views(session, [devices.device(session, name)])[0]
         return why_of(session, view, "app", fleet.now, waiting).sentence
 

@@ -8,9 +8,9 @@ from surefoot_shared.status import AttemptState
 from tests.server.rollouts.fleet import POLICY, Fleet
 
 
-def ask(fleet: Fleet, device: str) -> str | None:
+def ask(fleet: Fleet, device: str, component: str = "app") -> str | None:
     with fleet.rig.db.read() as session:
-        return why.waiting(session, device, fleet.now)
+        return why.waiting(session, device, component, fleet.now)
 
 
 def test_a_device_of_a_later_phase_is_told_which_phase_is_open(fleet: Fleet) -> None:
@@ -55,6 +55,14 @@ def test_a_device_that_was_offered_needs_no_such_answer(fleet: Fleet) -> None:
     rollout = fleet.start()
 
     assert ask(fleet, fleet.in_phase(rollout, 0)[0]) is None
+
+
+def test_a_rollout_of_one_component_is_no_answer_for_another(fleet: Fleet) -> None:
+    rollout = fleet.start()
+    late = fleet.in_phase(rollout, 1)[0]
+
+    assert ask(fleet, late, "model") is None
+    assert ask(fleet, late, "app") is not None
 
 
 def test_a_device_that_no_rollout_knows_has_none(fleet: Fleet) -> None:

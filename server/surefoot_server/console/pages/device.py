@@ -38,7 +38,7 @@ def device(
 ) -> HTMLResponse:
     state, now = state_of(request), db.utc_now()
     with state.db.read() as session:
-        page = shown.read(session, device_id, state.rollouts.why(session, device_id, now), now)
+        page = shown.read(session, device_id, lambda part: state.rollouts.why(session, device_id, part, now), now)
         metric = shown.chosen(page.values, metric)
         drawn = shown.drawn(session, device_id, metric, hours, now) if metric else None
     say = frame.language_of(request)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import html
+from dataclasses import replace
+
 import pytest
 from sqlmodel import select
 
 from surefoot_server.access.roles import Role
 from surefoot_server.devices.models import DeviceRequest, DeviceTag
 from surefoot_server.feedback import repository as feedback
+from surefoot_server.rollouts.service import Order
 from surefoot_shared.messages import EventKind, RequestKind, Response, RevertReport
 from surefoot_shared.status import Outcome
 from tests.server.console.browser import browser
@@ -31,6 +35,27 @@ def test_the_page_says_why_and_what_the_slots_hold(fleet: Rig) -> None:
     assert "cam-1 runs app/1.0" in text
     assert '<div class="slot runs">' in text
     assert "surefoot-agent lock" in text
+
+
+def test_each_component_has_its_own_answer_and_waits_only_for_its_own_rollout(fleet: Rig) -> None:
+    fleet.release("model/3.0")
+    fleet.release("model/3.1")
+    parts = (runs("app/1.0"), replace(runs("model/3.0"), component="model"))
+    with fleet.db.write() as session:
+        fleet.devices.hello(session, hello("cam-1", 2, components=parts), NOW)
+    policy = "phases: [{name: night, percent: 100, bake: 1h, approval: {by: releaser, count: 1}}]"
+    rollout = fleet.state.rollouts.start(Order(policy, "model/3.1", "all"), "anna", NOW)
+
+    page = browser(fleet).get("/devices/cam-1").text
+    asked = {
+        name: fleet.client(Role.VIEWER).get(f"/api/v1/devices/cam-1/why?component={name}").json()
+        for name in ("app", "model")
+    }
+
+    said = {name: html.escape(answer["sentence"]) for name, answer in asked.items()}
+    assert all(f'<p class="why">{sentence}</p>' in page for sentence in said.values())
+    assert (rollout in said["app"], rollout in said["model"]) == (False, True), said
+    assert (asked["app"]["kind"], asked["model"]["kind"]) == ("nothing_wanted", "waiting_for_rollout")
 
 
 def test_nothing_a_device_said_is_markup(fleet: Rig) -> None:
