@@ -12,7 +12,6 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from email.message import Message
 from pathlib import Path
 
 from surefoot_agent import tls
@@ -50,7 +49,7 @@ def ask(
         with opener.open(request, timeout=TIMEOUT_S) as answer:
             return answer.status, answer.read(limit_bytes + 1)
     except urllib.error.HTTPError as error:
-        raise refusal(error.code, error.headers, _answer(error)) from error
+        raise refusal(error.code, error.headers.get("Retry-After", ""), _answer(error)) from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         if isinstance(reason, ssl.SSLCertVerificationError):
@@ -59,7 +58,7 @@ def ask(
         raise Unreachable("unreachable", f"The server at {server_url} cannot be reached: {reason}.") from error
 
 
-def refusal(status: int, headers: Mapping[str, str] | Message, raw: bytes) -> ConfigError | Unreachable:
+def refusal(status: int, retry_after: str, raw: bytes) -> ConfigError | Unreachable:
     """The server's own words, where it has some."""
     try:
         problem = json.loads(raw)
@@ -68,8 +67,7 @@ def refusal(status: int, headers: Mapping[str, str] | Message, raw: bytes) -> Co
         kind, message, hint = "", "", ""
     message = message or f"The server answered {status}."
     if status in (429, 500, 502, 503, 504):
-        after = headers.get("Retry-After", "")
-        return Unreachable("busy", message, retry_after_s=float(after) if after.isdigit() else None)
+        return Unreachable("busy", message, retry_after_s=float(retry_after) if retry_after.isdigit() else None)
     return ConfigError(kind or "enrolment_refused", message, hint)
 
 

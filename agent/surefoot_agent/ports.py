@@ -243,6 +243,14 @@ class OnlyPlace(Protocol):
         """Raise InstallFailed(no_space) unless the release fits once both slots are empty."""
 
 
+@runtime_checkable
+class TakesFiles(Protocol):
+    """Slots into which a file can be moved, so that it needs no room a second time."""
+
+    def take(self, slot: SlotName, piece: Piece, file: Path) -> None:
+        """Move a file in as what is here of a piece, for `write` to go on with; from another disk it is not moved."""
+
+
 class Changed(InstallFailed):
     """What a source sends now is another version than what came before: that piece is begun anew."""
 

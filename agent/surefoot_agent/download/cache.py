@@ -92,7 +92,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except (Conflict, Invalid, OSError) as error:
             log.warning("object_refused sha256=%s error=%s", name, error)
             self.close_connection = True  # what is left of the body is not read
-            self._say(409 if isinstance(error, Conflict) else 507 if isinstance(error, OSError) else 422)
+            full = isinstance(error, OSError) or error.kind == "too_large"
+            self._say(409 if isinstance(error, Conflict) else 507 if full else 422)
             return
         log.info("object_kept sha256=%s bytes=%s", name, length)
         self._say(201)
@@ -179,7 +180,8 @@ def server_of(settings: Settings) -> Server:
         return found if found is not None and found.is_file() else None
 
     try:
-        shelf = Shelf(settings.state_dir / "cache", settings.cache_bytes, elsewhere)
+        folder, reserve = settings.state_dir / "cache", settings.reserve_bytes
+        shelf = Shelf(folder, settings.cache_bytes, elsewhere, reserve_bytes=reserve)
         return Server((host.strip("[]"), int(port)), shelf)
     except OSError as error:
         message = f"The cache cannot listen on {settings.cache_listen}: {error.strerror}."

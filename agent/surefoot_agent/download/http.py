@@ -24,7 +24,7 @@ from surefoot_agent.download.plan import Able, Plan, Way, plan
 from surefoot_agent.download.pour import Cursor, Pour
 from surefoot_agent.download.replies import gives_way, whose_fault
 from surefoot_agent.download.transfer import Stop, Transfer, nap, obey
-from surefoot_agent.ports import Piece, Progress, Say, Slots, Wish, never, silent
+from surefoot_agent.ports import Piece, Progress, Say, Slots, TakesFiles, Wish, never, silent
 from surefoot_shared.errors import InstallFailed, Unreachable
 from surefoot_shared.messages import Lease, Pack
 from surefoot_shared.pack import PACK_LIMIT_BYTES, ZSTD_SUFFIX, Encoding
@@ -273,10 +273,29 @@ class HttpDownloader:
             packs = self._packs
             if kinds == (Kind.CACHE,) or packs is None or not packs.heard(places, error):
                 raise
-            with packs.spool.object(piece.sha256) as held:
-                packs.from_the_air(piece.name, piece.sha256, piece.blob_bytes, places, held, stop)
-                pour.write(piece, lambda offset: span(held.handle, offset, piece.end - offset))
-            packs.spool.drop(piece.sha256)
+            if not self._is_there(pour, piece):
+                self._from_the_air(pour, piece, packs, places, stop)
+
+    def _from_the_air(self, pour: Pour, piece: Piece, packs: PackFiller, places: Places, stop: Stop) -> None:
+        """Have the whole blob in the spool; where it can be moved from there into the slot, it needs its room once."""
+        with packs.spool.object(piece.sha256) as held:
+            packs.from_the_air(piece.name, piece.sha256, piece.blob_bytes, places, held, stop)
+            if isinstance(self._slots, TakesFiles) and piece.size_bytes == piece.blob_bytes:
+                self._slots.take(pour.slot, piece, packs.spool.path(piece.sha256))
+            pour.write(piece, lambda offset: span(held.handle, offset, piece.end - offset))
+        packs.spool.drop(piece.sha256)
+
+    def _is_there(self, pour: Pour, piece: Piece) -> bool:
+        """Whether the whole was moved into the slot before a death, and has its place now."""
+        if not isinstance(self._slots, TakesFiles):
+            return False
+        try:
+            pour.write(piece, lambda _offset: ())
+        except (InstallFailed, Unreachable) as error:
+            if not whose_fault(error):
+                raise
+            return False
+        return True
 
     def _bring(self, pour: Pour, cache: Place, sha256: str, stop: Stop) -> None:
         """Give the cache a whole file that it asked for, from the slot where it was just verified."""

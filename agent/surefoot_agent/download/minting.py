@@ -62,7 +62,8 @@ def _asked(
     if line_was_cut:
         raise _too_slow(total_s)
     if reply.status != 200:
-        raise https.refusal(reply.status, reply.headers, raw[: https.ANSWER_LIMIT_BYTES])
+        after = reply.headers.get("Retry-After", "")
+        raise https.refusal(reply.status, after, raw[: https.ANSWER_LIMIT_BYTES])
     return raw
 
 

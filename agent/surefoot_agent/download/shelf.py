@@ -1,8 +1,9 @@
 """What a cache of the site keeps: objects by their own hash, within a bound, the longest unused dropped first.
 
 Promises: an object is on the shelf only whole and as its name says, hashed while it came; the shelf never takes more
-room than it was given; one object is brought by one device: while it is on its way the others are told to wait. Serves
-what this device's own slots hold as well. Refuses whatever nobody asked for.
+room than it was given, nor what the device keeps free for itself; one object is brought by one device: while it is on
+its way the others are told to wait. Serves what this device's own slots hold as well. Refuses whatever nobody asked
+for.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
@@ -25,6 +27,17 @@ LEAD_S = 300.0
 PART = ".part"
 LEADS = 1000
 """Objects that may be on their way at once."""
+
+
+def _sizes(folder: Path) -> Iterator[tuple[os.stat_result, Path]]:
+    for entry in os.scandir(folder):
+        with suppress(FileNotFoundError):  # a part that another thread has just given up
+            yield entry.stat(), Path(entry.path)
+
+
+def _free_bytes(folder: Path) -> int:
+    state = os.statvfs(folder)
+    return state.f_bavail * state.f_frsize
 
 
 class Miss(Enum):
@@ -43,8 +56,12 @@ class Shelf:
         limit_bytes: int,
         elsewhere: Callable[[str], Path | None] = lambda _: None,
         now: Callable[[], float] = time.monotonic,
+        reserve_bytes: int = 0,
+        free_bytes: Callable[[Path], int] = _free_bytes,
     ) -> None:
+        """`reserve_bytes` of the disk stay free, whatever `limit_bytes` says."""
         self._folder, self._limit_bytes, self._elsewhere, self._now = folder, limit_bytes, elsewhere, now
+        self._reserve_bytes, self._free_bytes = reserve_bytes, free_bytes
         self._lock = threading.Lock()
         self._leads: dict[str, float] = {}
         self._coming: dict[object, int] = {}
@@ -80,10 +97,7 @@ class Shelf:
             self._coming[it] = size_bytes
         try:
             with self._lock:
-                if sum(self._coming.values()) > self._limit_bytes:
-                    message = f"There is no room for another {size_bytes} bytes; the shelf has {self._limit_bytes}."
-                    raise Invalid("too_large", message)
-                self._make_room(sum(self._coming.values()))
+                self._make_room(size_bytes)
             self._take(it, path, size_bytes, chunks)
         finally:
             with self._lock:
@@ -111,14 +125,20 @@ class Shelf:
             part.unlink(missing_ok=True)
 
     def _make_room(self, size_bytes: int) -> None:
-        """Drop what was not asked for for longest; who reads it right now goes on reading."""
-        kept = [(each.stat(), Path(each.path)) for each in os.scandir(self._folder) if not each.name.endswith(PART)]
-        taken = sum(status.st_size for status, _ in kept)
+        """Drop what was not asked for for longest; who reads it right now goes on reading. Raises Invalid."""
+        found = list(_sizes(self._folder))
+        parts = sum(status.st_size for status, path in found if path.suffix == PART)
+        kept = [(status, path) for status, path in found if path.suffix != PART]
+        taken, coming = sum(status.st_size for status, _ in kept), sum(self._coming.values())
+        free = self._free_bytes(self._folder) - self._reserve_bytes - (coming - parts)
+        if coming > self._limit_bytes or free + taken < 0:
+            bound = f"the shelf has {self._limit_bytes}, {self._reserve_bytes} of the disk stay free"
+            raise Invalid("too_large", f"There is no room for another {size_bytes} bytes; {bound}.")
         for status, path in sorted(kept, key=lambda each: each[0].st_mtime):
-            if taken + size_bytes <= self._limit_bytes:
+            if taken + coming <= self._limit_bytes and free >= 0:
                 return
             path.unlink()
-            taken -= status.st_size
+            taken, free = taken - status.st_size, free + status.st_size
 
     def _path(self, name: str) -> Path:
         if not SHA256.fullmatch(name):

@@ -46,6 +46,9 @@ class Spool:
         except OSError:
             return 0
 
+    def path(self, name: str) -> Path:
+        return self._folder / name
+
     def finish(self, name: str) -> None:
         """Drop an object whose bytes are in place, and remember that it was used up."""
         self.drop(name)

@@ -16,7 +16,7 @@ from sqlmodel import Session
 
 from surefoot_server import db
 from surefoot_server.audit import service as audit
-from surefoot_server.devices import attention, repository
+from surefoot_server.devices import attention, repository, sets
 from surefoot_server.devices.models import Assignment, Device, DeviceComponent, DeviceEvent, DeviceStream
 from surefoot_shared import wire
 from surefoot_shared.errors import NotFound
@@ -175,6 +175,9 @@ def _end(session: Session, device: Device, row: Assignment, event: Event, now: d
     if event.outcome is Outcome.COMMITTED and event.proof is not None:
         attention.committed(device)
         _runs(session, device, row, event.proof.slot.value, now)
+    if row.joint is not None:
+        session.flush()
+        sets.settle(session, row)
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import random
 import socket
@@ -177,20 +178,33 @@ def test_a_cache_that_is_not_there_costs_one_question(tmp_path: Path) -> None:
     assert snapshot(device.slots.path(B)) == NEW
 
 
-def test_files_of_this_devices_own_slots_are_served(tmp_path: Path) -> None:
-    settings = Settings(state_dir=tmp_path, cache_listen="127.0.0.1:0")
-    install(DirectorySlots(tmp_path / "app"), A, OLD_MANIFEST, OLD)
+@contextlib.contextmanager
+def configured(settings: Settings) -> Iterator[Server]:
     server = cache.server_of(settings)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        answer = ask(server, "GET", f"/blobs/{digest_of(OLD['lib/one.so'])}")
+        yield server
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
 
+
+def test_files_of_this_devices_own_slots_are_served(tmp_path: Path) -> None:
+    install(DirectorySlots(tmp_path / "app"), A, OLD_MANIFEST, OLD)
+    with configured(Settings(state_dir=tmp_path, cache_listen="127.0.0.1:0")) as server:
+        answer = ask(server, "GET", f"/blobs/{digest_of(OLD['lib/one.so'])}")
+
     assert answer[:2] == (200, OLD["lib/one.so"])
+
+
+def test_what_the_device_keeps_free_is_not_taken_by_its_cache(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path, cache_listen="127.0.0.1:0", reserve_bytes=1 << 40)
+    with configured(settings) as server:
+        asked = ask(server, "GET", f"/blobs/{NAME}")[0]
+
+        assert [asked, put(server)] == [404, 507]
 
 
 def test_an_address_that_is_taken_is_told_in_one_sentence(server: Server, tmp_path: Path) -> None:

@@ -147,3 +147,61 @@ def test_what_a_death_left_half_is_gone_at_the_next_start(shelf: Shelf, tmp_path
 def test_what_is_no_name_is_refused(shelf: Shelf, name: str) -> None:
     with pytest.raises(Invalid):
         shelf.find(name)
+
+
+class Disk:
+    """One of so many free bytes besides what the shelf holds."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self.size_bytes = size_bytes
+
+    def __call__(self, folder: Path) -> int:
+        return self.size_bytes - sum(each.stat().st_size for each in folder.iterdir())
+
+
+def test_what_the_device_keeps_free_is_not_taken_and_what_lay_longest_makes_room(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "cache", 1 << 30, reserve_bytes=500, free_bytes=Disk(1400))
+    bring(shelf, ONE)
+    os.utime(tmp_path / "cache" / digest_of(ONE), (1, 1))
+    bring(shelf, TWO)
+
+    bring(shelf, THREE)
+
+    assert [kept(shelf, TWO), kept(shelf, THREE)] == [True, True]
+    assert shelf.find(digest_of(ONE)) is Miss.BRING_IT
+
+
+def test_where_all_that_is_kept_would_not_make_room_nothing_is_dropped(tmp_path: Path) -> None:
+    disk = Disk(1000)
+    shelf = Shelf(tmp_path / "cache", 1 << 30, reserve_bytes=500, free_bytes=disk)
+    bring(shelf, ONE)
+    disk.size_bytes = 800
+    shelf.find(digest_of(TWO))
+
+    with pytest.raises(Invalid, match="no room for another 400 bytes") as caught:
+        shelf.put(digest_of(TWO), len(TWO), [TWO])
+
+    assert caught.value.kind == "too_large"
+    assert kept(shelf, ONE)
+
+
+def test_what_is_half_here_is_not_counted_twice(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "cache", 1 << 30, reserve_bytes=500, free_bytes=Disk(1300))
+    shelf.find(digest_of(ONE))
+
+    def slowly() -> Iterator[bytes]:
+        yield ONE[:300]
+        bring(shelf, TWO)  # 300 bytes are on the disk, 100 are still to come: both fit to the byte
+        yield ONE[300:]
+
+    shelf.put(digest_of(ONE), len(ONE), slowly())
+
+    assert [kept(shelf, ONE), kept(shelf, TWO)] == [True, True]
+
+
+def test_the_disk_itself_is_asked(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "cache", 1 << 30, reserve_bytes=1 << 60)
+    shelf.find(digest_of(ONE))
+
+    with pytest.raises(Invalid, match="stay free"):
+        shelf.put(digest_of(ONE), len(ONE), [ONE])
