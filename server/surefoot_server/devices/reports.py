@@ -16,11 +16,11 @@ from sqlmodel import Session
 
 from surefoot_server import db
 from surefoot_server.audit import service as audit
-from surefoot_server.devices import attention, repository
+from surefoot_server.devices import attention, repository, sets
 from surefoot_server.devices.models import Assignment, Device, DeviceComponent, DeviceEvent, DeviceStream
 from surefoot_shared import wire
 from surefoot_shared.errors import NotFound
-from surefoot_shared.messages import ComponentReport, Event, EventKind, Hello
+from surefoot_shared.messages import USABLE_AGAIN, ComponentReport, Event, EventKind, Hello
 from surefoot_shared.status import AttemptState, Outcome
 
 HELLOS_KEPT = 16
@@ -100,6 +100,9 @@ def _apply(session: Session, device: Device, event: Event, newest: bool, now: da
         message = event.message or f"It refused something untrusted: {event.reason}."
         attention.attend(device, attention.SECURITY, message, now, event.reason)
         return None
+    if event.kind is EventKind.NOTICE and event.reason == USABLE_AGAIN:
+        attention.usable_again(device)
+        return None
     if event.kind is EventKind.NOTICE and (told := attention.TOLD.get(event.reason or "")):
         if newest:
             attention.attend(device, told, event.message, now, event.reason)
@@ -172,6 +175,9 @@ def _end(session: Session, device: Device, row: Assignment, event: Event, now: d
     if event.outcome is Outcome.COMMITTED and event.proof is not None:
         attention.committed(device)
         _runs(session, device, row, event.proof.slot.value, now)
+    if row.joint is not None:
+        session.flush()
+        sets.settle(session, row)
     return None
 
 

@@ -16,7 +16,7 @@ from sqlmodel import Session, col, delete
 
 from surefoot_server import db
 from surefoot_server.audit import service as audit
-from surefoot_server.devices import attention, reports, repository
+from surefoot_server.devices import attention, reports, repository, sets
 from surefoot_server.devices.lending import NEEDS_LEASE, Lending
 from surefoot_server.devices.models import Assignment, Device, DeviceRequest, DeviceTag
 from surefoot_server.devices.reports import HelloVerdict
@@ -244,7 +244,6 @@ class DeviceService:
         _check_fits(device, component, release)
         for old in repository.in_force(session, device_id, component):
             self.withdraw(session, old.id, Outcome.SUPERSEDED, "superseded", now)
-            self._withdraw_set(session, old, now)
         running = repository.component(session, device_id, component)
         row = Assignment(
             id=self._new_id(),
@@ -275,50 +274,57 @@ class DeviceService:
     def renew(self, session: Session, assignment_id: str, terms: Terms) -> Assignment:
         """Give an open assignment other terms: the order to switch, or later windows. The device keeps its attempt."""
         row = repository.assignment(session, assignment_id)
-        if row.open:
-            row.seq = self._director.next_seq()
-            row.activate, row.windows = terms.activate, texts(terms.windows)
-            row.download_windows, row.pool_bytes_per_s = texts(terms.download_windows), terms.pool_bytes_per_s
-            session.add(row)
-            db.mark_dirty(session, row.device_id)
+        for each in (row, *sets.others(session, row)) if row.open else ():
+            each.seq = self._director.next_seq()
+            each.activate, each.windows = terms.activate, texts(terms.windows)
+            each.download_windows, each.pool_bytes_per_s = texts(terms.download_windows), terms.pool_bytes_per_s
+            session.add(each)
+            db.mark_dirty(session, each.device_id)
         return row
 
     def assign_set(
-        self, session: Session, device_id: str, release_ids: Sequence[str], intent: Intent, now: datetime
+        self,
+        session: Session,
+        device_id: str,
+        release_ids: Sequence[str],
+        intent: Intent,
+        now: datetime,
+        rollout: tuple[str, int | None] | None = None,
+        terms: Terms = ANY_TIME,
     ) -> list[Assignment]:
         """Want these releases as one or not at all, started in this order; one alone is an assignment like any other.
 
-        Refuses what a rollout would refuse: a halted release, one older than what runs. Raises Conflict, NotFound.
+        `rollout` and phase, whose the first one is: it speaks for all. Without, it refuses what a rollout would refuse:
+        a halted release, one older than what runs. Raises Conflict, NotFound.
         """
         releases = [repository.release(session, release_id) for release_id in release_ids]
-        if not releases or len({release.component for release in releases}) < len(releases):
-            raise Conflict("conflict", "The releases of a set are of different components.")
+        sets.check_components(releases)
+        rows: list[Assignment] = []
         for release in releases:
-            self._check_not_barred(session, device_id, release)
-        rows = [self.assign(session, device_id, r.component, r.id, intent, None, None, now) for r in releases]
-        if len(rows) == 1:
-            return rows
-        joint = JointSet(self._new_id(), tuple((release.component, release.digest) for release in releases))
-        for row in rows:
-            row.joint = wire.to_json(joint)  # type: ignore[assignment]  # a dataclass becomes an object
-            session.add(row)
-        session.flush()
+            if rollout is None:
+                sets.check_not_barred(session, device_id, release, self._director.halted())
+            whose, phase = (rollout or (None, None)) if not rows else (None, None)
+            rows.append(
+                self.assign(session, device_id, release.component, release.id, intent, whose, phase, now, terms)
+            )
+        sets.join(session, rows, self._new_id())
         return rows
-
-    def _check_not_barred(self, session: Session, device_id: str, release: Release) -> None:
-        if release.digest in self._director.halted():
-            raise Conflict("halted", f"{release.id} is on the halt list.", "Fix it in a new release.")
-        running = repository.component(session, device_id, release.component)
-        known = session.get(Release, running.release_id) if running and running.release_id else None
-        if known is not None and known.counter > release.counter:
-            message = f"{device_id} runs {known.id}, which is newer than {release.id}."
-            raise Conflict("conflict", message, "A rollout with `intent: downgrade` would take it back.")
 
     def withdraw(
         self, session: Session, assignment_id: str, outcome: Outcome, reason: str | None, now: datetime
     ) -> Assignment:
-        """End an assignment by the server's decision. A lost device keeps its wish, any other loses it."""
+        """End an assignment by the server's word, with its set. A lost device keeps its wish, any other loses it."""
         row = repository.assignment(session, assignment_id)
+        self._withdraw_one(session, row, outcome, reason, now)
+        for other in sets.others(session, row) if outcome is not Outcome.LOST else ():
+            if other.open:
+                why = outcome if outcome is Outcome.SUPERSEDED else Outcome.CANCELLED
+                self._withdraw_one(session, other, why, sets.SET_BROKEN, now)
+        return row
+
+    def _withdraw_one(
+        self, session: Session, row: Assignment, outcome: Outcome, reason: str | None, now: datetime
+    ) -> None:
         if row.open:
             row.open, row.outcome, row.outcome_by = False, Outcome(outcome).value, "server"
             row.reason, row.ended_at = reason, now
@@ -328,14 +334,6 @@ class DeviceService:
             db.mark_dirty(session, row.device_id)
         session.add(row)
         session.flush()
-        return row
-
-    def _withdraw_set(self, session: Session, gone: Assignment, now: datetime) -> None:
-        """What is left of a set that lost a member is wanted no more; a device would refuse it anyway."""
-        name = gone.joint["id"] if gone.joint else None
-        for row in repository.wanted(session, gone.device_id) if name else []:
-            if row.open and row.joint is not None and row.joint["id"] == name:
-                self.withdraw(session, row.id, Outcome.SUPERSEDED, "set_broken", now)
 
     def bundle_for(
         self,
