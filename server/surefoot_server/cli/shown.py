@@ -283,6 +283,7 @@ class Rollout:
     created_by: str
     acts: tuple[str, ...]
     phases: tuple[Phase, ...]
+    also: tuple[str, ...] = ()
 
     @property
     def committed(self) -> int:
@@ -335,6 +336,7 @@ class Plan:
     strategy: str = "canary"
     limits: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from surefoot_server.devices import repository as devices
 from surefoot_server.packs import forecast
-from surefoot_server.rollouts import earliest, repository, stages
+from surefoot_server.rollouts import earliest, halting, repository, stages
 from surefoot_server.rollouts import policy as policies
 from surefoot_server.rollouts.acts import waiting_for_approval
 from surefoot_server.rollouts.creation import Planned
@@ -55,6 +55,8 @@ class RolloutOut(BaseModel):
 
     id: str
     release: str
+    also: list[str]
+    """Releases that are ordered with it as one set."""
     component: str
     cohort: str
     expression: str
@@ -157,6 +159,8 @@ class PlanOut(BaseModel):
     """`salt` repeats this very membership when it is given to the start. `downloads`: at most, the most bytes first."""
 
     release: str
+    also: list[str]
+    """Releases that are ordered with it as one set."""
     cohort: str
     expression: str
     salt: str
@@ -183,10 +187,11 @@ def rollout_out(session: Session, row: Rollout, now: datetime, unsigned: str = "
     facts = repository.facts(session, row, now)
     watch = Watch(facts, now, policy.timeouts.asleep_after_s)
     attempts = [m.attempt for m in facts.members if m.attempt is not None]
-    halted_by = repository.halted_by(session, row)
+    halted_by = halting.halted_by(session, row)
     return RolloutOut(
         id=row.id,
         release=row.release_id,
+        also=row.releases[1:],
         component=row.component,
         cohort=row.cohort,
         expression=row.expression,
@@ -312,6 +317,7 @@ def plan_out(session: Session, planned: Planned, now: datetime) -> PlanOut:
     fetching = forecast.downloads(session, planned.release, [m.device for p in plan.phases for m in p.members])
     return PlanOut(
         release=planned.release.id,
+        also=[each.release for each in planned.companions],
         cohort=planned.cohort,
         expression=planned.expression,
         salt=planned.salt,
