@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command()
 @click.argument("scenarios", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--seed", type=Whole(0, 2**31), help="Instead of the scenario's own; the same seed, the same run.")
+@click.option("--jobs", type=Whole(1, 64), default=1, show_default=True, help="Scenarios that are played at a time.")
 @click.option("--junit", type=FILE, help="Write the expectations as JUnit XML.")
 @click.option("--markdown", type=FILE, help="Write a summary for the page of a CI job.")
 @click.option("--report", type=FILE, help="Write one HTML page with the fleet over time, phases and the story.")
@@ -39,6 +40,7 @@ def run(
     terminal: Terminal,
     scenarios: tuple[Path, ...],
     seed: int | None,
+    jobs: int,
     junit: Path | None,
     markdown: Path | None,
     report: Path | None,
@@ -54,15 +56,12 @@ def run(
     """
     from surefoot_simulators.world.outputs import to_junit, to_markdown, to_text  # the server's libraries cost a second
     from surefoot_simulators.world.recording import to_json
-    from surefoot_simulators.world.run import run as play
-    from surefoot_simulators.world.scenario import read
 
-    read_ones = [read(path) for path in files(scenarios)]
-    if record is not None and len(read_ones) != 1:
+    given = files(scenarios)
+    if record is not None and len(given) != 1:
         raise click.UsageError("--record takes one scenario.")
     recordings = []
-    for scenario in read_ones:
-        recording = play(scenario, seed, watcher(terminal, scenario.name))
+    for recording in played(terminal, given, seed, jobs):
         recordings.append(recording)
         terminal.say(to_text(recording))
     for path, text in ((junit, to_junit(recordings)), (markdown, to_markdown(recordings))):
@@ -76,6 +75,20 @@ def run(
         write(record, to_json(recordings[0]))
     terminal.data([summary(recording) for recording in recordings], "")
     return 0 if all(recording.passed for recording in recordings) else NOT_SO
+
+
+def played(terminal: Terminal, given: Sequence[Path], seed: int | None, jobs: int) -> Iterator[Recording]:
+    """In the order of the files, all of which are read before the first is played."""
+    from surefoot_simulators.world import side_by_side
+    from surefoot_simulators.world.run import run as play
+    from surefoot_simulators.world.scenario import read
+
+    scenarios = [read(path) for path in given]
+    if jobs > 1 and len(given) > 1:
+        yield from side_by_side.play(given, seed, jobs)
+        return
+    for scenario in scenarios:
+        yield play(scenario, seed, watcher(terminal, scenario.name))
 
 
 def files(given: Sequence[Path]) -> list[Path]:

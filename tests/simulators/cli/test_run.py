@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from surefoot_server.cli import main
 from surefoot_shared.errors import ConfigError, NotFound
 from surefoot_simulators.cli import run as command
 from surefoot_simulators.world import run as playing
-from surefoot_simulators.world.recording import from_json
+from surefoot_simulators.world import side_by_side
+from surefoot_simulators.world.recording import Recording, from_json
 from surefoot_simulators.world.scenario import Scenario
 from tests.simulators.world.conftest import SMALL
 from tests.simulators.world.test_recording import RECORDING
@@ -93,3 +95,22 @@ def test_one_record_is_of_one_scenario(file: Path, tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be written"):
         command.write(tmp_path / "no" / "folder", b"")
+
+
+@pytest.mark.usefixtures("seeds")
+def test_with_jobs_several_are_played_at_a_time_and_one_as_ever(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: list[int | None]
+) -> None:
+    asked: list[tuple[int, int | None, int]] = []
+
+    def play(files: Sequence[Path], seed: int | None, jobs: int) -> list[Recording]:
+        asked.append((len(files), seed, jobs))
+        return [replace(RECORDING, scenario=path.stem) for path in files]
+
+    monkeypatch.setattr(side_by_side, "play", play)
+    (tmp_path / "other.toml").write_text(SMALL)
+
+    assert main.run(["sim", "run", str(file), str(tmp_path / "other.toml"), "--jobs", "2", "--seed", "3"]) == 0
+    assert main.run(["sim", "run", str(file), "--jobs", "2"]) == 0
+    assert asked == [(2, 3, 2)]
+    assert seeds == [None]

@@ -11,14 +11,11 @@ from surefoot_simulators.world.run import run
 from surefoot_simulators.world.scenario import read
 
 LIBRARY = sorted((Path(__file__).parents[3] / "simulators" / "scenarios").glob("*.toml"))
-LONG = frozenset({"eight_days"})
-"""Nine days of a fleet take as long as eight other scenarios: `make soak` plays them."""
-PLAYED = [pytest.param(p, id=p.stem, marks=[pytest.mark.soak] if p.stem in LONG else []) for p in LIBRARY]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("path", PLAYED)
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: path.stem)
 def test_what_a_scenario_expects_is_so(path: Path) -> None:
     recording = run(read(path))
 

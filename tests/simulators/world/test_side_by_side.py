@@ -1,0 +1,33 @@
+"""Scenarios played in processes of their own give what one process gives, in the order of the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from surefoot_shared.errors import Invalid
+from surefoot_simulators.world import side_by_side
+from surefoot_simulators.world.run import run
+from surefoot_simulators.world.scenario import read
+from tests.simulators.world.conftest import SMALL
+
+
+@pytest.mark.slow
+def test_each_is_the_recording_of_one_process_in_the_order_of_the_files(tmp_path: Path) -> None:
+    files = [tmp_path / f"{name}.toml" for name in ("second", "first")]
+    for file in files:
+        file.write_text(SMALL)
+
+    recordings = list(side_by_side.play(files, 7, 2))
+
+    assert [recording.scenario for recording in recordings] == ["second", "first"]
+    assert [recording.digest for recording in recordings] == [run(read(file), 7).digest for file in files]
+
+
+@pytest.mark.slow
+def test_what_is_wrong_with_a_file_is_said_as_in_one_process(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text('title = "x"\n')
+
+    with pytest.raises(Invalid, match="it has no devices"):
+        list(side_by_side.play([tmp_path / "bad.toml"], None, 1))
