@@ -174,7 +174,7 @@ def list_rollouts(terminal: Terminal, limit: int) -> None:
         answer = api.get("/rollouts", limit=limit)
     rows = [
         (r.id, r.release, r.cohort, r.state, f"{r.committed} of {r.members}", shown.when(r.created_at), r.reason)
-        for r in shown.many(shown.Rollout, answer)
+        for r in shown.many(shown.RolloutLine, answer)
     ]
     terminal.data(answer, columns(("ID", "RELEASE", "COHORT", "STATE", "COMMITTED", "CREATED", "REASON"), rows))
 

@@ -8,13 +8,15 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
 from surefoot_server import db
-from surefoot_server.access.guard import check_cohort, check_release, require
+from surefoot_server.access.guard import require
+from surefoot_server.access.orders import check_cohort, check_release
 from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.paging import Page, Paged, pages
-from surefoot_server.rollouts import companions, forecasting, repository, views
+from surefoot_server.rollouts import companions, forecasting, listing, repository, views
 from surefoot_server.rollouts.creation import Order
 from surefoot_server.rollouts.forecast.answer import Forecast
+from surefoot_server.rollouts.listing import RolloutLine
 from surefoot_server.rollouts.policy import CommittedDevices
 from surefoot_server.rollouts.views import DecisionOut, ForecastOut, MemberOut, PlanOut, RolloutOut
 from surefoot_server.state import state_of
@@ -70,9 +72,10 @@ def plan(request: Request, body: OrderIn, who: Planner) -> PlanOut:
 
 
 @router.post("/forecast")
-def forecast(request: Request, body: QuestionIn, _who: Viewer) -> Forecast:
+def forecast(request: Request, body: QuestionIn, who: Planner) -> Forecast:
     """How long it would take, how many would run a bad release at worst, how likely verdicts are wrong."""
     state = state_of(request)
+    _check(request, who, body)
     with state.db.read() as session:
         planned = state.rollouts.plan(session, _order(body))
         return forecasting.foretell(session, planned, body.assumptions, body.runs, db.utc_now())
@@ -88,13 +91,13 @@ def start(request: Request, body: OrderIn, who: Starter) -> RolloutOut:
 @router.get("")
 def list_rollouts(
     request: Request, _who: Anywhere, page: Annotated[Page, Depends(pages(50, 1000))]
-) -> list[RolloutOut]:
-    """The newest first."""
+) -> list[RolloutLine]:
+    """The newest first, by counts alone: how each phase stands is in the view of one."""
     with state_of(request).db.read() as session:
-        now = db.utc_now()
         rows = page.cut(repository.rollouts(session, page.limit + 1, page.number), lambda each: each.number)
-        unsignable = state_of(request).rollouts.unsignable
-        return [views.rollout_out(session, row, now, unsignable(row.component, now)) for row in rows]
+        now, unsignable = db.utc_now(), state_of(request).rollouts.unsignable
+        unsigned = {component: unsignable(component, now) for component in {row.component for row in rows}}
+        return listing.lines(session, rows, unsigned)
 
 
 @router.get("/{rollout_id}")

@@ -16,6 +16,8 @@ from surefoot_server.db import UtcDateTime
 
 WAITING = "standing = 'member' AND assignment_id IS NULL"
 """Members that were offered nothing yet: an index holds these alone."""
+LEFT_OUT = "standing <> 'member'"
+"""Devices that are no members: an index holds these alone, so that they can be counted."""
 BACKING_OFF = "retry_at IS NOT NULL AND assignment_id IS NULL"
 """Members whose next try was put off: an index holds these alone."""
 
@@ -123,6 +125,13 @@ class RolloutMember(SQLModel, table=True):
             "rollout_id",
             sqlite_where=sa.text(BACKING_OFF),
             postgresql_where=sa.text(BACKING_OFF),
+        ),
+        sa.Index(
+            "ix_rollout_member_left_out",
+            "rollout_id",
+            "standing",
+            sqlite_where=sa.text(LEFT_OUT),
+            postgresql_where=sa.text(LEFT_OUT),
         ),
         sa.Index(
             "ix_rollout_member_waiting",

@@ -14,7 +14,7 @@ from surefoot_server.devices import sets
 from surefoot_server.devices.models import Assignment, DeviceComponent
 from surefoot_server.devices.terms import Terms
 from surefoot_server.devices.unsigned import NOT_SIGNED
-from surefoot_server.rollouts import companions, looking, planner, repository, retries, strays, turns
+from surefoot_server.rollouts import companions, counting, planner, repository, retries, strays, turns
 from surefoot_server.rollouts.decisions import (
     Activate,
     Lose,
@@ -119,7 +119,7 @@ def _check_origin(tx: Transaction, member: RolloutMember) -> None:
 def _exclude(tx: Transaction, member: RolloutMember, reason: str) -> None:
     """The device counts nowhere in the rollout from now on."""
     orders = [tx.session.get(Assignment, key) for key in (member.assignment_id, member.revert_assignment_id) if key]
-    looking.forget(tx.session, tx.rollout, [order for order in orders if order is not None])
+    counting.forget(tx.session, tx.rollout, [order for order in orders if order is not None])
     member.standing, member.reason = repository.EXCLUDED, reason
     if member.phase is not None:
         row = tx.phase(member.phase)

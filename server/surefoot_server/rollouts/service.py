@@ -26,6 +26,7 @@ from surefoot_server.policies import service as saved
 from surefoot_server.rollouts import (
     acts,
     companions,
+    counting,
     creation,
     engine,
     going_back,
@@ -276,7 +277,7 @@ class RolloutService:
             policy = policies.parse(row.policy)
             since = self._searched.since(rollout_id, row.phase, now)
             facts = self._facts(session, row, policy, now, since)
-            if not engine.decide(policy, facts, now) and not looking.uncounted(session, rollout_id):
+            if not engine.decide(policy, facts, now) and not counting.uncounted(session, rollout_id):
                 self._searched.note(
                     rollout_id, row.phase, now, any(m.waiting and not m.backs_off(now) for m in facts.members)
                 )
@@ -294,7 +295,7 @@ class RolloutService:
         for _ in range(ROUNDS):
             row = repository.rollout(session, rollout_id)
             policy = policies.parse(row.policy)
-            counted = looking.settle(session, row, policy)
+            counted = counting.settle(session, row, policy)
             decisions = engine.decide(policy, self._facts(session, row, policy, now), now)
             if counted or decisions:
                 self._claim(session, row)
