@@ -356,14 +356,6 @@ class AuditEntry:
     """Plain JSON whose keys depend on the action."""
 
 
-@dataclass(frozen=True)
-class Verification:
-    whole: bool
-    rows: int
-    head: str
-    problem: str
-
-
 def many(kind: type[T], answer: Json) -> list[T]:
     """Read a list; raises Invalid where the server sent something else."""
     if not isinstance(answer, list):
