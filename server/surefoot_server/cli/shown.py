@@ -293,6 +293,7 @@ class RolloutLine:
 @dataclass(frozen=True)
 class Rollout(RolloutLine):
     phases: tuple[Phase, ...]
+    also: tuple[str, ...] = ()
 
     @property
     def busy(self) -> int:
@@ -341,6 +342,7 @@ class Plan:
     strategy: str = "canary"
     limits: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -352,14 +354,6 @@ class AuditEntry:
     object: str
     detail: Mapping[str, Plain] = field(default_factory=dict)
     """Plain JSON whose keys depend on the action."""
-
-
-@dataclass(frozen=True)
-class Verification:
-    whole: bool
-    rows: int
-    head: str
-    problem: str
 
 
 def many(kind: type[T], answer: Json) -> list[T]:

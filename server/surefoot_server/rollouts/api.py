@@ -13,7 +13,7 @@ from surefoot_server.access.orders import check_cohort, check_release
 from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.paging import Page, Paged, pages
-from surefoot_server.rollouts import forecasting, listing, repository, views
+from surefoot_server.rollouts import companions, forecasting, listing, repository, views
 from surefoot_server.rollouts.creation import Order
 from surefoot_server.rollouts.forecast.answer import Forecast
 from surefoot_server.rollouts.listing import RolloutLine
@@ -35,6 +35,9 @@ class OrderIn(BaseModel):
     policy: str = Field(default="", max_length=64 * 1024)
     release: str | None = Field(default=None, max_length=100)
     cohort: str | None = Field(default=None, max_length=4000)
+    also: list[str] = Field(
+        default_factory=list, max_length=companions.MOST, description="Releases ordered with it as one set"
+    )
     salt: str = Field(default="", pattern=r"^[0-9a-zA-Z]{0,64}$", description="Of a plan: repeats its membership")
     lift_halt: bool = Field(default=False, description="Start although the release is on the halt list, and lift it")
     accept_blind: bool = Field(default=False, description="Of recreate: accept the blind time and no way back")
@@ -199,9 +202,10 @@ def _check(request: Request, who: Principal, body: OrderIn) -> None:
     state = state_of(request)
     with state.db.read(whole=True) as session:
         release, cohort = state.rollouts.meant(session, _order(body))
-    check_release(who, release)
+    for each in (release, *body.also):
+        check_release(who, each)
     check_cohort(request, who, cohort)
 
 
 def _order(body: OrderIn) -> Order:
-    return Order(body.policy, body.release, body.cohort, body.salt, body.lift_halt, body.accept_blind)
+    return Order(body.policy, body.release, body.cohort, body.salt, body.lift_halt, body.accept_blind, tuple(body.also))

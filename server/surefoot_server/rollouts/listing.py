@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlmodel import Session, col, select
 
-from surefoot_server.rollouts import counting, looking, repository, stages, tally
+from surefoot_server.rollouts import counting, halting, looking, repository, stages, tally
 from surefoot_server.rollouts.acts import waiting_for_approval
 from surefoot_server.rollouts.models import LEFT_OUT, Rollout, RolloutMember, RolloutPhase
 from surefoot_server.rollouts.table import RolloutEvent, acts_in
@@ -27,6 +27,8 @@ class RolloutLine(BaseModel):
 
     id: str
     release: str
+    also: list[str]
+    """Releases that are ordered with it as one set."""
     component: str
     cohort: str
     expression: str
@@ -57,7 +59,7 @@ def lines(session: Session, rows: Sequence[Rollout], unsigned: Mapping[str, str]
     phases, left_out = _phases(session, ids), _left_out(session, ids)
     found = []
     for row in rows:
-        counted, halted_by = counting.counted(session, row), repository.halted_by(session, row)
+        counted, halted_by = counting.counted(session, row), halting.halted_by(session, row)
         outcomes, reverts = tally.outcomes(counted), tally.outcomes(counted, reverts=True)
         found.append(
             RolloutLine(
@@ -78,6 +80,7 @@ def said(row: Rollout, phases: Sequence[RolloutPhase], halted_by: str | None, un
     return {
         "id": row.id,
         "release": row.release_id,
+        "also": row.releases[1:],
         "component": row.component,
         "cohort": row.cohort,
         "expression": row.expression,

@@ -23,7 +23,7 @@ BACKING_OFF = "retry_at IS NOT NULL AND assignment_id IS NULL"
 
 
 class Rollout(SQLModel, table=True):
-    """One release to one cohort under one policy. Every change is a compare-and-set on (phase, version)."""
+    """One release, or a set, to one cohort under one policy. Every change is a compare-and-set on (phase, version)."""
 
     id: str = Field(primary_key=True, max_length=16)
     number: int = Field(unique=True)
@@ -31,6 +31,10 @@ class Rollout(SQLModel, table=True):
     release_id: str = Field(foreign_key="release.id", index=True)
     component: str = Field(max_length=32)
     digest: str = Field(index=True, max_length=64)
+    companions: list[dict[str, Any]] = Field(
+        default_factory=list, sa_type=sa.JSON, sa_column_kwargs={"server_default": "[]"}
+    )
+    """What is ordered with it as one set: release, component and digest of each; see `companions.py`."""
     cohort: str
     """The name of a saved cohort, or the expression itself where it was given directly."""
     expression: str
@@ -53,6 +57,15 @@ class Rollout(SQLModel, table=True):
     created_at: datetime = Field(sa_type=UtcDateTime)
     created_by: str
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+    @property
+    def releases(self) -> list[str]:
+        """All that it orders, its own first."""
+        return [self.release_id, *(each["release"] for each in self.companions)]
+
+    @property
+    def digests(self) -> set[str]:
+        return {self.digest, *(each["digest"] for each in self.companions)}
 
 
 class RolloutPhase(SQLModel, table=True):

@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from surefoot_server.devices import repository as devices
 from surefoot_server.packs import forecast
-from surefoot_server.rollouts import earliest, listing, repository
+from surefoot_server.rollouts import earliest, halting, listing, repository
 from surefoot_server.rollouts import policy as policies
 from surefoot_server.rollouts.creation import Planned
 from surefoot_server.rollouts.facts import Watch
@@ -130,6 +130,8 @@ class PlanOut(BaseModel):
     """`salt` repeats this very membership when it is given to the start. `downloads`: at most, the most bytes first."""
 
     release: str
+    also: list[str]
+    """Releases that are ordered with it as one set."""
     cohort: str
     expression: str
     salt: str
@@ -158,7 +160,7 @@ def rollout_out(session: Session, row: Rollout, now: datetime, unsigned: str = "
     attempts = [m.attempt for m in facts.members if m.attempt is not None]
     phases = repository.phases(session, row.id)
     return RolloutOut(
-        **listing.said(row, phases, repository.halted_by(session, row), unsigned),
+        **listing.said(row, phases, halting.halted_by(session, row), unsigned),
         members=len(facts.members),
         satisfied=len(repository.members(session, row.id, repository.SATISFIED)),
         excluded=len(repository.members(session, row.id, repository.EXCLUDED)),
@@ -251,6 +253,7 @@ def plan_out(session: Session, planned: Planned, now: datetime) -> PlanOut:
     fetching = forecast.downloads(session, planned.release, [m.device for p in plan.phases for m in p.members])
     return PlanOut(
         release=planned.release.id,
+        also=[each.release for each in planned.companions],
         cohort=planned.cohort,
         expression=planned.expression,
         salt=planned.salt,
