@@ -62,7 +62,7 @@ def own_cohort(who: Principal, cohort: str) -> str:
     """The cohort for whoever names it: an expression means the devices of their scopes. Raises NotAllowed, Invalid."""
     if who.reach is None:
         return cohort
-    if not cohorts.is_name(cohort):
+    if not cohorts.is_name(cohort) and who.reach.scopes:
         grammar.parse(cohort)
         return narrowed(cohort, who.reach.scopes)
     if cohort not in who.reach.cohorts:

@@ -57,6 +57,11 @@ class View:
     def may(self, role: str) -> bool:
         return self.who is not None and self.who.role.includes(Role(role))
 
+    @property
+    def scoped(self) -> bool:
+        """Whether the person sees what lies in scopes alone."""
+        return self.who is not None and self.who.reach is not None
+
     def opens(self, path: str, method: str = "GET") -> bool:
         return self.who is None or opens(self.who, path, method)
 

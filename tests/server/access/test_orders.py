@@ -201,3 +201,11 @@ def test_the_scopes_of_a_channel_are_those_of_its_cohort(cities: Rig) -> None:
         reach = reach_of(session, [Grant(Scope.parse("channel:dev-hanoi"), Role.ADMIN)])
 
     assert (reach.scopes, reach.drills, reach.schedules) == (("tag('ha')",), {"d1", "d3"}, {"1"})
+
+
+def test_a_role_over_a_cohort_that_is_gone_orders_nothing(cities: Rig) -> None:
+    operator = client(cities, Role.OPERATOR, "cohort:gone")
+
+    assert refused(operator.post("/api/v1/cohorts", json={"name": "mine", "expression": "all"}))
+    assert refused(operator.post("/api/v1/drills", json={"component": "app", "cohort": "tag('lab')"}))
+    assert operator.post("/api/v1/selection/tags", json={"add": ["x"], "devices": 0}).json()["added"] == 0

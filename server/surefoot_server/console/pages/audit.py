@@ -96,7 +96,6 @@ def audit(
         actors=actors,
         actions=actions,
         checked=checked,
-        whole=whole,
         place=place_of,
     )
 
