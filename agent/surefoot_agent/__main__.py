@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -171,7 +172,14 @@ def show_key(arguments: argparse.Namespace) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    settings = load(arguments.config)
+    try:
+        settings = load(arguments.config)
+    except ConfigError as error:
+        print(f"surefoot-agent: {error}", file=sys.stderr)
+        from surefoot_agent import distress
+
+        distress.tell(error, arguments.config, os.environ)
+        return exit_code(error)
     logging.basicConfig(
         level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )

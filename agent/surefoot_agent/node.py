@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from surefoot_agent import __version__, boots, guard, readiness
+from surefoot_agent import __version__, boots, distress, guard, readiness
 from surefoot_agent.clock import SystemClock, stamp
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings, components_of
@@ -76,6 +76,7 @@ def _run(settings: Settings, identity: Identity, stop: threading.Event) -> None:
     instance = uuid.uuid4().hex
     with starting(settings.state_dir):
         journal = open_journal(settings.state_dir / JOURNAL)
+        distress.over(settings.state_dir, identity.device, journal)
         renewal = Renewal(settings.state_dir, SystemClock().utc)
         links: list[Link] = []  # the desks come before the link that they ask
 

@@ -2,9 +2,10 @@
 
 Promises: `fill` reads what is there; `published` gives the next packet where it is a whole message, and everything else
 is left for `recv`, one whole packet at a time and never a message: paho, asked to read, goes on to the packets behind,
-and a message that it took itself would reach nobody and stay unacknowledged. `send` takes everything and `flush` writes it, as far as the other side takes it. Only the thread
-that reads also writes. Why: a packet costs paho four reads and its acknowledgement one write; measured, these calls and
-the search for properties that nobody sends were two thirds of what receiving cost.
+and a message that it took itself would reach nobody and stay unacknowledged. `send` takes everything and `flush` writes
+it, as far as the other side takes it. Only the thread that reads also writes. Why: a packet costs paho four reads and
+its acknowledgement one write; measured, these calls and the search for properties that nobody sends were two thirds of
+what receiving cost.
 Source: MQTT 5 §2.1 for the length.
 """
 

@@ -14,6 +14,8 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from surefoot_server.errors import MEDIA_TYPE, document
+from surefoot_server.openapi_examples import EXAMPLES
+from surefoot_shared.errors import KINDS
 
 Json = dict[str, Any]
 WRITES = frozenset({"post", "put", "patch", "delete"})
@@ -68,6 +70,9 @@ def _finish(path: str, method: str, operation: Json) -> None:
         operation["summary"] = said.partition(". ")[0].rstrip(".")
     open_to_all = not path.startswith("/api/") or path == "/api/v1/hooks/{token}"
     operation["security"] = [] if open_to_all else [{"token": []}]
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if body is not None and (example := EXAMPLES.get(operation["operationId"])) is not None:
+        body["example"] = example
     answers = operation["responses"]
     answers.pop("422", None)
     for status in _statuses(path, method, operation, open_to_all):
@@ -84,7 +89,7 @@ def _statuses(path: str, method: str, operation: Json, open_to_all: bool) -> lis
 
 def _problem(status: int) -> Json:
     kind, message = PROBLEMS[status]
-    example = document(status, kind, message, "What to do.")
+    example = document(status, kind, message, KINDS[kind].hint)
     schema = {"$ref": "#/components/schemas/Problem"}
     return {"description": message, "content": {MEDIA_TYPE: {"schema": schema, "example": example}}}
 

@@ -112,6 +112,10 @@ class EventKind(str, Enum):
     NOTICE = "notice"
 
 
+USABLE_AGAIN = "usable_again"
+"""Reason of a notice: what the device told of its settings is over."""
+
+
 @dataclass(frozen=True)
 class RunningProof:
     """Promise 2: the digest that really runs from the new slot, and how the agent knows."""

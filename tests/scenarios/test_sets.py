@@ -59,6 +59,13 @@ class Pair:
         words = [word for release in releases for word in ("--release", release)]
         self.world.wait(lambda: not self.world.operator.attempt("device", "assign", "cam-01", *words).code, "the set")
 
+    def roll_out(self, *releases: str) -> str:
+        words = [word for release in releases for word in ("--release", release)]
+        where = ("--cohort", "all", "--policy", str(Path(__file__).parent / "all_at_once.yaml"), "--yes")
+        made = self.world.operator.run_json("rollout", "start", *words, *where)
+        assert isinstance(made, dict)
+        return str(made["id"])
+
     def running(self) -> tuple[str | None, str | None]:
         """Versions of model and app, by disk and process table."""
         model, app = (disk.inspect(self.spec.state_dir / name).running for name in ("model", "app"))
@@ -111,6 +118,27 @@ def test_where_the_model_freezes_its_frames_the_application_goes_back_with_it(pa
     pair.world.wait(lambda: all(o for _, o, _ in pair.outcomes()), "both outcomes", 120.0)
 
     assert pair.outcomes() == [("app", "reverted", "set_broken"), ("model", "reverted", "health_failed")]
+    assert pair.running() == ("1.0", "1.0")
+
+
+def test_a_rollout_of_a_set_is_one_verdict_and_goes_back_as_one(pair: Pair) -> None:
+    rollout = pair.roll_out("model/1.1", "app/1.1")
+    pair.world.wait(lambda: pair.world.rollout(rollout).state == "succeeded", "the end of the rollout", 120.0)
+    there = pair.running()
+
+    pair.world.operator.run("rollout", "revert", rollout, "--yes")
+    pair.world.wait(lambda: pair.world.rollout(rollout).state == "failed", "the end of the way back", 120.0)
+
+    assert (there, pair.running()) == (("1.1", "1.1"), ("1.0", "1.0"))
+    assert [(name, what) for name, what, _ in pair.outcomes()] == [("app", "committed"), ("model", "committed")]
+
+
+def test_a_rollout_fails_where_only_what_goes_with_its_release_is_bad(pair: Pair) -> None:
+    rollout = pair.roll_out("app/1.1", "model/1.2")
+
+    pair.world.wait(lambda: pair.world.rollout(rollout).state == "failed", "the verdict", 120.0)
+
+    assert pair.outcomes() == [("app", "reverted", "health_failed"), ("model", "reverted", "health_failed")]
     assert pair.running() == ("1.0", "1.0")
 
 

@@ -114,6 +114,7 @@ class Unpacker:
     @contextmanager
     def _doing(self, job: Job, packed: int, bases: int | None, stop: Stop) -> Iterator[Unpacked]:
         child = self._started()
+        packed = os.open(f"/proc/self/fd/{packed}", os.O_RDONLY | os.O_CLOEXEC)  # the agent's own may be written to
         reader, writer = _pipe()
         unpacked = Unpacked(reader, child.line, job.cpu_s, stop)
         try:
@@ -125,6 +126,7 @@ class Unpacker:
                 raise spoilt("the child that unpacks is gone") from error
             finally:
                 os.close(writer)
+                os.close(packed)
             yield unpacked
         finally:
             os.close(reader)  # who still writes ends now

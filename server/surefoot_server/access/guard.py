@@ -19,10 +19,9 @@ from sqlmodel import Session
 
 from surefoot_server import db
 from surefoot_server.access import service, sessions
-from surefoot_server.access.reach import Over, covers, reach_of, shown
+from surefoot_server.access.reach import Over, reach_of, shown
 from surefoot_server.access.roles import Principal, Role, highest
 from surefoot_server.audit import service as audit
-from surefoot_server.cohorts import service as cohorts
 from surefoot_server.devices.models import Device
 from surefoot_server.state import ServerState, state_of
 from surefoot_shared.errors import NotAllowed
@@ -152,28 +151,9 @@ def own_form(request: Request) -> None:
         raise NotAllowed("not_allowed", "Another site sent this form.", "Open the console itself and do it there.")
 
 
-def check_cohort(request: Request, who: Principal, cohort: str) -> None:
-    """Raise NotAllowed where a cohort or expression that a request names means a device out of reach."""
-    if who.reach is None:
-        return
-    with state_of(request).db.read(whole=True) as session:
-        if covers(session, who.reach, cohorts.resolve(session, cohort).expression):
-            return
-    raise NotAllowed(
-        "not_allowed", f"{who.name} has no role over all devices of {cohort!r}.", "Name a cohort of your own."
-    )
-
-
-def check_release(who: Principal, release_id: str) -> None:
-    """Raise NotAllowed where a release that a request names is out of reach."""
-    if who.reach is not None and release_id not in who.reach.releases:
-        raise _elsewhere(who, Over.RELEASE, release_id)
-
-
-def check_device(who: Principal, device_id: str) -> None:
-    """Raise NotAllowed where a device that a request names is out of reach."""
-    if who.reach is not None and device_id not in who.reach.devices:
-        raise _elsewhere(who, Over.DEVICE, device_id)
+def elsewhere(who: Principal, over: Over, thing: str) -> NotAllowed:
+    """The same words whether the thing exists or not: who may not see it learns nothing."""
+    return NotAllowed("not_allowed", f"{who.name} has no role over {over.value} {thing[:100]!r} that allows this.")
 
 
 def _judged(session: Session, request: Request, principal: Principal, permission: Permission) -> Principal:
@@ -191,7 +171,7 @@ def _judged(session: Session, request: Request, principal: Principal, permission
         reach = reach_of(session, [g for g in grants if g.role.includes(higher)]) if higher.includes(role) else None
         if reach is not None and thing in reach.of(over):
             return replace(principal, role=higher, reach=reach)
-    raise _elsewhere(principal, over, thing)
+    raise elsewhere(principal, over, thing)
 
 
 def _note(state: ServerState, request: Request, who: Principal, refused: NotAllowed) -> None:
@@ -216,13 +196,12 @@ def _named(request: Request, over: Over) -> str:
             return str(given.get("rollout_id", ""))
         case Over.RELEASE:
             return f"{given.get('component', '')}/{given.get('version', '')}"
+        case Over.DRILL:
+            return str(given.get("drill_id", ""))
+        case Over.SCHEDULE:
+            return str(given.get("schedule_id", ""))
         case _:
             return str(given.get("name", ""))
-
-
-def _elsewhere(who: Principal, over: Over, thing: str) -> NotAllowed:
-    """The same words whether the thing exists or not: who may not see it learns nothing."""
-    return NotAllowed("not_allowed", f"{who.name} has no role over {over.value} {thing[:100]!r} that allows this.")
 
 
 def _lacking(who: Principal, role: Role) -> NotAllowed:

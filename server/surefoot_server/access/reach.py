@@ -1,8 +1,10 @@
-"""What a role in scopes reaches: devices, rollouts, releases, cohorts and channels, as sets of ids for one request.
+"""What a role in scopes reaches: devices, rollouts, releases, cohorts, channels, drills, as sets of ids for a request.
 
-Promises: a cohort's scope reaches its devices, the rollouts that are to it or have no other device, and the releases
-for its hardware; a channel's scope also the channel, and what is in it, in the one before it or in none yet. Read
-sessions of a request show nothing else (`shown`), whatever the query was. Refuses to know routes.
+Promises: a cohort's scope reaches its devices, the cohorts within it, the rollouts and drills that are to one of them
+or have no other device, and the releases for its hardware; a channel's scope also the channel, and what is in it, in
+the one before it or in none yet. Of the audit trail it reaches what is about these things, releases left out: what is
+done to a release names cohorts and channels elsewhere. Read sessions of a request show nothing else (`shown`), whatever
+the query was. Refuses to know routes.
 """
 
 from __future__ import annotations
@@ -18,11 +20,14 @@ from sqlalchemy.sql.base import ExecutableOption
 from sqlmodel import Session, SQLModel, col, select
 
 from surefoot_server.access.roles import Grant, ScopeKind
+from surefoot_server.access.within import within
+from surefoot_server.audit.models import AuditEntry
 from surefoot_server.channels.models import Channel, ChannelEntry
 from surefoot_server.cohorts import grammar, service, sql
 from surefoot_server.cohorts.models import Cohort
 from surefoot_server.db import names_in
 from surefoot_server.devices.models import Device
+from surefoot_server.drills.models import Drill, DrillDevice, DrillSchedule
 from surefoot_server.releases.models import Release
 from surefoot_server.rollouts.models import Rollout, RolloutMember
 from surefoot_shared.errors import NotFound
@@ -37,6 +42,8 @@ class Over(str, Enum):
     RELEASE = "the release"
     COHORT = "the cohort"
     CHANNEL = "the channel"
+    DRILL = "the drill"
+    SCHEDULE = "the drill's schedule"
     ANYWHERE = "anywhere; what is elsewhere is left out"
     ORDER = "anywhere; what the request names is looked at"
 
@@ -48,6 +55,10 @@ class Reach:
     releases: frozenset[str]
     cohorts: frozenset[str]
     channels: frozenset[str]
+    drills: frozenset[str]
+    schedules: frozenset[str]
+    scopes: tuple[str, ...]
+    """The expressions of the cohorts and of the channels' cohorts."""
 
     def of(self, over: Over) -> frozenset[str]:
         kinds = {
@@ -56,6 +67,8 @@ class Reach:
             Over.RELEASE: self.releases,
             Over.COHORT: self.cohorts,
             Over.CHANNEL: self.channels,
+            Over.DRILL: self.drills,
+            Over.SCHEDULE: self.schedules,
         }
         return kinds[over]
 
@@ -66,13 +79,18 @@ def reach_of(session: Session, grants: Iterable[Grant]) -> Reach:
     cohorts = {g.scope.name for g in held if g.scope.kind is ScopeKind.COHORT}
     channels = _channels(session, {g.scope.name for g in held if g.scope.kind is ScopeKind.CHANNEL})
     labels = cohorts | {row.cohort for row in channels}
-    devices = frozenset(device for label in labels for device in _devices(session, label))
+    scopes = tuple(sorted({text for label in labels if (text := _expression(session, label))}))
+    devices = frozenset(device for text in scopes for device in service.devices(session, text))
+    within_them = {row.name for row in sql.saved(session) if _within(row.expression, scopes)}
     return Reach(
         devices=devices,
-        rollouts=frozenset(_rollouts(session, labels, devices)),
+        rollouts=frozenset(_rollouts(session, labels | within_them, devices)),
         releases=frozenset(_releases(session, channels, devices)),
-        cohorts=frozenset(row.name for row in sql.saved(session) if row.name in labels),
+        cohorts=frozenset(within_them),
         channels=frozenset(row.name for row in channels),
+        drills=frozenset(_drills(session, labels | within_them, devices)),
+        schedules=frozenset(_schedules(session, within_them, scopes)),
+        scopes=scopes,
     )
 
 
@@ -91,11 +109,16 @@ def _criteria(reach: Reach) -> Iterator[ExecutableOption]:
         (Device, reach.devices),
         (Rollout, reach.rollouts),
         (Release, reach.releases),
+        (Drill, reach.drills),
     )
     for model, ids in about:
         yield with_loader_criteria(model, names_in(_column(model, "id"), ids))
     for named, names in ((Cohort, reach.cohorts), (Channel, reach.channels)):
         yield with_loader_criteria(named, names_in(_column(named, "name"), names))
+    yield with_loader_criteria(
+        DrillSchedule, names_in(sa.cast(_column(DrillSchedule, "id"), sa.String), reach.schedules)
+    )
+    yield with_loader_criteria(AuditEntry, names_in(_column(AuditEntry, "object"), _objects(reach)))
     for model in _models():
         if (condition := _condition(model, reach)) is not None:
             yield with_loader_criteria(model, condition)
@@ -131,17 +154,48 @@ def _channels(session: Session, names: Collection[str]) -> list[Channel]:
     return list(session.exec(select(Channel).where(col(Channel.name).in_(names))))
 
 
-def _devices(session: Session, label: str) -> list[str]:
+def _objects(reach: Reach) -> frozenset[str]:
+    """As the audit trail names them."""
+    kinds = {
+        "device": reach.devices,
+        "rollout": reach.rollouts,
+        "cohort": reach.cohorts,
+        "channel": reach.channels,
+        "drill": reach.drills,
+        "drill-schedule": reach.schedules,
+    }
+    return frozenset(f"{kind}:{name}" for kind, names in kinds.items() for name in names)
+
+
+def _expression(session: Session, label: str) -> str:
     try:
-        return service.devices(session, service.resolve(session, label).expression)
+        return service.resolve(session, label).expression
     except NotFound:  # a cohort that is gone reaches nobody
-        return []
+        return ""
+
+
+def _within(expression: str, scopes: Iterable[str]) -> bool:
+    return within(grammar.parse(expression), [grammar.parse(scope) for scope in scopes])
 
 
 def _rollouts(session: Session, labels: Collection[str], devices: Collection[str]) -> list[str]:
     mine = sa.and_(col(RolloutMember.rollout_id) == col(Rollout.id), ~names_in(col(RolloutMember.device_id), devices))
     elsewhere = sa.exists().where(mine)
     return list(session.exec(select(Rollout.id).where(col(Rollout.cohort).in_(labels) | ~elsewhere)))
+
+
+def _drills(session: Session, labels: Collection[str], devices: Collection[str]) -> list[str]:
+    whose = col(DrillDevice.drill_id) == col(Drill.id)
+    mine = sa.exists().where(whose, names_in(col(DrillDevice.device_id), devices))
+    elsewhere = sa.exists().where(whose, ~names_in(col(DrillDevice.device_id), devices))
+    return list(session.exec(select(Drill.id).where(col(Drill.cohort).in_(labels) | mine & ~elsewhere)))
+
+
+def _schedules(session: Session, names: Collection[str], scopes: Collection[str]) -> Iterator[str]:
+    """Those of cohorts within the scopes: what runs again and again must not come to reach beyond them."""
+    for schedule, cohort in session.exec(select(DrillSchedule.id, DrillSchedule.cohort)):
+        if cohort in names if service.is_name(cohort) else _within(cohort, scopes):
+            yield str(schedule)
 
 
 def _releases(session: Session, channels: Collection[Channel], devices: Collection[str]) -> Iterator[str]:

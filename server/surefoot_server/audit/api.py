@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel
 
 from surefoot_server import db
 from surefoot_server.access.guard import require
+from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.audit import search, service
 from surefoot_server.audit.search import Form, Question
@@ -19,6 +20,7 @@ from surefoot_server.state import state_of
 from surefoot_shared.errors import Conflict
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
+Anywhere = Annotated[Principal, Depends(require(Role.VIEWER, Over.ANYWHERE))]
 Viewer = Annotated[Principal, Depends(require(Role.VIEWER))]
 Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
 
@@ -74,12 +76,12 @@ class CheckpointOut(BaseModel):
 @router.get("")
 def list_entries(
     request: Request,
-    _who: Viewer,
+    _who: Anywhere,
     asked: Asked,
     page: Annotated[Page, Depends(pages(200, 1000))],
     before: Annotated[int | None, Query(ge=1)] = None,
 ) -> list[EntryOut]:
-    """The newest first."""
+    """The newest first; with a role in a scope, what is about its devices, rollouts, cohorts, channels and drills."""
     with state_of(request).db.read() as session:
         rows = search.page(session, asked, page.limit + 1, page.number or before)
         rows = page.cut(rows, lambda each: each.seq)
@@ -87,7 +89,7 @@ def list_entries(
 
 
 @router.get("/export")
-def export(request: Request, _who: Viewer, asked: Asked, form: Form = Form.JSONL) -> StreamingResponse:
+def export(request: Request, _who: Anywhere, asked: Asked, form: Form = Form.JSONL) -> StreamingResponse:
     """All that are found, the oldest first, with the hashes that chain them; CSV for a spreadsheet, else JSON lines."""
     headers = {"Content-Disposition": f'attachment; filename="audit.{form.value}"'}
     pieces = search.written(state_of(request).db.read, asked, form)

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
 from surefoot_server import db
-from surefoot_server.access.guard import check_release, require
+from surefoot_server.access.guard import require
+from surefoot_server.access.orders import check_release
 from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.channels import repository, service
@@ -140,8 +141,9 @@ def show(request: Request, name: str, _who: Viewer) -> ChannelOut:
 
 @router.get("/{name}/ready")
 def ready(request: Request, name: str, release: str, who: Viewer) -> list[AnswerOut]:
-    """Each requirement, met or not, with its numbers."""
-    with state_of(request).db.read() as session:
+    """Each requirement, met or not, with its numbers: of the whole fleet, as the promotion asks it."""
+    check_release(who, release)
+    with state_of(request).db.read(whole=True) as session:
         found = service.readiness(session, name, release, who.name, db.utc_now())
         return [AnswerOut(requirement=a.requirement, met=a.met, said=a.said) for a in found]
 

@@ -21,15 +21,13 @@ def channel(session: Session, name: str) -> Channel:
 
 
 def channels(session: Session) -> list[Channel]:
-    """In the order of promotion: each after the one that it follows."""
+    """In the order of promotion: each after the one that it follows, where the session shows that one."""
     query = select(Channel).where(col(Channel.retired_at).is_(None)).order_by(col(Channel.created_at))
-    rows = {row.name: row for row in session.exec(query)}
-    ordered: list[Channel] = []
-    waiting = list(rows.values())
-    while waiting:  # `after` names a channel that is there, never in a circle, so every round places at least one
-        placed = {row.name for row in ordered}
-        ordered += [row for row in waiting if row.after is None or row.after in placed]
-        waiting = [row for row in waiting if row.after is not None and row.after not in placed]
+    ordered, waiting = list[Channel](), list(session.exec(query))
+    while waiting:  # `after` never leads in a circle, so every round places at least one
+        left = {row.name for row in waiting}
+        ordered += [row for row in waiting if row.after not in left]
+        waiting = [row for row in waiting if row.after in left]
     return ordered
 
 

@@ -24,8 +24,8 @@ from surefoot_server.findings import service as findings
 from surefoot_server.policies import service as saved
 from surefoot_server.releases import repository as releases
 from surefoot_server.releases.models import Release
+from surefoot_server.rollouts import halting
 from surefoot_server.rollouts import policy as policies
-from surefoot_server.rollouts import repository as rollouts
 from surefoot_shared.errors import Conflict, Invalid
 
 OLD_AFTER_DAYS = 30
@@ -282,7 +282,7 @@ def _itself(session: Session, release: Release, now: datetime) -> Shown:
 
 
 def _against(session: Session, release: Release) -> list[str]:
-    halted = [f"rollout {row.id} halted it" for row in rollouts.halting(session, release.digest)]
+    halted = [f"rollout {row.id} halted it" for row in halting.halting(session, release.digest)]
     advised = [f"advisory {a.id}: {a.reason}" for a in feedback.advisories(session, release.id)]
     flagged = [
         f"flag {f.id}: {f.reason}"

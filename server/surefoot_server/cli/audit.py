@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
 
 VERIFICATION_FAILED = 8
 MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
+
+
+@dataclass(frozen=True)
+class Verification:
+    whole: bool
+    rows: int
+    head: str
+    problem: str
 
 
 @click.group(cls=Verbs)
@@ -154,7 +163,7 @@ def verify(terminal: Terminal, noted: Path | None) -> int:
     """
     with terminal.api() as api:
         answer = api.get("/audit/verify") if noted is None else _walked(api, noted)
-    found = wire.from_json(shown.Verification, answer)
+    found = wire.from_json(Verification, answer)
     words = f"{found.rows} entries, whole; the newest has hash {found.head}" if found.whole else found.problem
     terminal.data(answer, words)
     return 0 if found.whole else VERIFICATION_FAILED

@@ -6,7 +6,7 @@ the given server only, never along a redirect or through a proxy from the enviro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import cast
@@ -41,6 +41,9 @@ FAMILIES: Mapping[int, type[SurefootError]] = {
     503: Unreachable,
 }
 
+Part = str | int | Sequence[str]
+"""A value of a query; a sequence is sent as the same name several times."""
+
 
 class Api:
     """One server, one token. Paths begin with a slash, after /api/v1."""
@@ -68,16 +71,16 @@ class Api:
     ) -> None:
         self._http.close()
 
-    def get(self, path: str, **query: str | int | None) -> Json:
+    def get(self, path: str, **query: Part | None) -> Json:
         """What is there; a list whole, page by page, unless `limit` asks for one page."""
-        given: dict[str, str | int] = {name: v for name, v in query.items() if v is not None and v != ""}
+        given: dict[str, Part] = {name: v for name, v in query.items() if v is not None and v != ""}
         found, cursor = self._page(path, given)
         while cursor and "limit" not in query and isinstance(found, list):
             more, cursor = self._page(path, {**given, "cursor": cursor})
             found += more if isinstance(more, list) else []
         return found
 
-    def _page(self, path: str, given: Mapping[str, str | int]) -> tuple[Json, str]:
+    def _page(self, path: str, given: Mapping[str, Part]) -> tuple[Json, str]:
         answer = self._send("GET", path, params=dict(given))
         return cast(Json, answer.json()), answer.headers.get("next-cursor", "")
 

@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "token": ("surefoot_server.cli.token:token", "Let programs in, with roles that end."),
     "telemetry": ("surefoot_server.cli.telemetry:telemetry", "See what devices measure, and how they fail."),
     "sim": ("surefoot_simulators.cli.main:sim", "Try releases and policies on simulated fleets."),
+    "event": ("surefoot_server.cli.event:event", "See what happened."),
     "audit": ("surefoot_server.cli.audit:audit", "Read who did what."),
     "completion": ("surefoot_server.cli.completion:completion", "Let a shell complete commands and options."),
     "backup": ("surefoot_server.cli.backup:backup", "Write the whole server into one file."),

@@ -44,7 +44,7 @@ def tree(rollout: Rollout) -> list[str]:
     block = facts(
         [
             ("Rollout", f"{rollout.id}, by {rollout.created_by}"),
-            ("Release", f"{rollout.release} → {rollout.cohort}"),
+            ("Release", f"{' + '.join((rollout.release, *rollout.also))} → {rollout.cohort}"),
             ("State", rollout.state + (" (the release is on the halt list)" if rollout.halted else "")),
             ("Reason", rollout.reason),
             ("Devices", devices(rollout)),
@@ -123,7 +123,7 @@ def plan_text(plan: Plan) -> str:
     halt = "it is halted everywhere, " if plan.on_fail_halt else ""
     block = facts(
         [
-            ("Release", f"{plan.release} → {plan.cohort}"),
+            ("Release", f"{' + '.join((plan.release, *plan.also))} → {plan.cohort}"),
             ("Devices", ", ".join([str(plan.total), *(plan.limits or [f"at most {plan.max_concurrent} at a time"])])),
             ("Strategy", STRATEGIES.get(plan.strategy, plan.strategy)),
             ("Takes", _takes(plan)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -49,7 +49,13 @@ def order_options(command: Command) -> Command:
             "--policy", type=click.Path(path_type=Path, dir_okay=False), help="YAML file, or a saved policy's name."
         ),
         click.option("--cohort", type=Text(4000), help="Saved cohort or expression; wins over the policy's."),
-        click.option("--release", type=Text(100), help="COMPONENT/VERSION; wins over the policy's."),
+        click.option(
+            "--release",
+            "releases",
+            type=Text(100),
+            multiple=True,
+            help="COMPONENT/VERSION; wins over the policy's. Several are one set, started in this order.",
+        ),
     ):
         command = option(command)
     return command
@@ -59,7 +65,7 @@ def order_options(command: Command) -> Command:
 @order_options
 @json_option
 @pass_terminal
-def plan(terminal: Terminal, release: str | None, cohort: str | None, policy: Path | None) -> int:
+def plan(terminal: Terminal, releases: tuple[str, ...], cohort: str | None, policy: Path | None) -> int:
     """Show who would get the release when, what stops it, who is left out and why; changes nothing.
 
     It exits with 5 where nobody would get it, as start does.
@@ -69,7 +75,7 @@ def plan(terminal: Terminal, release: str | None, cohort: str | None, policy: Pa
       surefoot rollout plan --release app/1.1 --cohort "country == 'VN'" --policy canary.yaml
     """
     with terminal.api() as api:
-        answer = _planned(api, _order(release, cohort, policy), policy)
+        answer = _planned(api, _order(releases, cohort, policy), policy)
     found = wire.from_json(shown.Plan, answer)
     terminal.data(answer, picture.plan_text(found))
     if found.total or found.satisfied:
@@ -89,7 +95,7 @@ def plan(terminal: Terminal, release: str | None, cohort: str | None, policy: Pa
 @pass_terminal
 def start(
     terminal: Terminal,
-    release: str | None,
+    releases: tuple[str, ...],
     cohort: str | None,
     policy: Path | None,
     lift_halt: bool,
@@ -101,8 +107,9 @@ def start(
     \b
     Example:
       surefoot rollout start --release app/1.1 --cohort all --policy canary.yaml
+      surefoot rollout start --release model/2.0 --release app/1.1 --cohort all
     """
-    order = _order(release, cohort, policy)
+    order = _order(releases, cohort, policy)
     with terminal.api() as api:
         planned = wire.from_json(shown.Plan, _planned(api, order, policy))
         terminal.say(picture.plan_text(planned))
@@ -167,7 +174,7 @@ def list_rollouts(terminal: Terminal, limit: int) -> None:
         answer = api.get("/rollouts", limit=limit)
     rows = [
         (r.id, r.release, r.cohort, r.state, f"{r.committed} of {r.members}", shown.when(r.created_at), r.reason)
-        for r in shown.many(shown.Rollout, answer)
+        for r in shown.many(shown.RolloutLine, answer)
     ]
     terminal.data(answer, columns(("ID", "RELEASE", "COHORT", "STATE", "COMMITTED", "CREATED", "REASON"), rows))
 
@@ -368,9 +375,14 @@ def _planned(api: Api, order: dict[str, Json], policy: Path | None) -> Json:
         raise Invalid(error.kind, f"{about} {policy}{error.message.removeprefix(about)}", error.hint) from error
 
 
-def _order(release: str | None, cohort: str | None, policy: Path | None) -> dict[str, Json]:
+def _order(releases: Sequence[str], cohort: str | None, policy: Path | None) -> dict[str, Json]:
+    order: dict[str, Json] = {
+        "release": releases[0] if releases else None,
+        "also": list(releases[1:]),
+        "cohort": cohort,
+    }
     if policy and not policy.exists() and SAVED.fullmatch(str(policy)):
-        return {"release": release, "cohort": cohort, "policy": str(policy)}
+        return {**order, "policy": str(policy)}
     try:
         text = policy.read_text(encoding="utf-8") if policy else ""
     except (OSError, UnicodeDecodeError) as error:
@@ -379,4 +391,4 @@ def _order(release: str | None, cohort: str | None, policy: Path | None) -> dict
         ) from error
     if len(text) > POLICY_CHARACTERS:
         raise Invalid("malformed", f"The policy {policy} has {len(text)} characters; {POLICY_CHARACTERS} are allowed.")
-    return {"release": release, "cohort": cohort, "policy": text}
+    return {**order, "policy": text}

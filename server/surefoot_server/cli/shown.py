@@ -264,7 +264,9 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Rollout:
+class RolloutLine:
+    """What a list says of one: counts alone."""
+
     id: str
     release: str
     cohort: str
@@ -282,11 +284,16 @@ class Rollout:
     created_at: str
     created_by: str
     acts: tuple[str, ...]
-    phases: tuple[Phase, ...]
 
     @property
     def committed(self) -> int:
         return self.outcomes.get("committed", 0)
+
+
+@dataclass(frozen=True)
+class Rollout(RolloutLine):
+    phases: tuple[Phase, ...]
+    also: tuple[str, ...] = ()
 
     @property
     def busy(self) -> int:
@@ -335,6 +342,7 @@ class Plan:
     strategy: str = "canary"
     limits: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -346,14 +354,6 @@ class AuditEntry:
     object: str
     detail: Mapping[str, Plain] = field(default_factory=dict)
     """Plain JSON whose keys depend on the action."""
-
-
-@dataclass(frozen=True)
-class Verification:
-    whole: bool
-    rows: int
-    head: str
-    problem: str
 
 
 def many(kind: type[T], answer: Json) -> list[T]:

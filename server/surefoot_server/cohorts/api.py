@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from surefoot_server import db
 from surefoot_server.access.guard import require
+from surefoot_server.access.orders import own_cohort
 from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.cohorts import service
@@ -21,7 +22,7 @@ from surefoot_server.state import state_of
 router = APIRouter(prefix="/api/v1/cohorts", tags=["cohorts"])
 Viewer = Annotated[Principal, Depends(require(Role.VIEWER, Over.ANYWHERE))]
 Looker = Annotated[Principal, Depends(require(Role.VIEWER, Over.COHORT))]
-Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
+Operator = Annotated[Principal, Depends(require(Role.OPERATOR, Over.ORDER))]
 
 
 class CohortIn(BaseModel):
@@ -43,8 +44,10 @@ class CohortDetail(CohortOut):
 
 @router.post("", status_code=201)
 def create_cohort(request: Request, body: CohortIn, who: Operator) -> CohortOut:
+    """Save an expression under a name; of whoever has a role in scopes it means the devices there."""
+    expression = own_cohort(who, body.expression)
     with state_of(request).db.write() as session:
-        return _out(session, service.create(session, body.name, body.expression, who.name, db.utc_now()))
+        return _out(session, service.create(session, body.name, expression, who.name, db.utc_now()))
 
 
 @router.get("")

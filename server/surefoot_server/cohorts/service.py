@@ -75,9 +75,14 @@ def get(session: Session, name: str) -> Cohort:
     return row
 
 
+def is_name(text: str) -> bool:
+    """Whether it names a saved cohort; any other text is an expression."""
+    return NAME.fullmatch(text) is not None and text != EVERYTHING
+
+
 def resolve(session: Session, text: str) -> Resolved:
     """Take a saved cohort's name or an expression; raises NotFound for an unknown name, Invalid for a wrong one."""
-    if NAME.fullmatch(text) and text != EVERYTHING:
+    if is_name(text):
         return Resolved(text, get(session, text).expression)
     grammar.parse(text)
     return Resolved(text, text)

@@ -111,7 +111,7 @@ def read(session: Session, device_id: str, waiting: Callable[[str], str | None],
         components=tuple(_component(session, view, name, waiting(name), now) for name in found.components(view)),
         attempts=tuple(_attempt(row, [e for e in events if e.assignment_id == row.id]) for row in rows),
         others=tuple(_step(e) for e in events if e.assignment_id not in known)[:20],
-        values=tuple(telemetry.latest(session, device_id)),
+        values=tuple(telemetry.latest(session, [device_id])),
         requests=tuple(requests(session, device_id)),
         flags=tuple(feedback.about(session, device_id=device_id)),
     )

@@ -105,7 +105,7 @@ def standing(session: Session, row: Rollout) -> Standing:
     phases = repository.phases(session, row.id)
     return Standing(
         id=row.id,
-        release=row.release_id,
+        release=" + ".join(row.releases),
         cohort=row.cohort,
         state=row.state,
         reason=row.reason,

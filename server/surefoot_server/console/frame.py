@@ -25,7 +25,7 @@ from surefoot_server import db
 from surefoot_server.access.guard import own_form as own_form  # pages reach it here
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.console import assets, times, words
-from surefoot_server.console.navigation import Entry, entries
+from surefoot_server.console.navigation import Entry, entries, opens
 from surefoot_server.languages.catalogue import NAMES, Language, chosen, language
 
 LANGUAGE_COOKIE = "surefoot_language"
@@ -58,8 +58,16 @@ class View:
         return self.who is not None and self.who.role.includes(Role(role))
 
     @property
+    def scoped(self) -> bool:
+        """Whether the person sees what lies in scopes alone."""
+        return self.who is not None and self.who.reach is not None
+
+    def opens(self, path: str, method: str = "GET") -> bool:
+        return self.who is None or opens(self.who, path, method)
+
+    @property
     def entries(self) -> tuple[Entry, ...]:
-        return entries()
+        return tuple(entry for entry in entries() if self.opens(entry.path))
 
     @property
     def languages(self) -> Mapping[str, str]:

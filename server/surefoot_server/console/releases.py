@@ -1,6 +1,7 @@
 """What the pages of releases show: how well signed, in which channels, on which devices, and what stands against them.
 
-Promises: what the keys say is read from their metadata at each look, what devices run from their reports.
+Promises: what the keys say is read from their metadata at each look, what devices run from their reports. Whether a
+channel's requirements hold is asked of the whole fleet, whoever looks: the promotion asks the same.
 """
 
 from __future__ import annotations
@@ -68,6 +69,15 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A person's look at a release."""
+
+    release_id: str
+    who: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     release: Release
     standing: str
@@ -103,9 +113,9 @@ def lines(session: Session, trust: Trust, component: str) -> list[Line]:
     ]
 
 
-def read(session: Session, trust: Trust, release_id: str, who: str, now: datetime) -> Page:
-    """Raises NotFound."""
-    row = repository.get(session, release_id)
+def read(session: Session, whole: Session, trust: Trust, asked: Asked) -> Page:
+    """What `session` may see of it; `whole` sees everything. Raises NotFound."""
+    row = repository.get(session, asked.release_id)
     role = role_name(row.component)
     rollouts = select(Rollout).where(Rollout.release_id == row.id).order_by(col(Rollout.number).desc()).limit(20)
     return Page(
@@ -113,12 +123,12 @@ def read(session: Session, trust: Trust, release_id: str, who: str, now: datetim
         standing=standing(row, trust.listed(row.component), frozenset(trust.halted())),
         signed=next((signed for signed in trust.signatures() if signed.role == role), None),
         where=repository.where(session, row),
-        steps=tuple(_step(session, channel, row, who, now) for channel in channels.channels(session)),
+        steps=tuple(_step(whole, channel, row, asked) for channel in channels.channels(session)),
         rollouts=tuple(session.exec(rollouts)),
         packs=tuple(packs.shown(session, row.component, row.digest)),
         flags=tuple(feedback.about(session, release_id=row.id)),
         advisories=tuple(feedback.advisories(session, row.id)),
-        bill=bill.read(session, row.id, now),
+        bill=bill.read(session, row.id, asked.now),
     )
 
 
@@ -128,10 +138,10 @@ def standing(row: Release, said: Listed | None, halted: frozenset[str]) -> str:
     return said.standing(row.component, row.version, row.digest, row.svn) if said else "withdrawn"
 
 
-def _step(session: Session, channel: Channel, row: Release, who: str, now: datetime) -> Step:
-    entry = channels.entry(session, channel.name, row.id)
-    answers = () if entry else tuple(promotion.readiness(session, channel.name, row.id, who, now))
-    devices = cohorts.devices(session, cohorts.resolve(session, channel.cohort).expression)
+def _step(whole: Session, channel: Channel, row: Release, asked: Asked) -> Step:
+    entry = channels.entry(whole, channel.name, row.id)
+    answers = () if entry else tuple(promotion.readiness(whole, channel.name, row.id, asked.who, asked.now))
+    devices = cohorts.devices(whole, cohorts.resolve(whole, channel.cohort).expression)
     return Step(channel, entry, answers, len(devices))
 
 

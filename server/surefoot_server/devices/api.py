@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from surefoot_server import db
-from surefoot_server.access.guard import check_release, require
+from surefoot_server.access.guard import require
+from surefoot_server.access.orders import check_release
 from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.audit import service as audit

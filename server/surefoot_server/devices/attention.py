@@ -2,8 +2,8 @@
 
 Promises: two agents with one identity stay the first concern, since what either says is in doubt; what later reports
 prove to be over is cleared without a person: a rollback alarm by a proved commit or by newer metadata, an identity
-conflict by a minute in which only one agent was heard, trouble with its storage by an agent that starts anew and does
-not tell it again. Everything else waits for `acknowledge`.
+conflict by a minute in which only one agent was heard, trouble with its storage or its settings by an agent that starts
+anew and does not tell it again. Everything else waits for `acknowledge`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,15 @@ TEXT_LIMIT = 4000
 CONFLICT = "identity_conflict"
 SECURITY = "security"
 ROLLBACK = "metadata_rollback"
-STORAGE, CHECKS, DATA = "storage", "checks", "data"
-TOLD = {"journal_unreadable": STORAGE, "no_space": STORAGE, "migration_failed": DATA}
+STORAGE, CHECKS, DATA, CONFIGURATION = "storage", "checks", "data", "configuration"
+TOLD = {
+    "journal_unreadable": STORAGE,
+    "no_space": STORAGE,
+    "migration_failed": DATA,
+    "config_unreadable": CONFIGURATION,
+    "config_unknown_key": CONFIGURATION,
+    "config_invalid": CONFIGURATION,
+}
 """What a device tells without an attempt and a person must see to, by its reason."""
 CONFLICT_LASTS = timedelta(seconds=60)
 """Two agents push each other off the broker within seconds, so a minute of one voice means that the other is gone."""
@@ -50,6 +57,12 @@ def committed(device: Device) -> None:
         clear(device)
 
 
+def usable_again(device: Device) -> None:
+    """Told by a device whose broken settings were mended before it could tell of them, too."""
+    if device.attention == CONFIGURATION:
+        clear(device)
+
+
 def refused(device: Device, reason: str | None, message: str, now: datetime) -> None:
     """A device whose own checks cannot run refuses every release until a person mends them."""
     if reason == "check_not_run":
@@ -61,7 +74,7 @@ def greeted(device: Device, hello: Hello, now: datetime, anew: bool) -> None:
 
     `anew`: it is of an agent that has just started, which tells again what its storage still lacks.
     """
-    if device.attention == STORAGE and anew:
+    if device.attention in (STORAGE, CONFIGURATION) and anew:
         clear(device)
     if device.attention == CONFLICT and device.attention_at is not None and now - device.attention_at >= CONFLICT_LASTS:
         clear(device)

@@ -20,7 +20,7 @@ from surefoot_server.devices import attention, repository, sets
 from surefoot_server.devices.models import Assignment, Device, DeviceComponent, DeviceEvent, DeviceStream
 from surefoot_shared import wire
 from surefoot_shared.errors import NotFound
-from surefoot_shared.messages import ComponentReport, Event, EventKind, Hello
+from surefoot_shared.messages import USABLE_AGAIN, ComponentReport, Event, EventKind, Hello
 from surefoot_shared.status import AttemptState, Outcome
 
 HELLOS_KEPT = 16
@@ -99,6 +99,9 @@ def _apply(session: Session, device: Device, event: Event, newest: bool, now: da
     if event.kind is EventKind.SECURITY:
         message = event.message or f"It refused something untrusted: {event.reason}."
         attention.attend(device, attention.SECURITY, message, now, event.reason)
+        return None
+    if event.kind is EventKind.NOTICE and event.reason == USABLE_AGAIN:
+        attention.usable_again(device)
         return None
     if event.kind is EventKind.NOTICE and (told := attention.TOLD.get(event.reason or "")):
         if newest:

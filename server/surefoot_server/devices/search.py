@@ -17,6 +17,7 @@ from sqlmodel import Session, col, select
 
 from surefoot_server.cohorts import grammar, sql
 from surefoot_server.cohorts import service as cohorts
+from surefoot_server.db import names_in
 from surefoot_server.devices.models import Assignment, Device, DeviceComponent, DeviceTag
 from surefoot_server.releases.models import Release
 
@@ -38,11 +39,15 @@ class Standing(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which devices are meant; all three must hold. `cohort` is a saved name or an expression, empty is everybody."""
+    """Which devices are meant; all that is given must hold.
+
+    `cohort` is a saved name or an expression, empty is everybody; `within` are the devices in reach of who asks.
+    """
 
     text: str = ""
     cohort: str = ""
     standing: Standing | None = None
+    within: frozenset[str] | None = None
 
     @property
     def everybody(self) -> bool:
@@ -70,12 +75,9 @@ def ids(session: Session, selection: Selection) -> list[str]:
 
 
 def tally(session: Session, selection: Selection) -> Tally:
-    counts = sa.select(
-        func.count(),
-        func.count().filter(_stands(Standing.ONLINE)),
-        func.count().filter(_stands(Standing.ATTENTION)),
-    )
-    devices, online, attention = session.connection().execute(counts.where(*conditions(session, selection))).one()
+    online, attention = (func.count().filter(_stands(each)) for each in (Standing.ONLINE, Standing.ATTENTION))
+    counts = select(func.count(), online, attention).select_from(Device)
+    devices, online, attention = session.exec(counts.where(*conditions(session, selection))).one()
     return Tally(devices, online, attention)
 
 
@@ -87,6 +89,8 @@ def conditions(session: Session, selection: Selection) -> list[Condition]:
         found.append(sql.condition(session, grammar.parse(expression)))
     if selection.standing is not None:
         found.append(_stands(selection.standing))
+    if selection.within is not None:
+        found.append(names_in(Device.id, selection.within))
     return found
 
 
@@ -110,8 +114,7 @@ def all_tags(session: Session) -> list[str]:
     first = sa.select(func.min(DeviceTag.tag).label("tag")).cte("seen", recursive=True)
     following = sa.select(func.min(col(DeviceTag.tag))).where(col(DeviceTag.tag) > first.c.tag).scalar_subquery()
     seen = first.union_all(sa.select(following).where(first.c.tag.is_not(None)))
-    rows = session.connection().execute(sa.select(seen.c.tag).where(seen.c.tag.is_not(None)))
-    return sorted(tag for (tag,) in rows)
+    return sorted(session.exec(select(seen.c.tag).where(seen.c.tag.is_not(None))))
 
 
 def _stands(standing: Standing) -> Condition:

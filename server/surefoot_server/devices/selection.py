@@ -18,7 +18,7 @@ from surefoot_server.state import state_of
 
 router = APIRouter(prefix="/api/v1/selection", tags=["devices"])
 Viewer = Annotated[Principal, Depends(require(Role.VIEWER, Over.ANYWHERE))]
-Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
+Operator = Annotated[Principal, Depends(require(Role.OPERATOR, Over.ORDER))]
 Tags = Annotated[list[Annotated[str, Field(pattern=tagging.TAG)]], Field(max_length=tagging.MOST_TAGS)]
 Found = Annotated[str, Query(max_length=200, description="Words in id, hardware, attribute, tag or release")]
 Meant = Annotated[str, Query(max_length=4000, description="A saved cohort's name or an expression")]
@@ -57,8 +57,8 @@ def tally(request: Request, _who: Viewer, q: Found = "", cohort: Meant = "", sta
 
 @router.post("/tags")
 def retag(request: Request, body: RetagIn, who: Operator) -> RetaggedOut:
-    """Add and remove tags on all devices that are meant, or on none."""
-    meant = Selection(body.q, body.cohort, body.standing)
+    """Add and remove tags on all devices that are meant, or on none; with a role in scopes, those there are meant."""
+    meant = Selection(body.q, body.cohort, body.standing, within=who.reach.devices if who.reach else None)
     with state_of(request).db.write() as session:
         done = tagging.retag(session, meant, body.add, body.remove, body.devices, who.name, db.utc_now())
     return RetaggedOut(**asdict(done))

@@ -294,11 +294,13 @@ class DeviceService:
     ) -> list[Assignment]:
         """Want these releases as one or not at all, started in this order; one alone is an assignment like any other.
 
-        `rollout` and phase, whose the first one is: it speaks for all. Without, it refuses what a rollout would refuse:
-        a halted release, one older than what runs. Raises Conflict, NotFound.
+        `rollout` and phase: whose the first is, which speaks for all. Without, it refuses what a rollout would.
         """
         releases = [repository.release(session, release_id) for release_id in release_ids]
         sets.check_components(releases)
+        device = repository.device(session, device_id)
+        for release in releases:
+            _check_fits(device, release.component, release)
         rows: list[Assignment] = []
         for release in releases:
             if rollout is None:

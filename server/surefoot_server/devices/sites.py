@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from surefoot_server.audit import service as audit
@@ -66,6 +67,11 @@ def sites(session: Session) -> list[Site]:
     return [found[name] for name in sorted(found)]
 
 
+def devices(session: Session, name: str) -> list[str]:
+    """The ids of its devices; those that are revoked do not count."""
+    return list(session.exec(select(Device.id).where(*_at(name))))
+
+
 def place(
     session: Session, name: str, latitude: float, longitude: float, confirmed: int, actor: str, now: datetime
 ) -> int:
@@ -73,8 +79,7 @@ def place(
     if _place({LATITUDE: str(latitude), LONGITUDE: str(longitude)})[0] is None:
         hint = "Latitude is from -90 to 90 and longitude from -180 to 180, in decimal degrees."
         raise Invalid("malformed", f"{latitude}, {longitude} is no place on Earth.", hint)
-    mine = col(Device.attributes)[SITE].as_string() == name
-    rows = list(session.exec(select(Device).where(mine, col(Device.revoked_at).is_(None))))
+    rows = list(session.exec(select(Device).where(*_at(name))))
     if not rows:
         raise NotFound("not_found", f"No device names the site {name!r}.", "`surefoot site list` shows all.")
     if len(rows) != confirmed:
@@ -89,6 +94,10 @@ def place(
     detail = {"before": before, "after": after, "devices": len(rows)}
     audit.record(session, actor, "site.place", f"site:{name}", detail, now)
     return len(rows)
+
+
+def _at(name: str) -> tuple[ColumnElement[bool], ...]:
+    return (col(Device.attributes)[SITE].as_string() == name, col(Device.revoked_at).is_(None))
 
 
 def _first(every: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -9,13 +9,15 @@ from pydantic import BaseModel, Field
 
 from surefoot_server import db
 from surefoot_server.access.guard import require
+from surefoot_server.access.orders import check_devices
+from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.devices import sites
 from surefoot_server.state import state_of
 
 router = APIRouter(prefix="/api/v1/sites", tags=["devices"])
-Viewer = Annotated[Principal, Depends(require(Role.VIEWER))]
-Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
+Viewer = Annotated[Principal, Depends(require(Role.VIEWER, Over.ANYWHERE))]
+Operator = Annotated[Principal, Depends(require(Role.OPERATOR, Over.ORDER))]
 
 
 class SiteOut(BaseModel):
@@ -54,5 +56,6 @@ def list_sites(request: Request, _who: Viewer) -> list[SiteOut]:
 def place(request: Request, name: str, body: PlaceIn, who: Operator) -> PlacedOut:
     """Say where a site is: it is written to the attributes of all of its devices."""
     with state_of(request).db.write() as session:
+        check_devices(who, sites.devices(session, name), name)
         done = sites.place(session, name, body.latitude, body.longitude, body.devices, who.name, db.utc_now())
     return PlacedOut(devices=done)

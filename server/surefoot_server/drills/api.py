@@ -11,6 +11,8 @@ from sqlmodel import Session, col, select
 
 from surefoot_server import db
 from surefoot_server.access.guard import require
+from surefoot_server.access.orders import own_cohort
+from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.drills.models import Drill, DrillDevice, DrillSchedule
 from surefoot_server.paging import Page, Paged, pages
@@ -18,8 +20,10 @@ from surefoot_server.state import state_of
 from surefoot_shared.errors import NotFound
 
 router = APIRouter(prefix="/api/v1/drills", tags=["drills"])
-Viewer = Annotated[Principal, Depends(require(Role.VIEWER))]
-Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
+Anywhere = Annotated[Principal, Depends(require(Role.VIEWER, Over.ANYWHERE))]
+Viewer = Annotated[Principal, Depends(require(Role.VIEWER, Over.DRILL))]
+Starter = Annotated[Principal, Depends(require(Role.OPERATOR, Over.ORDER))]
+Stopper = Annotated[Principal, Depends(require(Role.OPERATOR, Over.SCHEDULE))]
 LAB = "tag('lab')"
 
 
@@ -69,16 +73,16 @@ class ScheduleOut(BaseModel):
 
 
 @router.post("", status_code=201)
-def run(request: Request, body: DrillIn, who: Operator) -> DrillOut:
+def run(request: Request, body: DrillIn, who: Starter) -> DrillOut:
     """Begin at once: each device goes back to its release before, and forward again."""
     state = state_of(request)
-    drill = state.drills.run(body.component, body.cohort, body.limit_s, who.name, db.utc_now())
+    drill = state.drills.run(body.component, own_cohort(who, body.cohort), body.limit_s, who.name, db.utc_now())
     with state.db.read() as session:
         return _out(session, drill)
 
 
 @router.get("")
-def list_drills(request: Request, _who: Viewer, page: Annotated[Page, Depends(pages(100))]) -> list[DrillOut]:
+def list_drills(request: Request, _who: Anywhere, page: Annotated[Page, Depends(pages(100))]) -> list[DrillOut]:
     """The newest first."""
     with state_of(request).db.read() as session:
         query = select(Drill).order_by(col(Drill.number).desc()).limit(page.limit + 1)
@@ -87,21 +91,20 @@ def list_drills(request: Request, _who: Viewer, page: Annotated[Page, Depends(pa
 
 
 @router.post("/schedules", status_code=201)
-def schedule(request: Request, body: ScheduleIn, who: Operator) -> ScheduleOut:
-    made = state_of(request).drills.schedule(
-        body.component, body.cohort, body.every_s, body.limit_s, who.name, db.utc_now()
-    )
+def schedule(request: Request, body: ScheduleIn, who: Starter) -> ScheduleOut:
+    cohort = own_cohort(who, body.cohort)
+    made = state_of(request).drills.schedule(body.component, cohort, body.every_s, body.limit_s, who.name, db.utc_now())
     return _schedule(made)
 
 
 @router.get("/schedules")
-def schedules(request: Request, _who: Viewer, page: Paged) -> list[ScheduleOut]:
+def schedules(request: Request, _who: Anywhere, page: Paged) -> list[ScheduleOut]:
     with state_of(request).db.read() as session:
         return page.of(all_schedules(session), lambda each: each.id)
 
 
 @router.post("/schedules/{schedule_id}/stop")
-def unschedule(request: Request, schedule_id: int, who: Operator) -> ScheduleOut:
+def unschedule(request: Request, schedule_id: int, who: Stopper) -> ScheduleOut:
     return _schedule(state_of(request).drills.unschedule(schedule_id, who.name, db.utc_now()))
 
 

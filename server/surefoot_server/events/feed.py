@@ -80,6 +80,14 @@ class Feed:
             query = matching(wanted).where(col(FeedEvent.id) > number)
             return list(session.exec(query.order_by(col(FeedEvent.id)).limit(limit)))
 
+    def newest(self, wanted: Filter, limit: int, before: int | None = None) -> list[FeedEvent]:
+        """The newest first, below the number if given."""
+        query = matching(wanted).order_by(col(FeedEvent.id).desc()).limit(limit)
+        if before is not None:
+            query = query.where(col(FeedEvent.id) < before)
+        with self.database.read() as session:
+            return list(session.exec(query))
+
     def forget_old(self) -> None:
         """Drop what is beyond the number of entries to keep."""
         _, newest = self.bounds()

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from surefoot_server import db
 from surefoot_server.access.guard import open_route, require
+from surefoot_server.access.orders import check_device
 from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.feedback import repository
@@ -26,6 +27,7 @@ from surefoot_shared.errors import Invalid
 router = APIRouter(prefix="/api/v1", tags=["feedback"])
 Flagger = Annotated[Principal, Depends(require(Role.OPERATOR, Over.DEVICE))]
 Viewer = Annotated[Principal, Depends(require(Role.VIEWER, Over.ANYWHERE))]
+Withdrawer = Annotated[Principal, Depends(require(Role.OPERATOR, Over.ORDER))]
 Operator = Annotated[Principal, Depends(require(Role.OPERATOR))]
 CALLED = Depends(
     open_route("its address is a secret, or its calls are signed with one, for one act on one release or rollout")
@@ -155,7 +157,11 @@ def list_flags(request: Request, _who: Viewer, page: Paged, withdrawn: bool = Fa
 
 
 @router.post("/flags/{flag_id}/withdraw")
-def withdraw_flag(request: Request, flag_id: int, who: Operator) -> FlagOut:
+def withdraw_flag(request: Request, flag_id: int, who: Withdrawer) -> FlagOut:
+    """Take a flag back; one against a release as a whole counts everywhere, and needs the role over the fleet."""
+    with state_of(request).db.read(whole=True) as session:
+        row = session.get(Flag, flag_id)
+    check_device(who, (row.device_id if row is not None else None) or f"of flag {flag_id}")
     return _flag(state_of(request).feedback.withdraw_flag(flag_id, who.name, db.utc_now()))
 
 

@@ -63,29 +63,27 @@ def forget_hook_secrets(session: Session, now: datetime) -> None:
 
 def open_rollouts(session: Session, release_id: str = "") -> list[Rollout]:
     """Rollouts that a trigger may stop; of one release, or of all."""
-    query = select(Rollout).where(col(Rollout.state).in_(OPEN))
-    if release_id:
-        query = query.where(Rollout.release_id == release_id)
-    return list(session.exec(query.order_by(col(Rollout.number))))
+    query = select(Rollout).where(col(Rollout.state).in_(OPEN)).order_by(col(Rollout.number))
+    return [row for row in session.exec(query) if not release_id or release_id in row.releases]
 
 
 def succeeded_rollouts(session: Session, release_id: str) -> list[Rollout]:
     """Ended well, and their sleepers would still be offered the release when they wake."""
-    query = select(Rollout).where(Rollout.release_id == release_id, Rollout.state == RolloutState.SUCCEEDED.value)
-    return list(session.exec(query))
+    query = select(Rollout).where(Rollout.state == RolloutState.SUCCEEDED.value)
+    return [row for row in session.exec(query) if release_id in row.releases]
 
 
 def flags_of(session: Session, row: Rollout) -> list[Flag]:
     """Standing flags against this rollout, the oldest first: its release's, and those of members that ran it."""
     on_release = select(Flag).where(
-        col(Flag.withdrawn_at).is_(None), Flag.release_id == row.release_id, col(Flag.device_id).is_(None)
+        col(Flag.withdrawn_at).is_(None), col(Flag.release_id).in_(row.releases), col(Flag.device_id).is_(None)
     )
     on_devices = (
         select(Flag)
         .join(RolloutMember, col(RolloutMember.device_id) == col(Flag.device_id))
         .where(
             col(Flag.withdrawn_at).is_(None),
-            Flag.release_id == row.release_id,
+            col(Flag.release_id).in_(row.releases),
             RolloutMember.rollout_id == row.id,
             Flag.at >= row.created_at,
         )

@@ -154,7 +154,8 @@ def signals(session: Session, row: Rollout, now: datetime) -> Signals:
         flags=tuple(Signal(f.at, f.by, f.reason, f.device_id) for f in repository.flags_of(session, row)),
         advisories=tuple(
             Signal(a.at, a.by, f"{a.reference} {a.reason}".strip(), do=Do(a.do))
-            for a in repository.advisories(session, row.release_id)
+            for release in row.releases
+            for a in repository.advisories(session, release)
         ),
         since=since,
         phase_name=current.name if current is not None else "",

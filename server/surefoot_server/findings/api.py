@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from surefoot_server import db
 from surefoot_server.access.guard import require
+from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.findings import repository, service
 from surefoot_server.findings.bill import LIMIT_BYTES
@@ -21,7 +22,8 @@ from surefoot_server.state import state_of
 from surefoot_shared.errors import Invalid
 
 router = APIRouter(prefix="/api/v1", tags=["findings"])
-Viewer = Annotated[Principal, Depends(require(Role.VIEWER))]
+Anywhere = Annotated[Principal, Depends(require(Role.VIEWER, Over.ANYWHERE))]
+Viewer = Annotated[Principal, Depends(require(Role.VIEWER, Over.RELEASE))]
 Releaser = Annotated[Principal, Depends(require(Role.RELEASER))]
 YEAR_S = 31_536_000.0
 BATCH = 2000
@@ -188,7 +190,7 @@ def withdraw(request: Request, waiver_id: int, who: Releaser) -> WaiverOut:
 
 
 @router.get("/findings")
-def concerns(request: Request, _who: Viewer) -> list[ConcernOut]:
+def concerns(request: Request, _who: Anywhere) -> list[ConcernOut]:
     """Releases that devices run although something high, critical or unrated is known of them."""
     with state_of(request).db.read() as session:
         return [
@@ -218,7 +220,7 @@ def finish(request: Request, body: FinishIn, who: Releaser) -> list[NewsOut]:
 
 
 @router.get("/vulnerabilities/sources")
-def sources(request: Request, _who: Viewer) -> list[SourceOut]:
+def sources(request: Request, _who: Anywhere) -> list[SourceOut]:
     """How fresh what was imported is, and how many records there are."""
     with state_of(request).db.read() as session:
         counts: dict[str, int] = {}

@@ -6,15 +6,18 @@ show zeros where its blocks are zeros, as a slot does. Raises OSError where a bl
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from surefoot_shared.errors import Invalid
 from surefoot_shared.image import Index
 from surefoot_shared.release import Manifest
 
 PathOf = Callable[[str], Path]
+CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,17 @@ class Contents:
                 out += carried[at : at + length]
                 at += length
         return bytes(out)
+
+
+def refuse_damaged(contents: Contents) -> None:
+    """Raise Invalid where the store's disk changed a byte: a patch of it would be made, proved, and fit no device."""
+    for sha256 in contents.manifest.blobs:
+        hasher = hashlib.sha256()
+        with contents.path_of(sha256).open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                hasher.update(chunk)
+        if hasher.hexdigest() != sha256:
+            raise Invalid("artifact_corrupt", f"Blob {sha256[:12]} of the release before is damaged.")
 
 
 def _first(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:

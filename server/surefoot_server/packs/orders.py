@@ -18,6 +18,10 @@ class Order:
     encoding: Encoding
     memory_bytes: int
     """Of address space; 0 sets no limit."""
+    limit_bytes: int = 0
+    """What the packs together may take of the disk; 0 sets no limit."""
+    cpu_s: int = 0
+    """Time of the processor; 0 sets no limit."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Make the packs that devices can use, one pair at a time, and drop those that nobody can.
 
-Promises: one child process at a time, at the lowest priority, within a memory limit and a time; a pack is offered only
-after the child proved it; the packs together stay within their limit of bytes; a pair that failed says why and is tried
-again after a day. Refuses to hold anything up: publishing, rollouts and leases never wait for packs.
+Promises: one child process at a time, at the lowest priority, within limits of memory, disk and time; a pack is offered
+only after the child proved it; the packs together stay within their limit of bytes; a pair that failed says why and is
+tried again after a day. Refuses to hold anything up: publishing, rollouts and leases never wait for packs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from surefoot_server.packs import planning, repository
 from surefoot_server.packs.models import PackPair
 from surefoot_server.packs.orders import Answer, Order, Written
 from surefoot_server.packs.planning import Pair
-from surefoot_server.releases.blobs import BlobStore
+from surefoot_server.releases.blobs import CHUNK_BYTES, BlobStore
 from surefoot_shared import wire
 from surefoot_shared.errors import SurefootError
 from surefoot_shared.messages import Pack
@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 MEMORY_BYTES = 3 << 30
 """Of address space; about 1 GB of it is used for a release of 360 MB."""
 TIME_LIMIT_S = 4 * 3600.0
+CPU_S = int(TIME_LIMIT_S)
+"""It takes one processor at most, also where several would be free."""
 RETRY_AFTER = timedelta(days=1)
 ANSWER_LIMIT_BYTES = 1 << 20
 WHY_LIMIT = 200
@@ -85,7 +87,7 @@ class PackService:
                 if self._stopping:
                     return None
                 log.error("packs_failed from=%s to=%s error=%s", pair.from_digest[:12], pair.to_digest[:12], error)
-                packs, row = [], _row(pair, "failed", str(error)[:WHY_LIMIT], now)
+                packs, row = [], _row(pair, "failed", _why(error)[:WHY_LIMIT], now)
         with self._db.write() as session:
             repository.store(session, row, packs)
         log.info("packs_made from=%s to=%s bytes=%d", pair.from_digest[:12], pair.to_digest[:12], _total(packs))
@@ -121,11 +123,10 @@ class PackService:
         return planning.next_pair(pairs, done)
 
     def _run(self, pair: Pair, folder: Path) -> Answer:
-        manifests = [str(self._blobs.existing(d)) if d != WHOLE else "" for d in (pair.from_digest, pair.to_digest)]
+        old, new = (str(self._blobs.existing(d)) if d != WHOLE else "" for d in (pair.from_digest, pair.to_digest))
+        root, limit = str(self._blobs.root), self._limit_bytes
         encoding = Encoding.ZSTD if pair.from_digest == WHOLE else Encoding.XZ
-        return self._start(
-            Order(manifests[0], manifests[1], str(self._blobs.root), str(folder), encoding, MEMORY_BYTES)
-        )
+        return self._start(Order(old, new, root, str(folder), encoding, MEMORY_BYTES, limit, CPU_S))
 
     def _start(self, order: Order) -> Answer:
         with self._lock:
@@ -152,7 +153,9 @@ class PackService:
         """Move a pack into the store, which checks its hash."""
         writer = self._blobs.write(made.sha256, made.size_bytes)
         try:
-            writer.feed((folder / made.sha256).read_bytes())
+            with (folder / made.sha256).open("rb") as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    writer.feed(chunk)
             writer.finish()
         except BaseException:
             writer.abort()
@@ -176,6 +179,10 @@ def shown(session: Session, component: str, to_digest: str) -> list[Shown]:
         )
         for row, size in repository.of_release(session, to_digest)
     ]
+
+
+def _why(error: Exception) -> str:
+    return error.message if isinstance(error, SurefootError) else str(error)
 
 
 def _row(pair: Pair, state: str, reason: str, now: datetime, answer: Answer | None = None) -> PackPair:

@@ -31,6 +31,11 @@ def newest_first(session: Session, component: str = "") -> list[Release]:
     return list(session.exec(query.order_by(Release.component, col(Release.counter).desc())))
 
 
+def components(session: Session) -> list[str]:
+    """Of which there is a release, by name."""
+    return sorted(session.exec(select(Release.component).distinct()))
+
+
 def running(session: Session) -> dict[str, int]:
     """How many devices run each release."""
     query = (

@@ -7,11 +7,13 @@ system, so the same folder gives the same release everywhere.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 
 from surefoot_shared.errors import Invalid
@@ -19,6 +21,7 @@ from surefoot_shared.paths import check_tree_path, refuse_twins
 from surefoot_shared.release import TreeFile
 
 CHUNK_BYTES = 1024 * 1024
+CHANGED = "changed while it was read"
 MEND = "Mend the folder, then build the release again."
 
 Progress = Callable[[int, int], None]
@@ -77,16 +80,35 @@ def _check_kind(path: str, mode: int) -> None:
 def _copy(source: Path, path: str, status: os.stat_result, blobs: Path) -> TreeFile:
     """Hash and copy in one read, so that the blob is what was hashed even while somebody writes to the file."""
     digest, size, part = hashlib.sha256(), 0, blobs / ".part"
-    with source.open("rb") as file, part.open("wb") as copy:
+    with _opened(source, path) as file, part.open("wb") as copy:
+        _refuse_another(file, path, status)
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
             copy.write(chunk)
             size += len(chunk)
+        _refuse_another(file, path, status)
     if size != status.st_size:
-        raise _refused(path, "changed while it was read")
+        raise _refused(path, CHANGED)
     part.replace(blobs / digest.hexdigest())
     mode = 0o755 if status.st_mode & 0o111 else 0o644
     return TreeFile(path, mode, size, digest.hexdigest())
+
+
+def _opened(source: Path, path: str) -> FileIO:
+    """Open what was a file a moment ago: a link is not followed, and a pipe not waited for."""
+    try:
+        return open(os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR):
+            raise
+        raise _refused(path, CHANGED) from error
+
+
+def _refuse_another(file: FileIO, path: str, status: os.stat_result) -> None:
+    """Raise Invalid unless it is still the file, of the kind and with the times, that was looked at."""
+    now = os.fstat(file.fileno())
+    if any(getattr(now, each) != getattr(status, each) for each in ("st_ino", "st_mode", "st_size", "st_mtime_ns")):
+        raise _refused(path, CHANGED)
 
 
 def _refused(path: str, why: str) -> Invalid:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 from surefoot_server.access import users
 from surefoot_server.access.roles import Principal
-from surefoot_server.rollouts import approvals, looking, repository, turns
+from surefoot_server.rollouts import approvals, counting, looking, repository, turns
 from surefoot_server.rollouts.apply import change_phase, change_rollout, note
 from surefoot_server.rollouts.approvals import Approval
 from surefoot_server.rollouts.facts import Watch
@@ -54,7 +54,7 @@ def reject(tx: Transaction, who: Principal, reason: str) -> None:
 def retry(tx: Transaction, actor: str, reason: str, devices: Collection[str]) -> None:
     """Let devices whose attempt ended badly have their turn again, all or these."""
     row, was = tx.rollout, RolloutState(tx.rollout.state)
-    looking.settle(tx.session, row, tx.policy)
+    counting.settle(tx.session, row, tx.policy)
     again = offer_again(tx, RETRIED, devices)
     if not again:
         raise Conflict("conflict", f"No such device of rollout {row.id} failed, reverted, refused or was lost.")

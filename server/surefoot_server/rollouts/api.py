@@ -8,13 +8,15 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
 from surefoot_server import db
-from surefoot_server.access.guard import check_cohort, check_release, require
+from surefoot_server.access.guard import require
+from surefoot_server.access.orders import check_cohort, check_release
 from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.paging import Page, Paged, pages
-from surefoot_server.rollouts import forecasting, repository, views
+from surefoot_server.rollouts import companions, forecasting, listing, repository, views
 from surefoot_server.rollouts.creation import Order
 from surefoot_server.rollouts.forecast.answer import Forecast
+from surefoot_server.rollouts.listing import RolloutLine
 from surefoot_server.rollouts.policy import CommittedDevices
 from surefoot_server.rollouts.views import DecisionOut, ForecastOut, MemberOut, PlanOut, RolloutOut
 from surefoot_server.state import state_of
@@ -33,6 +35,9 @@ class OrderIn(BaseModel):
     policy: str = Field(default="", max_length=64 * 1024)
     release: str | None = Field(default=None, max_length=100)
     cohort: str | None = Field(default=None, max_length=4000)
+    also: list[str] = Field(
+        default_factory=list, max_length=companions.MOST, description="Releases ordered with it as one set"
+    )
     salt: str = Field(default="", pattern=r"^[0-9a-zA-Z]{0,64}$", description="Of a plan: repeats its membership")
     lift_halt: bool = Field(default=False, description="Start although the release is on the halt list, and lift it")
     accept_blind: bool = Field(default=False, description="Of recreate: accept the blind time and no way back")
@@ -67,9 +72,10 @@ def plan(request: Request, body: OrderIn, who: Planner) -> PlanOut:
 
 
 @router.post("/forecast")
-def forecast(request: Request, body: QuestionIn, _who: Viewer) -> Forecast:
+def forecast(request: Request, body: QuestionIn, who: Planner) -> Forecast:
     """How long it would take, how many would run a bad release at worst, how likely verdicts are wrong."""
     state = state_of(request)
+    _check(request, who, body)
     with state.db.read() as session:
         planned = state.rollouts.plan(session, _order(body))
         return forecasting.foretell(session, planned, body.assumptions, body.runs, db.utc_now())
@@ -85,13 +91,13 @@ def start(request: Request, body: OrderIn, who: Starter) -> RolloutOut:
 @router.get("")
 def list_rollouts(
     request: Request, _who: Anywhere, page: Annotated[Page, Depends(pages(50, 1000))]
-) -> list[RolloutOut]:
-    """The newest first."""
+) -> list[RolloutLine]:
+    """The newest first, by counts alone: how each phase stands is in the view of one."""
     with state_of(request).db.read() as session:
-        now = db.utc_now()
         rows = page.cut(repository.rollouts(session, page.limit + 1, page.number), lambda each: each.number)
-        unsignable = state_of(request).rollouts.unsignable
-        return [views.rollout_out(session, row, now, unsignable(row.component, now)) for row in rows]
+        now, unsignable = db.utc_now(), state_of(request).rollouts.unsignable
+        unsigned = {component: unsignable(component, now) for component in {row.component for row in rows}}
+        return listing.lines(session, rows, unsigned)
 
 
 @router.get("/{rollout_id}")
@@ -196,9 +202,10 @@ def _check(request: Request, who: Principal, body: OrderIn) -> None:
     state = state_of(request)
     with state.db.read(whole=True) as session:
         release, cohort = state.rollouts.meant(session, _order(body))
-    check_release(who, release)
+    for each in (release, *body.also):
+        check_release(who, each)
     check_cohort(request, who, cohort)
 
 
 def _order(body: OrderIn) -> Order:
-    return Order(body.policy, body.release, body.cohort, body.salt, body.lift_halt, body.accept_blind)
+    return Order(body.policy, body.release, body.cohort, body.salt, body.lift_halt, body.accept_blind, tuple(body.also))

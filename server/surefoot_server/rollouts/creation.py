@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from surefoot_server.releases.models import Release
-from surefoot_server.rollouts import bars, planner, repository
+from surefoot_server.rollouts import bars, companions, planner, repository
+from surefoot_server.rollouts.companions import Companion
 from surefoot_server.rollouts.models import Rollout, RolloutMember, RolloutPhase
 from surefoot_server.rollouts.planner import Excluded, Placed, Plan
 from surefoot_server.rollouts.policy import Policy
@@ -34,6 +35,8 @@ class Order:
     lift_halt: bool = False
     accept_blind: bool = False
     """A person knows what recreate costs."""
+    also: tuple[str, ...] = ()
+    """Releases of other components that are ordered with it as one set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,11 @@ class Planned:
     expression: str
     salt: str
     plan: Plan
+    companions: tuple[Companion, ...] = ()
+
+    @property
+    def digests(self) -> list[str]:
+        return [self.release.digest, *(each.digest for each in self.companions)]
 
 
 def offering(session: Session, policy: Policy, release: Release) -> planner.Offering:
@@ -102,6 +110,7 @@ def insert(session: Session, planned: Planned, actor: str, now: datetime) -> Rol
         release_id=planned.release.id,
         component=planned.release.component,
         digest=planned.release.digest,
+        companions=companions.kept(planned.companions),
         cohort=planned.cohort,
         expression=planned.expression,
         policy=planned.order.policy,

@@ -6,9 +6,8 @@ counters are brought up to date in the caller's write transaction and equal a re
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -31,14 +30,11 @@ from surefoot_server.rollouts import outages, queries, repository, stages, switc
 from surefoot_server.rollouts.facts import Facts, MemberFact, Others, Outages, Watch
 from surefoot_server.rollouts.models import BACKING_OFF, WAITING, Rollout, RolloutMember, RolloutPhase
 from surefoot_server.rollouts.policy import Policy
-from surefoot_server.rollouts.tally import Ended
-from surefoot_shared.status import Intent, Outcome, RolloutState
+from surefoot_shared.status import Outcome, RolloutState
 
 AT_ONCE = 500
 """Devices that are offered something within one transaction; the rest have their turn at the next look."""
 OFFERING = frozenset({RolloutState.RUNNING.value, RolloutState.SUCCEEDED.value})
-NEWS = ("id", "phase", "intent", "outcome", "ended_at", "tallied", "tallied_at")
-"""What counting needs of an assignment."""
 OPEN, LOST = "open", "outcome = 'lost'"
 """Attempts that go on, and those of devices that use up the budget of their site until they are back."""
 TO_GO_BACK = (Outcome.COMMITTED.value, Outcome.LOST.value)
@@ -82,97 +78,6 @@ def _facts(session: Session, row: Rollout, listed: Sequence[repository.Listed], 
         outages=down,
         back=stages.read(row),
         others=_others(session, row, len(phases), whole, [each.member for each in listed]),
-    )
-
-
-def uncounted(session: Session, rollout_id: str) -> bool:
-    """Whether an attempt ended, or was corrected, that no counter has yet."""
-    query = sa.select(col(Assignment.id)).where(col(Assignment.rollout_id) == rollout_id, sa.text(UNTALLIED)).limit(1)
-    return session.connection().scalar(query) is not None
-
-
-def settle(session: Session, row: Rollout, policy: Policy) -> int:
-    """Count what ended, or was corrected, since the last time; returns how many. The caller owns the rollout.
-
-    Where devices switch a few at a time, each that ended renews the phase's wait: nobody else can be faster.
-    """
-    news = session.connection().execute(_news().where(col(Assignment.rollout_id) == row.id)).all()
-    if not news:
-        return 0
-    phases = repository.phases(session, row.id)
-    begun, whole = [p.began_at for p in phases], dict(row.tally)
-    counters = [dict(p.tally) for p in phases]
-    for new in news:
-        if new.id not in (new.assignment_id, new.revert_assignment_id):
-            continue  # offered again since: that attempt speaks for nobody any more
-        revert = new.intent == Intent.REVERT.value
-        if new.tallied:
-            was = Ended(new.phase or 0, Outcome(new.tallied), new.tallied_at, revert)
-            tally.count(whole, counters, begun, was, -1)
-        tally.count(whole, counters, begun, Ended(new.phase or 0, Outcome(new.outcome), new.ended_at, revert), 1)
-    if policy.orders_switch and row.phase < len(phases) and (since := phases[row.phase].waiting_since):
-        phases[row.phase].waiting_since = max([since, *(new.ended_at for new in news if new.ended_at)])
-    _store(session, row, phases, whole, counters)
-    _mark(session, [(new.id, new.outcome, new.ended_at) for new in news])
-    return len(news)
-
-
-def forget(session: Session, row: Rollout, assignments: Iterable[Assignment]) -> None:
-    """Take attempts out of the counters whose members have their turn again, or leave the rollout."""
-    phases = repository.phases(session, row.id)
-    begun, whole = [p.began_at for p in phases], dict(row.tally)
-    counters = [dict(p.tally) for p in phases]
-    for gone in assignments:
-        if gone.tallied:
-            revert = gone.intent == Intent.REVERT.value
-            was = Ended(gone.phase or 0, Outcome(gone.tallied), gone.tallied_at, revert)
-            tally.count(whole, counters, begun, was, -1)
-    _store(session, row, phases, whole, counters)
-
-
-def _store(
-    session: Session,
-    row: Rollout,
-    phases: Sequence[RolloutPhase],
-    whole: dict[str, int],
-    counters: Sequence[dict[str, int]],
-) -> None:
-    row.tally = whole
-    for phase, counted in zip(phases, counters, strict=True):
-        if counted != phase.tally:
-            phase.tally = counted
-        session.add(phase)
-    session.add(row)
-
-
-def _mark(session: Session, counted: Sequence[tuple[str, str, datetime | None]]) -> None:
-    statement = (
-        sa.update(Assignment)
-        .where(col(Assignment.id) == sa.bindparam("key"))
-        .values(tallied=sa.bindparam("said"), tallied_at=sa.bindparam("at"))
-    )
-    session.flush()
-    values = [{"key": key, "said": outcome, "at": at} for key, outcome, at in counted]
-    session.connection().execute(statement, values)
-    session.expire_all()  # what was read before holds the old marks
-
-
-@functools.cache
-def _news() -> sa.Select[Any]:
-    columns: list[sa.ColumnElement[Any]] = [
-        *(getattr(RolloutMember, name) for name in ("assignment_id", "revert_assignment_id")),
-        *(getattr(Assignment, name) for name in NEWS),
-    ]
-    return (
-        sa.select(*columns)
-        .join(
-            RolloutMember,
-            sa.and_(
-                col(RolloutMember.rollout_id) == Assignment.rollout_id,
-                col(RolloutMember.device_id) == Assignment.device_id,
-            ),
-        )
-        .where(sa.text(UNTALLIED))
     )
 
 
@@ -312,7 +217,7 @@ def _others(
     """What is told at the very end is counted at the very end."""
     waiting = kept = 0
     if row.state == RolloutState.RUNNING.value and row.phase >= phases:
-        waiting = _count_waiting(session, row) - sum(1 for m in members if m.waiting)
+        waiting = count_waiting(session, row) - sum(1 for m in members if m.waiting)
     if row.state == RolloutState.REVERTING.value and all(m.attempt is None or m.revert for m in members):
         kept = _count_kept(session, row) - sum(1 for m in members if m.runs_release and not m.has_previous)
     reverts = tally.outcomes(whole, reverts=True)
@@ -330,7 +235,7 @@ def _awake_to_go_back(session: Session, row: Rollout, members: Sequence[MemberFa
     return max(0, (session.connection().scalar(awake, queries.claims(row)) or 0) - listed)
 
 
-def _count_waiting(session: Session, row: Rollout) -> int:
+def count_waiting(session: Session, row: Rollout) -> int:
     query = sa.select(sa.func.count()).select_from(RolloutMember)
     query = query.where(col(RolloutMember.rollout_id) == row.id, sa.text(WAITING), ~queries.claimed())
     return session.connection().scalar(query, queries.claims(row)) or 0

@@ -16,12 +16,14 @@ from surefoot_server.db import UtcDateTime
 
 WAITING = "standing = 'member' AND assignment_id IS NULL"
 """Members that were offered nothing yet: an index holds these alone."""
+LEFT_OUT = "standing <> 'member'"
+"""Devices that are no members: an index holds these alone, so that they can be counted."""
 BACKING_OFF = "retry_at IS NOT NULL AND assignment_id IS NULL"
 """Members whose next try was put off: an index holds these alone."""
 
 
 class Rollout(SQLModel, table=True):
-    """One release to one cohort under one policy. Every change is a compare-and-set on (phase, version)."""
+    """One release, or a set, to one cohort under one policy. Every change is a compare-and-set on (phase, version)."""
 
     id: str = Field(primary_key=True, max_length=16)
     number: int = Field(unique=True)
@@ -29,6 +31,10 @@ class Rollout(SQLModel, table=True):
     release_id: str = Field(foreign_key="release.id", index=True)
     component: str = Field(max_length=32)
     digest: str = Field(index=True, max_length=64)
+    companions: list[dict[str, Any]] = Field(
+        default_factory=list, sa_type=sa.JSON, sa_column_kwargs={"server_default": "[]"}
+    )
+    """What is ordered with it as one set: release, component and digest of each; see `companions.py`."""
     cohort: str
     """The name of a saved cohort, or the expression itself where it was given directly."""
     expression: str
@@ -51,6 +57,15 @@ class Rollout(SQLModel, table=True):
     created_at: datetime = Field(sa_type=UtcDateTime)
     created_by: str
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+    @property
+    def releases(self) -> list[str]:
+        """All that it orders, its own first."""
+        return [self.release_id, *(each["release"] for each in self.companions)]
+
+    @property
+    def digests(self) -> set[str]:
+        return {self.digest, *(each["digest"] for each in self.companions)}
 
 
 class RolloutPhase(SQLModel, table=True):
@@ -110,6 +125,13 @@ class RolloutMember(SQLModel, table=True):
             "rollout_id",
             sqlite_where=sa.text(BACKING_OFF),
             postgresql_where=sa.text(BACKING_OFF),
+        ),
+        sa.Index(
+            "ix_rollout_member_left_out",
+            "rollout_id",
+            "standing",
+            sqlite_where=sa.text(LEFT_OUT),
+            postgresql_where=sa.text(LEFT_OUT),
         ),
         sa.Index(
             "ix_rollout_member_waiting",

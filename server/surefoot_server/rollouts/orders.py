@@ -6,13 +6,15 @@ on. Refuses to decide anything.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from surefoot_server.devices import sets
 from surefoot_server.devices.models import Assignment, DeviceComponent
 from surefoot_server.devices.terms import Terms
 from surefoot_server.devices.unsigned import NOT_SIGNED
-from surefoot_server.rollouts import looking, planner, repository, retries, strays, turns
+from surefoot_server.rollouts import companions, counting, planner, repository, retries, strays, turns
 from surefoot_server.rollouts.decisions import (
     Activate,
     Lose,
@@ -43,7 +45,8 @@ def order(
             case Offer(_, index, _, activate):
                 _check_origin(tx, member)
                 terms, member.retry_at = _terms(tx, member, activate), None
-                member.assignment_id = _assign(tx, member, tx.rollout.release_id, tx.policy.intent, index, terms).id
+                wanted = [tx.rollout.release_id, *companions.missing(tx.session, tx.rollout, member.device_id)]
+                member.assignment_id = _assign(tx, member, wanted, tx.policy.intent, index, terms).id
             case Activate(_, _, order) | Renew(_, _, order):
                 _renew(tx, member, order, activate=isinstance(decision, Activate))
                 if isinstance(decision, Activate) and order == "update":
@@ -116,7 +119,7 @@ def _check_origin(tx: Transaction, member: RolloutMember) -> None:
 def _exclude(tx: Transaction, member: RolloutMember, reason: str) -> None:
     """The device counts nowhere in the rollout from now on."""
     orders = [tx.session.get(Assignment, key) for key in (member.assignment_id, member.revert_assignment_id) if key]
-    looking.forget(tx.session, tx.rollout, [order for order in orders if order is not None])
+    counting.forget(tx.session, tx.rollout, [order for order in orders if order is not None])
     member.standing, member.reason = repository.EXCLUDED, reason
     if member.phase is not None:
         row = tx.phase(member.phase)
@@ -125,10 +128,11 @@ def _exclude(tx: Transaction, member: RolloutMember, reason: str) -> None:
 
 
 def _assign(
-    tx: Transaction, member: RolloutMember, release_id: str, intent: Intent, phase: int | None, terms: Terms
+    tx: Transaction, member: RolloutMember, releases: Sequence[str], intent: Intent, phase: int | None, terms: Terms
 ) -> Assignment:
-    row, device = tx.rollout, member.device_id
-    return tx.orders.assign(tx.session, device, row.component, release_id, intent, row.id, phase, tx.now, terms)
+    """Want these of it, as one; the first speaks for all."""
+    whose = (tx.rollout.id, phase)
+    return tx.orders.assign_set(tx.session, member.device_id, releases, intent, tx.now, whose, terms)[0]
 
 
 def _goes_on(tx: Transaction) -> None:
@@ -170,9 +174,11 @@ def _send_back(tx: Transaction, member: RolloutMember, activate: bool) -> dict[s
     assert tried is not None
     assert tried.previous_release_id is not None
     terms = Terms(activate=activate, recreate=tx.policy.recreate is not None)
-    wish = _assign(tx, member, tried.previous_release_id, Intent.REVERT, tried.phase, terms)
+    also = [row.previous_release_id for row in sets.others(tx.session, tried)]
+    back = [tried.previous_release_id, *(release for release in also if release is not None)]
+    wish = _assign(tx, member, back, Intent.REVERT, tried.phase, terms)
     member.revert_assignment_id = wish.id
-    return {"assignment": wish.id, "to": tried.previous_release_id}
+    return {"assignment": wish.id, "to": tried.previous_release_id} | ({"also": back[1:]} if also else {})
 
 
 def _end(tx: Transaction, member: RolloutMember, order: str, outcome: Outcome, reason: str) -> None:

@@ -35,6 +35,8 @@ class Candidate:
     site: str = ""
     zone: str = ""
     lab: bool = False
+    unfit: str = ""
+    """Why the set that the release belongs to does not fit it."""
     abilities: frozenset[str] = frozenset()
     """What its agent announces that it can do with the component."""
 
@@ -60,6 +62,7 @@ class Exclusion(str, Enum):
     BARRED = "barred"
     TOO_OLD = "too_old"
     UNABLE = "unable"
+    SET = "set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,8 @@ def _excluded(candidate: Candidate, offering: Offering, policy: Policy) -> Exclu
     newer = candidate.running_counter is not None and candidate.running_counter > offering.counter
     if newer and policy.intent is not Intent.DOWNGRADE:
         return out(Exclusion.NEWER, "it runs a newer release; `intent: downgrade` would take it back")
+    if candidate.unfit:
+        return out(Exclusion.SET, candidate.unfit)
     needed = policy.strategy.ability
     if needed is not None and needed.value not in candidate.abilities:
         return out(Exclusion.UNABLE, f"its agent does not announce that it can {needed.value}")

@@ -84,7 +84,23 @@ def waiting(awake: bool) -> sa.Select[Any]:
 
 def claims(row: Rollout) -> dict[str, Any]:
     """The parameters of `claimed`."""
-    return {"claimed_component": row.component, "claimed_number": row.number}
+    return {
+        "claimed_component": row.component,
+        "claimed_named": named(row.component),
+        "claimed_number": row.number,
+    }
+
+
+def named(component: str) -> str:
+    """How a rollout's row names the component of a companion, as a pattern of LIKE."""
+    return f'%"component": "{component.replace("_", "/_")}"%'
+
+
+def orders(which: Any, component: Any, pattern: Any) -> sa.ColumnElement[bool]:
+    """Whether a rollout orders something for the component, by itself or in a set."""
+    return sa.or_(
+        col(which.component) == component, sa.cast(col(which.companions), sa.String).like(pattern, escape="/")
+    )
 
 
 @functools.cache
@@ -96,7 +112,7 @@ def claimed() -> sa.ColumnElement[bool]:
         .where(
             col(other.device_id) == col(RolloutMember.device_id),
             col(other.standing) == MEMBER,
-            col(theirs.component) == sa.bindparam("claimed_component"),
+            orders(theirs, sa.bindparam("claimed_component"), sa.bindparam("claimed_named")),
             col(theirs.number) > sa.bindparam("claimed_number"),
             col(theirs.state).in_(values(CLAIMING)),
         )

@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 from surefoot_server.devices.models import Assignment, Device, DeviceComponent
 from surefoot_server.devices.why import SILENT_AFTER
 from surefoot_server.releases.models import Release
-from surefoot_server.rollouts import bars, outages, planner, queries, stages
+from surefoot_server.rollouts import bars, halting, outages, planner, queries, stages
 from surefoot_server.rollouts import policy as policies
 from surefoot_server.rollouts.approvals import missing
 from surefoot_server.rollouts.facts import AttemptFact, Facts, MemberFact, Outages, PhaseFact
@@ -156,21 +156,6 @@ def decisions(session: Session, rollout_id: str, limit: int = 200, before: int |
     return list(session.exec(query.order_by(col(RolloutDecision.id).desc()).limit(limit)))
 
 
-def halted_digests(session: Session) -> set[str]:
-    return set(session.exec(select(Rollout.digest).where(col(Rollout.halts_digest).is_(True))))
-
-
-def halting(session: Session, digest: str) -> list[Rollout]:
-    return list(session.exec(select(Rollout).where(Rollout.digest == digest, col(Rollout.halts_digest).is_(True))))
-
-
-def halted_by(session: Session, row: Rollout) -> str | None:
-    """Another rollout that put this one's release on the halt list; None while its own act explains the halt."""
-    if row.halts_digest:
-        return None
-    return next((other.id for other in halting(session, row.digest) if other.id != row.id), None)
-
-
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A member with what of its attempt and its order to go back is in the rollout's counters already."""
@@ -260,7 +245,7 @@ def counters(session: Session, component: str) -> dict[str, int]:
 
 def barred(session: Session, row: Rollout, halted: Collection[str] | None = None) -> dict[str, str]:
     """release → why the rollout sends nobody there; `halted` are digests, by default those of its own list."""
-    digests = halted_digests(session) if halted is None else halted
+    digests = halting.halted_digests(session) if halted is None else halted
     stopped = sa.select(col(Release.id)).where(col(Release.component) == row.component)
     names = set(session.connection().scalars(stopped.where(col(Release.digest).in_(digests)))) if digests else set()
     return bars.barred(policies.parse(row.policy).bars, row.component, counters(session, row.component), names)
@@ -278,7 +263,7 @@ def claims_on(
         sa.select(col(RolloutMember.device_id), col(Rollout.id))
         .join(Rollout, col(Rollout.id) == col(RolloutMember.rollout_id))
         .where(
-            col(Rollout.component) == component,
+            queries.orders(Rollout, component, queries.named(component)),
             col(Rollout.state).in_(queries.values(states)),
             col(Rollout.number) > younger_than,
             col(RolloutMember.standing) == MEMBER,

@@ -25,9 +25,12 @@ from surefoot_server.devices import repository as devices
 from surefoot_server.policies import service as saved
 from surefoot_server.rollouts import (
     acts,
+    companions,
+    counting,
     creation,
     engine,
     going_back,
+    halting,
     looking,
     outages,
     planner,
@@ -95,11 +98,14 @@ class RolloutService:
             None if phase.select is None else set(cohorts.devices(session, phase.select)) for phase in policy.phases
         ]
         ids = cohorts.devices(session, resolved.expression)
+        also = tuple(companions.of(devices.release(session, each)) for each in order.also)
+        companions.check(policy, release, also)
         everyone = candidates(session, ids, release.component, selected)
+        everyone = companions.with_unfit(session, everyone, release, also)
         salt = order.salt or secrets.token_hex(8)
         offering = creation.offering(session, policy, release)
         plan = planner.plan(policy, offering, everyone, salt)
-        return Planned(order, policy, release, resolved.label, resolved.expression, salt, plan)
+        return Planned(order, policy, release, resolved.label, resolved.expression, salt, plan, also)
 
     def meant(self, session: Session, order: Order) -> tuple[str, str]:
         """The release and the cohort that an order names, itself or by its policy."""
@@ -116,7 +122,8 @@ class RolloutService:
             row = creation.insert(session, planned, actor, now)
             tx = Transaction(session, self._orders, row, planned.policy, now)
             self._begin(tx)
-            detail = {"release": row.release_id, "cohort": row.cohort, "expression": row.expression}
+            detail: dict[str, object] = {"release": row.release_id, "cohort": row.cohort, "expression": row.expression}
+            detail |= {"also": row.releases[1:]} if row.companions else {}
             detail |= {"policy": row.policy, "salt": row.salt}
             note(
                 tx, actor, "start", f"{planned.plan.total} devices in {len(planned.plan.phases)} phases", detail=detail
@@ -136,21 +143,21 @@ class RolloutService:
             change_rollout(tx, RolloutEvent.START, "started")
 
     def _lift_or_refuse(self, session: Session, planned: Planned, actor: str, now: datetime) -> None:
-        digest = planned.release.digest
-        halting = repository.halting(session, digest)
-        if not halting and digest not in self._halts.halted():
+        found = {row.id: row for digest in planned.digests for row in halting.halting(session, digest)}
+        if not found and not set(planned.digests) & set(self._halts.halted()):
             return
         if not planned.order.lift_halt:
             raise Conflict(
                 "halted",
-                f"{planned.release.id} is on the halt list, put there by {_names(halting)}.",
+                f"{planned.release.id} is on the halt list, put there by {_names([*found.values()])}.",
                 "Fix it in a new release, or start with --lift-halt if it was not to blame.",
             )
-        for row in halting:
+        for row in found.values():
             row.halts_digest = False
             row.version += 1
             session.add(row)
-        audit.record(session, actor, "halt.lift", f"release:{planned.release.id}", {"digest": digest}, now)
+        detail = {"digest": planned.release.digest}
+        audit.record(session, actor, "halt.lift", f"release:{planned.release.id}", detail, now)
 
     # --- acts -----------------------------------------------------------------------------------------------------
 
@@ -270,7 +277,7 @@ class RolloutService:
             policy = policies.parse(row.policy)
             since = self._searched.since(rollout_id, row.phase, now)
             facts = self._facts(session, row, policy, now, since)
-            if not engine.decide(policy, facts, now) and not looking.uncounted(session, rollout_id):
+            if not engine.decide(policy, facts, now) and not counting.uncounted(session, rollout_id):
                 self._searched.note(
                     rollout_id, row.phase, now, any(m.waiting and not m.backs_off(now) for m in facts.members)
                 )
@@ -288,7 +295,7 @@ class RolloutService:
         for _ in range(ROUNDS):
             row = repository.rollout(session, rollout_id)
             policy = policies.parse(row.policy)
-            counted = looking.settle(session, row, policy)
+            counted = counting.settle(session, row, policy)
             decisions = engine.decide(policy, self._facts(session, row, policy, now), now)
             if counted or decisions:
                 self._claim(session, row)
@@ -318,7 +325,7 @@ class RolloutService:
         """Bring the signed halt list in line with the database, and tell the fleet where that changed it."""
         with self._halting:
             with self._db.read() as session:
-                wanted = frozenset(repository.halted_digests(session))
+                wanted = frozenset(halting.halted_digests(session))
             if self._halted is None:
                 self._halted = frozenset(self._halts.halted())
             if wanted == self._halted:

@@ -5,6 +5,7 @@ Promises: holds no state of its own; whoever makes one owns the database transac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -33,6 +34,17 @@ class Orders(Protocol):
         now: datetime,
         terms: Terms = ...,
     ) -> Assignment: ...
+
+    def assign_set(
+        self,
+        session: Session,
+        device_id: str,
+        release_ids: Sequence[str],
+        intent: Intent,
+        now: datetime,
+        rollout: tuple[str, int | None] | None = ...,
+        terms: Terms = ...,
+    ) -> list[Assignment]: ...
 
     def renew(self, session: Session, assignment_id: str, terms: Terms) -> Assignment: ...
 

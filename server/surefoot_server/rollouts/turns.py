@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from sqlmodel import Session
 
 from surefoot_server.devices.models import Assignment
-from surefoot_server.rollouts import looking, repository
+from surefoot_server.rollouts import counting, repository
 from surefoot_server.rollouts.models import Rollout, RolloutMember
 from surefoot_shared.status import Outcome
 
@@ -20,9 +20,9 @@ COUNTED = frozenset(outcome.value for outcome in Outcome)
 
 def anew(session: Session, row: Rollout, tried: Sequence[tuple[RolloutMember, Assignment]]) -> None:
     """Set their attempts aside; the rollout's own counters follow."""
-    looking.forget(session, row, [attempt for _, attempt in tried])
+    counting.forget(session, row, [attempt for _, attempt in tried])
     backs = [session.get(Assignment, m.revert_assignment_id) for m, _ in tried if m.revert_assignment_id]
-    looking.forget(session, row, [order for order in backs if order is not None])
+    counting.forget(session, row, [order for order in backs if order is not None])
     for member, _ in tried:
         member.assignment_id = member.revert_assignment_id = None
         session.add(member)

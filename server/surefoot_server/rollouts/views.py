@@ -11,16 +11,15 @@ from sqlmodel import Session
 
 from surefoot_server.devices import repository as devices
 from surefoot_server.packs import forecast
-from surefoot_server.rollouts import earliest, repository, stages
+from surefoot_server.rollouts import earliest, halting, listing, repository
 from surefoot_server.rollouts import policy as policies
-from surefoot_server.rollouts.acts import waiting_for_approval
 from surefoot_server.rollouts.creation import Planned
 from surefoot_server.rollouts.facts import Watch
 from surefoot_server.rollouts.going_back import Forecast
+from surefoot_server.rollouts.listing import RolloutLine
 from surefoot_server.rollouts.models import Rollout, RolloutDecision, RolloutMember, RolloutPhase
-from surefoot_server.rollouts.table import RolloutEvent, acts_in
 from surefoot_server.rollouts.waiting import bake_left_s, waits_for
-from surefoot_shared.status import ROLLOUT_ENDED, Outcome, RolloutState
+from surefoot_shared.status import Outcome
 
 
 class PhaseOut(BaseModel):
@@ -50,33 +49,7 @@ class PhaseOut(BaseModel):
     acknowledged: dict[str, int]
 
 
-class RolloutOut(BaseModel):
-    """`outcomes` counts the members by how their attempt ended; `acts` is what may be done to it now."""
-
-    id: str
-    release: str
-    component: str
-    cohort: str
-    expression: str
-    state: str
-    ended: bool
-    reason: str
-    phase: int
-    version: int
-    members: int
-    satisfied: int
-    excluded: int
-    outcomes: dict[str, int]
-    waiting: int
-    taken_back: int
-    committed_devices: str
-    halted: bool
-    halted_by: str | None
-    """Another rollout that put this release on the halt list."""
-    created_at: datetime
-    created_by: str
-    ended_at: datetime | None
-    acts: list[str]
+class RolloutOut(RolloutLine):
     phases: list[PhaseOut]
 
 
@@ -157,6 +130,8 @@ class PlanOut(BaseModel):
     """`salt` repeats this very membership when it is given to the start. `downloads`: at most, the most bytes first."""
 
     release: str
+    also: list[str]
+    """Releases that are ordered with it as one set."""
     cohort: str
     expression: str
     salt: str
@@ -183,42 +158,17 @@ def rollout_out(session: Session, row: Rollout, now: datetime, unsigned: str = "
     facts = repository.facts(session, row, now)
     watch = Watch(facts, now, policy.timeouts.asleep_after_s)
     attempts = [m.attempt for m in facts.members if m.attempt is not None]
-    halted_by = repository.halted_by(session, row)
+    phases = repository.phases(session, row.id)
     return RolloutOut(
-        id=row.id,
-        release=row.release_id,
-        component=row.component,
-        cohort=row.cohort,
-        expression=row.expression,
-        state=row.state,
-        ended=RolloutState(row.state) in ROLLOUT_ENDED,
-        reason=_reason(row, halted_by, unsigned),
-        phase=row.phase,
-        version=row.version,
+        **listing.said(row, phases, halting.halted_by(session, row), unsigned),
         members=len(facts.members),
         satisfied=len(repository.members(session, row.id, repository.SATISFIED)),
         excluded=len(repository.members(session, row.id, repository.EXCLUDED)),
         outcomes={o.value: n for o in Outcome if (n := sum(1 for a in attempts if a.outcome is o))},
         waiting=sum(1 for m in facts.members if m.waiting),
         taken_back=sum(1 for m in facts.members if m.revert and m.revert.outcome is Outcome.COMMITTED),
-        committed_devices=row.committed_devices,
-        halted=row.halts_digest,
-        halted_by=halted_by,
-        created_at=row.created_at,
-        created_by=row.created_by,
-        ended_at=row.ended_at,
-        acts=_acts(session, row),
-        phases=[_phase_out(policy, watch, phase) for phase in repository.phases(session, row.id)],
+        phases=[_phase_out(policy, watch, phase) for phase in phases],
     )
-
-
-def _acts(session: Session, row: Rollout) -> list[str]:
-    """What the table allows; approve and reject only where something waits for them, and then nothing goes round it."""
-    asked = waiting_for_approval(RolloutState(row.state), row.phase, repository.phases(session, row.id)) is not None
-    out = {RolloutEvent.RESUME} if asked else {RolloutEvent.APPROVE, RolloutEvent.REJECT}
-    if row.state == RolloutState.REVERTING.value and not stages.read(row).held:
-        out |= {RolloutEvent.RESUME}
-    return [act.value for act in acts_in(RolloutState(row.state)) if act not in out]
 
 
 def forecast_out(found: Forecast) -> ForecastOut:
@@ -229,15 +179,6 @@ def forecast_out(found: Forecast) -> ForecastOut:
         fetch_bytes=sum(r.size_bytes for r in found.fetching),
         cannot={r.device: r.cannot for r in found.cannot},
     )
-
-
-def _reason(row: Rollout, halted_by: str | None, unsigned: str) -> str:
-    if RolloutState(row.state) in ROLLOUT_ENDED or not (halted_by or unsigned):
-        return row.reason
-    said = f"the server cannot sign orders, so no device gets one: {unsigned}"
-    if halted_by is not None:
-        said = f"rollout {halted_by} put {row.release_id} on the halt list, so no device installs it"
-    return f"{row.reason}; {said}" if row.reason else said
 
 
 def _phase_out(policy: policies.Policy, watch: Watch, row: RolloutPhase) -> PhaseOut:
@@ -309,9 +250,13 @@ def decision_out(row: RolloutDecision) -> DecisionOut:
 def plan_out(session: Session, planned: Planned, now: datetime) -> PlanOut:
     plan, policy = planned.plan, planned.policy
     begins, ends = earliest.begins(policy, now), earliest.ends(policy, plan, now)
-    fetching = forecast.downloads(session, planned.release, [m.device for p in plan.phases for m in p.members])
+    members = [m.device for p in plan.phases for m in p.members]
+    releases = [planned.release, *(devices.release(session, each.release) for each in planned.companions)]
+    fetching = [one for release in releases for one in forecast.downloads(session, release, members)]
+    fetching.sort(key=lambda one: -one.total_bytes)
     return PlanOut(
         release=planned.release.id,
+        also=[each.release for each in planned.companions],
         cohort=planned.cohort,
         expression=planned.expression,
         salt=planned.salt,

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
-from surefoot_server import db
 from surefoot_server.devices.models import Assignment
 from surefoot_shared.status import Outcome
 
@@ -32,17 +31,13 @@ class Group:
 
 def groups(session: Session, since: datetime, release: str = "") -> list[Group]:
     """Those of attempts that ended since then, the most devices first."""
-    a = db.table_of(Assignment).c
-    kind = sa.func.coalesce(a.reason, "")
-    key = (a.release_id, kind, a.outcome)
-    conditions = [a.outcome.in_(BAD), a.ended_at >= since, *([a.release_id == release] if release else [])]
-    counted = sa.select(*key, sa.func.count(sa.distinct(a.device_id)), sa.func.max(a.ended_at))
+    of, outcome, ended_at = col(Assignment.release_id), col(Assignment.outcome), col(Assignment.ended_at)
+    kind = sa.func.coalesce(col(Assignment.reason), "")
+    conditions = [outcome.in_(BAD), ended_at >= since, *([of == release] if release else [])]
+    counted = select(of, kind, outcome, sa.func.count(sa.distinct(col(Assignment.device_id))))
     found = []
-    for of, reason, outcome, devices, last_at in session.connection().execute(
-        counted.where(*conditions).group_by(*key)
-    ):
-        mine = (a.release_id == of, kind == reason, a.outcome == outcome, *conditions)
-        newest = sa.select(a.device_id, a.message).where(*mine).order_by(a.ended_at.desc()).limit(1)
-        device, message = session.connection().execute(newest).one()
-        found.append(Group(of, reason, outcome, devices, last_at, device, message))
+    for row in session.exec(counted.where(*conditions).group_by(of, kind, outcome)):
+        mine = (of == row[0], kind == row[1], outcome == row[2], *conditions)
+        newest = select(ended_at, Assignment.device_id, Assignment.message).where(*mine)
+        found.append(Group(*row, *session.exec(newest.order_by(ended_at.desc()).limit(1)).one()))
     return sorted(found, key=lambda group: (-group.devices, group.release, group.kind))

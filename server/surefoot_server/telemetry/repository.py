@@ -154,12 +154,12 @@ def samples(
     return [_point(*row) for row in session.connection().execute(newest)]
 
 
-def latest(session: Session, device_id: str = "", name: str = "") -> list[Point]:
+def latest(session: Session, device_ids: Iterable[str] = (), name: str = "") -> list[Point]:
     """The newest value of each metric of each component, whichever release gave it."""
     s = db.table_of(TelemetrySeries).c
     query = (
         sa.select(s.device_id, s.name, s.component, s.digest, s.slot, s.last_at_ms, s.last_value)
-        .where(*cut_series([device_id] if device_id else (), name), s.last_at_ms > 0)
+        .where(*cut_series(device_ids, name), s.last_at_ms > 0)
         .order_by(s.device_id, s.name, s.component, s.last_at_ms.desc())
     )
     found: dict[tuple[str, str, str], Point] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import lzma
 import os
 import random
@@ -98,6 +99,32 @@ def test_a_stop_is_obeyed_while_it_waits_for_bytes(unpacker: Unpacker) -> None:
             next(job.part(1))
 
     assert caught.value.kind == "cancelled_by_order"
+
+
+def test_the_child_is_given_its_files_for_reading_alone(unpacker: Unpacker) -> None:
+    child, modes = unpacker._started().process.pid, list[int]()
+
+    def bases(_member: object) -> Iterator[bytes]:
+        until = time.monotonic() + 10
+        while not modes and time.monotonic() < until:
+            modes.extend(_modes(child))
+        yield OLD
+
+    with nameless(GOOD.raw) as data:
+        index = unpacker.index(data, Encoding.XZ, lambda: False)
+        with unpacker.members(data, Encoding.XZ, index, [0], bases, lambda: False) as job:
+            assert b"".join(job.part(len(NEW))) == NEW
+
+    assert set(modes) == {os.O_RDONLY}
+
+
+def _modes(process: int) -> Iterator[int]:
+    """How the files without a name are open in a process."""
+    for each in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if "memfd:test" in os.readlink(each):
+                said = Path(f"/proc/{process}/fdinfo/{each.name}").read_text().split()
+                yield int(said[said.index("flags:") + 1], 8) & os.O_ACCMODE
 
 
 def _claims(size: int) -> bytes:

@@ -8,9 +8,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from surefoot_server.access.roles import Role
+from surefoot_server.cohorts import service as cohorts
 from surefoot_server.console.frame import environment, own_path
 from surefoot_server.languages.catalogue import NAMES
-from tests.server.rig import Rig
+from tests.server.access.cities import build, signed_in
+from tests.server.rig import NOW, Rig
 
 
 @pytest.fixture
@@ -77,3 +79,16 @@ def test_every_template_compiles_in_every_language(code: str) -> None:
     made = environment(code)
 
     assert [name for name in made.list_templates() if made.get_template(name).name != name] == []
+
+
+def test_who_has_a_role_in_a_scope_is_told_no_command_for_what_is_missing_there(rig: Rig) -> None:
+    build(rig)
+    with rig.db.write() as session:
+        cohorts.create(session, "nobody", "tag('nobody')", "test", NOW)
+    scoped, fleet = signed_in(rig, Role.ADMIN, "cohort:nobody"), signed_in(rig, Role.ADMIN, "fleet")
+
+    pages = [scoped.get(path).text for path in ("/", "/devices", "/releases", "/map", "/rollouts/new")]
+
+    assert ["nothing here that you have a role over" in page for page in pages] == [True] * len(pages)
+    assert [page for page in pages if "enrol-token create" in page or "release publish" in page] == []
+    assert "nothing here that you have a role over" not in fleet.get("/releases").text

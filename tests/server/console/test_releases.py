@@ -8,6 +8,7 @@ import pytest
 
 from surefoot_server.channels import service as promotion
 from surefoot_server.console import releases
+from surefoot_server.console.releases import Asked
 from surefoot_shared.errors import NotFound
 from tests.server.releases import shelf
 from tests.server.rig import NOW, Rig, hello, runs
@@ -28,7 +29,7 @@ def fleet(rig: Rig, tmp_path: Path) -> Rig:
 
 def read(rig: Rig, release: str) -> releases.Page:
     with rig.db.read() as session:
-        return releases.read(session, rig.state.online, release, "anna", NOW)
+        return releases.read(session, session, rig.state.online, Asked(release, "anna", NOW))
 
 
 def test_the_list_says_how_each_stands_and_on_how_many_it_runs(fleet: Rig) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from surefoot_server.devices import attention as attend
 from surefoot_server.ingest import Ingest
-from surefoot_shared.messages import EventKind, Hello, MetadataVersions, TelemetryBatch
+from surefoot_shared.messages import USABLE_AGAIN, EventKind, Hello, MetadataVersions, TelemetryBatch
 from surefoot_shared.status import Outcome
 from tests.server.rig import Rig, event, hello, later, outcome
 
@@ -58,9 +58,18 @@ def test_a_notice_about_older_metadata_is_no_alarm(rig: Rig) -> None:
     assert attention(rig) is None
 
 
-@pytest.mark.parametrize("reason", ["journal_unreadable", "no_space"])
-def test_a_device_that_cannot_remember_needs_attention_until_an_agent_starts_anew_without_saying_so(
-    rig: Rig, reason: str
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("journal_unreadable", "storage"),
+        ("no_space", "storage"),
+        ("config_unreadable", "configuration"),
+        ("config_unknown_key", "configuration"),
+        ("config_invalid", "configuration"),
+    ],
+)
+def test_what_keeps_an_agent_from_its_work_needs_attention_until_one_starts_anew_without_saying_so(
+    rig: Rig, reason: str, kind: str
 ) -> None:
     rig.device("cam-1")
     say(rig, hello("cam-1", 1, instance="one"))
@@ -71,8 +80,21 @@ def test_a_device_that_cannot_remember_needs_attention_until_an_agent_starts_ane
     still = attention(rig)
     say(rig, hello("cam-1", 3, instance="two"))
 
-    assert (told.attention, told.attention_reason, told.attention_message) == ("storage", reason, "The disk is full.")
-    assert (still, attention(rig)) == ("storage", None)
+    assert (told.attention, told.attention_reason, told.attention_message) == (kind, reason, "The disk is full.")
+    assert (still, attention(rig)) == (kind, None)
+
+
+def test_a_device_that_tells_of_broken_settings_after_they_were_mended_needs_nobody(rig: Rig) -> None:
+    rig.device("cam-1")
+    say(rig, hello("cam-1", 1, instance="one"))
+
+    rig.events(
+        "cam-1",
+        event("cam-1", 1, EventKind.NOTICE, reason="config_invalid", message="port is 0."),
+        event("cam-1", 2, EventKind.NOTICE, reason=USABLE_AGAIN, message="The agent's settings can be used again."),
+    )
+
+    assert attention(rig) is None
 
 
 def test_a_device_whose_own_checks_cannot_run_needs_attention_until_it_commits_again(rig: Rig) -> None:

@@ -131,3 +131,23 @@ def test_a_revoked_token_ends_its_stream(rig: Rig, monkeypatch: pytest.MonkeyPat
 )
 def test_a_filter_that_cannot_match_is_refused(rig: Rig, given: dict[str, str], status: int) -> None:
     assert rig.client(Role.VIEWER).get("/api/v1/events", params=given).status_code == status
+
+
+def test_the_history_is_in_pages_the_newest_first_and_chosen_from(rig: Rig) -> None:
+    act(rig, "a", "b", "c")
+    rig.device("cam-1")
+    with rig.db.write() as session:
+        audit.record(session, "alice", "device.tags", "device:cam-1", {"tags": ["x"]}, NOW)
+    client = rig.client(Role.VIEWER)
+
+    first = client.get("/api/v1/events/history?kind=audit&limit=2")
+    rest = client.get("/api/v1/events/history", params={"kind": "audit", "cursor": first.headers["Next-Cursor"]})
+    of_device = client.get("/api/v1/events/history?device=cam-1").json()
+
+    ids = [event["id"] for answer in (first, rest) for event in answer.json()]
+    assert ids == sorted(ids, reverse=True)
+    assert [event["subject"] for event in rest.json()][-3:] == ["cohort:c", "cohort:b", "cohort:a"]
+    assert of_device[0]["detail"]["tags"] == ["x"]
+    assert {event["device"] for event in of_device} == {"cam-1"}
+    assert client.get("/api/v1/events/history?kind=verdict").json() == []
+    assert client.get("/api/v1/events/history?kind=weather").status_code == 422

@@ -49,7 +49,7 @@ def test_devices_rollouts_and_cohorts_are_what_they_were(database: Database) -> 
 def test_samples_keep_their_times_releases_and_slots(database: Database) -> None:
     with database.read() as session:
         found = repository.samples(session, ["cam-1"], "camera_fps")
-        newest = repository.latest(session, "cam-1")
+        newest = repository.latest(session, ["cam-1"])
 
     assert [(p.at - AT, p.value) for p in found] == [(timedelta(seconds=10 * n), 25.0 - n) for n in (2, 1, 0)]
     assert {(p.component, p.digest, p.slot) for p in found} == {("app", "a" * 64, "A")}

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from surefoot_server.packs import follow
+from surefoot_server.packs import child, compose, follow, members
 from surefoot_server.packs.child import make
+from surefoot_server.packs.members import Made
 from surefoot_server.packs.orders import Answer, Order
 from surefoot_shared import wire
-from surefoot_shared.errors import Invalid
+from surefoot_shared.errors import Conflict, Invalid
 from surefoot_shared.pack import Encoding
 from tests.server.packs import shelf
 from tests.server.packs.shelf import KIB, Shelf, noise
@@ -108,3 +110,47 @@ def test_the_manifest_of_a_tree_that_changed_a_little_is_a_patch_and_otherwise_i
     follow.prove_manifest((tmp_path / "packs" / patch.sha256).read_bytes(), patch.encoding, old, made.new.digest)
     with pytest.raises(Invalid, match="does not come out"):
         follow.prove_manifest((tmp_path / "whole" / whole.sha256).read_bytes(), whole.encoding, b"", made.old.digest)
+
+
+def test_packs_that_have_no_room_end_the_work_as_soon_as_it_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compose, "DECODED_BYTES", 1024)
+    asked: list[int] = []
+    made = shelf.make(tmp_path, old={"a": b"a"}, new={f"{n}": noise(4 * KIB, n) for n in range(20)})
+    monkeypatch.setattr(members.Maker, "make", _noting(members.Maker.make, asked))
+
+    with pytest.raises(Invalid, match="larger than packs_limit_bytes"):
+        make(order(made, tmp_path / "packs", limit_bytes=10 * KIB))
+
+    assert 2 <= len(asked) <= 5
+
+
+def _noting(real: Callable[..., Made], asked: list[int]) -> Callable[..., Made]:
+    def make_one(maker: members.Maker, target: int, at: int, size_bytes: int) -> Made:
+        asked.append(target)
+        return real(maker, target, at, size_bytes)
+
+    return make_one
+
+
+def test_a_base_that_the_disk_damaged_makes_no_packs(tmp_path: Path) -> None:
+    made = shelf.make(tmp_path)
+    sizes = made.old.manifest.blobs
+    path = made.old.path_of(max(sizes, key=lambda name: sizes[name]))
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(raw)
+
+    with pytest.raises(Invalid, match="of the release before is damaged"):
+        make(order(made, tmp_path / "packs"))
+
+
+def test_the_work_ends_once_nobody_wants_it_any_more() -> None:
+    members_made = iter(range(9))
+
+    with pytest.raises(Conflict, match="is gone"):
+        list(child._while_asked_for(members_made, os.getppid() + 1))  # type: ignore[arg-type]
+
+    assert next(members_made) == 1

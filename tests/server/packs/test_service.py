@@ -108,7 +108,22 @@ def test_packs_beyond_their_room_go_and_are_not_made_again_at_once(rig: Rig, tmp
     assert made == [pair, Pair(WHOLE, pair.to_digest), None, None, None]
     with rig.db.read() as session:
         assert packs.offers(session, [pair.from_digest], pair.to_digest) == Offered()
-        assert {one.reason for one in shown(session, "app", pair.to_digest)} == {service.NO_ROOM}
+        reasons = {one.reason for one in shown(session, "app", pair.to_digest)}
+    assert reasons == {"Its packs alone are larger than packs_limit_bytes."}
+
+
+def test_of_packs_that_have_no_room_together_those_that_fewest_can_use_go(rig: Rig, tmp_path: Path) -> None:
+    pair, here = fleet(rig, tmp_path), Here(rig.db, rig.state.blobs, LIMIT)
+    while here.work(NOW):
+        pass
+    with rig.db.read() as session:
+        together = sum(one.size_bytes for one in shown(session, "app", pair.to_digest))
+
+    Here(rig.db, rig.state.blobs, together - 1).work(NOW)
+
+    with rig.db.read() as session:
+        states = {one.from_digest: one.reason for one in shown(session, "app", pair.to_digest)}
+    assert states == {pair.from_digest: "", WHOLE: service.NO_ROOM}
 
 
 def test_no_room_at_all_makes_none(rig: Rig, tmp_path: Path) -> None:

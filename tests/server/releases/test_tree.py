@@ -139,3 +139,28 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tree: Path, tmp_path: P
 
     with pytest.raises(Invalid, match="changed while it was read"):
         read_tree(tree, tmp_path, grow_the_second)
+
+
+@pytest.mark.parametrize("becomes", ["link", "pipe", "folder", "nothing", "setuid", "other bytes"])
+def test_a_file_that_is_something_else_by_the_time_it_is_read_is_refused(
+    tree: Path, tmp_path: Path, becomes: str
+) -> None:
+    program = tree / "bin" / "count"
+
+    def exchange(done: int, total: int) -> None:
+        if becomes == "setuid":
+            program.chmod(0o4755)
+            return
+        program.unlink()
+        if becomes == "link":
+            program.symlink_to("/etc/hostname")
+        elif becomes == "pipe":
+            os.mkfifo(program)
+        elif becomes == "folder":
+            program.mkdir()
+        elif becomes == "other bytes":
+            program.write_bytes(b"RUN")
+            program.chmod(0o755)
+
+    with pytest.raises(Invalid, match="bin/count changed while it was read"):
+        read_tree(tree, tmp_path, exchange)

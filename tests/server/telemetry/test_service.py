@@ -108,7 +108,7 @@ def test_the_newest_value_of_a_series_is_kept_apart(rig: Rig) -> None:
     store(rig, [batch(1, fps(10.0, later(-60)))])
 
     with rig.db.read() as session:
-        latest = repository.latest(session, "cam-1", "camera_fps")
+        latest = repository.latest(session, ["cam-1"], "camera_fps")
     assert [(row.value, row.at) for row in latest] == [(21.0, later(-1))]
 
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 
 from surefoot_server.access.guard import require_session
+from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.audit import search, service
 from surefoot_server.audit.api import MEDIA_TYPES
@@ -22,7 +23,7 @@ from surefoot_server.state import state_of
 
 router = APIRouter(include_in_schema=False)
 ENTRY = Entry("/audit", N_("Audit"), "audit", "a")
-Viewer = Annotated[Principal, Depends(require_session(Role.VIEWER))]
+Viewer = Annotated[Principal, Depends(require_session(Role.VIEWER, Over.ANYWHERE))]
 PAGE = 50
 PAGES = {
     "device": "/devices/{}",
@@ -79,11 +80,11 @@ def audit(
     before: Annotated[int, Query(ge=0)] = 0,
     verify: bool = False,
 ) -> HTMLResponse:
-    view = frame.view_of(request, who)
+    view, whole = frame.view_of(request, who), who.reach is None
     with state_of(request).db.read() as session:
         rows = search.page(session, given.question(view.zone), PAGE + 1, before or None)
         actors, actions = search.actors(session), search.actions(session)
-        checked = service.verify(session) if verify else None
+        checked = service.verify(session) if verify and whole else None
     return frame.show(
         request,
         "audit.html",

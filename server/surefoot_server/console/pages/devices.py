@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from surefoot_server import db
 from surefoot_server.access.guard import require_session
+from surefoot_server.access.orders import own_cohort
 from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.cohorts import service as cohorts
@@ -23,7 +24,7 @@ from surefoot_server.state import state_of
 router = APIRouter(include_in_schema=False)
 ENTRY = Entry("/devices", N_("Devices"), "devices", "d")
 Viewer = Annotated[Principal, Depends(require_session(Role.VIEWER, Over.ANYWHERE))]
-Operator = Annotated[Principal, Depends(require_session(Role.OPERATOR))]
+Operator = Annotated[Principal, Depends(require_session(Role.OPERATOR, Over.ORDER))]
 Words = Annotated[str, Query(max_length=200)]
 Expression = Annotated[str, Query(max_length=4000)]
 Tags = Annotated[str, Form(max_length=2000)]
@@ -70,7 +71,8 @@ def tag(
 ) -> Response:
     """Change the tags of exactly the devices whose number the form named."""
     frame.own_form(request)
-    meant = Selection(q, cohort, Standing(standing) if standing in list(Standing) else None)
+    chosen = Standing(standing) if standing in list(Standing) else None
+    meant = Selection(q, cohort, chosen, within=who.reach.devices if who.reach else None)
     with state_of(request).db.write() as session:
         tagging.retag(session, meant, listed(add), listed(remove), devices, who.name, db.utc_now())
     return RedirectResponse(found.address(meant), 303)
@@ -86,7 +88,7 @@ def save(
     """Save the expression one looks at, so that rollouts and channels may name it."""
     frame.own_form(request)
     with state_of(request).db.write() as session:
-        made = cohorts.create(session, name.strip(), expression, who.name, db.utc_now())
+        made = cohorts.create(session, name.strip(), own_cohort(who, expression), who.name, db.utc_now())
         meant = Selection(cohort=made.name)
     return RedirectResponse(found.address(meant), 303)
 

@@ -10,6 +10,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from surefoot_server import db
 from surefoot_server.access.guard import require_session
+from surefoot_server.access.orders import own_cohort
+from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.cohorts import service as cohorts
 from surefoot_server.console import frame, times
@@ -17,12 +19,14 @@ from surefoot_server.console.navigation import Entry
 from surefoot_server.drills import api as drills
 from surefoot_server.drills.api import LAB, DrillOut
 from surefoot_server.languages.catalogue import N_
+from surefoot_server.releases import repository as releases
 from surefoot_server.state import state_of
 
 router = APIRouter(include_in_schema=False)
 ENTRY = Entry("/drills", N_("Drills"), "drills", "i")
-Viewer = Annotated[Principal, Depends(require_session(Role.VIEWER))]
-Operator = Annotated[Principal, Depends(require_session(Role.OPERATOR))]
+Viewer = Annotated[Principal, Depends(require_session(Role.VIEWER, Over.ANYWHERE))]
+Operator = Annotated[Principal, Depends(require_session(Role.OPERATOR, Over.ORDER))]
+Stopper = Annotated[Principal, Depends(require_session(Role.OPERATOR, Over.SCHEDULE))]
 Component = Annotated[str, Form(min_length=1, max_length=32)]
 Cohort = Annotated[str, Form(min_length=1, max_length=4000)]
 HOUR_S, DAY_S = 3600.0, 86_400.0
@@ -34,6 +38,7 @@ def show(request: Request, who: Viewer) -> HTMLResponse:
     with state.db.read() as session:
         found = drills.newest(session)
         schedules = [row for row in drills.all_schedules(session) if row.stopped_at is None]
+        components = releases.components(session)
         lab = len(cohorts.devices(session, cohorts.resolve(session, LAB).expression))
     return frame.show(
         request,
@@ -43,7 +48,7 @@ def show(request: Request, who: Viewer) -> HTMLResponse:
         schedules=schedules,
         lab=lab,
         lab_cohort=LAB,
-        components=state.online.components(),
+        components=components,
         recovery=recovery_s,
         span=lambda seconds: times.span(seconds, say),
     )
@@ -53,7 +58,7 @@ def show(request: Request, who: Viewer) -> HTMLResponse:
 def run(request: Request, who: Operator, component: Component, cohort: Cohort = LAB) -> Response:
     """Begin at once: each device goes back to its release before, and forward again."""
     frame.own_form(request)
-    state_of(request).drills.run(component, cohort, HOUR_S, who.name, db.utc_now())
+    state_of(request).drills.run(component, own_cohort(who, cohort), HOUR_S, who.name, db.utc_now())
     return RedirectResponse("/drills", 303)
 
 
@@ -66,12 +71,13 @@ def schedule(
     days: Annotated[float, Form(gt=0, le=365)] = 7.0,
 ) -> Response:
     frame.own_form(request)
+    cohort = own_cohort(who, cohort)
     state_of(request).drills.schedule(component, cohort, days * DAY_S, HOUR_S, who.name, db.utc_now())
     return RedirectResponse("/drills", 303)
 
 
 @router.post("/drills/schedules/{schedule_id}/stop")
-def stop(request: Request, schedule_id: int, who: Operator) -> Response:
+def stop(request: Request, schedule_id: int, who: Stopper) -> Response:
     frame.own_form(request)
     state_of(request).drills.unschedule(schedule_id, who.name, db.utc_now())
     return RedirectResponse("/drills", 303)

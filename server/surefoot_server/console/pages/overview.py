@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from surefoot_server import db
-from surefoot_server.access.guard import check_device, require_session
+from surefoot_server.access.guard import require_session
+from surefoot_server.access.orders import check_device
 from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.console import fleet, frame, versions

@@ -9,6 +9,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from surefoot_server import db
 from surefoot_server.access.guard import require_session
+from surefoot_server.access.orders import check_channel, check_release
+from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.channels import service as promotion
 from surefoot_server.console import frame, measures
@@ -17,22 +19,25 @@ from surefoot_server.console.navigation import Entry
 from surefoot_server.findings import service as findings
 from surefoot_server.findings.bill import LIMIT_BYTES
 from surefoot_server.languages.catalogue import N_
+from surefoot_server.releases import repository
 from surefoot_server.rollouts.triggers import Do
 from surefoot_server.state import state_of
 
 router = APIRouter(include_in_schema=False)
 ENTRY = Entry("/releases", N_("Releases"), "releases", "e")
-Viewer = Annotated[Principal, Depends(require_session(Role.VIEWER))]
+Anywhere = Annotated[Principal, Depends(require_session(Role.VIEWER, Over.ANYWHERE))]
+Viewer = Annotated[Principal, Depends(require_session(Role.VIEWER, Over.RELEASE))]
 Operator = Annotated[Principal, Depends(require_session(Role.OPERATOR))]
-Releaser = Annotated[Principal, Depends(require_session(Role.RELEASER))]
+Promoter = Annotated[Principal, Depends(require_session(Role.RELEASER, Over.ORDER))]
 Reason = Annotated[str, Form(min_length=1, max_length=500)]
 
 
 @router.get("/releases")
-def releases(request: Request, who: Viewer, component: Annotated[str, Query(max_length=32)] = "") -> HTMLResponse:
+def releases(request: Request, who: Anywhere, component: Annotated[str, Query(max_length=32)] = "") -> HTMLResponse:
     state = state_of(request)
     with state.db.read() as session:
         lines = shown.lines(session, state.online, component)
+        components = repository.components(session)
     signatures = {signed.role.removeprefix("rel-"): signed for signed in state.online.signatures()}
     return frame.show(
         request,
@@ -40,7 +45,7 @@ def releases(request: Request, who: Viewer, component: Annotated[str, Query(max_
         who,
         lines=lines,
         component=component,
-        components=state.online.components(),
+        components=components,
         signatures=signatures,
     )
 
@@ -48,8 +53,9 @@ def releases(request: Request, who: Viewer, component: Annotated[str, Query(max_
 @router.get("/releases/{component}/{version}")
 def release(request: Request, component: str, version: str, who: Viewer) -> HTMLResponse:
     state, say = state_of(request), frame.language_of(request)
-    with state.db.read() as session:
-        page = shown.read(session, state.online, f"{component}/{version}", who.person or who.name, db.utc_now())
+    asked = shown.Asked(f"{component}/{version}", who.person or who.name, db.utc_now())
+    with state.db.read() as session, state.db.read(whole=True) as whole:
+        page = shown.read(session, whole, state.online, asked)
     return frame.show(request, "release.html", who, page=page, size=lambda count: measures.size(say, count))
 
 
@@ -68,11 +74,13 @@ def promote(
     request: Request,
     component: str,
     version: str,
-    who: Releaser,
+    who: Promoter,
     channel: Annotated[str, Form(max_length=64)],
 ) -> Response:
     """Put the release into the channel; refused with the first requirement that is not met."""
     frame.own_form(request)
+    check_release(who, f"{component}/{version}")
+    check_channel(who, channel)
     with state_of(request).db.write() as session:
         promotion.promote(session, channel, f"{component}/{version}", who.person or who.name, db.utc_now())
     return _back(component, version)

@@ -14,7 +14,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.datastructures import FormData
 
 from surefoot_server import db
-from surefoot_server.access.guard import check_cohort, check_release, require_session
+from surefoot_server.access.guard import require_session
+from surefoot_server.access.orders import check_cohort, check_release
 from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.cohorts import service as cohorts

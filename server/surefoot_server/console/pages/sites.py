@@ -9,6 +9,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from surefoot_server import db
 from surefoot_server.access.guard import require_session
+from surefoot_server.access.orders import check_devices
+from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.console import atlas, found, frame
 from surefoot_server.console.navigation import Entry
@@ -19,8 +21,8 @@ from surefoot_server.state import state_of
 
 router = APIRouter(include_in_schema=False)
 ENTRY = Entry("/map", N_("Map"), "map", "m")
-Viewer = Annotated[Principal, Depends(require_session(Role.VIEWER))]
-Operator = Annotated[Principal, Depends(require_session(Role.OPERATOR))]
+Viewer = Annotated[Principal, Depends(require_session(Role.VIEWER, Over.ANYWHERE))]
+Operator = Annotated[Principal, Depends(require_session(Role.OPERATOR, Over.ORDER))]
 
 
 @router.get("/map")
@@ -41,6 +43,7 @@ def place(
 ) -> Response:
     """Say where a site is, on exactly the devices whose number the form named."""
     with state_of(request).db.write() as session:
+        check_devices(who, sites.devices(session, site), site)
         sites.place(session, site, latitude, longitude, devices, who.name, db.utc_now())
     return RedirectResponse("/map", 303)
 
