@@ -1,9 +1,11 @@
 """A TLS or plain socket that reads and writes in large pieces, and shows whole MQTT packets before anybody takes them.
 
 Promises: `fill` reads what is there; `published` gives the next packet where it is a whole message, and everything else
-is left for `recv`; `send` takes everything and `flush` writes it, as far as the other side takes it. Only the thread
-that reads also writes. Why: a packet costs paho four reads and its acknowledgement one write; measured, these calls and
-the search for properties that nobody sends were two thirds of what receiving cost.
+is left for `recv`, one whole packet at a time and never a message: paho, asked to read, goes on to the packets behind,
+and a message that it took itself would reach nobody and stay unacknowledged. `send` takes everything and `flush` writes
+it, as far as the other side takes it. Only the thread that reads also writes. Why: a packet costs paho four reads and
+its acknowledgement one write; measured, these calls and the search for properties that nobody sends were two thirds of
+what receiving cost.
 Source: MQTT 5 §2.1 for the length.
 """
 
@@ -26,12 +28,14 @@ class BufferedSocket:
         self._inner = inner
         self._read, self._at = bytearray(), 0
         self._out = bytearray()
-        self._ended = False
+        self._ended = self._begun = False
+        self._lent_to = 0
+        """Where the packet ends that the client reads."""
 
     def fill(self) -> None:
         """Read what is there, up to FILL_BYTES; raises OSError where the connection is broken."""
         del self._read[: self._at]
-        self._at = 0
+        self._lent_to, self._at, self._begun = max(0, self._lent_to - self._at), 0, True
         try:
             while len(self._read) < FILL_BYTES and not self._ended:
                 piece = self._inner.recv(READ_BYTES)
@@ -55,13 +59,16 @@ class BufferedSocket:
         return self._ended if found is None else self._read[self._at] & 0xF0 != PUBLISH
 
     def recv(self, size: int) -> bytes:
-        """As a socket's, but from what `fill` read once that has begun."""
-        if self._at >= len(self._read):
-            if self._ended:
+        """As a socket's; once `fill` has begun, of whole packets that are no message. Else there is nothing to read."""
+        if not self._begun:
+            return self._inner.recv(size)
+        if self._at >= self._lent_to:
+            if not self.for_others():
+                raise BlockingIOError
+            if (found := self._front()) is None:
                 return b""
-            self._read, self._at = bytearray(self._inner.recv(READ_BYTES)), 0
-            self._ended = not self._read
-        piece = bytes(self._read[self._at : self._at + size])
+            self._lent_to = found[1]
+        piece = bytes(self._read[self._at : min(self._at + size, self._lent_to)])
         self._at += len(piece)
         return piece
 

@@ -31,6 +31,31 @@ def test_whole_messages_are_taken_and_other_packets_left_for_the_client(
     assert (near.recv(1), near.recv(1), near.recv(5)[:2]) == (b"\x40", b"\x02", b"\x00\x07")
 
 
+def test_a_message_behind_another_packet_is_never_the_clients(ends: tuple[BufferedSocket, socket.socket]) -> None:
+    near, far = ends
+    far.sendall(b"\x40\x02\x00\x07" + b"\x32\x01a")
+    near.fill()
+
+    assert (near.recv(1), near.recv(1), near.recv(100)) == (b"\x40", b"\x02", b"\x00\x07")
+    with pytest.raises(BlockingIOError):
+        near.recv(1)
+    assert near.published() == (0x32, b"a")
+
+
+def test_the_client_is_given_nothing_that_was_not_read_ahead(ends: tuple[BufferedSocket, socket.socket]) -> None:
+    near, far = ends
+    far.sendall(b"\x40\x02\x00\x07")
+    near.fill()
+    far.sendall(b"\x32\x01a" + b"\x40\x02\x00\x08")
+
+    assert near.recv(4) == b"\x40\x02\x00\x07"
+    with pytest.raises(BlockingIOError):
+        near.recv(1)
+    near.fill()
+    assert near.published() == (0x32, b"a")
+    assert near.recv(4) == b"\x40\x02\x00\x08"
+
+
 def test_a_message_that_is_cut_waits_for_its_rest(ends: tuple[BufferedSocket, socket.socket]) -> None:
     near, far = ends
     for piece in (b"\x32", b"\xc8", b"\x01", b"x" * 199):

@@ -138,6 +138,16 @@ def test_a_committed_event_is_not_delivered_again_to_the_next_server(mosquitto: 
     assert house.book.seqs("cam-1") == [1, 2]
 
 
+def test_no_message_is_lost_while_the_server_itself_says_much(house: House) -> None:
+    gateway, cam = house.gateway(), house.device("cam-1")
+    said = range(1, 61)
+    for seq in said:
+        gateway.publish_bundle(f"cam-{seq + 1}", b"its acknowledgement comes between the messages of others")
+        cam.link.publish("events", events_payload(cam.key, event("cam-1", seq)))
+
+    house.book.wait(lambda: len(set(house.book.seqs("cam-1"))) == len(said))
+
+
 def test_what_devices_say_while_the_server_is_away_is_stored_when_it_returns(house: House) -> None:
     first, cam = house.gateway(), house.device("cam-1")
     first.stop()

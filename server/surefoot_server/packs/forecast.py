@@ -32,7 +32,7 @@ class Download:
 
 
 def downloads(session: Session, release: Release, device_ids: Collection[str]) -> list[Download]:
-    """The most bytes first."""
+    """The most bytes first; whoever runs it fetches nothing."""
     wanted = set(device_ids)
     query = select(DeviceComponent.device_id, DeviceComponent.digest, DeviceComponent.release_id).where(
         DeviceComponent.component == release.component
@@ -41,7 +41,11 @@ def downloads(session: Session, release: Release, device_ids: Collection[str]) -
         device: (digest or "", name) for device, digest, name in session.exec(query) if device in wanted
     }
     counts = Counter(runs.get(device, ("", None)) for device in wanted)
-    found = [_download(session, release, digest, name, count) for (digest, name), count in counts.items()]
+    found = [
+        _download(session, release, digest, name, count)
+        for (digest, name), count in counts.items()
+        if digest != release.digest
+    ]
     return sorted(found, key=lambda each: (-each.total_bytes, each.running or ""))
 
 

@@ -250,7 +250,10 @@ def decision_out(row: RolloutDecision) -> DecisionOut:
 def plan_out(session: Session, planned: Planned, now: datetime) -> PlanOut:
     plan, policy = planned.plan, planned.policy
     begins, ends = earliest.begins(policy, now), earliest.ends(policy, plan, now)
-    fetching = forecast.downloads(session, planned.release, [m.device for p in plan.phases for m in p.members])
+    members = [m.device for p in plan.phases for m in p.members]
+    releases = [planned.release, *(devices.release(session, each.release) for each in planned.companions)]
+    fetching = [one for release in releases for one in forecast.downloads(session, release, members)]
+    fetching.sort(key=lambda one: -one.total_bytes)
     return PlanOut(
         release=planned.release.id,
         also=[each.release for each in planned.companions],

@@ -10,7 +10,7 @@ import pytest
 from sqlmodel import col, select
 
 from surefoot_server.devices.models import Assignment, DeviceComponent
-from surefoot_server.rollouts import halting
+from surefoot_server.rollouts import halting, views
 from surefoot_server.rollouts.companions import Companion, unfit
 from surefoot_server.rollouts.creation import Order, Planned
 from surefoot_server.rollouts.planner import Candidate
@@ -199,6 +199,21 @@ def test_the_plan_says_who_is_left_out_and_why(models: Fleet) -> None:
 
     assert [(e.device, e.kind.value) for e in found.excluded] == [("cam-01", "set")]
     assert found.total == len(models.names) - 1
+
+
+def test_the_plan_counts_the_downloads_of_the_whole_set(models: Fleet) -> None:
+    with models.rig.db.write() as session:
+        there = session.get(DeviceComponent, ("cam-01", "model"))
+        assert there is not None
+        there.release_id, there.digest = "model/2.0", digest("model/2.0")
+    planned = plan(models, POLICY, ("model/2.0",))
+
+    with models.rig.db.read() as session:
+        shown = views.plan_out(session, planned, models.now)
+
+    count = len(models.names)
+    assert [(d.running, d.devices) for d in shown.downloads] == [("app/1.0", count), ("model/1.0", count - 1)]
+    assert shown.also == ["model/2.0"]
 
 
 def plan(fleet: Fleet, policy: str, also: tuple[str, ...]) -> Planned:
