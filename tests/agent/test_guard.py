@@ -822,6 +822,7 @@ def test_the_application_of_the_committed_slot_is_started_where_no_agent_does_it
     assert guard.process_alive(started)
     assert (started.slot, started.argv) == ("A", died.argv)
     assert started.pid != died.pid
+    until(lambda: guard.application_pids(component) == [started.pid], "the application to be executed")
     environ = Path(f"/proc/{started.pid}/environ").read_bytes().split(b"\0")
     assert b"SUREFOOT_RELEASE=in A" in environ
 

@@ -36,6 +36,7 @@ ADAPTERS = [
         for kind in (DirectorySlots, ImageSlots)
     ],
     (ports.OnlyPlace, DirectorySlots),
+    (ports.TakesFiles, DirectorySlots),
     (ports.Downloader, HttpDownloader),
     (ports.Downloader, fakes.FakeDownloader),
     (ports.ApplicationControl, Application),

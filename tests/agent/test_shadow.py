@@ -203,7 +203,7 @@ def test_its_log_is_bounded_and_what_fills_the_disk_is_ended(folder: Path, monke
     begun(beside, manifest, terms)
     older = folder / "app/shadow/app.log.1"
 
-    until(lambda: bool(beside.step(KEY, terms, B, manifest)) and older.exists(), "a log that was put aside")
+    until(lambda: bool(beside.step(KEY, terms, B, manifest)) and older.exists(), "a log that was put aside", 120.0)
     monkeypatch.setattr(beside, "_reserve_bytes", 2**62)
     over = beside.step(KEY, terms, B, manifest)
 

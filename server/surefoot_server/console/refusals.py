@@ -18,6 +18,7 @@ KINDS: dict[str, str] = {
     "not_signed_in": N_("You are not signed in any more. Sign in again."),
     "conflict": N_("The present state does not allow this. Look at it again, then decide."),
     "malformed": N_("Something that was typed is not right. Correct it and send it again."),
+    "not_signed": N_("The server could not sign it. Look at its log, and at the expiry of the keys."),
     "signature_missing": N_("The message is not signed. Let the other system sign it."),
     "signature_wrong": N_("The signature is not one of this address's secrets."),
     "signature_stale": N_("The message is too old, or a clock is wrong."),

@@ -33,7 +33,7 @@ def fleet(rig: Rig) -> Rig:
 
 def read(rig: Rig) -> device.Page:
     with rig.db.read() as session:
-        return device.read(session, "cam-1", None, NOW)
+        return device.read(session, "cam-1", lambda _component: None, NOW)
 
 
 def test_the_slots_say_which_runs_and_which_is_the_way_back(fleet: Rig) -> None:

@@ -50,14 +50,14 @@ def test_what_has_ended_is_not_renewed(rig: Rig) -> None:
 
 
 def test_no_lease_is_given_while_the_window_to_download_is_closed_and_none_lasts_beyond_it(rig: Rig) -> None:
-    given(rig, Terms(download_windows=((later(600), later(900)),), rate_bytes_per_s=5000))
+    given(rig, Terms(download_windows=((later(600), later(900)),)))
 
     with rig.db.read() as session:
         closed, ending = (rig.devices.lease_for(session, "cam-1", later(at)) for at in (0, 700))
 
     assert closed is None
     assert ending is not None
-    assert (ending.valid_s, ending.rate_bytes_per_s) == (200.0, 5000)
+    assert ending.valid_s == 200.0
 
 
 def test_without_a_window_a_device_may_fetch_for_ever(rig: Rig) -> None:

@@ -39,7 +39,7 @@ def test_whom_a_younger_rollout_claims_does_not_wait_for_an_older_one(fleet: Fle
         row = repository.rollout(session, rollout)
         asked = {"rollout": row.id, "open_phase": 1, "most": 100, "heard_since": fleet.now - timedelta(hours=1)}
         free = list(session.connection().scalars(queries.waiting(False), {**asked, **queries.claims(row)}))
-        older = {"claimed_component": row.component, "claimed_number": row.number - 1}  # as the one before it asks
+        older = {**queries.claims(row), "claimed_number": row.number - 1}  # as the one before it asks
         claimed = list(session.connection().scalars(queries.waiting(False), {**asked, **older}))
 
     assert len(free) > 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from surefoot_server.rollouts import looking, repository, turns
+from surefoot_server.rollouts import counting, repository, turns
 from surefoot_server.rollouts import policy as policies
 from surefoot_shared.status import Outcome
 from tests.server.rollouts.fleet import POLICY, Fleet
@@ -17,7 +17,7 @@ def test_an_attempt_that_is_set_aside_leaves_counters_and_acknowledgements(fleet
     fleet.tick()
     with fleet.rig.db.write() as session:
         row = repository.rollout(session, rollout)
-        looking.settle(session, row, policies.parse(row.policy))
+        counting.settle(session, row, policies.parse(row.policy))
         phase = repository.phases(session, rollout)[0]
         phase.acknowledged = {"failed": 2, "camera_fps:control": 1}
         session.add(phase)
