@@ -146,6 +146,7 @@ def test_no_message_is_lost_while_the_server_itself_says_much(house: House) -> N
         cam.link.publish("events", events_payload(cam.key, event("cam-1", seq)))
 
     house.book.wait(lambda: len(set(house.book.seqs("cam-1"))) == len(said))
+    assert set(house.book.seqs("cam-1")) == set(said)
 
 
 def test_what_devices_say_while_the_server_is_away_is_stored_when_it_returns(house: House) -> None:
