@@ -18,7 +18,7 @@ from surefoot_server.channels import service as channels
 from surefoot_server.devices.models import Assignment
 from surefoot_server.feedback.models import Flag
 from surefoot_server.rollouts.models import Rollout, RolloutMember
-from tests.server.access.cities import FOREIGN, HA, SG, client, signed_in
+from tests.server.access.cities import FOREIGN, HA, SG, build, client, signed_in
 from tests.server.access.test_guard import routes
 from tests.server.events.test_api import events, serving
 from tests.server.rig import NOW, Rig
@@ -315,3 +315,22 @@ def test_a_forecast_is_of_a_rollout_that_one_might_order(cities: Rig) -> None:
     assert [answer.status_code for answer in elsewhere] == [403] * 4
     assert elsewhere[0].text.replace("saigon", "nowhere") == elsewhere[1].text
     assert asked().json()["devices"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.needs("initdb")
+def test_a_large_fleets_database_shows_the_same_of_a_scope(cities: Rig, postgresql_rig: Rig) -> None:
+    paths = [path for path, over in gets(cities) if path.startswith("/api") and over is Over.ANYWHERE]
+    read = [path for path in paths if not path.endswith(("/events", "openapi.json"))]
+    viewers = [client(rig, Role.VIEWER, HA) for rig in (cities, build(postgresql_rig))]
+
+    def size(answer: Response) -> int:
+        whole = answer.headers["content-type"] == "application/json"
+        return len(answer.json()) if whole else len(answer.text.splitlines())
+
+    assert len(read) > 10
+    for path in read:
+        here, there = (viewer.get(path) for viewer in viewers)
+        assert here.status_code == there.status_code < 500, path
+        assert [word for word in FOREIGN if word in there.text] == [], path
+        assert size(there) == size(here), path
