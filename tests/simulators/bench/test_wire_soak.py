@@ -1,4 +1,4 @@
-"""A short soak of a small fleet in every run of CI, and what its words are made of; `make soak` does a thousand devices."""
+"""A short soak of a small fleet in every run of CI, and what its words are made of; `make soak` does a thousand."""
 
 from __future__ import annotations
 
