@@ -2,8 +2,9 @@
 
 How: fingerprints of 32 bytes, taken where their hash ends in seven zeros, so that the same content gives the same
 fingerprints at any place. Old content is sampled once; a target's fingerprints vote for the stretches that have them.
-Promises: bounded memory (16 bytes for each 128 of old content); the same input gives the same answer. Pure but for
-reading. Source: sampled content fingerprints after Manber, "Finding similar files in a large file system", 1994.
+Promises: bounded memory (about 16 bytes for each 128 of old content, whatever it is); the same input gives the same
+answer. Pure but for reading. Source: sampled content fingerprints after Manber, "Finding similar files in a large file
+system", 1994.
 """
 
 from __future__ import annotations
@@ -114,7 +115,8 @@ def sample(content: bytes) -> tuple[U64, I64]:
             mixed ^= mixed >> np.uint64(29)
             mixed *= MULTIPLIERS[1]
             mixed ^= mixed >> np.uint64(32)
-            rows = np.flatnonzero((mixed & SAMPLE) == 0)
+            told = words[:span] != words[1 : span + 1]  # else the zeros of an image would be sampled at every byte
+            rows = np.flatnonzero(((mixed & SAMPLE) == 0) & told)
             hashes.append(mixed[rows])
             places.append(rows.astype(np.int64) * 8 + phase)
     if not hashes:
@@ -125,5 +127,14 @@ def sample(content: bytes) -> tuple[U64, I64]:
 def _of_file(old: Contents, number: int) -> Iterator[tuple[U64, I64]]:
     size = old.files[number][1]
     for at in range(0, size, READ_BYTES):
-        hashes, places = sample(old.base_bytes(number, at, min(READ_BYTES, size - at)))
+        hashes, places = _first_of_each(*sample(old.base_bytes(number, at, min(READ_BYTES, size - at))))
         yield hashes, places + at
+
+
+def _first_of_each(hashes: U64, places: I64) -> tuple[U64, I64]:
+    """Of what repeats itself so many as show that it is common; a table of one entry would fill the memory."""
+    order = np.argsort(hashes, kind="stable")
+    ordered = hashes[order]
+    begins = np.searchsorted(ordered, ordered, "left")
+    kept = order[np.arange(len(order)) - begins <= COMMON]
+    return hashes[kept], places[kept]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from surefoot_server.packs.similar import GRAIN_BYTES, Fingerprints, sample
 from tests.server.packs import shelf
 from tests.server.packs.shelf import KIB, noise
@@ -43,6 +45,20 @@ def test_padding_tells_nothing(tmp_path: Path) -> None:
     made = shelf.make(tmp_path, old={"zeros": bytes(300 * KIB), "pattern": b"\xcc" * 100 * KIB})
 
     assert Fingerprints(made.old).stretches(bytes(200 * KIB), 1024 * KIB) == []
+
+
+@pytest.mark.parametrize(
+    "entry", [b"\0", b"\xcc" * 8, b"\0" * 15 + b"\1", bytes(range(24)), b"12345678" * 2 + b"abcdefgh" * 2]
+)
+def test_what_repeats_itself_takes_no_memory(entry: bytes, tmp_path: Path) -> None:
+    """An image is zeros for the most part; without this its fingerprints took 16 times its size."""
+    much = (entry * (1024 * KIB // len(entry) + 1))[: 1024 * KIB]
+    made = shelf.make(tmp_path, old={"much": much, "real": noise(64 * KIB, 1)})
+
+    prints = Fingerprints(made.old)
+
+    assert len(prints._hashes) < 64 * KIB / 128 * 2 + 1000
+    assert [made.old.files[one.file][0] for one in prints.stretches(noise(64 * KIB, 1), 128 * KIB)] == ["real"]
 
 
 def test_fingerprints_do_not_depend_on_where_the_content_begins() -> None:
