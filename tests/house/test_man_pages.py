@@ -6,9 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
-from surefoot_server.cli.main import COMMANDS
+from surefoot_server.cli.main import cli
 from tests.house.tree import ROOT
 
 PROGRAM = "import sys\nsys.path.insert(0, 'docs')\nimport man_pages\nfor n, t in man_pages.pages().items():\n"
@@ -24,7 +25,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.slow
 def test_every_command_has_its_page_with_all_its_options(pages: dict[str, Path]) -> None:
-    assert set(pages) == {"surefoot.1", "surefoot-agent.1", *(f"surefoot-{name}.1" for name in COMMANDS)}
+    names = cli.list_commands(click.Context(cli))
+    assert set(pages) == {"surefoot.1", "surefoot-agent.1", *(f"surefoot-{name}.1" for name in names)}
     rollout = pages["surefoot-rollout.1"].read_text().replace("\\-", "-")
     assert ".SS surefoot rollout start [OPTIONS]" in rollout
     assert "--committed [keep|revert]" in rollout

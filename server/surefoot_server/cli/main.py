@@ -43,7 +43,6 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "user": ("surefoot_server.cli.user:user", "Let people in, each with a role over the fleet or a part of it."),
     "token": ("surefoot_server.cli.token:token", "Let programs in, with roles that end."),
     "telemetry": ("surefoot_server.cli.telemetry:telemetry", "See what devices measure, and how they fail."),
-    "sim": ("surefoot_simulators.cli.main:sim", "Try releases and policies on simulated fleets."),
     "event": ("surefoot_server.cli.event:event", "See what happened."),
     "audit": ("surefoot_server.cli.audit:audit", "Read who did what."),
     "completion": ("surefoot_server.cli.completion:completion", "Let a shell complete commands and options."),
@@ -52,6 +51,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 """name → (where it is, its line in the overview), so that the overview imports nothing."""
 ENTRY_POINTS = "surefoot.cli"
+LINES: Mapping[str, str] = {"sim": "Try releases and policies on simulated fleets."}
+"""Of commands that come by entry point: their line, where it is known without importing them."""
 EXIT_CODES: Mapping[type[SurefootError], int] = {
     ConfigError: 2,
     Invalid: 2,
@@ -85,13 +86,14 @@ class Commands(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the name of a command from the table alone: to import every command would take a second."""
-        lines = {name: line for name, (_, line) in COMMANDS.items()} | dict.fromkeys(_added(), "")
+        lines = {name: line for name, (_, line) in COMMANDS.items()} | {name: LINES.get(name, "") for name in _added()}
         found = [CompletionItem(name, help=line) for name, line in lines.items() if name.startswith(incomplete)]
         return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, line) for name, (_, line) in COMMANDS.items()]
-        rows += [(name, f"Added by {point.value.partition('.')[0]}.") for name, point in sorted(_added().items())]
+        for name, point in sorted(_added().items()):
+            rows.append((name, LINES.get(name) or f"Added by {point.value.partition('.')[0]}."))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 

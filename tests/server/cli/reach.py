@@ -43,7 +43,7 @@ class Module:
 def verbs() -> Iterator[tuple[str, click.Command]]:
     """Every verb of the server's own command line, with its whole name."""
     context = click.Context(main.cli)
-    for name in main.COMMANDS:
+    for name in main.cli.list_commands(context):
         found = main.cli.get_command(context, name)
         assert found is not None
         yield from _below(name, found)

@@ -33,7 +33,7 @@ GOLDEN = Path(__file__).parent / "golden"
 def commands() -> Iterator[tuple[str, ...]]:
     yield ()
     context = click.Context(main.cli)
-    for name in main.COMMANDS:
+    for name in main.cli.list_commands(context):
         yield (name,)
         found = main.cli.get_command(context, name)
         if isinstance(found, click.Group):

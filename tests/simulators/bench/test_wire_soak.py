@@ -1,4 +1,4 @@
-"""A short soak of a small fleet, and what its words are made of; `make soak` does a thousand devices."""
+"""A short soak of a small fleet in every run of CI, and what its words are made of; `make soak` does a thousand."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from surefoot_simulators.bench.wire_soak import Plan, Soaked
 
 
 @pytest.mark.slow
-@pytest.mark.soak
 @pytest.mark.needs("mosquitto")
 @pytest.mark.timeout(600)
 def test_no_event_is_lost_through_rollouts_faults_and_two_deaths(tmp_path: Path) -> None:
-    seen = wire_soak.play(tmp_path, Plan(60, 3, 1, server={1}, broker={2}), print)
+    seen = wire_soak.play(tmp_path, Plan(40, 2, 1, server={1}, broker={2}), print)
 
     assert seen.wrong == []
-    assert seen.events >= 60 * 8
-    assert len(seen.states) == 3
+    assert seen.events >= 40 * 8
+    assert len(seen.states) == 2
     assert (seen.struck["server killed"], seen.struck["broker killed"]) == (1, 1)
 
 

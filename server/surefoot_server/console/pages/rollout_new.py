@@ -11,6 +11,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from sqlmodel import Session
 from starlette.datastructures import FormData
 
 from surefoot_server import db
@@ -23,7 +24,9 @@ from surefoot_server.console import frame, refusals
 from surefoot_server.console.wizard import Form
 from surefoot_server.errors import status_of
 from surefoot_server.releases import repository as releases
-from surefoot_server.rollouts import views
+from surefoot_server.rollouts import forecasting, views
+from surefoot_server.rollouts.creation import Planned
+from surefoot_server.rollouts.forecast.answer import Forecast
 from surefoot_server.state import state_of
 from surefoot_shared.errors import SurefootError
 
@@ -31,6 +34,8 @@ router = APIRouter(include_in_schema=False)
 FIELD_CHARACTERS = 64 * 1024
 """As the API allows for a policy."""
 EXCLUDED_SHOWN = 50
+FORECAST_RUNS, FORECAST_DEVICE_RUNS = 50, 20_000
+"""With either kind of release, and devices times runs: half a second, since somebody waits for the page."""
 
 
 async def _typed(request: Request) -> FormData:
@@ -55,10 +60,22 @@ def preview(request: Request, who: Operator, typed: Typed) -> HTMLResponse:
     try:
         _check(request, who, filled)
         with state.db.read() as session:
-            plan = views.plan_out(session, state.rollouts.plan(session, filled.order()), db.utc_now())
+            planned = state.rollouts.plan(session, filled.order())
+            plan, foretold = views.plan_out(session, planned, db.utc_now()), _foretold(session, planned)
     except SurefootError as error:
         return _form(request, who, filled, error)
-    return frame.show(request, "rollout_preview.html", who, form=filled, plan=plan, shown=EXCLUDED_SHOWN)
+    return frame.show(
+        request, "rollout_preview.html", who, form=filled, plan=plan, shown=EXCLUDED_SHOWN, foretold=foretold
+    )
+
+
+def _foretold(session: Session, planned: Planned) -> Forecast | None:
+    """What would come of it, by the rates that are assumed of any release; None where that cannot be played."""
+    try:
+        runs = min(FORECAST_RUNS, max(1, FORECAST_DEVICE_RUNS // max(1, planned.plan.total)))
+        return forecasting.foretell(session, planned, "", runs, db.utc_now())
+    except SurefootError:  # a shadow, a fleet that is too large, or what could not be started: that is said elsewhere
+        return None
 
 
 @router.post("/rollouts")

@@ -25,6 +25,7 @@ def operator(rig: Rig) -> TestClient:
     return browser(rig, Role.OPERATOR)
 
 
+SHADOW = "rollout: {strategy: shadow, shadow: {for: 10m, min_fps: 80%}}"
 FILLED = {"release": "app/1.1", "cohort": "all", "strategy": "canary", "phases": "25, 100", "bake": "10m"}
 
 
@@ -53,6 +54,25 @@ def test_the_preview_says_who_gets_it_who_does_not_how_much_and_what_stops_it(
     assert "1 failed, 1 reverted, 1 lost" in text
     assert "Start on 12 devices" in text
     assert fleet.wished() == set()
+
+
+def test_the_preview_foretells_how_long_how_many_at_worst_and_how_likely_a_mistake_is(
+    fleet: Fleet, operator: TestClient
+) -> None:
+    text = operator.post("/rollouts/new", data=FILLED).text
+
+    assert re.search(r"A good release takes</dt><dd>[^<]+ <span class=\"quiet\">[^<]+ in nine of ten runs", text)
+    assert re.search(r"It is stopped by mistake</dt><dd>[\d.]+ % <span class=\"quiet\">\(95 % sure: [\d.]+ to", text)
+    assert re.search(r"A bad release runs on</dt><dd>\d+ devices? at worst", text)
+    assert "50 runs with a good release" in text
+    assert fleet.wished() == set()
+
+
+def test_what_cannot_be_played_is_previewed_without_a_forecast(fleet: Fleet, operator: TestClient) -> None:
+    text = operator.post("/rollouts/new", data={**FILLED, "document": SHADOW}).text
+
+    assert "would go to" in text
+    assert "A good release takes" not in text
 
 
 def test_what_was_previewed_is_what_starts(fleet: Fleet, operator: TestClient) -> None:
