@@ -1,7 +1,8 @@
 """Read one small file from the top folder of a FAT file system that need not be mounted.
 
 Promises: reads only, never more than a folder may hold and what `limit` allows; what is no FAT, or damaged, is a file
-that is not there. Refuses long names: a file that firmware reads has a short one. Source: Microsoft's FAT specification, 1.03.
+that is not there. Refuses long names: a file that firmware reads has a short one. Source: Microsoft's FAT
+specification, 1.03.
 """
 
 from __future__ import annotations
