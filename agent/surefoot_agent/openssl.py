@@ -78,7 +78,7 @@ class _Key:
         library = self._library
         context = library.EVP_PKEY_CTX_new(self._pointer, None)
         try:
-            return bool(context) and library.EVP_PKEY_check(context) == OK
+            return bool(context and library.EVP_PKEY_check(context) == OK)
         finally:
             library.EVP_PKEY_CTX_free(context)
 

@@ -202,7 +202,7 @@ def test_files_of_this_devices_own_slots_are_served(tmp_path: Path) -> None:
 def test_a_site_with_ipv6_alone_has_a_cache_too(tmp_path: Path) -> None:
     with (
         configured(Settings(state_dir=tmp_path, cache_listen="[::1]:0")) as server,
-        socket.create_connection(server.server_address[:2], timeout=10) as line,
+        socket.create_connection(("::1", int(server.server_address[1])), timeout=10) as line,
     ):
         line.sendall(b"HEAD /blobs/ HTTP/1.1\r\nConnection: close\r\n\r\n")
         answer = line.recv(12)
