@@ -16,7 +16,7 @@ from surefoot_agent.trial import Verdict
 from surefoot_shared.errors import InstallFailed
 from surefoot_shared.release import DataHandling, Manifest
 from surefoot_shared.status import AttemptState, Outcome, SlotName
-from tests.agent.apps import SLEEPER
+from tests.agent.apps import SLEEPER, until
 from tests.agent.fakes import Device
 from tests.agent.trees import install, release
 
@@ -337,6 +337,7 @@ def test_real_migrations_of_real_releases_and_a_way_back_by_agent_or_guard(
             guard.save_record(device.component_dir, "trial", {**trial, "deadline_monotonic": 0.0})
             assert guard.look(device.component_dir)
             assert (device.component_dir / guard.DATA_ASIDE / "format").read_text() == "2\n"
+        until(lambda: application.running() is not None, "the application to be executed")
         running = application.running()
         assert running is not None
         assert (form(device), running.slot) == ("1\n", A)

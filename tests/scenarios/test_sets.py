@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -62,9 +63,16 @@ class Pair:
     def roll_out(self, *releases: str) -> str:
         words = [word for release in releases for word in ("--release", release)]
         where = ("--cohort", "all", "--policy", str(Path(__file__).parent / "all_at_once.yaml"), "--yes")
-        made = self.world.operator.run_json("rollout", "start", *words, *where)
-        assert isinstance(made, dict)
-        return str(made["id"])
+        begun: list[str] = []
+
+        def start() -> bool:
+            """Refused until the device has said that both run."""
+            answer = self.world.operator.attempt("--json", "rollout", "start", *words, *where)
+            begun.extend([json.loads(answer.out)["id"]] if not answer.code else [])
+            return bool(begun)
+
+        self.world.wait(start, "the rollout of the set")
+        return begun[0]
 
     def running(self) -> tuple[str | None, str | None]:
         """Versions of model and app, by disk and process table."""

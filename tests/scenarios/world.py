@@ -6,7 +6,6 @@ is expensive and never changes: keys, built and signed releases.
 
 from __future__ import annotations
 
-import contextlib
 import ssl
 import threading
 import time
@@ -185,9 +184,11 @@ def _publish(world: World, topic: str, payload: bytes, folder: Path) -> None:
         if not client.is_connected():  # the gateway took its session back before a word was said
             return False
         said = client.publish(topic, payload, qos=1, retain=True)
-        with contextlib.suppress(RuntimeError):
+        try:
             said.wait_for_publish(5.0)
-        return said.is_published()
+            return said.is_published()
+        except RuntimeError:  # the session was taken back in the middle
+            return False
 
     world.wait(published, "the server's name to be taken over")
     client.disconnect()
