@@ -16,8 +16,6 @@ from surefoot_server.rollouts.judge.rates import Counts, Measure, measure
 from surefoot_shared.status import Outcome, Verdict
 
 REFUSED = Outcome.REFUSED.value
-BY_ORDER = (Outcome.SUPERSEDED, Outcome.CANCELLED)
-"""Ended by an order: no report comes, and none is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +109,10 @@ def reports_needed(gate: Gate, min_devices: int, counts: Counts, acknowledged: i
 
 
 def reachable(gate: Gate, min_devices: int, counts: Counts, acknowledged: int = 0) -> bool:
-    """Whether enough devices may yet report, if everyone did who has neither refused nor lost its turn by an order."""
+    """Whether enough devices may yet report, if everyone did who has not refused it."""
     refused = counts.of(Outcome.REFUSED)
-    rest = max(counts.members, counts.offered) - refused - sum(counts.of(outcome) for outcome in BY_ORDER)
-    return rest >= _share(gate, min_devices, counts, rest + refused - min(acknowledged, refused))
+    rest = max(counts.members, counts.offered) - refused
+    return not refused or rest >= _share(gate, min_devices, counts, rest + refused - min(acknowledged, refused))
 
 
 def _share(gate: Gate, min_devices: int, counts: Counts, of: int) -> int:
@@ -124,6 +122,4 @@ def _share(gate: Gate, min_devices: int, counts: Counts, of: int) -> int:
 
 def _out_of_reach(counts: Counts, needed: int) -> str:
     said = f"{counts.reported} of {counts.due} due devices have reported, {needed} are needed,"
-    refused = counts.of(Outcome.REFUSED)
-    why = f"{refused} refused it" if refused else "the others were withdrawn or have another order"
-    return f"{said} and such a share cannot be reached any more: {why}"
+    return f"{said} and such a share cannot be reached any more: {counts.of(Outcome.REFUSED)} refused it"
