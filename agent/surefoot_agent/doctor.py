@@ -76,7 +76,8 @@ def _certificate(identity: Identity, floors: Floors) -> Iterator[Finding]:
         pem, key = identity.cert_file.read_bytes(), identity.key()
         certificate = x509.load_pem_x509_certificate(pem)
     except (OSError, ValueError, SurefootError) as error:
-        yield Finding("credentials", False, f"Key or certificate cannot be read: {error}.", hint)
+        said = error.message if isinstance(error, SurefootError) else f"Key or certificate cannot be read: {error}."
+        yield Finding("credentials", False, said, hint)
         return
     public = certificate.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     if public != public_to_pem(key.public_key()):

@@ -1,7 +1,8 @@
 """The few functions of Python's own OpenSSL that sign; everything else of it stays the `ssl` module's.
 
 Promises: a failure leaves nothing in OpenSSL's queue of errors, where the next TLS connection would find it; a key is
-given back when nobody signs with it any more. Takes keys that were looked at before: `signer` does.
+given back when nobody signs with it any more; one whose private half does not belong to its public one is not known.
+Takes keys that were looked at before: `signer` does.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ _POINTER, _INT, _SIZE = ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t
 _FUNCTIONS: dict[str, tuple[type | None, tuple[object, ...]]] = {
     "d2i_AutoPrivateKey": (_POINTER, (_POINTER, ctypes.POINTER(ctypes.c_char_p), ctypes.c_long)),
     "EVP_PKEY_free": (None, (_POINTER,)),
+    "EVP_PKEY_CTX_new": (_POINTER, (_POINTER, _POINTER)),
+    "EVP_PKEY_check": (_INT, (_POINTER,)),
+    "EVP_PKEY_CTX_free": (None, (_POINTER,)),
     "EVP_MD_CTX_new": (_POINTER, ()),
     "EVP_MD_CTX_free": (None, (_POINTER,)),
     "EVP_sha256": (_POINTER, ()),
@@ -56,15 +60,27 @@ def openssl() -> ctypes.CDLL | None:
 class _Key:
     def __init__(self, library: ctypes.CDLL, pointer: int) -> None:
         self._library, self._pointer = library, pointer
-        weakref.finalize(self, library.EVP_PKEY_free, pointer)
+        # Not at the interpreter's end: a thread that was not waited for may be signing.
+        weakref.finalize(self, library.EVP_PKEY_free, pointer).atexit = False
 
     @classmethod
     def of(cls, library: ctypes.CDLL, der: bytes) -> _Key | None:
         begin = ctypes.c_char_p(der)
         pointer = library.d2i_AutoPrivateKey(None, ctypes.byref(begin), len(der))
-        if not pointer:
-            library.ERR_clear_error()
-        return cls(library, pointer) if pointer else None
+        key = cls(library, pointer) if pointer else None
+        if key is not None and key.whole():
+            return key
+        library.ERR_clear_error()
+        return None
+
+    def whole(self) -> bool:
+        """Whether both halves belong together: a key that a worn medium damaged signs too, and nobody believes it."""
+        library = self._library
+        context = library.EVP_PKEY_CTX_new(self._pointer, None)
+        try:
+            return bool(context and library.EVP_PKEY_check(context) == OK)
+        finally:
+            library.EVP_PKEY_CTX_free(context)
 
     def sign(self, text: bytes) -> bytes:
         library, size = self._library, _SIZE(DER_LIMIT_BYTES)

@@ -8,6 +8,7 @@ Raises ValueError with one sentence that names the path. Pure.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -16,6 +17,11 @@ NAME_LIMIT_BYTES = 255
 PATH_LIMIT_BYTES = 3840
 """PATH_MAX less 256 bytes for the folder of the slot."""
 SHOWN = 80
+PASSED_OVER = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+"""What a file system without case leaves out before it compares: Default_Ignorable_Code_Point less what `_printable`
+refuses. Source: Unicode's DerivedCoreProperties, as ext4 and F2FS use it."""
 
 
 def check_tree_path(path: str) -> str:
@@ -79,4 +85,5 @@ def _folded(path: str) -> str:
     """The same for what some file system takes for the same: Unicode's canonical caseless matching (D145)."""
     if path.isascii():
         return path.lower()
-    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", path).casefold())
+    shown = PASSED_OVER.sub("", path)
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", shown).casefold())

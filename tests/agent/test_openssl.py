@@ -41,6 +41,19 @@ def test_a_key_that_cannot_be_read_leaves_no_error_behind_for_the_next_connectio
     assert ssl.create_default_context().verify_mode is ssl.CERT_REQUIRED
 
 
+@pytest.mark.parametrize(
+    "scalar", [bytes(32), b"\xff" * 32, bytes(31) + b"\x01"], ids=["zero", "too large", "another's"]
+)
+def test_a_key_whose_halves_do_not_belong_together_is_not_known(scalar: bytes) -> None:
+    library, der = openssl.openssl(), der_of(generate_key())
+    assert library is not None
+    at = der.index(b"\x04\x20") + 2  # an octet string of 32 bytes
+
+    assert signer(der[:at] + scalar + der[at + 32 :]) is None
+
+    assert library.ERR_peek_error() == 0
+
+
 def test_a_key_that_nobody_signs_with_any_more_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     library, freed = openssl.openssl(), list[int]()
     assert library is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 import threading
@@ -19,6 +20,13 @@ from surefoot_shared.identity import generate_key, key_to_pem, open_sealed
 from surefoot_shared.seals import SealKind, sealed_by
 
 TRADITIONAL, PKCS8 = serialization.PrivateFormat.TraditionalOpenSSL, serialization.PrivateFormat.PKCS8
+
+
+def spoilt_inside() -> bytes:
+    """A key that reads well and whose private half lost a bit."""
+    der = bytearray(generate_key().private_bytes(serialization.Encoding.DER, PKCS8, serialization.NoEncryption()))
+    der[der.index(b"\x04\x20") + 10] ^= 1
+    return b"-----BEGIN PRIVATE KEY-----\n" + base64.encodebytes(der) + b"-----END PRIVATE KEY-----\n"
 
 
 def pem_of(key: PrivateKeyTypes, shape: serialization.PrivateFormat = PKCS8, password: bytes = b"") -> bytes:
@@ -59,9 +67,10 @@ def test_a_signature_is_opened_by_the_server(size: int) -> None:
         pem_of(rsa.generate_private_key(65537, 2048)),
         pem_of(generate_key(), password=b"secret"),
         pem_of(generate_key()).replace(b"A", b"!"),
+        spoilt_inside(),
         pem_of(generate_key())[:100] + b"\n-----END PRIVATE KEY-----\n",
     ],
-    ids=["empty", "text", "P-384", "secp256k1", "Ed25519", "RSA", "encrypted", "spoilt", "cut off"],
+    ids=["empty", "text", "P-384", "secp256k1", "Ed25519", "RSA", "encrypted", "spoilt", "a bit lost", "cut off"],
 )
 def test_what_is_no_open_p256_key_is_refused_in_one_sentence(pem: bytes) -> None:
     with pytest.raises(ConfigError, match="The device key") as caught:

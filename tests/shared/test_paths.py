@@ -75,6 +75,9 @@ def test_accents_that_are_written_apart_are_refused() -> None:
         ["ǅ", "ǆ"],
         [NFC, NFD],
         ["x/" + NFC + "/1", "x/" + NFD + "/2"],
+        ["heart", "heart\ufe0f"],
+        ["a/x", "A\u034f/y"],
+        ["x\U000e0101", "X\u3164"],
     ],
 )
 def test_two_that_some_file_system_takes_for_one_are_refused(paths: Sequence[str]) -> None:

@@ -212,7 +212,7 @@ _FIXED = "sys/firmware/efi/efivars/LoaderEntryDefault-4a67b082-0a4c-41cf-b6c7-44
 def _loader(component: ComponentSettings, root: Path) -> Finding:
     file = root / files_of(component)[0].relative_to("/").parent / "loader.conf"
     try:
-        lines = [line.split(None, 1) for line in file.read_text(encoding="utf-8").splitlines()]
+        lines = [line.split(None, 1) for line in file.read_text(encoding="utf-8", errors="replace").splitlines()]
     except OSError:
         lines = []
     patterns = [words[1].strip() for words in lines if len(words) == 2 and words[0] == "default"]

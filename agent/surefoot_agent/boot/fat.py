@@ -1,7 +1,8 @@
 """Read one small file from the top folder of a FAT file system that need not be mounted.
 
-Promises: reads only, never more than the table and what `limit` allows; what is no FAT, or damaged, is a file that is
-not there. Refuses long names: a file that firmware reads has a short one. Source: Microsoft's FAT specification, 1.03.
+Promises: reads only, never more than a folder may hold and what `limit` allows; what is no FAT, or damaged, is a file
+that is not there. Refuses long names: a file that firmware reads has a short one. Source: Microsoft's FAT
+specification, 1.03.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 LIMIT_BYTES = 64 * 1024
+PER_CLUSTER = (1, 2, 4, 8, 16, 32, 64, 128)
+"""Sectors of a cluster."""
 ENTRY = 32
 FOLDER, LABEL = 0x10, 0x08
 BITS_12, BITS_16 = 4085, 65525
-"""Below so many clusters an entry of the table has 12 bits, or 16; else 32."""
-ROOT_LIMIT = 1024
-"""Clusters of a top folder that are looked through."""
+WIDEST = 32
+"""Below so many clusters an entry of the table has 12 bits, or 16; else 32, and a number of a cluster more than 16."""
+FOLDER_BYTES = 65536 * ENTRY
+"""More no folder has, whatever its chain says."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class _Shape:
 
     @property
     def bits(self) -> int:
-        return 12 if self.clusters < BITS_12 else 16 if self.clusters < BITS_16 else 32
+        return 12 if self.clusters < BITS_12 else 16 if self.clusters < BITS_16 else WIDEST
 
 
 def read(device: Path, name: str, limit: int = LIMIT_BYTES) -> bytes | None:
@@ -47,7 +51,7 @@ def read(device: Path, name: str, limit: int = LIMIT_BYTES) -> bytes | None:
         found = _entry(_root(file, shape), name)
         if found is None:
             return None
-        first, size = found
+        first, size = found[0] if shape.bits == WIDEST else found[0] & 0xFFFF, found[1]
         wanted = min(size, limit)
         content = b"".join(_clusters(file, shape, first, -(-wanted // shape.cluster)))
         return content[:wanted] if len(content) >= wanted else None
@@ -59,7 +63,7 @@ def _shape(head: bytes) -> _Shape | None:
     sector, per_cluster, reserved, tables, entries, few = struct.unpack_from("<HBHBHH", head, 11)
     short, many = struct.unpack_from("<H", head, 22)[0], struct.unpack_from("<I", head, 32)[0]
     length, root_cluster = struct.unpack_from("<I", head, 36)[0], struct.unpack_from("<I", head, 44)[0]
-    if sector not in (512, 1024, 2048, 4096) or not per_cluster or not tables or not (short or length):
+    if sector not in (512, 1024, 2048, 4096) or per_cluster not in PER_CLUSTER or not tables or not (short or length):
         return None
     root_at = (reserved + tables * (short or length)) * sector
     data_at = root_at + -(-entries * ENTRY // sector) * sector
@@ -72,7 +76,7 @@ def _shape(head: bytes) -> _Shape | None:
 def _root(file: BinaryIO, shape: _Shape) -> bytes:
     if shape.root_bytes:
         return _at(file, shape.root_at, shape.root_bytes)
-    return b"".join(_clusters(file, shape, shape.root_cluster, ROOT_LIMIT))
+    return b"".join(_clusters(file, shape, shape.root_cluster, -(-FOLDER_BYTES // shape.cluster)))
 
 
 def _entry(folder: bytes, name: str) -> tuple[int, int] | None:

@@ -30,6 +30,8 @@ OF_CONTENT = ("UUID", "LABEL")
 """Names that are in the file system, and so in the image."""
 MADE = ("/dev/dm-", "/dev/mapper/", "/dev/md", "/dev/loop", "/dev/ram", "/dev/nfs")
 """Devices that the kernel makes at its start: what they will stand on cannot be told here."""
+LONGEST = 200
+"""Characters of a name: of a device, or what GPT and the kernel allow, with room to spare."""
 HINT = "Let it say root=PARTUUID= with what `blkid -s PARTUUID -o value {device}` prints (boot partition {number})."
 
 
@@ -71,6 +73,8 @@ def named(component: ComponentSettings, slot: SlotName, root: Path = Path("/")) 
     kind, _, value = told.partition("=")
     if not told:
         return Named(f"{where} names no root.")
+    if not told.isprintable() or len(told) > LONGEST:
+        return Named(f"{where} is damaged: what it says after root= names no device.")
     if kind in OF_CONTENT and value:
         return Named(f"{where} names its root by the file system ({told}), which every update replaces.")
     place = _place(told)
@@ -100,7 +104,8 @@ def _line(partition: Path, root: Path) -> str | None:
     where = mounts.mounted_at(partition.stat(), partition, table)
     if where is not None:
         try:
-            content: bytes | None = (_under(root, where) / FILE).read_bytes()[: fat.LIMIT_BYTES]
+            with (_under(root, where) / FILE).open("rb") as file:
+                content: bytes | None = file.read(fat.LIMIT_BYTES)
         except FileNotFoundError:
             return None
     else:

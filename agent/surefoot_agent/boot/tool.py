@@ -46,7 +46,7 @@ def run(argv: Sequence[str], given: str = "", timeout_s: float = TIMEOUT_S) -> s
         finally:
             _end(process)
     if process.returncode != 0:
-        last = err.decode(errors="replace").strip().rpartition("\n")[2]
+        last = err.decode(errors="replace").strip().rpartition("\n")[2].rstrip(". ")
         raise failed(f"{name} ended with {process.returncode}{': ' if last else ''}{last[:200]}.")
     return out.decode(errors="replace")
 

@@ -163,7 +163,7 @@ def _judged(session: Session, request: Request, principal: Principal, permission
         return replace(principal, role=fleet)
     grants = [g for g in principal.held() if g.role.includes(role)]
     if over is Over.FLEET or not grants:
-        raise _lacking(principal, role)
+        raise _lacking(principal, role, over)
     if over in (Over.ANYWHERE, Over.ORDER):
         return replace(principal, role=highest(g.role for g in grants) or role, reach=reach_of(session, grants))
     thing = _named(request, over)
@@ -204,6 +204,7 @@ def _named(request: Request, over: Over) -> str:
             return str(given.get("name", ""))
 
 
-def _lacking(who: Principal, role: Role) -> NotAllowed:
+def _lacking(who: Principal, role: Role, over: Over) -> NotAllowed:
     has = ", ".join(f"{g.role.value} over {g.scope}" for g in who.held())
-    return NotAllowed("not_allowed", f"{who.name} is {has}; this needs {role.value}.")
+    needed = f"{role.value} over the fleet" if over is Over.FLEET else role.value
+    return NotAllowed("not_allowed", f"{who.name} is {has}; this needs {needed}.")

@@ -48,7 +48,7 @@ def list_devices(terminal: Terminal, query: str, cohort: str, standing: str | No
     rows = []
     for found in shown.many(shown.Device, answer):
         for part in found.components or (None,):
-            runs = (part.release or part.digest or "nothing known")[:30] if part else "nothing known"
+            runs = _runs(part) if part else "nothing known"
             wanted = part.wanted if part and part.wanted != part.release else ""
             rows.append(
                 (found.id, found.hw, _presence(found), runs, wanted, part.state if part else "", found.attention)
@@ -282,6 +282,12 @@ def _reverts(found: shown.Device) -> list[str]:
 def _last_lines(text: str) -> str:
     """What a device sent is shown as text: no escape sequence of it reaches the terminal."""
     return "\n".join("  " + line for line in shown.plain(text).splitlines()[-LINES:])
+
+
+def _runs(part: shown.Component) -> str:
+    if part.release:
+        return part.release[:40]
+    return f"{part.component}/{part.digest[:12]}…" if part.digest else f"{part.component}: nothing known"
 
 
 def _presence(found: shown.Device) -> str:

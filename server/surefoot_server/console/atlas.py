@@ -123,13 +123,19 @@ def _far(x: float, y: float) -> bool:
 
 @functools.cache
 def _land() -> tuple[tuple[tuple[float, float], ...], ...]:
-    """Rings of (longitude, latitude); each is stored as its first point and the steps from one to the next."""
-    made = []
+    """Rings of (longitude, latitude); each is stored as its first point and the steps from one to the next.
+
+    What lies across the antimeridian is stored with steps around the world. It is drawn twice and whole, once at each
+    edge of the map, instead of as lines across it.
+    """
+    made: list[tuple[tuple[float, float], ...]] = []
     for ring in json.loads(LAND.read_text()):
         x = y = 0
         points = []
-        for dx, dy in zip(ring[::2], ring[1::2], strict=True):
-            x, y = x + dx, y + dy
+        for n, (dx, dy) in enumerate(zip(ring[::2], ring[1::2], strict=True)):
+            x, y = x + (dx if n == 0 or abs(dx) < 180_00 else dx - math.copysign(360_00, dx)), y + dy
             points.append((x / 100, y / 100))
-        made.append(tuple(points))
+        lons = [lon for lon, _ in points]
+        shifts = (0.0, 360.0 * (min(lons) < -180), -360.0 * (max(lons) > 180))
+        made += [tuple((lon + shift, lat) for lon, lat in points) for shift in dict.fromkeys(shifts)]
     return tuple(made)

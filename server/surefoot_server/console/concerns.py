@@ -120,7 +120,7 @@ def _bad_ends(session: Session, say: Language, now: datetime) -> list[Concern]:
             release=release,
             reason=reason or say.gettext("no reason given"),
         )
-        found.append(Concern(str(outcome), said))
+        found.append(Concern(str(outcome), said, release_path(release)))
     return found
 
 

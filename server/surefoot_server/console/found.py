@@ -113,13 +113,18 @@ def state_of(assignments: Mapping[str, Assignment], part: DeviceComponent | None
     return (row.outcome if row else None) or (part.state if part else "idle")
 
 
+def unknown(component: str, digest: str | None) -> str:
+    """What is running, where no release of this server has that digest."""
+    return f"{component}/{digest[:12]}…" if digest else ""
+
+
 def _part(session: Session, view: DeviceView, name: str, now: datetime) -> Part:
     part = next((p for p in view.components if p.component == name), None)
     newest = {a.component: a for a in view.assignments}
     attempt = newest.get(name)
     return Part(
         component=name,
-        runs=(part.release_id or (part.digest or "")[:12]) if part else "",
+        runs=(part.release_id or unknown(name, part.digest)) if part else "",
         wanted=view.wanted.get(name, ""),
         state=state_of(newest, part, name),
         since=attempt.ended_at or attempt.state_at if attempt else part.updated_at if part else None,

@@ -88,7 +88,7 @@ def build_release(
         manifest = _read(source, recipe, fresh / BLOBS, progress)
         if sbom is not None:
             manifest = replace(manifest, sbom=_keep(sbom, fresh))
-        (fresh / MANIFEST_FILE).write_bytes(manifest_bytes(manifest))
+        (fresh / MANIFEST_FILE).write_bytes(_readable(manifest_bytes(manifest)))
         if compressing:
             make_forms(fresh, sorted(path.name for path in (fresh / BLOBS).iterdir()), compressing)
         fresh.chmod(0o755)  # mkdtemp makes it private, but a release is no secret
@@ -97,6 +97,15 @@ def build_release(
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     return read_release(out)
+
+
+def _readable(raw: bytes) -> bytes:
+    """Return the manifest, or raise Invalid where no device would take it: such a folder is not made."""
+    try:
+        parse_manifest(raw)
+    except UntrustedRelease as error:
+        raise Invalid("malformed", error.message, "Correct the value, then build the release again.") from error
+    return raw
 
 
 def _keep(sbom: bytes, folder: Path) -> str:

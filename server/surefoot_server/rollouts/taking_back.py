@@ -120,8 +120,8 @@ def _went_back(watch: Watch) -> str:
     asleep, reverts = ordered.count(None), facts.others.reverts
     back = ordered.count(Outcome.COMMITTED) + reverts.get(Outcome.COMMITTED, 0)
     kept = facts.others.kept + sum(1 for m in facts.members if m.runs_release and not m.has_previous)
-    parts = [f"{back} of {count.ordered} devices are back on their previous release"]
+    parts = [f"{back} of {count.ordered} devices are back on their previous release"] if count.ordered else []
     parts += [f"{asleep} go back when they wake"] if asleep else []
     parts += [f"{count.ordered - back - asleep} could not"] if count.ordered > back + asleep else []
     parts += [f"{kept} have no earlier release that they may go back to, and keep it"] if kept else []
-    return ", ".join(parts)
+    return ", ".join(parts) or "no device had to be taken back"

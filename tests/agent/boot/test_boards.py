@@ -89,6 +89,14 @@ def test_a_board_that_asks_for_nothing_more_has_no_finding_of_its_own(tmp_path: 
     assert demands(ComponentSettings("image", "uboot"), tmp_path) == ()
 
 
+def test_a_loader_conf_that_is_damaged_is_a_finding(tmp_path: Path) -> None:
+    put(tmp_path, GOOD["systemd-boot"][0], b"default \xff\xfe\0\x80\n")
+
+    (found,) = demands(ComponentSettings("image", "systemd-boot"), tmp_path)
+
+    assert (found.name, found.ok) == ("loader", False)
+
+
 @pytest.mark.parametrize(
     ("default", "fixed", "words"),
     [("surefoot-1-a.conf", False, "names one entry"), ("surefoot-*", True, "keeps a default entry")],

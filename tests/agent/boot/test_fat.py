@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,45 @@ def test_a_chain_that_bites_its_tail_ends(tmp_path: Path) -> None:
 
     assert found is not None
     assert len(found) == len(LINE * 200)
+
+
+def head(per_cluster: int, sector: int = 512) -> bytearray:
+    """Head and table of a FAT with 32 bits whose top folder is a chain that bites its tail."""
+    raw = bytearray(3 * sector)
+    struct.pack_into("<HBHBHH", raw, 11, sector, per_cluster, 1, 1, 0, 0)
+    struct.pack_into("<II", raw, 32, 0xFFFFFFFF, 1)
+    struct.pack_into("<I", raw, 44, 2)
+    raw[510:512] = b"\x55\xaa"
+    struct.pack_into("<I", raw, sector + 4 * 2, 2)
+    return raw
+
+
+@pytest.mark.parametrize(("per_cluster", "most"), [(1, 3), (128, 3), (255, 0), (3, 0), (0, 0)])
+def test_a_damaged_head_makes_no_folder_fill_the_memory(tmp_path: Path, per_cluster: int, most: int) -> None:
+    raw = head(per_cluster, 4096)
+    with (tmp_path / "disk").open("wb") as file:
+        file.write(raw[: 2 * 4096] + b"X" * 4096 * max(1, per_cluster))
+
+    tracemalloc.start()
+    found = fat.read(tmp_path / "disk", "cmdline.txt")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert found is None
+    assert peak < (2 * most + 1) * 1024 * 1024
+
+
+@NEEDS
+@pytest.mark.parametrize("bits", [12, 16])
+def test_what_other_systems_keep_where_wide_numbers_have_their_upper_half_is_no_number(
+    tmp_path: Path, bits: int
+) -> None:
+    image = made(tmp_path, bits, 16 if bits == 16 else 1, (), {"cmdline.txt": LINE})
+    raw = bytearray(image.read_bytes())
+    raw[raw.index(b"CMDLINE TXT") + 20] = 7
+    image.write_bytes(raw)
+
+    assert fat.read(image, "cmdline.txt") == LINE
 
 
 def test_a_device_that_is_away_is_an_error_of_the_system(tmp_path: Path) -> None:

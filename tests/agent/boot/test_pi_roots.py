@@ -119,6 +119,10 @@ def test_a_slot_that_would_start_another_root_is_found_and_refused(pi: Pi, line:
         ("root=/dev/nfs", "cannot be told"),
         ("root=b302", "cannot be told"),
         ("root=PARTUUID=ffffffff-05", "not to be found"),
+        ("root=PARTUUID=1f2e\0\0\0\0", "is damaged"),
+        ("root=/dev/\x1b[2J", "is damaged"),
+        ("root=/dev/" + "x" * 5000, "is damaged"),
+        ("\0" * 512, "names no root"),
         (None, "is not there"),
     ],
 )

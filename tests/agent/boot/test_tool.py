@@ -35,6 +35,7 @@ def test_a_program_sees_nothing_of_the_agents_environment(tmp_path: Path, monkey
     ("text", "said"),
     [
         ("echo first >&2; echo no such slot >&2; exit 3", r"tool ended with 3: no such slot\."),
+        ("echo not here. >&2; exit 2", r"tool ended with 2: not here\. \["),
         ("exit 1", r"tool ended with 1\."),
         ("kill -9 $$", r"tool ended with -9\."),
     ],

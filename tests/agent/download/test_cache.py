@@ -199,6 +199,17 @@ def test_files_of_this_devices_own_slots_are_served(tmp_path: Path) -> None:
     assert answer[:2] == (200, OLD["lib/one.so"])
 
 
+def test_a_site_with_ipv6_alone_has_a_cache_too(tmp_path: Path) -> None:
+    with (
+        configured(Settings(state_dir=tmp_path, cache_listen="[::1]:0")) as server,
+        socket.create_connection(("::1", int(server.server_address[1])), timeout=10) as line,
+    ):
+        line.sendall(b"HEAD /blobs/ HTTP/1.1\r\nConnection: close\r\n\r\n")
+        answer = line.recv(12)
+
+    assert answer == b"HTTP/1.1 404"
+
+
 def test_what_the_device_keeps_free_is_not_taken_by_its_cache(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path, cache_listen="127.0.0.1:0", reserve_bytes=1 << 40)
     with configured(settings) as server:

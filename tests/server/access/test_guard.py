@@ -131,3 +131,14 @@ def test_a_refusal_is_audited_once_an_hour_for_each_who_tries(rig: Rig) -> None:
         found = [e for e in audit.entries(session) if e.action == "access.refused"]
     assert [(e.actor.partition("-")[0], e.detail["route"]) for e in found] == [("viewer", "POST /api/v1/cohorts")]
     assert "this needs operator" in found[0].detail["reason"]
+
+
+def test_who_has_the_role_in_a_scope_alone_reads_that_the_fleet_is_needed(rig: Rig) -> None:
+    rig.client(Role.ADMIN).post("/api/v1/cohorts", json={"name": "hanoi", "expression": "tag('ha')"})
+    wish = {"name": "linh", "role": "operator", "scopes": ["cohort:hanoi"]}
+    token = rig.client(Role.ADMIN).post("/api/v1/tokens", json=wish).json()["token"]
+
+    answer = rig.client(None).get("/api/v1/hooks", headers={"Authorization": f"Bearer {token}"})
+
+    assert answer.status_code == 403
+    assert answer.json()["message"] == "linh is operator over cohort:hanoi; this needs operator over the fleet."

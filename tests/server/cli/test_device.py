@@ -14,7 +14,7 @@ from surefoot_shared import wire
 from surefoot_shared.messages import CheckReport, RevertReport
 from surefoot_shared.status import Check, Outcome
 from tests.server.cli.conftest import Operator
-from tests.server.rig import NOW
+from tests.server.rig import NOW, digest, hello, runs
 from tests.server.rollouts.fleet import Fleet
 
 
@@ -39,6 +39,15 @@ def test_a_device_without_any_report_is_listed_too(surefoot: Operator) -> None:
     surefoot.rig.device("cam-1")
 
     assert "nothing known" in surefoot("device", "list").out
+
+
+def test_what_no_release_here_is_is_listed_by_its_component_and_digest(surefoot: Operator) -> None:
+    rig = surefoot.rig
+    rig.device("cam-1")
+    with rig.db.write() as session:
+        rig.devices.hello(session, hello("cam-1", components=(runs("model/7", component="model"),)), NOW)
+
+    assert f"model/{digest('model/7')[:12]}…" in surefoot("device", "list").out
 
 
 def test_show_tells_the_attempts_with_their_reasons(surefoot: Operator, fleet: Fleet) -> None:

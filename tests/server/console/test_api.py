@@ -24,6 +24,52 @@ def test_without_a_session_the_page_leads_to_the_form(rig: Rig) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
 
 
+def test_who_signs_in_comes_to_the_page_that_was_asked_for(rig: Rig) -> None:
+    client = rig.client(None)
+    client.headers["Accept"] = "text/html"
+
+    asked = client.get("/devices?q=cam&is=offline", follow_redirects=False)
+    form = client.get(asked.headers["location"])
+    fields = {"token": rig.token(Role.VIEWER), "next": "/devices?q=cam&is=offline"}
+    signed_in = client.post("/sign-in", data=fields, follow_redirects=False)
+
+    assert asked.headers["location"] == "/sign-in?next=%2Fdevices%3Fq%3Dcam%26is%3Doffline"
+    assert 'name="next" value="/devices?q=cam&amp;is=offline"' in form.text
+    assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/devices?q=cam&is=offline")
+
+
+@pytest.mark.parametrize("to", ["//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", ""])
+def test_signing_in_leads_to_no_other_site(rig: Rig, to: str) -> None:
+    client = rig.client(None)
+
+    form = client.get("/sign-in", params={"next": to})
+    answer = client.post("/sign-in", data={"token": rig.token(Role.VIEWER), "next": to}, follow_redirects=False)
+
+    assert form.text.count('name="next" value="/">') == 2
+    assert answer.headers["location"] == "/"
+
+
+def test_what_is_sent_after_the_session_ended_is_said_not_to_be_taken(rig: Rig) -> None:
+    client = rig.client(None)
+
+    answer = client.post(
+        "/rollouts/r1/pause", data={"reason": "x"}, headers={"Referer": "http://testserver/rollouts/r1"}
+    )
+
+    assert str(answer.url).endswith("/sign-in?ended=true&next=%2Frollouts%2Fr1")
+    assert "You are not signed in any more. Sign in again." in answer.text
+
+
+def test_a_link_on_another_site_leads_through_a_page_of_our_own(rig: Rig) -> None:
+    """The cookie is SameSite=Strict: a browser sends it along only once the console itself asks for the page."""
+    headers = {"Accept": "text/html", "Sec-Fetch-Site": "cross-site"}
+
+    answer = rig.client(None).get("/rollouts/r1", headers=headers, follow_redirects=False)
+
+    assert answer.status_code == 200
+    assert 'http-equiv="refresh" content="0; url=/rollouts/r1"' in answer.text
+
+
 def test_a_token_opens_the_page_and_its_cookie_is_out_of_reach_of_scripts_and_other_sites(rig: Rig) -> None:
     answer = rig.client(None).post("/sign-in", data={"token": rig.token(Role.VIEWER)}, follow_redirects=False)
 

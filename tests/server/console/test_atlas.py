@@ -61,3 +61,13 @@ def test_a_site_without_a_place_is_on_no_map_and_the_world_is_drawn() -> None:
 
     assert drawn.dots == ()
     assert drawn.land.count("M") > 50
+
+
+def test_no_line_runs_across_the_map() -> None:
+    """Land on both sides of the antimeridian is not joined by lines around the world."""
+    longest = WIDTH / 8
+
+    for ring in atlas.draw([]).land.split("M")[1:]:
+        points = [tuple(map(float, point.split())) for point in ring.rstrip("Z").split("L")]
+        shore = [abs(a[0] - b[0]) for a, b in zip(points, points[1:] + points[:1], strict=True)]
+        assert max(shore) < longest

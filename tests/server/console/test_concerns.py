@@ -72,7 +72,7 @@ def test_attempts_that_ended_badly_are_one_line_for_each_reason_and_forgotten_af
     fleet.end(Outcome.REVERTED, *fleet.names[:3])
 
     assert [c for c in concerns(rig, 60) if c.word == "reverted"] == [
-        Concern("reverted", "3 devices since yesterday, app/1.1: no reason given")
+        Concern("reverted", "3 devices since yesterday, app/1.1: no reason given", "/releases/app/1.1")
     ]
     assert [c for c in concerns(rig, 90_000) if c.word == "reverted"] == []
 

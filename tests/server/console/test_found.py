@@ -8,7 +8,7 @@ from surefoot_server.console import found
 from surefoot_server.devices.search import Selection, Standing
 from surefoot_shared.messages import EventKind
 from surefoot_shared.status import AttemptState, Outcome
-from tests.server.rig import NOW, Rig, event, hello, outcome, progress, runs
+from tests.server.rig import NOW, Rig, digest, event, hello, outcome, progress, runs
 
 
 def read(rig: Rig, selection: Selection, after: str = "") -> found.Found:
@@ -33,6 +33,17 @@ def test_each_component_says_what_runs_what_is_wanted_and_where_it_stands(rig: R
     ]
     assert (row.standing, row.tags) == ("online", ("lab",))
     assert "downloads" in row.parts[0].why
+
+
+def test_what_no_release_here_is_is_named_by_its_component_and_digest(rig: Rig) -> None:
+    rig.device("cam-1")
+    with rig.db.write() as session:
+        rig.devices.hello(session, hello("cam-1", components=(runs("model/7", component="model"),)), NOW)
+
+    (row,) = read(rig, Selection()).rows
+
+    (part,) = row.parts
+    assert part.runs == f"model/{digest('model/7')[:12]}…"
 
 
 def test_an_ended_attempt_says_how_it_ended_and_since_when(rig: Rig) -> None:

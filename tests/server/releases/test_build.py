@@ -115,6 +115,13 @@ def test_a_refused_tree_leaves_nothing_behind(tmp_path: Path, tree: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["tree"]
 
 
+def test_a_manifest_that_no_device_reads_leaves_nothing_behind(tmp_path: Path, tree: Path) -> None:
+    with pytest.raises(Invalid, match="does not fit 64 bits"):
+        build_release(tree, dataclasses.replace(RECIPE, counter=1 << 64), tmp_path / "out")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["tree"]
+
+
 def test_an_existing_folder_is_not_overwritten(tmp_path: Path, tree: Path) -> None:
     (tmp_path / "out").mkdir()
 

@@ -57,7 +57,7 @@ TRAPS = (
         "tick 0; end reverted c1 c2 c3; tick 0",
         "StartPhase FailPhase EndRevert",
         "failed",
-        "0 of 0 devices are back",
+        "no device had to be taken back",
         rest=0,
     ),
     Trap(

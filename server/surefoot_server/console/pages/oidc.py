@@ -30,7 +30,7 @@ def begin(request: Request, _open: Open) -> Response:
         state.attempts.take(signing_in.address_of(request), "", time.monotonic())
         url, secret = _configured(state.oidc).begin()
     except Unreachable as error:
-        return frame.show(request, "sign_in.html", status=503, problem=error.message, provider=True)
+        return frame.show(request, "sign_in.html", status=503, problem=error.message, provider=True, to="/")
     answer = RedirectResponse(url, 303)
     # Lax and not Strict: the browser comes back from the provider's own page.
     secure = state.settings.console_url.startswith("https:")
@@ -58,9 +58,9 @@ def back(
             who = users.principal_of(session, row)
     except (NotAllowed, Unreachable, Conflict) as error:
         signing_in.note(state, error, "", address, now)
-        return frame.show(request, "sign_in.html", status=401, problem=error.message, provider=True)
+        return frame.show(request, "sign_in.html", status=401, problem=error.message, provider=True, to="/")
     secret = signing_in.opened(state, who, "identity provider", address, now)
-    answer = signing_in.signed_in(request, secret, frame.show(request, "signed_in.html"))
+    answer = signing_in.signed_in(request, secret, frame.show(request, "signed_in.html", to="/", signed=True))
     answer.delete_cookie(COOKIE, path=PATH)
     return answer
 

@@ -18,7 +18,7 @@ from surefoot_server import db
 from surefoot_server.access.guard import require_session
 from surefoot_server.access.orders import check_cohort, check_release
 from surefoot_server.access.reach import Over
-from surefoot_server.access.roles import Principal, Role
+from surefoot_server.access.roles import Principal, Role, ScopeKind
 from surefoot_server.cohorts import service as cohorts
 from surefoot_server.console import frame, refusals
 from surefoot_server.console.wizard import Form
@@ -47,8 +47,14 @@ Typed = Annotated[FormData, Depends(_typed)]
 
 
 @router.get("/rollouts/new")
-def form(request: Request, who: Operator, release: str = "", cohort: str = "all") -> HTMLResponse:
-    return _form(request, who, Form(release=release[:100], cohort=cohort[:4000]))
+def form(request: Request, who: Operator, release: str = "", cohort: str = "") -> HTMLResponse:
+    return _form(request, who, Form(release=release[:100], cohort=cohort[:4000] or _own(who)))
+
+
+def _own(who: Principal) -> str:
+    """The cohort to begin with: everybody, or the first that the person has a role over, since the rest is refused."""
+    named = [g.scope.name for g in who.held() if g.scope.kind is ScopeKind.COHORT and g.role.includes(Role.OPERATOR)]
+    return named[0] if who.reach is not None and named else "all"
 
 
 @router.post("/rollouts/new")

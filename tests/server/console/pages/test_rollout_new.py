@@ -33,6 +33,17 @@ def hidden(text: str) -> dict[str, str]:
     return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', text))
 
 
+@pytest.mark.parametrize(("scope", "cohort"), [("cohort:hanoi", "hanoi"), ("fleet", "all")])
+def test_the_form_begins_with_a_cohort_that_the_person_has_a_role_over(rig: Rig, scope: str, cohort: str) -> None:
+    rig.client(Role.ADMIN).post("/api/v1/cohorts", json={"name": "hanoi", "expression": "tag('ha')"})
+    wish = {"name": "linh", "role": "operator", "scopes": [] if scope == "fleet" else [scope]}
+    token = rig.client(Role.ADMIN).post("/api/v1/tokens", json=wish).json()["token"]
+    client = rig.client(None)
+    client.post("/sign-in", data={"token": token})
+
+    assert re.search(rf'name="cohort" value="{cohort}"', client.get("/rollouts/new").text)
+
+
 def test_the_form_offers_releases_and_cohorts(fleet: Fleet, operator: TestClient) -> None:
     text = operator.get("/rollouts/new").text
 
