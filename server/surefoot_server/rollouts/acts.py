@@ -79,10 +79,10 @@ def pick_up(tx: Transaction, was: RolloutState) -> None:
     if phase.waiting_since is not None:
         facts = looking.facts(tx.session, row, tx.policy, tx.now)
         counts = Watch(facts, tx.now, tx.policy.timeouts.asleep_after_s).counts(row.phase)
-        metrics = [o.metric.value for o in tx.policy.gate.objectives]
+        metrics = {*(o.metric.value for o in tx.policy.gate.objectives), Outcome.REFUSED.value}
         held = {m["key"]: 1 for m in phase.evidence.get("metrics", ()) if m["verdict"] == Verdict.HOLD.value}
         earlier = {o.key: 1 for o in tx.policy.gate.metrics if o.key in phase.acknowledged}
-        phase.acknowledged = {m: n for m in metrics if (n := counts.of(Outcome(m)))} | earlier | held
+        phase.acknowledged = {m: n for m in sorted(metrics) if (n := counts.of(Outcome(m)))} | earlier | held
         phase.waiting_since = tx.now
         tx.session.add(phase)
 

@@ -60,10 +60,14 @@ def duration_s(text: str) -> float:
 class Field:
     """One place of the document: its node, or None where it was left out, and its name for errors."""
 
-    def __init__(self, node: yaml.Node | None, name: str, about: str = "The policy") -> None:
+    def __init__(
+        self, node: yaml.Node | None, name: str, about: str = "The policy", within: yaml.Node | None = None
+    ) -> None:
         self._node = node
         self.name = name
         self.about = about
+        self._place = node or within
+        """Of what it is left out, where it is: its line is the one to look at."""
 
     @property
     def absent(self) -> bool:
@@ -71,7 +75,7 @@ class Field:
 
     def wrong(self, problem: str) -> Invalid:
         """Make (not raise) the error that this field has this problem."""
-        line = f"line {self._node.start_mark.line + 1}: " if self._node is not None else ""
+        line = f"line {self._place.start_mark.line + 1}: " if self._place is not None else ""
         return Invalid("malformed", f"{self.about}: {line}{self.name or 'the document'}: {problem}.")
 
     def required(self) -> Field:
@@ -236,4 +240,4 @@ class Field:
         return str(self._node.value)
 
     def _at(self, node: yaml.Node | None, key: str) -> Field:
-        return Field(node, f"{self.name}.{key}" if self.name else key, self.about)
+        return Field(node, f"{self.name}.{key}" if self.name else key, self.about, self._place)

@@ -230,7 +230,9 @@ def _end_of_offering(policy: Policy, watch: Watch, index: int) -> Iterator[Decis
     found = finding(policy, watch, index)
     open_ones = sum(1 for m in watch.facts.members if m.waiting and m.online and m.phase <= index)
     at_work = sum(1 for m in watch.facts.members if watch.busy(m, m.attempt))
-    if open_ones == 0 and at_work == 0 and found.counts.due > 0:
+    if open_ones == 0 and at_work == 0 and found.out_of_reach:
+        yield _inconclusive(policy, index, found, found.reason)  # nothing that bakes would change it
+    elif open_ones == 0 and at_work == 0 and found.counts.due > 0:
         reason = f"all {found.counts.due} devices that are awake have ended their attempt"
         yield BeginBake(index, reason)
     elif watch.facts.unsigned:

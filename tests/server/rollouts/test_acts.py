@@ -177,6 +177,23 @@ def test_a_failure_after_a_retry_counts_although_the_first_one_was_acknowledged(
 KEEP = "on_fail: {committed_devices: keep}\n"
 
 
+def test_a_canary_that_refused_holds_the_phase_at_once_and_a_person_may_go_on_without_it(fleet: Fleet) -> None:
+    rollout = fleet.start(policy=POLICY)
+    unwilling, *others = fleet.in_phase(rollout, 0)
+    fleet.end(Outcome.REFUSED, unwilling)
+    fleet.commit(*others)
+    fleet.tick()
+    assert fleet.rollout(rollout).state == "held"
+    assert "1 refused it" in fleet.rollout(rollout).reason
+
+    fleet.service.resume(rollout, "bob", fleet.now)
+    fleet.tick()
+    fleet.tick(70)
+
+    assert fleet.phases(rollout)[0].acknowledged == {"refused": 1}
+    assert fleet.phases(rollout)[0].state == "passed"
+
+
 def test_a_retry_of_nobody_is_refused(fleet: Fleet) -> None:
     rollout = fleet.start()
 

@@ -49,6 +49,13 @@ def test_an_absent_field_has_its_default_and_is_refused_where_it_is_required() -
         absent.required()
 
 
+def test_what_is_missing_is_missing_at_the_line_of_what_lacks_it() -> None:
+    lacking = parse("a: 1\nx:\n  y: {z: 1}").mapping("a", "x")["x"].mapping("y")["y"].mapping("z", "w")["w"]
+
+    with pytest.raises(Invalid, match=r"line 3: x\.y\.w: it is missing"):
+        lacking.required()
+
+
 def test_aliases_cannot_blow_a_document_up() -> None:
     bomb = "a: &a [x,x]\n" + "".join(
         f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)},*{chr(97 + i)}]\n" for i in range(20)

@@ -22,7 +22,7 @@ from surefoot_server.rollouts.forecast.floor import Floor
 from surefoot_server.rollouts.forecast.hours import Hours
 from surefoot_server.rollouts.forecast.people import People
 from surefoot_server.rollouts.forecast.standing import EVENTS, Noted, Standing
-from surefoot_server.rollouts.judge import Counts, Look, judge, reports_needed
+from surefoot_server.rollouts.judge import Counts, Look, judge, reachable, reports_needed
 from surefoot_server.rollouts.judge.bounds import TRIPWIRE_UP_TO
 from surefoot_server.rollouts.judge.schedule import look_due
 from surefoot_server.rollouts.policy import Policy
@@ -296,10 +296,9 @@ class Course:
             if done or together or rollout.now >= rollout.wait_ends:
                 self._ask()
         elif rollout.now >= rollout.bake_ends:
-            counts = self._counts(rollout.phase)
-            if counts.reported >= reports_needed(
-                self._policy.gate, self._policy.phases[rollout.phase].min_devices, counts
-            ):
+            counts, gate = self._counts(rollout.phase), self._policy.gate
+            least = self._policy.phases[rollout.phase].min_devices
+            if counts.reported >= reports_needed(gate, least, counts) or not reachable(gate, least, counts):
                 self._ask()
 
     def _may_fail(self) -> bool:

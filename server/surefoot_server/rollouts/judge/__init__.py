@@ -7,7 +7,7 @@ arithmetic. The statistics are scipy's, and it is imported only where there is s
 from surefoot_server.rollouts.judge.bounds import proved_below, surely_above, trip_count
 from surefoot_server.rollouts.judge.measured import Look, MetricMeasure, Reading
 from surefoot_server.rollouts.judge.rates import Counts, Measure, measure
-from surefoot_server.rollouts.judge.verdict import Finding, judge, reports_needed
+from surefoot_server.rollouts.judge.verdict import Finding, judge, reachable, reports_needed
 
 __all__ = [
     "Counts",
@@ -19,6 +19,7 @@ __all__ = [
     "judge",
     "measure",
     "proved_below",
+    "reachable",
     "reports_needed",
     "surely_above",
     "trip_count",

@@ -15,6 +15,8 @@ from surefoot_server.rollouts.judge.measured import Look, MetricMeasure, measure
 from surefoot_server.rollouts.judge.rates import Counts, Measure, measure
 from surefoot_shared.status import Outcome, Verdict
 
+REFUSED = Outcome.REFUSED.value
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -29,6 +31,11 @@ class Finding:
     wait: bool = False
     metrics: tuple[MetricMeasure, ...] = ()
 
+    @property
+    def out_of_reach(self) -> bool:
+        """Too few reports, and more cannot come."""
+        return self.verdict is Verdict.HOLD and not self.wait and self.counts.reported < self.needed
+
 
 def judge(
     gate: Gate,
@@ -41,8 +48,9 @@ def judge(
     seen = acknowledged or {}
     rates = tuple(measure(o, counts, seen.get(o.metric.value, 0)) for o in gate.objectives)
     metrics = _metrics(gate, counts, look, seen)
-    needed = reports_needed(gate, min_devices, counts)
-    verdict, reason, wait = _sum_up(counts, needed, rates, metrics)
+    needed = reports_needed(gate, min_devices, counts, seen.get(REFUSED, 0))
+    within_reach = reachable(gate, min_devices, counts, seen.get(REFUSED, 0))
+    verdict, reason, wait = _sum_up(counts, needed, within_reach, rates, metrics)
     return Finding(verdict, reason, counts, needed, rates, wait, metrics)
 
 
@@ -64,13 +72,19 @@ def _metrics(gate: Gate, counts: Counts, look: Look | None, seen: Mapping[str, i
 
 
 def _sum_up(
-    counts: Counts, needed: int, rates: tuple[Measure, ...], metrics: tuple[MetricMeasure, ...]
+    counts: Counts,
+    needed: int,
+    within_reach: bool,
+    rates: tuple[Measure, ...],
+    metrics: tuple[MetricMeasure, ...],
 ) -> tuple[Verdict, str, bool]:
     """The verdict, its reason, and whether more reports may change it."""
     both: tuple[Measure | MetricMeasure, ...] = (*rates, *metrics)
     counted = [m for m in both if not m.dry_run]
     if failed := [m.reason for m in counted if m.verdict is Verdict.FAIL]:
         return Verdict.FAIL, "; ".join(failed), False
+    if not within_reach:
+        return Verdict.HOLD, _out_of_reach(counts, needed), False
     if counts.due == 0:
         return Verdict.HOLD, "no device has been offered it and is awake", True
     if counts.reported < needed:
@@ -86,7 +100,26 @@ def _sum_up(
     return Verdict.PASS, "; ".join([reason, *within]), False
 
 
-def reports_needed(gate: Gate, min_devices: int, counts: Counts) -> int:
-    """The share of the due devices, and of `min_devices`, so that one awake device is never the whole evidence."""
+def reports_needed(gate: Gate, min_devices: int, counts: Counts, acknowledged: int = 0) -> int:
+    """The share of the due devices, and of `min_devices`, so that one awake device is never the whole evidence.
+
+    `acknowledged` refusals were seen by a person: nobody asks those devices for a report any more.
+    """
+    return _share(gate, min_devices, counts, counts.due - min(acknowledged, counts.of(Outcome.REFUSED)))
+
+
+def reachable(gate: Gate, min_devices: int, counts: Counts, acknowledged: int = 0) -> bool:
+    """Whether enough devices may yet report, if everyone did who has not refused it."""
+    refused = counts.of(Outcome.REFUSED)
+    rest = max(counts.members, counts.offered) - refused
+    return not refused or rest >= _share(gate, min_devices, counts, rest + refused - min(acknowledged, refused))
+
+
+def _share(gate: Gate, min_devices: int, counts: Counts, of: int) -> int:
     floor = min(min_devices, max(counts.members, counts.due))
-    return max(1, math.ceil(gate.min_reported * max(counts.due, floor) - 1e-9))
+    return max(1, math.ceil(gate.min_reported * max(of, floor) - 1e-9))
+
+
+def _out_of_reach(counts: Counts, needed: int) -> str:
+    said = f"{counts.reported} of {counts.due} due devices have reported, {needed} are needed,"
+    return f"{said} and such a share cannot be reached any more: {counts.of(Outcome.REFUSED)} refused it"

@@ -52,11 +52,26 @@ def test_too_few_reports_are_hold_and_may_still_come() -> None:
     assert (found.verdict, found.wait, found.needed) == (Verdict.HOLD, True, 18)
 
 
-def test_refusals_are_no_evidence_about_the_release() -> None:
+def test_refusals_are_no_evidence_about_the_release_and_nobody_waits_for_more_of_them() -> None:
     found = judge(ONLY_FAILED, 1, counts(20, refused=20))
 
-    assert found.verdict is Verdict.HOLD
+    assert (found.verdict, found.wait, found.out_of_reach) == (Verdict.HOLD, False, True)
     assert found.counts.reported == 0
+
+
+def test_a_few_refusals_leave_it_to_the_others() -> None:
+    two, three = (judge(ONLY_FAILED, 1, counts(20, due=5, refused=n)) for n in (2, 3))
+
+    assert (two.wait, two.out_of_reach) == (True, False)
+    assert (three.wait, three.out_of_reach) == (False, True)
+
+
+def test_refusals_that_a_person_let_pass_ask_for_no_report_and_prove_nothing() -> None:
+    rest = judge(ONLY_FAILED, 1, counts(10, refused=4, committed=6), {"refused": 4})
+    nobody = judge(ONLY_FAILED, 1, counts(10, refused=10), {"refused": 10})
+
+    assert (rest.verdict, rest.needed) == (Verdict.PASS, 6)
+    assert (nobody.verdict, nobody.out_of_reach) == (Verdict.HOLD, True)
 
 
 def test_a_phase_in_which_nobody_committed_does_not_pass_on_acknowledged_failures() -> None:
