@@ -13,7 +13,11 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine says nothing about the code
+hypothesis.settings.load_profile("untimed")
 
 PACKAGES = {
     "zstd": "zstd",

@@ -38,17 +38,17 @@ def test_a_bake_shows_how_long_it_still_takes(fleet: Fleet) -> None:
 
 
 def test_a_phase_whose_bake_is_over_says_what_it_waits_for(fleet: Fleet) -> None:
-    rollout = fleet.start()
+    rollout = fleet.start(policy=POLICY.replace("percent: 25", "percent: 25, min_devices: 3"))
     good, *others = fleet.in_phase(rollout, 0)
     fleet.commit(good)
-    fleet.end(Outcome.REFUSED, *others)
-    fleet.tick()
+    fleet.offline(*others)
+    fleet.tick(120)
     fleet.tick(120)
 
     phase = shown(fleet, rollout).phases[0]
 
     assert (phase.state, phase.bake_left_s) == ("baking", None)
-    assert "1 of 3 due devices reported" in phase.reason
+    assert "1 of 1 due devices reported, at least 3 needed" in phase.reason
 
 
 def test_a_release_that_another_rollout_halted_says_so(fleet: Fleet) -> None:

@@ -50,7 +50,7 @@ def test_json_for_a_machine_and_the_seed_decides(files: Path, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("fleet", "groups: [{count: 3}]", "The fleet: groups[0].hw: it is missing"),
+        ("fleet", "groups: [{count: 3}]", "The fleet: line 1: groups[0].hw: it is missing"),
         ("release", "bad: {reverted: 20}", "The release: line 1: bad.reverted"),
         ("policy", "phases: 3", "The policy: line 1: phases"),
     ],
