@@ -206,6 +206,7 @@ class _Engines:
     def open(self, path: Path) -> Iterator[Database]:
         lent, place = self._idle.pop() if self._idle else self._make()
         place[:] = [str(path)]
+        lent.engine.dispose()  # a thread of the test before may have connected once more, to what is gone by now
         database = copy.copy(lent)
         database.url, database._listeners, database._watchers = f"sqlite:///{path}", [], ()
         database._full_at = None
