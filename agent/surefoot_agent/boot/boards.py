@@ -196,9 +196,7 @@ def _redundancy(component: ComponentSettings, root: Path) -> Finding:
         level = 0
     if level != 1:
         hint = "Flash the board with ROOTFS_AB=1. Until then prove a switch and a way back on this very firmware."
-        message = (
-            "The firmware knows one root: switching is left to the boot chain, which some firmware does not follow."
-        )
+        message = "The firmware does not say that it knows two roots; where it knows one, a switch may do nothing."
         return Finding("redundancy", False, message, hint)
     return Finding("redundancy", True, "The firmware knows two roots.")
 
