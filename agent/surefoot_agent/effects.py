@@ -62,6 +62,7 @@ def download(
     carry.check_room(hands, manifest, slot)
     hands.boot.set_state(slot, SlotState.BAD)
     hands.slots.begin(slot, manifest, raw)
+    del raw  # megabytes where a release has many files
     hands.downloader.fill(wish, manifest, slot, lease, progress, stop, say)
     return e.Downloaded()
 

@@ -168,7 +168,7 @@ class BootControl(SlotControl, TrialControl, Protocol):
     """What says which slot is entered next. Reads and writes raise InstallFailed(boot_control_failed)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Piece:
     """What is fetched in one go: the bytes from `begin` to `end` of the blob `sha256`, which has `blob_bytes`.
 

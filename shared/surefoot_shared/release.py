@@ -40,7 +40,7 @@ class CheckKind(str, Enum):
     UPLINK = "uplink"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TreeFile:
     """One regular file: `path` relative with forward slashes, `mode` 0o644 or 0o755, size in bytes."""
 

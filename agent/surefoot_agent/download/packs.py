@@ -75,12 +75,15 @@ class PackFiller:
         worth = [pack for pack in packs if pack.to_digest == digest and 0 < pack.size_bytes < size_bytes]
         if not worth:
             return None
-        ready, bases = self.unpacker.ready(), {WHOLE: b"", **self._manifests_held()}
+        ready = self.unpacker.ready()
         for pack in worth:
             able = pack.encoding in ready.encodings and (ready.patches or pack.from_digest == WHOLE)
-            if not able or pack.size_bytes > self.spool.room_bytes() or pack.from_digest not in bases:
+            if not able or pack.size_bytes > self.spool.room_bytes():
                 continue
-            raw = self._manifest_by(pack, size_bytes, bases[pack.from_digest], places, stop)
+            base = self._manifest_held(pack.from_digest)
+            if base is None:
+                continue
+            raw = self._manifest_by(pack, size_bytes, base, places, stop)
             self.spool.drop(pack.sha256)
             if raw is not None:
                 return raw
@@ -101,11 +104,13 @@ class PackFiller:
                 return None
             return raw
 
-    def _manifests_held(self) -> dict[str, bytes]:
-        """Digest → manifest, of what is installed; one that says more than this agent understands helps nobody."""
-        installed = [self._slots.installed(slot) for slot in SlotName]
-        raws = [manifest_bytes(manifest) for manifest in installed if manifest is not None]
-        return {digest_of(raw): raw for raw in raws}
+    def _manifest_held(self, digest: str) -> bytes | None:
+        """The manifest of that digest, where a slot has it; one that says more than this agent reads helps nobody."""
+        if digest == WHOLE:
+            return b""
+        manifests = (self._slots.installed(slot) for slot in SlotName if self._slots.digest(slot) == digest)
+        raws = (manifest_bytes(manifest) for manifest in manifests if manifest is not None)
+        return next((raw for raw in raws if digest_of(raw) == digest), None)
 
     def _made_manifest(self, pack: Pack, held: Held, size_bytes: int, base: bytes, stop: Stop) -> bytes:
         encoding = Encoding(pack.encoding)

@@ -59,6 +59,8 @@ class Unpacker:
     def __init__(self, cpu_s: int = CPU_S, slack_bytes: int = SLACK_BYTES) -> None:
         self._cpu_s, self._slack_bytes = cpu_s, slack_bytes
         self._child: _Child | None = None
+        self.peak_bytes = 0
+        """The most that a job had of memory."""
 
     def ready(self) -> Ready:
         """What this device can unpack; nothing where it cannot confine who does."""
@@ -132,6 +134,7 @@ class Unpacker:
             os.close(reader)  # who still writes ends now
             if self._child is child and unpacked.settle() is None:
                 self.close()
+            self.peak_bytes = max(self.peak_bytes, unpacked.peak_bytes)
 
     def _cpu(self, size_bytes: int) -> int:
         return self._cpu_s + size_bytes // SLOWEST_BYTES_PER_S
@@ -150,6 +153,7 @@ class Unpacked:
     def __init__(self, reader: int, line: socket.socket, cpu_s: int, stop: Stop) -> None:
         self._reader, self._line, self._silence_s, self._stop = reader, line, cpu_s + SETTLE_S, stop
         self._code: int | None = None
+        self.peak_bytes = 0
 
     def part(self, size_bytes: int) -> Iterator[bytes]:
         """Yield exactly the next bytes; raises InstallFailed(artifact_corrupt) where they do not come."""
@@ -177,7 +181,8 @@ class Unpacked:
         if self._code is None:
             self._line.settimeout(SETTLE_S)
             try:
-                self._code = wire.decode(Finished, self._line.recv(MESSAGE_BYTES), MESSAGE_BYTES).code
+                finished = wire.decode(Finished, self._line.recv(MESSAGE_BYTES), MESSAGE_BYTES)
+                self._code, self.peak_bytes = finished.code, finished.peak_bytes
             except (OSError, Invalid):
                 return None
         return self._code

@@ -57,10 +57,10 @@ def main(argv: Sequence[str]) -> int:
             message, descriptors, _, _ = socket.recv_fds(line, MESSAGE_BYTES, 3)
             if not message:
                 return 0
-            code = _in_a_fork(line, wire.decode(Job, message, MESSAGE_BYTES), known, descriptors)
+            finished = _in_a_fork(line, wire.decode(Job, message, MESSAGE_BYTES), known, descriptors)
             for descriptor in descriptors:
                 os.close(descriptor)
-            line.send(wire.encode(Finished(code)))
+            line.send(wire.encode(finished))
 
 
 def what_is_known() -> Known:
@@ -85,13 +85,13 @@ def _become_nobody() -> None:
     os.setresuid(NOBODY, NOBODY, NOBODY)
 
 
-def _in_a_fork(line: socket.socket, job: Job, known: Known, descriptors: Sequence[int]) -> int:
+def _in_a_fork(line: socket.socket, job: Job, known: Known, descriptors: Sequence[int]) -> Finished:
     child = os.fork()
     if child == 0:
         line.close()
         os._exit(_do(job, known, *descriptors))
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status)
+    _, status, used = os.wait4(child, 0)
+    return Finished(os.waitstatus_to_exitcode(status), used.ru_maxrss * 1024)
 
 
 def _do(job: Job, known: Known, out: int, packed: int, bases: int = -1) -> int:

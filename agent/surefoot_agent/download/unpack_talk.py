@@ -52,3 +52,5 @@ class Finished:
     """`code` is the exit code of the process that did the job, negative for the signal that ended it."""
 
     code: int
+    peak_bytes: int = 0
+    """Of that process's resident memory, what it shares with the child counted too."""

@@ -17,13 +17,14 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from surefoot_agent import durable
 from surefoot_agent.ports import Bytes, Piece
 from surefoot_agent.slots import tree
 from surefoot_agent.slots.kind import refuse_other_kind
-from surefoot_agent.slots.label import Content, Labels
+from surefoot_agent.slots.label import Labels
 from surefoot_shared.errors import InstallFailed
 from surefoot_shared.release import Manifest, SlotKind, TreeFile
 from surefoot_shared.status import SlotName
@@ -34,18 +35,21 @@ LINK = "link"
 
 @dataclass(frozen=True)
 class _Listed:
-    """The files of one release, found by path and by content."""
+    """The files of one release, found by path and by content: each index is made when it is first needed."""
 
     digest: str
-    by_path: Mapping[str, TreeFile]
-    by_sha256: Mapping[str, Sequence[TreeFile]]
+    files: Sequence[TreeFile]
 
-    @classmethod
-    def of(cls, content: Content) -> _Listed:
-        by_sha256: dict[str, list[TreeFile]] = {}
-        for file in content.manifest.files:
-            by_sha256.setdefault(file.sha256, []).append(file)
-        return cls(content.digest, {f.path: f for f in content.manifest.files}, by_sha256)
+    @cached_property
+    def by_path(self) -> Mapping[str, TreeFile]:
+        return {file.path: file for file in self.files}
+
+    @cached_property
+    def by_sha256(self) -> Mapping[str, Sequence[TreeFile]]:
+        found: dict[str, tuple[TreeFile, ...]] = {}  # most have one: a list would take twice the memory
+        for file in self.files:
+            found[file.sha256] = (*found.get(file.sha256, ()), file)
+        return found
 
 
 class DirectorySlots:
@@ -99,7 +103,7 @@ class DirectorySlots:
             self._labels.unseal(slot)
             durable.make_folder(self.path(slot))
             durable.make_folder(self._part_folder(slot))
-            self._labels.write(slot, raw)
+            self._labels.write(slot, manifest, raw)
             tree.prune(self.path(slot), {f.path: f for f in manifest.files})
             tree.prune_parts(self._part_folder(slot), {f.sha256 for f in manifest.files})
 
@@ -185,7 +189,7 @@ class DirectorySlots:
     def _files(self, slot: SlotName) -> _Listed:
         content = self._labels.content(slot)
         if slot not in self._listed or self._listed[slot].digest != content.digest:
-            self._listed[slot] = _Listed.of(content)
+            self._listed[slot] = _Listed(content.digest, content.manifest.files)
         return self._listed[slot]
 
     def _place(self, slot: SlotName, file: TreeFile) -> Path:

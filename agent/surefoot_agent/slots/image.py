@@ -103,7 +103,7 @@ class ImageSlots:
             self._wipe(filling)
         filling.left = found.place.count(0)
         progress.store(self._progress_file(slot), found)
-        self._labels.write(slot, raw)
+        self._labels.write(slot, manifest, raw)
 
     def missing(self, slot: SlotName) -> Sequence[Piece]:
         """Chunks of which a block is not in place; the first block comes last, by itself."""

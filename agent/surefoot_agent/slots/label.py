@@ -42,8 +42,7 @@ class Labels:
         """
         file = self._file(slot, "manifest")
         try:
-            status = file.stat()
-            key = (status.st_ino, status.st_mtime_ns, status.st_size)
+            key = _key(file)
             known = self._known.get(slot)
             if known is None or known.key != key:
                 raw = file.read_bytes()
@@ -68,13 +67,14 @@ class Labels:
             return None
         return content if isinstance(sealed, dict) and sealed.get("digest") == content.digest else None
 
-    def write(self, slot: SlotName, raw: bytes) -> None:
-        """Store the manifest; the caller has unsealed the slot."""
+    def write(self, slot: SlotName, manifest: Manifest, raw: bytes) -> None:
+        """Store the manifest, of which `raw` are the bytes; the caller has unsealed the slot."""
         file = self._file(slot, "manifest")
         for left_behind in self._folder.glob(f"{slot.value}.*.tmp"):  # by a kill within write_file
             left_behind.unlink()
         if not file.is_file() or file.read_bytes() != raw:
             write_file(file, raw)
+        self._known[slot] = Content(_key(file), digest_of(raw), manifest)  # parsed anew it would be in memory twice
 
     def seal(self, slot: SlotName) -> None:
         write_file(self._file(slot, "sealed"), json.dumps({"digest": self.content(slot).digest}).encode())
@@ -89,3 +89,8 @@ class Labels:
 
     def _file(self, slot: SlotName, what: str) -> Path:
         return self._folder / f"{slot.value}.{what}"
+
+
+def _key(file: Path) -> tuple[int, int, int]:
+    status = file.stat()
+    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -73,9 +73,8 @@ def prune_parts(folder: Path, keep: Collection[str]) -> None:
 
 def audit(root: Path, wanted: Mapping[str, TreeFile]) -> set[str]:
     """Paths that are missing, wrong or not listed; every byte is read from the medium."""
-    found = {path for path, entry in _walk(root) if not entry.is_dir(follow_symlinks=False)}
-    wrong = {path for path, file in wanted.items() if not matches(root / path, file, from_medium=True)}
-    return wrong | (found - wanted.keys())
+    strays = {p for p, entry in _walk(root) if p not in wanted and not entry.is_dir(follow_symlinks=False)}
+    return strays | {path for path, file in wanted.items() if not matches(root / path, file, from_medium=True)}
 
 
 def sync_folders(root: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import hdiffpatch
 import pytest
 
 from surefoot_shared.errors import InstallFailed, Unreachable
-from surefoot_shared.messages import Lease
+from surefoot_shared.messages import Lease, Pack
 from surefoot_shared.release import digest_of, manifest_bytes
 from tests.agent.download import sources
 from tests.agent.download.devices import FROM, OLD_MANIFEST, RAW, TO, Device, content, lease, wish
@@ -52,10 +53,16 @@ def test_a_device_that_holds_nothing_takes_it_compressed(tmp_path: Path) -> None
     assert (raw, asked(blobs)) == (RAW, [WHOLE.offer.sha256])
 
 
+def offered(raw: bytes) -> Pack:
+    return replace(PATCH.offer, sha256=digest_of(raw), size_bytes=len(raw))
+
+
 BAD = {
     "makes another manifest": packed([patched(0, OLD_RAW, RAW[::-1])], to=TO, start=FROM),
     "is garbage": packed([patched(0, OLD_RAW, RAW, patch=b"garbage")], to=TO, start=FROM),
     "makes another size": packed([patched(0, OLD_RAW, RAW[:-1])], to=TO, start=FROM),
+    "is no archive": MadePack(b"garbage" * 9, offered(b"garbage" * 9)),
+    "is cut short": MadePack(PATCH.raw[:60], offered(PATCH.raw[:60])),
     "is of a part": packed([plain(0, RAW[:40]), plain(1, RAW[40:])], to=TO, start=FROM),
     "reads what is not there": packed(
         [patched(0, OLD_RAW * 2, RAW, patch=hdiffpatch.diff(OLD_RAW, RAW, "none"))], to=TO, start=FROM

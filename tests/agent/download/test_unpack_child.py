@@ -39,7 +39,9 @@ def done(line: socket.socket, raw: bytes, job: Job) -> tuple[int, bytes]:
         os.close(writer)
         with os.fdopen(reader, "rb") as pipe:
             made = pipe.read()
-    return wire.decode(Finished, line.recv(MESSAGE_BYTES)).code, made
+    finished = wire.decode(Finished, line.recv(MESSAGE_BYTES))
+    assert 4 << 20 < finished.peak_bytes < 1 << 30  # a Python with libraries, and no more than the job may have
+    return finished.code, made
 
 
 def test_each_job_ends_with_its_code_and_the_next_is_done(line: socket.socket) -> None:

@@ -521,7 +521,8 @@ def test_a_tree_that_lies_where_the_manifest_of_an_image_should_is_not_verified(
     from surefoot_shared.release import manifest_bytes
     from tests.agent.trees import release
 
-    slots._labels.write(B, manifest_bytes(release({"a": b"x"})))
+    tree = release({"a": b"x"})
+    slots._labels.write(B, tree, manifest_bytes(tree))
 
     with pytest.raises(InstallFailed, match="no image"):
         slots.seal(B)

@@ -20,7 +20,7 @@ def labels(tmp_path: Path) -> Labels:
 
 
 def sealed(labels: Labels) -> Labels:
-    labels.write(B, MADE.raw)
+    labels.write(B, MADE.manifest, MADE.raw)
     labels.seal(B)
     return labels
 
@@ -64,19 +64,27 @@ def test_a_manifest_that_cannot_be_parsed_is_not_remembered(labels: Labels, tmp_
 
 
 def test_the_same_manifest_is_not_written_again(labels: Labels, tmp_path: Path) -> None:
-    labels.write(B, MADE.raw)
+    labels.write(B, MADE.manifest, MADE.raw)
     before = (tmp_path / "slots" / "B.manifest").stat().st_ino
 
-    labels.write(B, MADE.raw)
+    labels.write(B, MADE.manifest, MADE.raw)
 
     assert (tmp_path / "slots" / "B.manifest").stat().st_ino == before
-    assert labels.content(B) is labels.content(B), "parsed once"
+    assert labels.content(B).manifest is MADE.manifest, "never parsed, and in memory once"
+
+
+def test_what_another_process_wrote_is_read_anew(labels: Labels, tmp_path: Path) -> None:
+    labels.write(B, MADE.manifest, MADE.raw)
+    other = image_release(b"\2" * 4096)
+    Labels(tmp_path / "slots").write(B, other.manifest, other.raw)
+
+    assert labels.content(B).manifest == other.manifest
 
 
 def test_files_left_behind_by_a_kill_are_swept(labels: Labels, tmp_path: Path) -> None:
     stray = tmp_path / "slots" / "B.manifest.1.2.tmp"
     stray.write_bytes(b"x")
 
-    labels.write(B, MADE.raw)
+    labels.write(B, MADE.manifest, MADE.raw)
 
     assert not stray.exists()
