@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import hdiffpatch
 
+from surefoot_server.packs.aligned import subtracted
 from surefoot_server.packs.contents import Contents
 from surefoot_server.packs.similar import Fingerprints, Stretch
 from surefoot_shared.pack import MEMBER_LIMIT_BYTES, Base, Member, MemberKind
@@ -26,6 +27,9 @@ SMALL_BYTES = 64 * 1024
 """Below this all of a file that has the same name is the base; there are too few fingerprints to trust."""
 NUMBERS = re.compile(r"[0-9a-f]{8,}|\d+")
 """What differs in the name of the same file of another version: numbers, and hashes of eight digits or more."""
+
+Way = Callable[[bytes, bytes], bytes]
+"""(what is patched, what shall come out) → the patch."""
 
 
 @dataclass(frozen=True)
@@ -64,15 +68,30 @@ class Maker:
 
     def make(self, target: int, at: int, size_bytes: int) -> Made:
         content = self._new.target_bytes(target, at, size_bytes)
-        plain = Made(Member(target, at, size_bytes, MemberKind.PLAIN, size_bytes), content)
-        bases = self._bases(target, content)
-        if self._old is None or not bases:
-            return plain
-        before = b"".join(self._old.base_bytes(base.file, base.at, base.size_bytes) for base in bases)
-        payload = hdiffpatch.diff(before, content, "none", validate=False)
-        if _weight(payload) >= _weight(content) or hdiffpatch.apply(before, payload) != content:
-            return plain
-        return Made(Member(target, at, size_bytes, MemberKind.HDIFFPATCH, len(payload), bases), payload)
+        best = Made(Member(target, at, size_bytes, MemberKind.PLAIN, size_bytes), content)
+        weight = _weight(content)
+        ways: tuple[tuple[tuple[Base, ...], Way], ...] = (
+            (self._bases(target, content), _searched),
+            (self._aligned(target, at, size_bytes), subtracted),
+        )
+        for bases, way in ways:
+            if self._old is None or not bases:
+                continue
+            before = b"".join(self._old.base_bytes(base.file, base.at, base.size_bytes) for base in bases)
+            payload = way(before, content)
+            weighs = _weight(payload)
+            if weighs < weight and hdiffpatch.apply(before, payload) == content:
+                weight = weighs
+                best = Made(Member(target, at, size_bytes, MemberKind.HDIFFPATCH, len(payload), bases), payload)
+        return best
+
+    def _aligned(self, target: int, at: int, size_bytes: int) -> tuple[Base, ...]:
+        """The bytes at the same place of the file before, where that is large and has kept its size."""
+        name, size = self._new.name(target), self._new.sizes[target]
+        named = self._named.get(plain_name(name)) if name else None
+        if self._old is None or named is None or size <= SMALL_BYTES or self._old.files[named][1] != size:
+            return ()
+        return (Base(named, at, size_bytes),)
 
     def _bases(self, target: int, content: bytes) -> tuple[Base, ...]:
         if self._old is None or self._similar is None:
@@ -85,6 +104,10 @@ class Maker:
         if named is not None and not stretches:
             stretches = [Stretch(named, 0, min(limit, self._old.files[named][1]))]
         return tuple(Base(s.file, s.at, s.size_bytes) for s in stretches)
+
+
+def _searched(before: bytes, content: bytes) -> bytes:
+    return hdiffpatch.diff(before, content, "none", validate=False)
 
 
 def plain_name(path: str) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import hdiffpatch
+import numpy as np
 import pytest
 
 from surefoot_server.packs import members
 from surefoot_server.packs.members import Maker, lacking, plain_name
-from surefoot_shared.pack import MemberKind
+from surefoot_shared.pack import Base, MemberKind
 from tests.server.packs import shelf
 from tests.server.packs.shelf import KIB, noise
 
@@ -42,6 +44,25 @@ def test_a_file_that_was_renamed_and_moved_inside_costs_a_fraction(tmp_path: Pat
     assert member.member.kind is MemberKind.HDIFFPATCH
     assert len(member.payload) < size // 20
     assert hdiffpatch.apply(before, member.payload) == shelf.library(True)
+
+
+def test_weights_that_were_trained_further_cost_their_differences_part_by_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(members, "PART_BYTES", 128 * KIB)
+    numbers = np.random.default_rng(1)
+    weights = numbers.normal(0, 0.1, 50_000)
+    moved = (weights + numbers.normal(0, 0.001, 50_000)).astype("<f4").tobytes()
+    made = shelf.make(tmp_path, {"net-1.bin": weights.astype("<f4").tobytes()}, {"net-2.bin": moved})
+    maker = Maker(made.new, made.old)
+
+    parts = [maker.make(*wanted) for wanted in lacking(made.new, made.old)]
+
+    assert [part.member.bases for part in parts] == [
+        (Base(0, 0, 128 * KIB),),
+        (Base(0, 128 * KIB, 200_000 - 128 * KIB),),
+    ]
+    assert len(zlib.compress(b"".join(part.payload for part in parts))) < 0.85 * len(zlib.compress(moved))
 
 
 @pytest.mark.parametrize("content", [noise(70 * KIB, 50), b"nothing like it"], ids=["large", "small"])
