@@ -29,6 +29,8 @@ from surefoot_shared.status import RolloutState
 WAITING_STATES = (RolloutState.HELD, RolloutState.AWAITING_APPROVAL, RolloutState.PAUSED, RolloutState.HALTED)
 """A rollout in one of these goes on only when a person acts."""
 RECENT = timedelta(days=1)
+FAILED_RECENTLY = timedelta(days=3)
+"""A rollout that failed on a Friday evening is still seen on Monday."""
 STUCK_AFTER = timedelta(minutes=30)
 """Connected, at work, and nothing reported for so long: longer than probation and soak of most releases."""
 
@@ -57,7 +59,7 @@ def of(session: Session, say: Language, warned: Warned, now: datetime) -> list[C
         *_alarms(session, say),
         *_advised_against(session, say),
         *(_known(say, one) for one in warned.known),
-        *_waiting(session, say),
+        *_waiting(session, say, now),
         *_bad_ends(session, say, now),
         *_stuck(session, say, now),
         *_silent(session, say, now),
@@ -85,15 +87,19 @@ def _alarms(session: Session, say: Language) -> list[Concern]:
     return found
 
 
-def _waiting(session: Session, say: Language) -> list[Concern]:
-    """Rollouts that go on by a person's word alone, the newest first."""
+def _waiting(session: Session, say: Language, now: datetime) -> list[Concern]:
+    """Rollouts that go on by a person's word alone, and those that failed in the last days, the newest first."""
     newest = select(Rollout).order_by(col(Rollout.number).desc())
     reverting = session.exec(newest.where(Rollout.state == RolloutState.REVERTING.value))
     held = [row for row in reverting if stages.read(row).held]
     waiting = newest.where(col(Rollout.state).in_([state.value for state in WAITING_STATES])).limit(5)
+    failed = newest.where(
+        Rollout.state == RolloutState.FAILED.value, col(Rollout.ended_at) >= now - FAILED_RECENTLY
+    ).limit(5)
     return [
         *(_about(say, row, "held") for row in held[:5]),
         *(_about(say, row, row.state) for row in session.exec(waiting)),
+        *(_about(say, row, row.state) for row in session.exec(failed)),
     ]
 
 

@@ -10,6 +10,7 @@ import functools
 import gzip
 import json
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -144,6 +145,7 @@ def environment(code: str) -> Environment:
         "figure": _figure,
         "bytes": _bytes,
         "readable": _readable,
+        "quoted": shlex.quote,
     }
     return made
 

@@ -45,15 +45,15 @@ class Template:
     letters: int
 
     def may_be_in(self, text: str) -> bool:
-        return all(literal in text for literal in self.literals)
+        return self.literals[0][1:] in text and all(literal in text for literal in self.literals[1:])
 
     def values(self, text: str) -> list[str] | None:
         """What stands in its places, each as short as it can be; None where the text is another one."""
         first, *middle = self.literals[:-1] or ("",)
         last = self.literals[-1]
         if len(self.literals) == 1:
-            return [] if text == last else None
-        if not text.startswith(first) or not text.endswith(last):
+            return [] if _begins(text, last) and len(text) == len(last) else None
+        if not _begins(text, first) or not text.endswith(last):
             return None
         found, at, end = [], len(first), len(text) - len(last)
         for literal in middle:
@@ -64,8 +64,10 @@ class Template:
             at = next_at + len(literal)
         return [*found, text[at:end]] if at < end else None
 
-    def filled(self, read: Sequence[Reading]) -> str:
-        return PLACE.sub(lambda place: read[int(place[1]) - 1].text, self.said)
+    def filled(self, text: str, read: Sequence[Reading]) -> str:
+        """With what its values were read as, and with the first letter as small as that of `text`."""
+        said = PLACE.sub(lambda place: read[int(place[1]) - 1].text, self.said)
+        return said if text.startswith(self.literals[0]) else said[:1].lower() + said[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ class _Reader:
                 read = [self.read(value) for value in values]
                 whole = all(each.whole for each in read)
                 if whole or template.letters >= SURE_LETTERS:
-                    yield Reading(template.filled(read), template.letters + sum(r.known for r in read), whole)
+                    yield Reading(template.filled(text, read), template.letters + sum(r.known for r in read), whole)
 
     def _parts(self, text: str) -> Iterator[Reading]:
         """Sentences that were put together: at each comma, colon or full stop, and before brackets at the end."""
@@ -143,6 +145,11 @@ class _Reader:
     def _joined(self, first: str, joint: str, second: str = "", end: str = "") -> Reading:
         one, two = self.read(first), self.read(second)
         return Reading(one.text + joint + two.text + end, one.known + two.known, one.whole and two.whole)
+
+
+def _begins(text: str, literal: str) -> bool:
+    """Whether it begins so; a sentence within another one has lost its capital."""
+    return text.startswith(literal) or (text[:1] == literal[:1].lower() and text[1 : len(literal)] == literal[1:])
 
 
 @functools.lru_cache

@@ -17,6 +17,7 @@ from surefoot_shared.errors import KINDS
 CONTEXT = "sentence"
 """Of such a text in a catalogue, so that it may read otherwise than a label of the same words."""
 SPEAKERS = (
+    "access/guard.py",
     "audit/checkpoints.py",
     "channels/requirements.py",
     "devices/reports.py",
@@ -58,7 +59,9 @@ SPEAKERS = (
     "rollouts/why.py",
 )
 """Modules whose reasons reach the console and notifications."""
-SILENT_CALLS = frozenset({"text", "debug", "info", "warning", "error", "exception", "wrong", "Field", "Query"})
+SILENT_CALLS = frozenset(
+    {"Permission", "text", "debug", "info", "warning", "error", "exception", "wrong", "Field", "Query"}
+)
 """Calls whose texts are for logs, databases or the reference of the API."""
 LEAST_LETTERS = 2
 """Of a text besides its places: less is a unit or a punctuation."""

@@ -116,3 +116,17 @@ def test_kinds_are_stable_and_said_once() -> None:
 
     assert len(set(kinds)) == len(kinds)
     assert {kind for _, kind, _ in CASES} <= set(kinds)
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("", "look at the failing check in the revert report"),
+        ("USB is gone.", "USB is gone"),
+        ("The disk.", "the disk"),
+    ],
+)
+def test_within_a_sentence_words_begin_small_unless_they_are_a_name(message: str, said: str) -> None:
+    answer = explain(replace(CALM, wish=replace(ENDED, message=message)))
+
+    assert answer.sentence.endswith(f"it reverted from app/1.1; {said} (health_failed).")
