@@ -27,7 +27,6 @@ SPEAKERS = (
     "drills/service.py",
     "findings/matching.py",
     "findings/service.py",
-    "keys/alarms.py",
     "keys/expiry.py",
     "packs/service.py",
     "rollouts/acts.py",
