@@ -69,7 +69,7 @@ CASES: list[tuple[Facts, str, str]] = [
     (
         replace(CALM, wish=replace(ENDED, outcome=Outcome.FAILED, reason="no_space", message="")),
         "failed",
-        "app/1.1 failed before the switch; Free space on the device's data partition",
+        "app/1.1 failed before the switch; free space on the device's data partition",
     ),
     (replace(CALM, wish=replace(ENDED, outcome=Outcome.REFUSED)), "refused", "it refused app/1.1"),
     (replace(CALM, wish=replace(ENDED, outcome=Outcome.CANCELLED)), "cancelled", "was withdrawn"),
