@@ -129,18 +129,21 @@ class Database:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """Yield a session in a write transaction; commit at the end, roll back on any error."""
+    def write(self, *, urgent: bool = False) -> Iterator[Session]:
+        """Yield a session in a write transaction; commit at the end, roll back on any error.
+
+        `urgent` goes before whoever waits to write.
+        """
         try:
-            yield from self._write()
+            yield from self._write(urgent)
         except (DBAPIError, OSError) as error:
             if is_full(error):
                 self._full_at = time.monotonic()
             raise
 
-    def _write(self) -> Iterator[Session]:
+    def _write(self, urgent: bool) -> Iterator[Session]:
         with (
-            self._turn(),
+            self._turn(urgent),
             WriteSession(self._writer, expire_on_commit=False, info={WATCHERS: self._watchers}) as session,
         ):
             session.connection()  # BEGIN IMMEDIATE now, so that what is read is what will be written over
@@ -156,9 +159,11 @@ class Database:
             for listener in self._listeners:
                 listener(dirty)
 
-    def _turn(self) -> AbstractContextManager[object]:
+    def _turn(self, urgent: bool) -> AbstractContextManager[object]:
         """SQLite has one writer; PostgreSQL lets them go on side by side."""
-        return self._turns.turn(BUSY_TIMEOUT_S) if self.engine.dialect.name == "sqlite" else nullcontext()
+        return (
+            self._turns.turn(BUSY_TIMEOUT_S, urgent=urgent) if self.engine.dialect.name == "sqlite" else nullcontext()
+        )
 
     def failed_for_space(self) -> bool:
         """Whether a write found the disk full a moment ago; told by time, since an empty commit always succeeds."""
