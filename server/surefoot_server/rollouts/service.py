@@ -2,7 +2,8 @@
 
 Promises: whatever the engine decides is applied in one write transaction that first wins the compare-and-set on (phase,
 version), so two engines never advance a rollout twice; the halt list follows the database within the same call, before
-the orders that it stops are taken back, and after a crash at the next tick. Refuses acts that the state table does not know, with what is possible instead.
+the orders that it stops are taken back, and after a crash at the next tick. Refuses acts that the state table does not
+know, with what is possible instead.
 """
 
 from __future__ import annotations
