@@ -114,6 +114,7 @@ class Node:
             return
         self._life += 1
         self._instances += 1
+        self._around.speaks(self)
         instance = f"{self.birth.name}-agent-{self._instances}"
         stream = f"{self.birth.name}-journal"
         self.journal = trapped(open_journal(self._folder / "journal.db", lambda: stream), self.board)
@@ -155,6 +156,7 @@ class Node:
         if self.runner is None:
             return
         self.steps += 1
+        self._around.speaks(self)
         try:
             self.runner.drain()
             wait_s = self.runner.tick()
@@ -271,7 +273,14 @@ class Node:
         self._around.later(seconds, then)
 
     def _new_lanes(self) -> SleepingLanes:
-        return SleepingLanes(self._around.later, self.stir, lambda ended: self.end(ended.end))
+        return SleepingLanes(self._sleep, self.stir, lambda ended: self.end(ended.end))
+
+    def _sleep(self, seconds: float, wake: Callable[[], None]) -> None:
+        def then() -> None:
+            self._around.speaks(self)
+            wake()
+
+        self._around.later(seconds, then)
 
     def _link_of(self, post: Callable[[Item], None]) -> SimLink:
         return self.link

@@ -16,10 +16,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from surefoot_server.keys.init import init_keys
+from surefoot_server.keys.listing import propose_policy
+from surefoot_server.keys.signers import KeyRing
 from surefoot_server.releases.build import build_release
 from surefoot_server.releases.recipe import Recipe
 from surefoot_server.releases.sign import sign_release
 from surefoot_shared.release import Application, HealthCheck, Manifest, Probation, parse_manifest
+from surefoot_shared.trust.policy import Policy
 
 STARTED_AT = datetime(2030, 1, 1, tzinfo=timezone.utc)
 """Every world begins then, so that a run is the same in any year."""
@@ -52,6 +55,11 @@ def keys_made(components: tuple[str, ...]) -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     init_keys(folder / "keys", PASSPHRASE, STARTED_AT, components=components)
     return folder / "keys"
+
+
+def demand(keys: Path, component: str, least_svn: int) -> None:
+    """Have the release keys say the least security version of a component; what is signed afterwards carries it."""
+    propose_policy(keys, Policy(component, least_svn), KeyRing(keys, PASSPHRASE), STARTED_AT)
 
 
 def make_release(

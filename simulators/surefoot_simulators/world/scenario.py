@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from surefoot_server.access.roles import Role
 from surefoot_server.cohorts import grammar
 from surefoot_server.rollouts import policy as policies
 from surefoot_shared import checks as check_rules
-from surefoot_shared.errors import Invalid, SurefootError
+from surefoot_shared.errors import KINDS, Invalid, SurefootError
 from surefoot_shared.release import CheckKind, HealthCheck, Probation
+from surefoot_shared.status import RolloutState
 from surefoot_simulators.device.boot import Kind
 from surefoot_simulators.device.conduct import Conduct
 from surefoot_simulators.device.link import Network
@@ -32,6 +34,7 @@ CAMERA = HealthCheck("camera", CheckKind.CAMERA, interval_s=5.0, timeout_s=2.0, 
 DEFAULT_CHECKS = (HealthCheck("process", CheckKind.PROCESS, interval_s=5.0, timeout_s=2.0), CAMERA)
 URL = "http://127.0.0.1:{metrics_port}/metrics"
 EVERYBODY = "all"
+STATES = tuple(state.value for state in RolloutState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,11 @@ class RolloutPlan:
     cohort: str
     policy: str
     by: str = "operator"
+    lift_halt: bool = False
+    accept_blind: bool = True
+    """A person has accepted what recreate costs."""
+    refused: str = ""
+    line: int = 0
 
 
 class Do(str, Enum):
@@ -92,12 +100,16 @@ class Do(str, Enum):
     REVERT = "revert"
     CANCEL = "cancel"
     APPROVE = "approve"
+    REJECT = "reject"
     RETRY = "retry"
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """`when` is the state in which the rollout must be first; it is awaited from `at_s` on."""
+    """`when` is the state in which the rollout must be first; it is awaited from `at_s` on.
+
+    `refused`: the kind of error with which the server is expected to refuse it; "" where it must be done.
+    """
 
     at_s: float
     do: Do
@@ -107,6 +119,10 @@ class Act:
     keep: bool = False
     when: str = ""
     after_s: float = 0.0
+    role: Role = Role.RELEASER
+    """Of whoever approves or rejects."""
+    refused: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +146,8 @@ class Scenario:
     begins_at_hour: float = 12.0
     night_ratio: float = 0.8
     settles: bool = True
+    least_svn: int = 0
+    """The least security version that the release keys demand."""
 
     @property
     def hardware(self) -> tuple[str, ...]:
@@ -173,6 +191,7 @@ def parsed(text: str, name: str, file: str = "") -> Scenario:
         begins_at_hour=root.number("begins_at_hour", 12.0, high=24.0),
         night_ratio=root.number("night_ratio", 0.8, high=10.0),
         settles=root.flag("settles", True),
+        least_svn=root.whole("least_svn", 0),
     )
     _check(scenario, root, fleet)
     fleet.done()
@@ -297,6 +316,10 @@ def _rollout(table: Table, releases: tuple[Release, ...]) -> RolloutPlan:
         cohort=table.text("cohort", EVERYBODY),
         policy=table.text("policy", ""),
         by=table.text("by", "operator"),
+        lift_halt=table.flag("lift_halt"),
+        accept_blind=table.flag("accept_blind", True),
+        refused=_refused(table),
+        line=table.line,
     )
     if made.release not in {release.version for release in releases}:
         raise table.wrong(f"{made.release!r} is no release of this scenario", "release")
@@ -319,6 +342,19 @@ def _act(table: Table) -> Act:
         keep=table.flag("keep"),
         when=table.text("when", ""),
         after_s=table.span_s("after", 0.0),
+        role=table.choice("role", Role, Role.RELEASER),
+        refused=_refused(table),
+        line=table.line,
     )
+    if made.when and made.when not in STATES:
+        raise table.wrong(f"{made.when!r} is not one of {', '.join(STATES)}", "when")
     table.done()
     return made
+
+
+def _refused(table: Table) -> str:
+    """A kind of the registry, which docs/reference/errors.md lists."""
+    kind = table.text("refused", "")
+    if kind and kind not in KINDS:
+        raise table.wrong(f"{kind!r} is no kind of error", "refused")
+    return kind

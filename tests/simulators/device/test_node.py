@@ -80,6 +80,9 @@ class Yard:
     def figures(self, birth: Birth, conduct: Conduct, up_s: float) -> Mapping[str, float]:
         return Scenery(1).figures(birth.name, birth.site, conduct, self.queue.now, up_s)
 
+    def speaks(self, node: Node) -> None:
+        """Nobody listens to what it logs."""
+
     def stirred(self, node: Node) -> None:
         self.stirs += 1
 
