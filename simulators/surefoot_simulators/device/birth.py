@@ -27,6 +27,8 @@ class Birth:
     site: str
     key: DeviceKey
     component: str = "app"
+    beside: tuple[str, ...] = ()
+    """Further components, each in folders."""
     boot: Kind = Kind.LINK
     attributes: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()

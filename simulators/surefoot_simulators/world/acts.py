@@ -53,16 +53,19 @@ class Acts:
         return tuple(met for met in found if met is not None)
 
     def _start(self, place: int, plan: RolloutPlan) -> None:
-        scenario = self._world.scenario
         order = Order(
             plan.policy,
-            f"{scenario.component}/{plan.release}",
+            self._id(plan.release),
             plan.cohort,
             salt=f"salt-{self._world.seed}",
             lift_halt=plan.lift_halt,
             accept_blind=plan.accept_blind,
+            also=tuple(map(self._id, plan.also)),
         )
         self._do(place, plan, lambda rollouts, now: rollouts.start(order, plan.by, now))
+
+    def _id(self, version: str) -> str:
+        return f"{self._world.releases[version].component}/{version}"
 
     def _await(self, place: int, act: Act) -> None:
         """Act, once the rollout is in the state that is awaited."""

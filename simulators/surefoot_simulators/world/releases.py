@@ -73,6 +73,7 @@ def make_release(
     probation: Probation,
     size_bytes: float,
     svn: int = 1,
+    shadow: bool = False,
 ) -> Made:
     """Build and sign; half of the pieces are the same in every release, as those of a real one are."""
     tree, out = work / f"tree-{component}-{version}", work / f"release-{component}-{version}"
@@ -88,7 +89,7 @@ def make_release(
         counter,
         svn=svn,
         hw=tuple(hw),
-        application=Application(("run",)),
+        application=Application(("run",), shadow=shadow),
         probation=probation,
         checks=tuple(checks),
     )

@@ -77,6 +77,7 @@ def recorded(world: World) -> Recording:
         endings=notes.endings,
         story=notes.story,
         component=scenario.component,
+        components={release.version: release.component for release in scenario.releases},
         seconds=seconds,
         faults=world.faults,
         bricked=[name for name, node in world.nodes.items() if _is_bricked(node)],

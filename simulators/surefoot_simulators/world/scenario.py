@@ -66,6 +66,8 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Release:
+    """Known by its version, whatever it is of."""
+
     version: str
     counter: int
     size_bytes: float = 40e6
@@ -75,6 +77,9 @@ class Release:
     probation: Probation = Probation(20.0, 2, 20.0)  # noqa: RUF009 -- frozen
     checks: tuple[HealthCheck, ...] = DEFAULT_CHECKS
     effects: tuple[Effect, ...] = ()
+    component: str = "app"
+    shadow: bool = False
+    """It says that it knows what a shadow is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,8 @@ class RolloutPlan:
     cohort: str
     policy: str
     by: str = "operator"
+    also: tuple[str, ...] = ()
+    """Releases that are ordered with it, as one set."""
     lift_halt: bool = False
     accept_blind: bool = True
     """A person has accepted what recreate costs."""
@@ -150,6 +157,17 @@ class Scenario:
     """The least security version that the release keys demand."""
 
     @property
+    def components(self) -> tuple[str, ...]:
+        """Of every device, the scenario's own first."""
+        return tuple(dict.fromkeys((self.component, *(release.component for release in self.releases))))
+
+    def first_of(self, component: str) -> str:
+        """What a device runs of it at the start, unless its group says otherwise."""
+        if component == self.component:
+            return self.runs
+        return next(release.version for release in self.releases if release.component == component)
+
+    @property
     def hardware(self) -> tuple[str, ...]:
         return tuple(sorted({group.hw for group in self.groups}))
 
@@ -171,14 +189,15 @@ def parsed(text: str, name: str, file: str = "") -> Scenario:
     groups = tuple(_group(each) for each in fleet.tables("devices"))
     if not groups:
         raise fleet.wrong("it has no devices; give [[fleet.devices]]")
-    releases = tuple(_release(each, number) for number, each in enumerate(root.tables("release"), 1))
+    component = root.text("component", "app")
+    releases = tuple(_release(each, component, number) for number, each in enumerate(root.tables("release"), 1))
     scenario = Scenario(
         name=name,
         title=root.text("title"),
         promise=root.text("promise"),
         seconds=root.span_s("duration"),
         seed=root.whole("seed", 1),
-        component=root.text("component", "app"),
+        component=component,
         runs=runs,
         groups=groups,
         releases=releases,
@@ -201,6 +220,8 @@ def parsed(text: str, name: str, file: str = "") -> Scenario:
 
 def _check(scenario: Scenario, root: Table, fleet: Table) -> None:
     versions = {release.version for release in scenario.releases}
+    if len(versions) < len(scenario.releases):
+        raise root.wrong("two releases have the same version, by which they are known here, also of two components")
     for group in scenario.groups:
         if (group.runs or scenario.runs) not in versions:
             raise fleet.wrong(f"release {group.runs or scenario.runs} is not among {sorted(versions)}", "runs")
@@ -232,7 +253,7 @@ def _group(table: Table) -> Group:
     return group
 
 
-def _release(table: Table, number: int) -> Release:
+def _release(table: Table, component: str, number: int) -> Release:
     given = [_check_of(each) for each in table.tables("check")]
     made = Release(
         version=table.text("version"),
@@ -248,6 +269,8 @@ def _release(table: Table, number: int) -> Release:
         ),
         checks=tuple(given) or tuple(map(_addressed, DEFAULT_CHECKS)),
         effects=tuple(_effect(each) for each in table.tables("effect")),
+        component=table.text("component", component),
+        shadow=table.flag("shadow"),
     )
     table.done()
     return made
@@ -301,6 +324,8 @@ def _effect(table: Table) -> Effect:
         latency_ratio=table.number("latency", 1.0),
         counts_ratio=table.number("counts", 1.0),
         memory_bytes_per_h=table.number("memory_mb_per_h", 0.0) * MEGABYTE,
+        live_fps_ratio=table.number("live_fps", 1.0),
+        live_latency_ratio=table.number("live_latency", 1.0),
     )
     where = table.text("where", EVERYBODY)
     table.checked("where", lambda: grammar.parse(where))
@@ -316,13 +341,15 @@ def _rollout(table: Table, releases: tuple[Release, ...]) -> RolloutPlan:
         cohort=table.text("cohort", EVERYBODY),
         policy=table.text("policy", ""),
         by=table.text("by", "operator"),
+        also=table.texts("also"),
         lift_halt=table.flag("lift_halt"),
         accept_blind=table.flag("accept_blind", True),
         refused=_refused(table),
         line=table.line,
     )
-    if made.release not in {release.version for release in releases}:
-        raise table.wrong(f"{made.release!r} is no release of this scenario", "release")
+    for key, version in (("release", made.release), *(("also", each) for each in made.also)):
+        if version not in {release.version for release in releases}:
+            raise table.wrong(f"{version!r} is no release of this scenario", key)
     try:
         policies.parse(made.policy)
     except SurefootError as error:

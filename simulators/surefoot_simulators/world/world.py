@@ -59,7 +59,7 @@ class World:
         self._conducts: dict[tuple[str, str], Conduct] = {}
         self._ids = self.chance("ids")
         self.releases = {release.version: release for release in scenario.releases}
-        keys = keys_made((scenario.component,))
+        keys = keys_made(scenario.components)
         shutil.copytree(keys, self.folder / "keys")
         self.notes = Notes(self)
         self.nodes: dict[str, Node] = {}
@@ -151,18 +151,18 @@ class World:
         return GOOD
 
     def _publish(self, release: Release) -> Made:
-        scenario = self.scenario
         made = make_release(
             self.folder / "keys",
             self.folder / "releases",
-            scenario.component,
+            release.component,
             release.version,
             release.counter,
-            release.hw or scenario.hardware,
+            release.hw or self.scenario.hardware,
             release.checks,
             release.probation,
             release.size_bytes,
             release.svn,
+            release.shadow,
         )
         self.blobs.update(made.blobs)
         self.blobs[digest_of(made.raw)] = made.raw
@@ -184,6 +184,7 @@ class World:
             site=group.sites[number % len(group.sites)],
             key=self._key(name),
             component=scenario.component,
+            beside=scenario.components[1:],
             boot=group.boot,
             attributes=group.attributes,
             tags=group.tags,
@@ -195,8 +196,11 @@ class World:
         node = Node(birth, self.folder / "devices" / name, self, self.site.roots)
         node.link.network, node.slots.free_bytes = group.network, int(group.free_bytes)
         node.board.told = lambda point: self._sprang(name, point)
-        first = self.made[group.runs or scenario.runs]
-        node.provision(first.manifest, first.raw)
+        for component in scenario.components:
+            first = self.made[scenario.first_of(component)]
+            if component == scenario.component and group.runs:
+                first = self.made[group.runs]
+            node.provision(component, first.manifest, first.raw)
         self.site.enrol(name, birth.hw, birth.key.public_key(), {**birth.attributes, "site": birth.site}, birth.tags)
         return node
 
