@@ -16,6 +16,7 @@ from surefoot_server.rollouts.models import Rollout, RolloutDecision, RolloutMem
 from surefoot_shared.status import ROLLOUT_ENDED, AttemptState, Outcome, PhaseState, RolloutState, SlotName
 from surefoot_simulators.device.node import Node
 from surefoot_simulators.world.recording import (
+    Answer,
     Ending,
     PhasePoint,
     PhaseTally,
@@ -28,10 +29,8 @@ from surefoot_simulators.world.recording import (
 if TYPE_CHECKING:
     from surefoot_simulators.world.world import World
 
-STUCK = frozenset({"rescue", "never_connected", "unknown"})
-"""Answers that say that nobody knows, or that a person must visit the device."""
 RESTS = frozenset({*(state.value for state in ROLLOUT_ENDED), RolloutState.HELD.value, RolloutState.HALTED.value})
-Seen = tuple[AttemptState, str | None, SlotName | None, bool]
+Seen = tuple[AttemptState, str | None, SlotName | None, bool, tuple[str, ...]]
 QUIET_KINDS = frozenset({"offer", "take_look", "activate", "renew"})
 """Decisions about one device that the device's own points show."""
 
@@ -55,8 +54,9 @@ class Notes:
     # --- devices ------------------------------------------------------------------------------------------------------
 
     def seen(self, node: Node) -> None:
-        now: Seen = (node.state, node.version(), node.slot(), node.birth.name in self._world.broker.sessions)
         name = node.birth.name
+        online = name in self._world.broker.sessions
+        now: Seen = (node.state, node.version(), node.slot(), online, node.versions())
         if self._seen.get(name) != now:
             self._seen[name] = now
             self.points.append(Point(self._t(), name, *now))
@@ -86,17 +86,16 @@ class Notes:
                 found.setdefault(device, set()).add(seq)
         return found
 
-    def unexplained(self) -> list[str]:
-        """Devices for which the server's one answer to "why is it not updating?" is not a known one."""
+    def answers(self) -> list[Answer]:
+        """The server's one answer to "why is it not updating?", of each device and component."""
         with self._world.site.db.read() as session:
             found = []
             for view in repository.views(session, [repository.device(session, name) for name in self._world.nodes]):
-                name = view.device.id
-                component, now = self._world.scenario.component, self._world.site.now()
-                waiting = self._world.site.rollouts.why(session, name, component, now)
-                answer = views.why_of(session, view, component, now, waiting)
-                if not answer.sentence or answer.kind in STUCK:
-                    found.append(f"{name} ({answer.kind})")
+                name, now = view.device.id, self._world.site.now()
+                for component in self._world.scenario.components:
+                    waiting = self._world.site.rollouts.why(session, name, component, now)
+                    answer = views.why_of(session, view, component, now, waiting)
+                    found.append(Answer(name, component, answer.kind, answer.sentence))
             return found
 
     def _tally(self, session: Session, row: RolloutPhase) -> PhaseTally:
