@@ -36,7 +36,8 @@ SOMEBODY = "nobody" if AS_ROOT else ""
 AGENT = """
 import os, sys
 from pathlib import Path
-from surefoot_agent.privileged.proxies import Evidence, Line, PrivilegedBoot, PrivilegedSlots
+from surefoot_agent.privileged.proxies import Line, PrivilegedBoot
+from surefoot_agent.privileged.slots import Evidence, PrivilegedSlots
 from surefoot_shared.status import SlotName
 folder, path, uid = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 if uid != os.getuid():
@@ -86,7 +87,7 @@ class Device:
         }
         self.config = folder / "agent.toml"
         self.config.write_text("".join(f'{key} = "{value}"\n' for key, value in lines.items()))
-        self.line = Line(Path(self.settings.helper_socket), "app", connect_s=20.0)
+        self.line = Line(Path(self.settings.helper_socket), "app", connect_s=120.0)
         self.process = self.start()
 
     def start(self) -> subprocess.Popen[bytes]:
