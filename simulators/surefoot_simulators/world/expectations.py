@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from surefoot_shared.status import AFTER_ARMED, AttemptState, Outcome, PhaseState, RolloutState
+from surefoot_simulators.world import lives
 from surefoot_simulators.world.recording import (
     Ending,
     Met,
@@ -54,6 +55,8 @@ class Kind(str, Enum):
     """Commits that the server counts although the device does not run that release."""
     ONLY_RAN = "only_ran"
     """No device ever ran another release than these `versions`."""
+    PARTED = "parted"
+    """Devices that, with nothing under way, ever ran some of these `versions` and not all."""
     UNAVAILABLE = "unavailable"
     """Devices that switch or are on trial at one time; with `per_site` at one site."""
     TOLD = "told"
@@ -111,6 +114,8 @@ class Seen:
     endings: Sequence[Ending]
     story: Sequence[Told]
     component: str
+    components: Mapping[str, str]
+    """Of each release, by its version."""
     seconds: float
     faults: Mapping[str, int]
     bricked: Sequence[str]
@@ -119,7 +124,7 @@ class Seen:
     metered_mb: float
 
     def release(self, version: str) -> str:
-        return f"{self.component}/{version}"
+        return f"{self.components.get(version, self.component)}/{version}"
 
 
 SUBJECTS: Mapping[Kind, Callable[[Expectation], str]] = {
@@ -137,6 +142,7 @@ SUBJECTS: Mapping[Kind, Callable[[Expectation], str]] = {
     Kind.LOST_EVENTS: lambda e: "events that were told and not stored",
     Kind.FALSE_SUCCESS: lambda e: "commits that were counted and are not so",
     Kind.ONLY_RAN: lambda e: f"nobody ever runs anything but {', '.join(e.versions)}",
+    Kind.PARTED: lambda e: f"devices that ever run some of {', '.join(e.versions)} and not all",
     Kind.UNAVAILABLE: lambda e: f"devices switching at one time{' at one site' if e.per_site else ''}",
     Kind.TOLD: lambda e: f"lines of the story that say {e.text!r}",
     Kind.UNEXPLAINED: lambda e: "devices without an explanation",
@@ -184,6 +190,8 @@ def read(table: Table) -> Expectation:
         raise table.wrong("it needs a state", "state")
     if kind in (Kind.EVER_RAN, Kind.RUNS_AT_END, Kind.BACK_WITHIN) and not made.version:
         raise table.wrong("it needs a version", "version")
+    if kind is Kind.PARTED and len(made.versions) < 2:
+        raise table.wrong("it needs two versions or more", "versions")
     table.done()
     return made
 
@@ -206,12 +214,12 @@ def _bounded(expectation: Expectation, count: float, names: Sequence[str] = ()) 
 
 
 def _ever_ran(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
-    names = sorted({point.device for point in seen.points if point.version == expectation.version})
+    names = sorted({point.device for point in seen.points if expectation.version in point.versions})
     return _bounded(expectation, len(names), names)
 
 
 def _runs_at_end(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
-    names = sorted(name for name, point in _last(seen).items() if point.version == expectation.version)
+    names = sorted(name for name, point in lives.last(seen.points).items() if expectation.version in point.versions)
     return _bounded(expectation, len(names), names)
 
 
@@ -235,7 +243,7 @@ def _lost_events(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
 def _false_success(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
     """A commit is told after it: so the device must have run that release in the quarter of an hour before."""
     wrong = []
-    runs = _spans(seen)
+    runs = lives.spans(seen.points, seen.seconds)
     for end in seen.endings:
         if end.outcome is not Outcome.COMMITTED:
             continue
@@ -246,6 +254,11 @@ def _false_success(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
         ):
             wrong.append(end.device)
     return _bounded(expectation, len(wrong), wrong)
+
+
+def _parted(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
+    names = lives.parted(seen.points, expectation.versions)
+    return _bounded(expectation, len(names), names)
 
 
 def _unavailable(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
@@ -269,7 +282,9 @@ def _unexplained(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
 
 def _open(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
     names = sorted(
-        name for name, point in _last(seen).items() if point.state is not AttemptState.IDLE and point.version
+        name
+        for name, point in lives.last(seen.points).items()
+        if point.state is not AttemptState.IDLE and point.version
     )
     return _bounded(expectation, len(names), names)
 
@@ -318,7 +333,7 @@ def _back_within(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
     if not stops:
         return False, "the rollout never stopped"
     deadline = stops[0] + expectation.within_s
-    runs = _spans(seen)
+    runs = lives.spans(seen.points, seen.seconds)
     late = sorted(
         name
         for name, spans in runs.items()
@@ -330,27 +345,8 @@ def _back_within(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
 
 
 def _only_ran(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
-    others = sorted({p.version for p in seen.points if p.version is not None} - set(expectation.versions))
+    others = sorted({version for point in seen.points for version in point.versions} - set(expectation.versions))
     return not others, f"also {', '.join(others)}" if others else "nothing else"
-
-
-def _last(seen: Seen) -> Mapping[str, Point]:
-    return {point.device: point for point in seen.points}
-
-
-def _spans(seen: Seen) -> dict[str, list[tuple[float, float, str]]]:
-    """(since, until, version) of each device."""
-    spans: dict[str, list[tuple[float, float, str]]] = {}
-    before: dict[str, Point] = {}
-    for point in [*seen.points]:
-        earlier = before.get(point.device)
-        if earlier is not None and earlier.version is not None:
-            spans.setdefault(point.device, []).append((earlier.t, point.t, earlier.version))
-        before[point.device] = point
-    for point in before.values():
-        if point.version is not None:
-            spans.setdefault(point.device, []).append((point.t, seen.seconds, point.version))
-    return spans
 
 
 def _within(expectation: Expectation) -> str:
@@ -369,6 +365,7 @@ JUDGES: Mapping[Kind, Callable[[Expectation, Seen], tuple[bool, str]]] = {
     Kind.LOST_EVENTS: _lost_events,
     Kind.FALSE_SUCCESS: _false_success,
     Kind.ONLY_RAN: _only_ran,
+    Kind.PARTED: _parted,
     Kind.UNAVAILABLE: _unavailable,
     Kind.TOLD: _told,
     Kind.UNEXPLAINED: _unexplained,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 STUCK = frozenset({"rescue", "never_connected", "unknown"})
 """Answers that say that nobody knows, or that a person must visit the device."""
 RESTS = frozenset({*(state.value for state in ROLLOUT_ENDED), RolloutState.HELD.value, RolloutState.HALTED.value})
-Seen = tuple[AttemptState, str | None, SlotName | None, bool]
+Seen = tuple[AttemptState, str | None, SlotName | None, bool, tuple[str, ...]]
 QUIET_KINDS = frozenset({"offer", "take_look", "activate", "renew"})
 """Decisions about one device that the device's own points show."""
 
@@ -55,8 +55,9 @@ class Notes:
     # --- devices ------------------------------------------------------------------------------------------------------
 
     def seen(self, node: Node) -> None:
-        now: Seen = (node.state, node.version(), node.slot(), node.birth.name in self._world.broker.sessions)
         name = node.birth.name
+        online = name in self._world.broker.sessions
+        now: Seen = (node.state, node.version(), node.slot(), online, node.versions())
         if self._seen.get(name) != now:
             self._seen[name] = now
             self.points.append(Point(self._t(), name, *now))
@@ -91,12 +92,12 @@ class Notes:
         with self._world.site.db.read() as session:
             found = []
             for view in repository.views(session, [repository.device(session, name) for name in self._world.nodes]):
-                name = view.device.id
-                component, now = self._world.scenario.component, self._world.site.now()
-                waiting = self._world.site.rollouts.why(session, name, component, now)
-                answer = views.why_of(session, view, component, now, waiting)
-                if not answer.sentence or answer.kind in STUCK:
-                    found.append(f"{name} ({answer.kind})")
+                name, now = view.device.id, self._world.site.now()
+                for component in self._world.scenario.components:
+                    waiting = self._world.site.rollouts.why(session, name, component, now)
+                    answer = views.why_of(session, view, component, now, waiting)
+                    if not answer.sentence or answer.kind in STUCK:
+                        found.append(f"{name} ({answer.kind})")
             return found
 
     def _tally(self, session: Session, row: RolloutPhase) -> PhaseTally:

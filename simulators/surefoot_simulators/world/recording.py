@@ -45,6 +45,13 @@ class Point:
     slot: SlotName | None
     online: bool
     """Whether the broker holds its session."""
+    also: tuple[str, ...] = ()
+    """What runs of its other components, "" where nothing does."""
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Everything that runs."""
+        return tuple(each for each in (self.version, *self.also) if each)
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,11 @@ class Site:
     # --- while it runs ------------------------------------------------------------------------------------------------
 
     def act(self, what: Callable[[RolloutService, datetime], object]) -> object:
-        """An operator's act; the engine looks afterwards."""
+        """An operator's act; the engine looks afterwards. Raises what the server refuses it with."""
+        if not self.up:
+            raise Unreachable("unreachable", "The server does not answer.")
+        if self.db.locked:
+            raise Unreachable("busy", "The server cannot write to its database.")
         done = what(self.rollouts, self.now())
         self.delivery.say_waiting()
         self._look_soon()

@@ -17,10 +17,9 @@ from surefoot_server.access import oidc, users
 from surefoot_server.access.guard import COOKIE
 from surefoot_server.access.oidc import Oidc, Provider, granted, oidc_of, parse_roles
 from surefoot_server.access.roles import FLEET, Grant, Role, Scope
-from surefoot_server.app import create_app
 from surefoot_server.cohorts import service as cohorts
 from surefoot_shared.errors import ConfigError, NotAllowed, Unreachable
-from tests.server.rig import NOW, Rig
+from tests.server.rig import NOW, Rig, serving
 
 HOME = "http://testserver/sign-in/oidc/back"
 ROLES = parse_roles("leads=admin, hanoi=operator@cohort:hanoi, gone=viewer@cohort:nowhere")
@@ -50,7 +49,7 @@ def browser(rig: Rig, provider: Provider) -> TestClient:
     with rig.db.write() as session:
         cohorts.create(session, "hanoi", "all", "test", NOW)
         users.create(session, "admin", "four words of mine", [Grant(FLEET, Role.ADMIN)], "test", NOW)
-    return TestClient(create_app(replace(rig.state, oidc=Oidc(provider))), follow_redirects=False)
+    return TestClient(serving(replace(rig.state, oidc=Oidc(provider))), follow_redirects=False)
 
 
 def consent(browser: TestClient, subject: str) -> str:
@@ -150,7 +149,7 @@ def test_roles_follow_the_groups_at_each_sign_in_and_none_is_none(rig: Rig, issu
 
 def test_a_provider_that_does_not_answer_leaves_the_password(rig: Rig) -> None:
     made = Provider("http://127.0.0.1:9", "surefoot", "", HOME, "openid", "groups", "name", ROLES)
-    client = TestClient(create_app(replace(rig.state, oidc=Oidc(made))), follow_redirects=False)
+    client = TestClient(serving(replace(rig.state, oidc=Oidc(made))), follow_redirects=False)
 
     answer = client.get("/sign-in/oidc")
 

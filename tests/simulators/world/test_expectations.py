@@ -56,6 +56,7 @@ SEEN = Seen(
     ),
     story=(Told(60, Teller.SERVER, "fail phase: 1 of 2 reverted"),),
     component="app",
+    components={},
     seconds=1000.0,
     faults={"power_cut": 2},
     bricked=(),
@@ -160,6 +161,7 @@ def test_every_kind_has_its_judge_and_its_words() -> None:
         ('kind = "rollout"', "it needs a state"),
         ('kind = "rollout"\nstate = "done"', "line 2: state: 'done' is not one of draft"),
         ('kind = "ever_ran"\nat_most = 1', "it needs a version"),
+        ('kind = "parted"\nversions = "1.1"\nexactly = 0', "it needs two versions or more"),
         ('kind = "luck"', "'luck' is not one of"),
     ],
 )
@@ -172,3 +174,12 @@ def test_exactly_is_both_bounds() -> None:
     made = read(parse('kind = "bricked"\nexactly = 0', "a.toml"))
 
     assert (made.low, made.high) == (0.0, 0.0)
+
+
+def test_a_release_of_any_component_counts_and_one_half_of_a_set_is_parted() -> None:
+    half = replace(point(500, "a", "1.1"), also=("m1",))
+    seen = replace(SEEN, points=(*SEEN.points, half), components={"m1": "model"})
+
+    assert judge(E(Kind.EVER_RAN, 1, version="m1", low=1, high=1), seen).held
+    assert seen.release("m1") == "model/m1"
+    assert judge(E(Kind.PARTED, 1, versions=("1.1", "m2"), high=0), seen).found.startswith("1: a")
