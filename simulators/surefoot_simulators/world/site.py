@@ -262,7 +262,7 @@ class Site:
     def _hear(self) -> None:
         """Heartbeats of devices that are connected and have nothing else to say, in one statement for all of them."""
         with self.db.write() as session:
-            devices.touch(session, dict.fromkeys(sorted(self._alive()), self.now()))
+            devices.touch(session, sorted(self._alive()), self.now())
 
     def _was_awake(self, until: datetime) -> None:
         """The looks that were left out, which would have decided nothing, are in the engine's clock."""
@@ -305,10 +305,10 @@ class _Database(Database):
     locked = False
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self, *, urgent: bool = False) -> Iterator[Session]:
         if self.locked:
             raise OperationalError("BEGIN IMMEDIATE", {}, Exception("database is locked"))
-        with super().write() as session:
+        with super().write(urgent=urgent) as session:
             yield session
 
     def forget_listeners(self) -> None:
