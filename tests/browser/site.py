@@ -7,7 +7,7 @@ Every page that is opened is watched: an error on its console or a broken conten
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -89,10 +89,12 @@ class Site:
         assert answer.status == status, f"{path} answered {answer.status}"
         assert "script-src 'self';" in answer.headers["content-security-policy"], path
 
-    def serious(self, page: Page) -> list[str]:
-        """What axe-core finds to be serious or worse, one line each."""
-        page.evaluate(AXE)
-        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    def serious(self, page: Page, rules: Sequence[str] = ()) -> list[str]:
+        """What axe-core finds to be serious or worse by these rules, else by all, one line each."""
+        if not page.evaluate("'axe' in window"):
+            page.evaluate(AXE)
+        options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+        found = page.evaluate("options => axe.run(document, options)", options)
         return [
             f"{v['id']}: {node['target']} {node['failureSummary'][:200]}"
             for v in found["violations"]

@@ -6,13 +6,14 @@ happened is not met by that. Read from [[expect]] tables; docs/simulator.md list
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from surefoot_shared.status import AFTER_ARMED, AttemptState, Outcome, PhaseState, RolloutState
 from surefoot_simulators.world import lives
 from surefoot_simulators.world.recording import (
+    Answer,
     Ending,
     Met,
     PhasePoint,
@@ -25,6 +26,8 @@ from surefoot_simulators.world.recording import (
 from surefoot_simulators.world.toml_lines import Table
 
 STOPS = frozenset({RolloutState.FAILED, RolloutState.REVERTING, RolloutState.HALTED, RolloutState.CANCELLED})
+STUCK = frozenset({"rescue", "never_connected", "unknown"})
+"""Answers that say that nobody knows, or that a person must visit the device."""
 SAID_WITHIN_S = 900.0
 """A device's report of a commit may take so long to be stored: outages and slow lines."""
 
@@ -63,6 +66,8 @@ class Kind(str, Enum):
     """Lines of the story that contain `text`."""
     UNEXPLAINED = "unexplained"
     """Devices of the rollout that do not run its release and for which neither an outcome nor a wait says why."""
+    ANSWER = "answer"
+    """Devices, or `device` alone, of which the server says at the end why with a sentence that has `text`."""
     OPEN = "open"
     """Attempts that have no outcome at the end."""
     FAULTS = "faults"
@@ -86,6 +91,7 @@ class Expectation:
     per_site: bool = False
     ever: bool = False
     text: str = ""
+    device: str = ""
     low: float | None = None
     high: float | None = None
 
@@ -120,7 +126,7 @@ class Seen:
     faults: Mapping[str, int]
     bricked: Sequence[str]
     lost_events: Mapping[str, int]
-    unexplained: Sequence[str]
+    answers: Sequence[Answer]
     metered_mb: float
 
     def release(self, version: str) -> str:
@@ -146,6 +152,7 @@ SUBJECTS: Mapping[Kind, Callable[[Expectation], str]] = {
     Kind.UNAVAILABLE: lambda e: f"devices switching at one time{' at one site' if e.per_site else ''}",
     Kind.TOLD: lambda e: f"lines of the story that say {e.text!r}",
     Kind.UNEXPLAINED: lambda e: "devices without an explanation",
+    Kind.ANSWER: lambda e: f"answers{f' about {e.device}' if e.device else ''} that say {e.text!r}",
     Kind.OPEN: lambda e: "attempts without an end",
     Kind.FAULTS: lambda e: f"faults that struck{f' of kind {e.text}' if e.text else ''}",
     Kind.METERED_MB: lambda e: "megabytes over metered lines",
@@ -177,6 +184,7 @@ def read(table: Table) -> Expectation:
         per_site=table.flag("per_site"),
         ever=table.flag("ever"),
         text=table.text("text", ""),
+        device=table.text("device", ""),
         low=exactly if exactly >= 0 else low if low >= 0 else None,
         high=exactly if exactly >= 0 else high if high >= 0 else None,
     )
@@ -277,7 +285,17 @@ def _told(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
 
 
 def _unexplained(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
-    return _bounded(expectation, len(seen.unexplained), seen.unexplained)
+    stuck = [f"{each.device} ({each.kind})" for each in seen.answers if not each.sentence or each.kind in STUCK]
+    return _bounded(expectation, len(stuck), stuck)
+
+
+def _answered(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
+    said = {each.device: each.sentence for each in seen.answers if expectation.text in each.sentence}
+    found = [name for name in said if expectation.device in ("", name)]
+    if found or not expectation.device:
+        return _bounded(expectation, len(found), found)
+    mine = [each.sentence for each in seen.answers if each.device == expectation.device]
+    return _bounded(expectation, 0)[0], " ".join(mine) or "there is no such device"
 
 
 def _open(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
@@ -369,11 +387,8 @@ JUDGES: Mapping[Kind, Callable[[Expectation, Seen], tuple[bool, str]]] = {
     Kind.UNAVAILABLE: _unavailable,
     Kind.TOLD: _told,
     Kind.UNEXPLAINED: _unexplained,
+    Kind.ANSWER: _answered,
     Kind.OPEN: _open,
     Kind.FAULTS: _faults,
     Kind.METERED_MB: _metered,
 }
-
-
-def kinds() -> Iterator[Kind]:
-    yield from Kind

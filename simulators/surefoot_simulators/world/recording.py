@@ -132,6 +132,16 @@ class PhaseTally:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What the server answers at the end, asked why a component of a device is not updating."""
+
+    device: str
+    component: str
+    kind: str
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Recording:
     """One run. Lists are in the order of time; `faults` counts those that struck, by kind."""
 

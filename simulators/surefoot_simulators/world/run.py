@@ -82,7 +82,7 @@ def recorded(world: World) -> Recording:
         faults=world.faults,
         bricked=[name for name, node in world.nodes.items() if _is_bricked(node)],
         lost_events=_lost(world, stored),
-        unexplained=notes.unexplained(),
+        answers=notes.answers(),
         metered_mb=sum(node.link.metered_bytes for node in world.nodes.values()) / 1e6,
     )
     return Recording(
