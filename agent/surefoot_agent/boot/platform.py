@@ -195,6 +195,13 @@ def _copies_of(component: ComponentSettings) -> int | None:
         with suppress(SurefootError):
             return Environment(component.boot_config).copies()
         return 0
+    if component.boot == "grub" and component.boot_variables == "mender":
+        from surefoot_agent.boot.mender_grub import MenderGrubEnvironment, Pair
+
+        first, second = files_of(component)
+        with suppress(OSError):
+            return MenderGrubEnvironment((Pair.within(first), Pair.within(second))).copies()
+        return 0
     if component.boot == "grub":
         return sum(_is_block(file) for file in files_of(component))
     return None
