@@ -133,6 +133,7 @@ def test_a_root_that_the_environment_does_not_name_stops_it_before_anything_is_w
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_old_or_the_new_root_runs_whatever_fails_or_dies(board: Board) -> None:
     told = []
     for fault, root in ends():
