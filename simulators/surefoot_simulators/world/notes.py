@@ -122,34 +122,39 @@ class Notes:
                 self.tell(by, f"{row.kind.replace('_', ' ')}: {row.reason}", row.device_id)
 
     def _rollouts(self, session: Session) -> None:
-        for row in session.exec(select(Rollout).order_by(col(Rollout.number))):
-            if self._states.get(row.id) != row.state:
-                self._states[row.id] = row.state
-                self.rollouts.append(RolloutPoint(self._t(), row.id, row.release_id, RolloutState(row.state)))
-        for phase in session.exec(select(RolloutPhase).order_by(RolloutPhase.rollout_id, col(RolloutPhase.index))):
-            key = (phase.rollout_id, phase.index)
-            if self._phase_states.get(key) != phase.state:
-                self._phase_states[key] = phase.state
-                self.phases.append(
-                    PhasePoint(self._t(), phase.rollout_id, phase.index, phase.name, PhaseState(phase.state))
-                )
+        for name, release, state in session.exec(
+            select(Rollout.id, Rollout.release_id, Rollout.state).order_by(col(Rollout.number))
+        ):
+            if self._states.get(name) != state:
+                self._states[name] = state
+                self.rollouts.append(RolloutPoint(self._t(), name, release, RolloutState(state)))
+        of = RolloutPhase
+        for name, index, phase, state in session.exec(
+            select(of.rollout_id, of.index, of.name, of.state).order_by(of.rollout_id, col(of.index))
+        ):
+            if self._phase_states.get((name, index)) != state:
+                self._phase_states[name, index] = state
+                self.phases.append(PhasePoint(self._t(), name, index, phase, PhaseState(state)))
 
     def _endings(self, session: Session) -> None:
-        query = select(Assignment).where(col(Assignment.outcome).is_not(None)).order_by(col(Assignment.seq))
-        for row in session.exec(query):
-            if row.outcome is not None and self._ended.get(row.id) != row.outcome:
-                self._ended[row.id] = row.outcome
-                self.endings.append(
-                    Ending(
-                        self._t(),
-                        row.device_id,
-                        row.rollout_id,
-                        row.release_id,
-                        Outcome(row.outcome),
-                        row.reason,
-                        row.phase,
-                    )
+        """Of all that ended only what is new is read whole: this is asked after every batch."""
+        query = select(Assignment.id, Assignment.outcome).where(col(Assignment.outcome).is_not(None))
+        new = [name for name, outcome in session.exec(query) if self._ended.get(name) != outcome]
+        if not new:
+            return
+        for row in session.exec(select(Assignment).where(col(Assignment.id).in_(new)).order_by(col(Assignment.seq))):
+            outcome = self._ended[row.id] = str(row.outcome)
+            self.endings.append(
+                Ending(
+                    self._t(),
+                    row.device_id,
+                    row.rollout_id,
+                    row.release_id,
+                    Outcome(outcome),
+                    row.reason,
+                    row.phase,
                 )
+            )
 
     def state_of(self, rollout: str) -> str | None:
         return self._states.get(rollout)
