@@ -41,9 +41,11 @@ def test_a_rollout_in_which_it_went_with_another_is_on_record_with_the_digests_o
     told.service.cancel("r1", "ann", told.now)
     started = told.start("model/2.0", also=(RELEASE,), cohort="hw == 'rpi5'")
 
-    whole = next(each for each in facts(told)["rollouts"] if each["id"] == started)
+    found = facts(told)
+    whole = next(each for each in found["rollouts"] if each["id"] == started)
 
-    assert whole["set"] == [{"release": r, "digest": digest(r)} for r in ("model/2.0", RELEASE)]
+    digests = {"model/2.0": digest("model/2.0"), RELEASE: found["release"]["digest"]}
+    assert whole["set"] == [{"release": r, "digest": d} for r, d in digests.items()]
     assert f"rollout:{started}" in {row["object"] for row in facts(told)["audit"]}
 
 
