@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-FAST := -m "not slow and not crash" -n 2
+FAST := -m "not slow and not crash and not served" -n 2
 # Compiled once and kept: else each of the hundreds of processes that tests and demonstration start compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -33,12 +33,12 @@ test: .venv/.ready ## Run every test this machine can run, and say what it could
 	 $(MAKE) --no-print-directory test-slow || code=1; exit $$code
 
 .PHONY: test-slow
-test-slow: .venv/.ready ## Run what `make test` runs after the fast tests: the end of the world at every write, and the slow tests.
+test-slow: .venv/.ready ## Run what `make test` runs after the fast tests: the end of the world at every write, the server with its database, and the slow tests.
 	@mkdir -p build
 	@echo "the world ends at every write, side by side"
 	@code=0; $(PY) -m pytest -q -m crash -n 2 --dist worksteal --junitxml=build/junit-crash.xml $(ARGS) || [ $$? = 5 ] || code=1; \
-	 echo "slow tests, side by side"; \
-	 $(PY) -m pytest -q -m "slow and not power and not soak" -n 3 --dist worksteal --durations=40 --junitxml=build/junit-slow.xml $(ARGS) || [ $$? = 5 ] || code=1; exit $$code
+	 echo "the server with its database, and slow tests, side by side"; \
+	 $(PY) -m pytest -q -m "(served or slow) and not power and not soak and not crash" -n 3 --dist worksteal --durations=40 --junitxml=build/junit-slow.xml $(ARGS) || [ $$? = 5 ] || code=1; exit $$code
 
 .PHONY: test-power
 test-power: .venv/.ready ## Boot real machines in an emulator and cut their power (ROUNDS=n cuts more, SEED=n the same ones).

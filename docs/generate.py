@@ -22,6 +22,7 @@ import deliberate_bugs
 import man_pages
 import markdown
 import message_page
+import scenario_table
 from command_lines import agent_page_parts, help_text, operator_page_parts
 from fastapi import APIRouter
 
@@ -325,7 +326,12 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "rollout states": rollout_diagram,
         "phase states": phase_diagram,
     },
-    "docs/simulator.md": {"deliberate bugs": deliberate_bugs.table},
+    "docs/simulator.md": {
+        "promises": scenario_table.promises,
+        "faults": scenario_table.faults,
+        "library": scenario_table.library,
+        "deliberate bugs": deliberate_bugs.table,
+    },
     "README.md": {
         "surefoot --help": lambda: help_text("surefoot"),
         "surefoot-agent --help": lambda: help_text("surefoot-agent"),

@@ -64,6 +64,9 @@ DEVICES = {"losetup": "/dev/loop-control", "chroot": "/etc/shadow"}
 """Program → what it must be allowed to write, or it is as good as missing."""
 
 
+SERVERS = {"rig", "postgresql_rig"}
+"""Fixtures that put a whole server together: a fifth of the tests, which take more time than all others."""
+
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 << 30
 """Four times what the fast tests leave there at their end."""
@@ -110,8 +113,11 @@ def _is_here(program: str) -> bool:
     return Path(program).is_file() or shutil.which(program, path=path) is not None
 
 
+@pytest.hookimpl(tryfirst=True)  # before the markers choose
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("served")
         unknown = {str(n) for marker in item.iter_markers("needs") for n in marker.args} - PACKAGES.keys()
         if unknown:
             raise pytest.UsageError(f"{item.nodeid} needs {sorted(unknown)}: add the package to tests/conftest.py")

@@ -212,6 +212,11 @@ def _boot(settings: Settings, component: ComponentSettings) -> Callable[[], Boot
     """What says which slot runs, for a component that is entered by a restart of the machine."""
     if component.boot == "symlink":
         return None
+    if settings.helper_socket:
+        from surefoot_agent.privileged.inquiry import line_to
+        from surefoot_agent.privileged.proxies import PrivilegedBoot
+
+        return lambda: PrivilegedBoot(line_to(settings, component))
     from surefoot_agent.boot.select import boot_of
 
     return lambda: boot_of(component, settings.component_dir(component.name))

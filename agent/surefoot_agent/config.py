@@ -24,8 +24,8 @@ MIB = 1024 * 1024
 CACHE_URL = re.compile(r"https?://[^\s/]+/([^\s?#]*/)?")
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
-SERVED = ("directory", "symlink")
-"""Kind and boot control of the components that the privileged half serves."""
+SERVED = ("directory", "image")
+"""Kinds of components that the privileged half serves."""
 
 
 @dataclass(frozen=True)
@@ -276,9 +276,8 @@ def components_of(settings: Settings) -> tuple[ComponentSettings, ...]:
 
 
 def _refuse_what_the_helper_does_not_serve(component: ComponentSettings) -> None:
-    if (component.kind, component.boot) != SERVED:
-        message = f"components.{component.name} is {component.kind} by {component.boot}"
-        message += f"; two halves serve {' by '.join(SERVED)}."
+    if component.kind not in SERVED:
+        message = f"components.{component.name} is of kind {component.kind}; two halves serve {', '.join(SERVED)}."
         raise ConfigError("config_invalid", message, "Remove helper_socket, and run the agent as root.")
 
 

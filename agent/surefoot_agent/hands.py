@@ -32,6 +32,7 @@ from surefoot_agent.itself.health import OwnHealth
 from surefoot_agent.modules.application import ModuleApplication
 from surefoot_agent.modules.flow import Order
 from surefoot_agent.modules.host import Host, Rules
+from surefoot_agent.pair import ProcessPair
 from surefoot_agent.ports import ApplicationControl, BootControl, Downloader, Health, ShadowControl, Slots
 from surefoot_agent.reset_cause import Origin
 from surefoot_agent.restart import restart_and_wait, restart_machine
@@ -136,15 +137,10 @@ def _directory(site: Site) -> Parts:
         settings.log_limit_bytes,
     )
     pids = partial(guard.application_pids, site.folder)
-    beside = Shadow(
-        site.folder,
-        site.slots,
-        application,
-        SystemClock().monotonic,
-        component.app_env,
-        settings.log_limit_bytes,
-        settings.reserve_bytes,
+    pair = ProcessPair(
+        site.folder, site.slots, application, component.app_env, settings.log_limit_bytes, settings.reserve_bytes
     )
+    beside = Shadow(site.folder, site.slots, pair, SystemClock().monotonic)
     return Parts(_downloader(site), application, _checks(site, application, pids), shadow=beside)
 
 

@@ -13,21 +13,25 @@ import shutil
 import signal
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
+from surefoot_agent import guard, processes
 from surefoot_agent.application import Application
-from surefoot_agent.boot.symlink import SymlinkBoot
+from surefoot_agent.boot.select import boot_of
 from surefoot_agent.clock import SystemClock
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings, components_of
 from surefoot_agent.enrol_cli import component_of
+from surefoot_agent.finding import Finding
 from surefoot_agent.identity import load_identity
 from surefoot_agent.privileged.serve import Server, uid_of
 from surefoot_agent.privileged.steward import Estate, Steward
 from surefoot_agent.privileged.vault import Owner, Vault, in_a_child
 from surefoot_agent.provision import provision
 from surefoot_agent.restart import restart_machine
-from surefoot_agent.slots.directory import DirectorySlots
+from surefoot_agent.rootfs import RootFilesystem
+from surefoot_agent.slots.select import Place, slots_of
 from surefoot_agent.trial import TrialFile
 from surefoot_shared.errors import ConfigError
 from surefoot_shared.release import Manifest
@@ -54,8 +58,12 @@ def server_of(settings: Settings) -> Server:
         raise ConfigError("config_invalid", "helper_socket is empty: this device is not split.", "Set helper_socket.")
     vault = vault_of(settings)
     vault.owner()
-    served = components_of(settings)
-    stewards = {each.name: Steward(each.name, estate_of(settings, each), vault) for each in served}
+    stewards = {}
+    for each in components_of(settings):
+        estate = estate_of(settings, each)
+        if each.boot == "uboot":
+            _take_over(each, estate)
+        stewards[each.name] = Steward(each.name, estate, vault)
     return Server(Path(settings.helper_socket), uid_of(settings.agent_user), stewards)
 
 
@@ -64,9 +72,16 @@ def vault_of(settings: Settings) -> Vault:
 
 
 def estate_of(settings: Settings, component: ComponentSettings) -> Estate:
-    """The direct adapters, on folders that belong to this side."""
+    """The direct adapters, on folders and devices that belong to this side."""
     folder = settings.component_dir(component.name)
-    slots = DirectorySlots(folder, settings.reserve_bytes, settings.reserve_inodes)
+    slots = slots_of(component, Place(folder, settings.reserve_bytes, settings.reserve_inodes))
+    boot, trials, clock = boot_of(component, folder), TrialFile(folder), SystemClock()
+    if component.kind == "image":
+        root, look = (
+            RootFilesystem(boot, slots, restart_machine, component.metrics_port),
+            partial(_look, component, folder),
+        )
+        return Estate(folder, boot, slots, root, trials, clock, processes.everybody, look)
     application = Application(
         folder,
         slots,
@@ -79,8 +94,21 @@ def estate_of(settings: Settings, component: ComponentSettings) -> Estate:
         user=settings.app_user,
         cgroup=True,
     )
-    boot = SymlinkBoot(folder)
-    return Estate(folder, boot, slots, application, TrialFile(folder), SystemClock(), restart_machine)
+    return Estate(folder, boot, slots, application, trials, clock, partial(guard.application_pids, folder))
+
+
+def _look(component: ComponentSettings, folder: Path) -> tuple[Finding, ...]:
+    """What `check` says of this board, of which the agent's user sees neither devices nor bootloader."""
+    from surefoot_agent.boot import platform  # asked for now and then
+    from surefoot_agent.slots import demands
+
+    return (*platform.findings(platform.observe(component, folder)), *demands.findings(component))
+
+
+def _take_over(component: ComponentSettings, estate: Estate) -> None:
+    from surefoot_agent.boot.adopt import adopt  # most devices never had another agent
+
+    adopt(component, estate.boot, estate.folder)
 
 
 def adopt(settings: Settings, releases: Sequence[Path] = ()) -> tuple[Manifest, ...]:
@@ -97,7 +125,7 @@ def adopt(settings: Settings, releases: Sequence[Path] = ()) -> tuple[Manifest, 
     vault.set_up(Owner(identity.device, identity.hw), root)
     estates = {each.name: estate_of(settings, each) for each in components_of(settings)}
     for each in estates.values():
-        if settings.app_user:
+        if settings.app_user and (each.folder / "data").is_dir():
             shutil.chown(each.folder / "data", settings.app_user)
             os.chmod(each.folder / "data", 0o700)
     return tuple(_provisioned(settings, estates, release, identity.hw) for release in releases)

@@ -165,7 +165,7 @@ def _desks(
     for number, component in enumerate(components):
         way = uplink_of(settings, component, lambda: renewal.identity, round_trip)
         hands = hands_of(settings, identity, component, origin, way)
-        if component.boot == "uboot":
+        if component.boot == "uboot" and not settings.helper_socket:  # else the privileged half did
             _adopt(component, hands)
         made.append(_desk(shared, component, hands, number == 0))
     return made

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from surefoot_agent import guard, processes, vigil
 from surefoot_agent.boot import adopt, platform
@@ -34,6 +35,9 @@ from surefoot_agent.slots.image import ImageSlots
 from surefoot_agent.slots.select import Place, slots_of
 from surefoot_shared.errors import Invalid, SurefootError
 from surefoot_shared.status import SlotName, SlotState
+
+if TYPE_CHECKING:
+    from surefoot_agent.privileged.inquiry import Board
 
 IDENTITY_FILES = (f"{PAIR}.key", f"{PAIR}.crt", CA_FILE, DEVICE_FACTS)
 GUARD_TIMEOUT_S = 10.0
@@ -78,6 +82,8 @@ class Facts:
     """What is wrong with the bytes of each slot that was read back, None for nothing; empty where none was."""
     boot: platform.BootFacts | None = None
     """What a bootloader says, for a component whose switch needs a restart of the machine; None for a link."""
+    linked: bool = True
+    """Whether a link says which slot runs; else the privileged half looked at the board, and `demands` has it."""
 
 
 def check(settings: Settings, clock_floor_s: float = 0.0, read: bool = False) -> tuple[Finding, ...]:
@@ -106,7 +112,7 @@ def judge(facts: Facts) -> tuple[Finding, ...]:
         _key(facts),
         _of_problem("state", facts.state_problem, "The state folder takes writes.", "Check its disk and its owner."),
         _of_problem("journal", facts.journal_problem, "The journal can be read.", "Replace the device's storage."),
-        *((_link(facts),) if facts.boot is None else platform.findings(facts.boot)),
+        *(platform.findings(facts.boot) if facts.boot else (_link(facts),) if facts.linked else ()),
         _slots(facts),
         *facts.demands,
         *((_read(facts.read),) if facts.read else ()),
@@ -204,12 +210,15 @@ def _of_problem(name: str, problem: str | None, fine: str, hint: str) -> Finding
 def observe(settings: Settings, component: ComponentSettings, clock_floor_s: float = 0.0, read: bool = False) -> Facts:
     """Read everything once."""
     folder = settings.component_dir(component.name)
-    boot = None if component.boot == "symlink" else platform.observe(component, folder)
+    linked, split = component.boot == "symlink", bool(settings.helper_socket)
+    boot = None if linked or split else platform.observe(component, folder)
+    board = _board(settings, component) if split and not linked else None
+    shown = board or boot
     return Facts(
         identity=_identity_modes(settings.state_dir / "identity"),
         state_problem=_problem(lambda: _probe_write(settings.state_dir)),
-        current=boot.current if boot else guard.current_slot(folder),
-        states=boot.states if boot else guard.slot_states(folder),
+        current=shown.current if shown else guard.current_slot(folder),
+        states=shown.states if shown else guard.slot_states(folder),
         releases=_releases(folder),
         room_problem=_problem(lambda: _probe_room(folder, settings)),
         clock_s=time.time(),
@@ -222,11 +231,18 @@ def observe(settings: Settings, component: ComponentSettings, clock_floor_s: flo
         agent_active=vigil.agent_runs(settings.state_dir),
         adopted={slot.value: name for slot, name in adopt.releases(folder).items()},
         on_trial=_on_trial(folder),
-        demands=demands.findings(component),
+        demands=board.findings if board else demands.findings(component),
         programs_problem=_problem(lambda: local.refuse_unrunnable(folders_of(settings).checks())),
         read=_read_back(component, folder) if read else {},
         boot=boot,
+        linked=linked,
     )
+
+
+def _board(settings: Settings, component: ComponentSettings) -> Board:
+    from surefoot_agent.privileged.inquiry import board_of  # most devices are whole
+
+    return board_of(settings, component)
 
 
 def _problem(probe: Callable[[], None]) -> str | None:

@@ -1,48 +1,34 @@
 """Shadow: the staged release runs from its slot beside the live one, which keeps its slot, its data and its port.
 
-Promises: nothing is switched and nothing of the live release is touched; the shadow has a data folder of its own that
-is thrown away, a log with a bound, a lower priority, and is the first that the kernel ends where memory runs out; it is
-started a few times at most, so that one that takes the machine down with it is left alone in the end; once an attempt
-was ended here its shadow never starts again, whatever was still under way. An agent that starts anew stops what it
-finds and begins the comparison anew; where none starts the guard stops it. Refuses a release whose publisher does not
-say that it knows what a shadow is. Knows a shadow by its own mark, so stopping one never stops the other.
+Promises: nothing is switched and nothing of the live release is touched; a shadow is started a few times at most, so
+that one that takes the machine down with it is left alone in the end; once an attempt was ended here its shadow never
+starts again, whatever was still under way. An agent that starts anew stops what it finds and begins the comparison
+anew; where none starts the guard stops it. Refuses a release whose publisher does not say that it knows what a shadow
+is. How the two are started and looked at is a port: see pair.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
-from surefoot_agent import comparison, durable, guard, plan, scrape
+from surefoot_agent import comparison, durable, guard, plan
 from surefoot_agent import events as e
-from surefoot_agent.application import Application
 from surefoot_agent.bench import Bench
 from surefoot_agent.comparison import Comparison, Figures, GoOn, Look, Over, Start
 from surefoot_agent.lanes import Lane
-from surefoot_agent.ports import ApplicationControl, ShadowControl, Slots
+from surefoot_agent.ports import ShadowControl, Slots
 from surefoot_agent.record import Record
-from surefoot_shared.errors import SurefootError
 from surefoot_shared.messages import Sample, ShadowTerms
 from surefoot_shared.release import Manifest
 from surefoot_shared.status import Outcome, SlotName
 
-SCRAPE_S = 1.0
-FOLDER = guard.SHADOW
-NICE = 10
-"""Enough that a busy core goes to the live release first."""
-EXPENDABLE = "1000"
-"""oom_score_adj: the first to be ended by the kernel."""
-OWN = ("camera_fps", "inference_p95_s", "memory_bytes")
-"""What is told of the shadow itself, as of a release that runs."""
 STARTS = 3
 """Of one attempt: agents restart for good reasons, but what brings the machine down would be started for ever."""
-MEMINFO = Path("/proc/meminfo")
 Key = tuple[str, int]
 
 
@@ -59,25 +45,28 @@ class _Run:
     told: bool = False
 
 
+class Pair(Protocol):
+    """The live release and its shadow: how the second is started beside the first, and what both show."""
+
+    def start(self, slot: SlotName, manifest: Manifest) -> None: ...
+    def stop(self) -> None: ...
+    def alive(self) -> bool: ...
+    def live(self) -> Figures | None: ...
+    def shadow(self) -> tuple[Figures | None, Mapping[str, float]]:
+        """What it says of itself, None where it does not answer; and its own metrics by name."""
+
+    def room(self) -> bool:
+        """Whether the data partition has what the live release needs of it."""
+
+    def memory_ratio(self) -> float: ...
+
+
 class Shadow:
     """ShadowControl port of a component whose slots are folders."""
 
-    def __init__(
-        self,
-        component_dir: Path,
-        slots: Slots,
-        live: ApplicationControl,
-        clock: Callable[[], float],
-        app_env: Mapping[str, str] | None = None,
-        log_limit_bytes: int = 4 * 1024 * 1024,
-        reserve_bytes: int = 0,
-    ) -> None:
-        self._folder, self._slots, self._live, self._clock = component_dir / FOLDER, slots, live, clock
-        self._log_limit_bytes, self._reserve_bytes = log_limit_bytes, reserve_bytes
-        self._env = {**(app_env or {}), "SUREFOOT_SHADOW": "1"}
-        self._frames = component_dir.resolve() / "frames"
+    def __init__(self, component_dir: Path, slots: Slots, pair: Pair, clock: Callable[[], float]) -> None:
+        self._folder, self._slots, self._pair, self._clock = component_dir / guard.SHADOW, slots, pair, clock
         self._lock = threading.Lock()
-        self._application: Application | None = None
         self._run: _Run | None = None
         self._ended: Key | None = None
 
@@ -90,7 +79,7 @@ class Shadow:
             if run is not None and run.key == key and run.over is not None:
                 return run.over  # said before, to an order that was renewed meanwhile
             if run is None or run.key != key or run.last:
-                self._stop()
+                self._pair.stop()
                 fresh = Comparison(terms, manifest.probation.startup_s)
                 run = _Run(key, slot, self._slots.digest(slot) or "", fresh, {})
             own, look = self._look(run)
@@ -100,7 +89,7 @@ class Shadow:
                 follows = self._begin(key, slot, manifest)
             if isinstance(follows, Over):
                 self._run = replace(run, over=follows, last=True)
-                self._stop()
+                self._pair.stop()
             return follows
 
     def end(self, key: Key) -> None:
@@ -126,22 +115,16 @@ class Shadow:
     def _look(self, run: _Run) -> tuple[Mapping[str, float], Look]:
         shadow: Figures | None = None
         own: Mapping[str, float] = {}
+        pair = self._pair
         if run.known.began_s is not None:
-            shadow, own = self._figures(self._made())
-            self._made().bound_log()
-        live, room = self._figures(self._live)[0], self._room()
-        return own, Look(self._clock(), live, shadow, self._alive(), available_ratio(), room)
+            shadow, own = pair.shadow()
+        return own, Look(self._clock(), pair.live(), shadow, pair.alive(), pair.memory_ratio(), pair.room())
 
     def _begin(self, key: Key, slot: SlotName, manifest: Manifest) -> Start | Over:
-        shutil.rmtree(self._folder / "data", ignore_errors=True)
-        durable.make_folder(self._folder / "data")
         if not self._counted(key):
             message = f"It was started {STARTS} times, and each time the agent or the machine ended before it."
             return Over(message, "shadow_harmed")
-        running = self._made().start(slot, manifest)
-        with contextlib.suppress(OSError):  # it may be gone already; the next look says so
-            os.setpriority(os.PRIO_PROCESS, running.pid, NICE)
-            Path(f"/proc/{running.pid}/oom_score_adj").write_text(EXPENDABLE)
+        self._pair.start(slot, manifest)
         return Start()
 
     def _counted(self, key: Key) -> bool:
@@ -154,42 +137,14 @@ class Shadow:
             starts = 0
         if starts >= STARTS:
             return False
+        durable.make_folder(self._folder)
         guard.write_file(kept, json.dumps({"of": list(key), "starts": starts + 1}).encode())
         return True
-
-    def _room(self) -> bool:
-        """Half of the reserve: the live release writes too, and a shadow is not ended for that at once."""
-        return shutil.disk_usage(self._folder.parent).free >= self._reserve_bytes // 2
 
     def _hush(self) -> None:
         """Stop it from outside; what it showed so far is told once more."""
         self._run = replace(self._run, last=True) if self._run else None
-        self._stop()
-
-    def _stop(self) -> None:
-        if self._application is None and not self._folder.is_dir():
-            return
-        self._made().stop()
-        shutil.rmtree(self._folder / "data", ignore_errors=True)
-
-    def _alive(self) -> bool:
-        return self._application is not None and self._application.running() is not None
-
-    def _made(self) -> Application:
-        """Made when it is first needed: it takes a port."""
-        if self._application is None:
-            self._application = Application(
-                self._folder, self._slots, self._env, log_limit_bytes=self._log_limit_bytes, frames=self._frames
-            )
-        return self._application
-
-    def _figures(self, application: ApplicationControl) -> tuple[Figures | None, Mapping[str, float]]:
-        port = application.endpoint().get("metrics_port")
-        try:
-            series = scrape.metrics(f"http://127.0.0.1:{port}/metrics", SCRAPE_S)
-        except SurefootError:
-            return None, {}
-        return comparison.figures_of(series), {s.name: s.value for s in series if s.name in OWN and not s.labels}
+        self._pair.stop()
 
 
 def step(control: ShadowControl | None, slots: Slots, record: Record) -> e.Event | plan.Waits:
@@ -219,12 +174,3 @@ def renewed(bench: Bench, control: ShadowControl | None, record: Record) -> None
     bench.forget("shadow")
     if control is not None and (record.wish is None or record.wish.shadow is None):
         bench.submit("quiet", Lane.APP, control.stop)
-
-
-def available_ratio() -> float:
-    """Share of the node's memory that can still be given; 1 where the kernel does not say."""
-    try:
-        lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines() if ":" in line)
-        return int(lines["MemAvailable"].split()[0]) / int(lines["MemTotal"].split()[0])
-    except (OSError, KeyError, ValueError, IndexError, ZeroDivisionError):
-        return 1.0

@@ -20,16 +20,13 @@ from surefoot_agent.health.checks import Checks
 from surefoot_agent.health.local import folders_of
 from surefoot_agent.health.uplink import Uplink
 from surefoot_agent.identity import Identity
-from surefoot_agent.privileged.proxies import (
-    Evidence,
-    Line,
-    PrivilegedApplication,
-    PrivilegedBoot,
-    PrivilegedSlots,
-    PrivilegedTrials,
-)
+from surefoot_agent.ports import Slots
+from surefoot_agent.privileged.proxies import Line, PrivilegedApplication, PrivilegedBoot, PrivilegedTrials
+from surefoot_agent.privileged.root import PrivilegedRoot
+from surefoot_agent.privileged.slots import Evidence, PrivilegedImages, PrivilegedSlots
 from surefoot_agent.reset_cause import Origin
 from surefoot_agent.sight import Hands
+from surefoot_agent.slots.select import devices_of
 from surefoot_agent.telemetry import NodeTelemetry
 
 
@@ -45,8 +42,13 @@ def split_hands(
     folder = settings.component_dir(component.name)
     line = Line(Path(settings.helper_socket), component.name)
     evidence = Evidence(settings.state_dir / "trust")
-    slots = PrivilegedSlots(folder, line, evidence, settings.reserve_bytes, settings.reserve_inodes)
-    application = PrivilegedApplication(folder, line)
+    slots: Slots
+    if is_root := component.kind == "image":
+        slots = PrivilegedImages(folder, devices_of(component), line, evidence)
+        application: PrivilegedApplication = PrivilegedRoot(folder, line, component.metrics_port)
+    else:
+        slots = PrivilegedSlots(folder, line, evidence, settings.reserve_bytes, settings.reserve_inodes)
+        application = PrivilegedApplication(folder, line)
     pacing = Pacing(settings.min_speed_bytes_per_s, settings.min_speed_window_s, settings.rate_bytes_per_s)
     timeouts = (settings.connect_timeout_s, settings.read_timeout_s)
     beside = beside_of(settings, component.name, identity.ca_file, air)
@@ -71,5 +73,6 @@ def split_hands(
         guard_budget_s=component.guard_budget_s,
         max_starts=component.max_starts,
         origin=origin,
+        reboots=is_root,
         data=OutOfReach(folder),
     )

@@ -108,7 +108,7 @@ def create_app(state: ServerState) -> FastAPI:
         openapi_url=None,
         generate_unique_id_function=operation_id,
     )
-    app.add_middleware(Idempotency, state=state)
+    app.add_middleware(Idempotency)
     _finish(app, state, OPERATOR_ROUTERS)
     problems.install(app)
 
@@ -122,7 +122,7 @@ def create_app(state: ServerState) -> FastAPI:
 def create_device_app(state: ServerState) -> FastAPI:
     """The devices' application; serve it over TLS."""
     app = FastAPI(title="Surefoot devices", docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(RefuseCertificateHeaders, state=state)
+    app.add_middleware(RefuseCertificateHeaders)
     return _finish(app, state, DEVICE_ROUTERS)
 
 

@@ -184,6 +184,9 @@ class Gateway:
             self._down.clear()
             if self._stopping.is_set():  # looked at after the clear: stop() sets this first, then _down
                 return
+            if not self._intake.room():  # what would be read has no place, the broker's first word neither
+                self._stopping.wait(WAIT_S)
+                continue
             was_up = self._connect_once()
             failures = 0 if was_up else failures + 1
             ceiling_s = min(self._config.reconnect_cap_s, self._config.reconnect_base_s * 2 ** min(failures, 10))
@@ -225,6 +228,8 @@ class Gateway:
             self._write(link)
             if (now := time.monotonic()) >= misc_at:
                 misc_at = now + MISC_S
+                if not hears:
+                    self._client.excuse()
                 self._client.loop_misc()
 
     def _read(self, link: BufferedSocket) -> None:
@@ -339,6 +344,12 @@ class _Client(mqtt.Client):
         """The connection, while there is one."""
         found = self.socket()
         return found if isinstance(found, BufferedSocket) else None
+
+    def excuse(self) -> None:
+        """Nothing is read on purpose, the broker's answer to a ping neither: its silence begins only now."""
+        with self._msgtime_mutex:
+            self._last_bytes_received = time.monotonic()
+        self._ping_t = 0.0
 
     def give_up(self) -> None:
         """The connection is broken: close it as paho does where it finds that out itself."""

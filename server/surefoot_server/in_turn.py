@@ -1,7 +1,8 @@
 """Writers of one process, one at a time in the order in which they came.
 
 SQLite lets whoever asks at the right instant write next: beside a busy ingest an operator's halt could wait in vain.
-Promises: nobody is passed; whoever waited for `limit_s` goes on without the turn, so that nothing hangs for ever.
+Promises: nobody is passed but by who is `urgent`, which is what stops a fleet; whoever waited for `limit_s` goes on
+without the turn, so that nothing hangs for ever.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ class InTurn:
         self._taken = False
 
     @contextmanager
-    def turn(self, limit_s: float) -> Iterator[bool]:
-        """Wait for the turn and hold it; yields whether it came within `limit_s`."""
+    def turn(self, limit_s: float, *, urgent: bool = False) -> Iterator[bool]:
+        """Wait for the turn and hold it; yields whether it came within `limit_s`. Who is urgent is the next."""
         mine = threading.Event()
         with self._lock:
             if self._taken:
-                self._waiting.append(mine)
+                (self._waiting.appendleft if urgent else self._waiting.append)(mine)
             else:
                 self._taken = True
                 mine.set()

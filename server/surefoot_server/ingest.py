@@ -160,7 +160,7 @@ class BatchIngest:
         self._cut: dict[str, None] = {}
         self.samples = 0
         self._streams: dict[tuple[str, str], None] = {}
-        self._seen: dict[str, datetime] = {}
+        self._seen: dict[str, None] = {}
         self.acks: list[tuple[str, Ack]] = []
         self.leases: dict[str, None] = {}
         self.chunk_requests: list[ChunkRequest] = []
@@ -202,7 +202,7 @@ class BatchIngest:
                 return
             self._enrolled.add(device_id)
         self._measured.setdefault(device_id, []).extend(batches)
-        self._seen[device_id] = self._now
+        self._seen[device_id] = None
 
     def cut(self, device_id: str) -> None:
         """A message of this device was left out because it talks too fast: its later ones must not hide that."""
@@ -224,7 +224,7 @@ class BatchIngest:
     def finish(self) -> None:
         """What is done once for the whole batch, inside its transaction."""
         self._session.flush()
-        repository.touch(self._session, self._seen)
+        repository.touch(self._session, self._seen, self._now)
         if self._seen:
             attention.one_voice(self._session, self._seen, self._now)
         stored = telemetry.store(self._session, self._measured, self._now, self._series, self._cut)

@@ -11,12 +11,14 @@ import json
 import re
 
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from surefoot_server import db
 from surefoot_server.audit import service as audit
+from surefoot_server.db import Database
 from surefoot_server.errors import MEDIA_TYPE
-from surefoot_server.state import ServerState
+from surefoot_server.state import state_of
 
 SPEAKS_FOR_A_CERTIFICATE = re.compile(
     rb"(x-)?(forwarded-)?(ssl|tls)-client-.*|x-(forwarded-)?client-cert.*|x-ssl-(cert|client|cn|dn|subject).*"
@@ -29,8 +31,8 @@ ACTION = "certificate-header.refused"
 class RefuseCertificateHeaders:
     """Plain ASGI middleware of the devices' listener."""
 
-    def __init__(self, app: ASGIApp, state: ServerState) -> None:
-        self._app, self._state = app, state
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         names = [name for name, _ in scope.get("headers", ()) if SPEAKS_FOR_A_CERTIFICATE.fullmatch(name.lower())]
@@ -38,7 +40,8 @@ class RefuseCertificateHeaders:
             await self._app(scope, receive, send)
             return
         address = scope["client"][0] if scope.get("client") else "unknown"
-        await run_in_threadpool(self._note, address, names[0].decode("latin-1")[:64])
+        database = state_of(HTTPConnection(scope)).db
+        await run_in_threadpool(_note, database, address, names[0].decode("latin-1")[:64])
         problem = {
             "kind": "not_allowed",
             "message": "A header that names a client certificate is no proof of anything here.",
@@ -48,7 +51,7 @@ class RefuseCertificateHeaders:
         await send({"type": "http.response.start", "status": 403, "headers": headers})
         await send({"type": "http.response.body", "body": json.dumps(problem).encode()})
 
-    def _note(self, address: str, header: str) -> None:
-        with self._state.db.write() as session:
-            detail = {"header": header}
-            audit.record_seldom(session, "gateway", ACTION, f"address:{address}", detail, db.utc_now())
+
+def _note(database: Database, address: str, header: str) -> None:
+    with database.write() as session:
+        audit.record_seldom(session, "gateway", ACTION, f"address:{address}", {"header": header}, db.utc_now())

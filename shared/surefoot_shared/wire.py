@@ -15,7 +15,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TypeVar
 
@@ -42,19 +42,22 @@ def to_json(value: object) -> Json:
     """Return the plain JSON value of a dataclass tree."""
     if isinstance(value, Enum):
         return typing.cast(Json, value.value)  # every enum in shared has string values
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value) if not _unsaid(f, value)}
+        told = ((name, getattr(value, name), later, default) for name, later, default in _told(type(value)))
+        return {name: to_json(each) for name, each, later, default in told if not (later and each == default)}
     if isinstance(value, Mapping):
         return {str(k): to_json(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [to_json(v) for v in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
     raise TypeError(f"{type(value).__name__} has no wire form")
 
 
-def _unsaid(field: dataclasses.Field[object], value: object) -> bool:
-    return "later" in field.metadata and getattr(value, field.name) == field.default
+@functools.lru_cache(maxsize=256)
+def _told(cls: type) -> tuple[tuple[str, bool, object], ...]:
+    """(name, whether it came later, default) of each field of a dataclass."""
+    return tuple((field.name, "later" in field.metadata, field.default) for field in dataclasses.fields(cls))
 
 
 def parse(raw: bytes, limit_bytes: int = LIMIT_BYTES) -> dict[str, Json]:
@@ -78,87 +81,110 @@ def decode(cls: type[T], raw: bytes, limit_bytes: int = LIMIT_BYTES) -> T:
 
 def from_json(cls: type[T], value: Json) -> T:
     """Build `cls` from a plain JSON value; raises Invalid naming the offending field."""
-    return typing.cast(T, _build(cls, value, cls.__name__))  # _build returns what the annotation says
+    kind: object = cls
+    return typing.cast(T, _built(kind)(value, cls.__name__))  # which returns what the annotation says
 
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not a number of JSON")
 
 
-@functools.lru_cache(maxsize=256)
-def _hints(cls: type) -> dict[str, object]:
-    return typing.get_type_hints(cls)
+Build = Callable[[Json, str], object]
+"""(value, where it stands) → what the annotation says. Raises Invalid."""
 
 
-def _build(kind: object, value: Json, where: str) -> object:
+@functools.lru_cache(maxsize=1024)
+def _built(kind: object) -> Build:
+    """How values of a kind are built; looked up once, for looking at annotations took most of the time of a message."""
     origin = typing.get_origin(kind)
     if origin in (types.UnionType, typing.Union):
-        return _build_union(kind, value, where)
+        return _build_union(kind)
     if origin in (tuple, list):
-        return _build_sequence(kind, value, where)
+        return _build_sequence(kind)
     if origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
-        return _build_mapping(kind, value, where)
+        return _build_mapping(kind)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return _build_dataclass(kind, value, where)
+        return _build_dataclass(kind)
     if isinstance(kind, type) and issubclass(kind, Enum):
-        return _build_enum(kind, value, where)
-    return _build_scalar(kind, value, where)
+        return functools.partial(_build_enum, kind)
+    return functools.partial(_build_scalar, kind)
 
 
-def _build_dataclass(cls: type, value: Json, where: str) -> object:
-    if not isinstance(value, dict):
-        raise Invalid("malformed", f"{where} must be an object.")
-    hints, given = _hints(cls), {}
-    _check_version(cls, value, where)
-    for field in dataclasses.fields(cls):
-        if field.name in value:
-            given[field.name] = _build(hints[field.name], value[field.name], f"{where}.{field.name}")
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise Invalid("malformed", f"{where}.{field.name} is missing.")
-    try:
-        return cls(**given)
-    except ValueError as error:
-        raise Invalid("malformed", f"{where}: {error}") from error
+def _build_dataclass(cls: type) -> Build:
+    fields = dataclasses.fields(cls)
+    reads = next((f.default for f in fields if f.name == "v"), None)
+    needed = {f.name for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING}
 
+    @functools.cache
+    def kinds() -> tuple[tuple[str, bool, Build], ...]:  # later: a dataclass may hold others of its own kind
+        hints = typing.get_type_hints(cls)
+        return tuple((f.name, f.name in needed, _built(hints[f.name])) for f in fields)
 
-def _check_version(cls: type, value: dict[str, Json], where: str) -> None:
-    reads = next((f.default for f in dataclasses.fields(cls) if f.name == "v"), None)
-    said = value.get("v", reads)
-    if said != reads or isinstance(said, bool):
-        raise Invalid("malformed", f"{where} has version {str(said)[:40]!r}; this side reads {reads}.")
-
-
-def _build_union(kind: object, value: Json, where: str) -> object:
-    options = typing.get_args(kind)
-    if value is None and type(None) in options:
-        return None
-    rest = [o for o in options if o is not type(None)]
-    for option in rest[:-1]:
+    def build(value: Json, where: str) -> object:
+        if not isinstance(value, dict):
+            raise Invalid("malformed", f"{where} must be an object.")
+        said = value.get("v", reads)
+        if said != reads or isinstance(said, bool):
+            raise Invalid("malformed", f"{where} has version {str(said)[:40]!r}; this side reads {reads}.")
+        given = {}
+        for name, is_needed, built in kinds():
+            if name in value:
+                given[name] = built(value[name], f"{where}.{name}")
+            elif is_needed:
+                raise Invalid("malformed", f"{where}.{name} is missing.")
         try:
-            return _build(option, value, where)
-        except Invalid:
-            continue
-    return _build(rest[-1], value, where)
+            return cls(**given)
+        except ValueError as error:
+            raise Invalid("malformed", f"{where}: {error}") from error
+
+    return build
 
 
-def _build_sequence(kind: object, value: Json, where: str) -> object:
-    if not isinstance(value, list):
-        raise Invalid("malformed", f"{where} must be a list.")
+def _build_union(kind: object) -> Build:
+    options = typing.get_args(kind)
+    *first, last = [_built(option) for option in options if option is not type(None)]
+    is_optional = type(None) in options
+
+    def build(value: Json, where: str) -> object:
+        if value is None and is_optional:
+            return None
+        for option in first:
+            try:
+                return option(value, where)
+            except Invalid:
+                continue
+        return last(value, where)
+
+    return build
+
+
+def _build_sequence(kind: object) -> Build:
     args = typing.get_args(kind)
-    if typing.get_origin(kind) is list:
-        return [_build(args[0], v, f"{where}[{i}]") for i, v in enumerate(value)]
-    if len(args) == 2 and args[1] is Ellipsis:
-        return tuple(_build(args[0], v, f"{where}[{i}]") for i, v in enumerate(value))
-    if len(args) != len(value):
-        raise Invalid("malformed", f"{where} must have {len(args)} entries.")
-    return tuple(_build(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(zip(args, value, strict=True)))
+    is_list, is_open = typing.get_origin(kind) is list, len(args) == 2 and args[1] is Ellipsis
+    built = tuple(_built(each) for each in args if each is not Ellipsis)
+
+    def build(value: Json, where: str) -> object:
+        if not isinstance(value, list):
+            raise Invalid("malformed", f"{where} must be a list.")
+        if is_list or is_open:
+            found = [built[0](v, f"{where}[{i}]") for i, v in enumerate(value)]
+            return found if is_list else tuple(found)
+        if len(built) != len(value):
+            raise Invalid("malformed", f"{where} must have {len(built)} entries.")
+        return tuple(b(v, f"{where}[{i}]") for i, (b, v) in enumerate(zip(built, value, strict=True)))
+
+    return build
 
 
-def _build_mapping(kind: object, value: Json, where: str) -> object:
-    if not isinstance(value, dict):
-        raise Invalid("malformed", f"{where} must be an object.")
-    _, of = typing.get_args(kind)
-    return {_text(k, where): _build(of, v, f"{where}.{k[:40]}") for k, v in value.items()}
+def _build_mapping(kind: object) -> Build:
+    built = _built(typing.get_args(kind)[1])
+
+    def build(value: Json, where: str) -> object:
+        if not isinstance(value, dict):
+            raise Invalid("malformed", f"{where} must be an object.")
+        return {_text(k, where): built(v, f"{where}.{k[:40]}") for k, v in value.items()}
+
+    return build
 
 
 def _build_enum(kind: type[Enum], value: Json, where: str) -> Enum:

@@ -235,7 +235,10 @@ def test_a_device_in_two_halves_refuses_at_load_what_only_an_agent_with_rights_c
     root = '[components.rootfs]\nkind = "image"\nboot = "uboot"\nslot_a = "/dev/a"\nslot_b = "/dev/b"\n'
     assert load(write(tmp_path, "whole.toml", root), env={}).components
 
-    with pytest.raises(ConfigError, match=r"components\.rootfs is image by uboot; two halves serve") as caught:
-        load(write(tmp_path, "split.toml", f'helper_socket = "/run/helper.sock"\n{root}'), env={})
+    assert load(write(tmp_path, "split.toml", f'helper_socket = "/run/helper.sock"\n{root}'), env={}).components
+
+    module = '[components.packages]\nkind = "module"\n'
+    with pytest.raises(ConfigError, match=r"components\.packages is of kind module; two halves serve") as caught:
+        load(write(tmp_path, "module.toml", f'helper_socket = "/run/helper.sock"\n{module}'), env={})
 
     assert "helper_socket" in caught.value.hint

@@ -17,11 +17,14 @@ from pathlib import Path
 import pytest
 
 from surefoot_agent import guard
+from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings, components_of
 from surefoot_agent.helper import adopt, estate_of, server_of, vault_of
 from surefoot_agent.identity import DEVICE_FACTS, PAIR
 from surefoot_agent.privileged.proxies import Line, PrivilegedApplication, PrivilegedBoot, PrivilegedTrials
 from surefoot_agent.privileged.talk import Verb
+from surefoot_agent.rootfs import RootFilesystem
+from surefoot_agent.slots.image import ImageSlots
 from surefoot_agent.trial import Trial
 from surefoot_shared.errors import ConfigError
 from surefoot_shared.status import SlotName
@@ -36,7 +39,8 @@ SOMEBODY = "nobody" if AS_ROOT else ""
 AGENT = """
 import os, sys
 from pathlib import Path
-from surefoot_agent.privileged.proxies import Evidence, Line, PrivilegedBoot, PrivilegedSlots
+from surefoot_agent.privileged.proxies import Line, PrivilegedBoot
+from surefoot_agent.privileged.slots import Evidence, PrivilegedSlots
 from surefoot_shared.status import SlotName
 folder, path, uid = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 if uid != os.getuid():
@@ -86,7 +90,7 @@ class Device:
         }
         self.config = folder / "agent.toml"
         self.config.write_text("".join(f'{key} = "{value}"\n' for key, value in lines.items()))
-        self.line = Line(Path(self.settings.helper_socket), "app", connect_s=20.0)
+        self.line = Line(Path(self.settings.helper_socket), "app", connect_s=120.0)
         self.process = self.start()
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -244,6 +248,28 @@ def test_a_helper_of_a_device_that_was_never_adopted_says_what_to_do(tmp_path: P
 
     assert done.returncode == 2
     assert "surefoot-agent adopt" in done.stderr
+
+
+def test_the_estate_of_a_root_is_its_devices_its_bootloader_and_a_restart(tmp_path: Path) -> None:
+    (tmp_path / "board.sh").touch(0o755)
+    told = ComponentSettings(
+        kind="image",
+        boot="script",
+        boot_script=str(tmp_path / "board.sh"),
+        slot_a=str(tmp_path / "a"),
+        slot_b=str(tmp_path / "b"),
+    )
+    settings = settings_of(tmp_path, components={"rootfs": told})
+    (component,) = components_of(settings)
+
+    estate = estate_of(settings, component)
+
+    assert isinstance(estate.slots, ImageSlots)
+    assert isinstance(estate.application, RootFilesystem)
+    assert os.getpid() in estate.pids()
+    found = {finding.name: finding.ok for finding in estate.examine()}
+    assert (found["boot"], found["devices"]) == (False, False)  # a script that says nothing, and no such devices
+    assert not (estate.folder / "data").exists()
 
 
 def test_a_device_that_is_not_split_has_no_helper(tmp_path: Path) -> None:

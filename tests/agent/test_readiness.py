@@ -14,6 +14,7 @@ from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings
 from surefoot_agent.node import only_one
+from surefoot_agent.privileged import inquiry
 from surefoot_agent.readiness import IDENTITY_FILES, Facts, Finding, check, judge, observe
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_shared.status import SlotName, SlotState
@@ -215,3 +216,26 @@ def test_a_required_program_that_cannot_run_is_found(settings: Settings, tmp_pat
 
     assert not found["programs"].ok
     assert "lens.sh cannot run: it is not executable" in found["programs"].message
+
+
+def test_a_board_in_two_halves_is_looked_at_by_the_half_that_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answer(_settings: Settings, component: ComponentSettings) -> inquiry.Board:
+        asked.append(component.name)
+        return inquiry.Board((Finding("boot", True, "Slot B runs."),), "B", {"A": "good", "B": "good"})
+
+    monkeypatch.setattr(inquiry, "board_of", answer)
+    told = ComponentSettings(kind="image", boot="uboot", slot_a="/dev/closed-a", slot_b="/dev/closed-b")
+    settings = Settings(
+        state_dir=tmp_path, helper_dir=tmp_path / "helper", helper_socket="/no.sock", components={"rootfs": told}
+    )
+
+    found = {finding.name: finding for finding in check(settings)}
+
+    assert asked == ["rootfs"]
+    assert found["boot"].message == "Slot B runs."
+    assert not {"devices", "current", "panic"} & found.keys()  # of which this half sees nothing
+    assert "B: good" in found["slots"].message

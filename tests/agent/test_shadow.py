@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from surefoot_agent import events as e
-from surefoot_agent import guard, scrape, shadow
+from surefoot_agent import guard, pair, scrape, shadow
 from surefoot_agent.application import Application
 from surefoot_agent.comparison import Figures, GoOn, Over, Start, Step
 from surefoot_agent.lanes import Done, InlineLanes, Lane, Work
+from surefoot_agent.pair import ProcessPair
 from surefoot_agent.record import Record
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_shared.messages import ShadowTerms
@@ -46,6 +47,10 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
+def beside_of(folder: Path, slots: DirectorySlots, live: Application, log_limit_bytes: int = 1 << 22) -> shadow.Shadow:
+    return shadow.Shadow(folder, slots, ProcessPair(folder, slots, live, ENV, log_limit_bytes), time.monotonic)
+
+
 class Camera:
     """A component with the camera application: 1.0 lives in A, 1.1 is staged in B."""
 
@@ -55,8 +60,8 @@ class Camera:
         self.manifests = {slot: self._fill(slot, version, changes) for slot, version in ((A, "1.0"), (B, "1.1"))}
         self.live = Application(self.folder, self.slots, ENV)
         self.started = self.live.start(A, self.manifests[A])
-        self.beside = shadow.Shadow(self.folder, self.slots, self.live, time.monotonic, ENV)
-        until(lambda: (self.beside._figures(self.live)[0] or Figures()).processed > FPS, "live frames", 40.0)
+        self.beside = beside_of(self.folder, self.slots, self.live)
+        until(lambda: (self.beside._pair.live() or Figures()).processed > FPS, "live frames", 40.0)
 
     def _fill(self, slot: SlotName, version: str, changes: dict[str, object]) -> Manifest:
         tree = self.folder.parent / f"tree-{version}"
@@ -149,9 +154,9 @@ def test_an_ended_attempt_never_starts_again_and_a_new_agent_stops_what_it_finds
     camera.until(lambda said: isinstance(said, Start))
     camera.until(lambda said: shadow_pids(camera) != [])  # a process in the middle of its exec has no environment yet
     (pid,) = shadow_pids(camera)
-    assert os.getpriority(os.PRIO_PROCESS, pid) >= shadow.NICE
+    assert os.getpriority(os.PRIO_PROCESS, pid) >= pair.NICE
 
-    shadow.Shadow(camera.folder, camera.slots, camera.live, time.monotonic).stop()
+    beside_of(camera.folder, camera.slots, camera.live).stop()
     assert shadow_pids(camera) == []
     camera.beside.end(KEY)
     assert camera.step() == GoOn("it was ended")
@@ -161,13 +166,13 @@ def test_an_ended_attempt_never_starts_again_and_a_new_agent_stops_what_it_finds
 
 def looks_of(folder: Path, pages: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Callable[[], shadow.Shadow]:
     """A shadow whose both sides say `pages`; its release is a shell that sleeps."""
-    monkeypatch.setattr(shadow.scrape, "metrics", lambda url, timeout_s: scrape.parse(pages()))
+    monkeypatch.setattr(pair.scrape, "metrics", lambda url, timeout_s: scrape.parse(pages()))
     component = folder / "app"
     slots = DirectorySlots(component)
     files = {"run": b"#!/bin/sh\nprintf '%05000d' 0\nwhile :; do sleep 1; done\n"}
     install(slots, B, release(files, "1.1", ("run",), ("run",)), files)
     live = Application(component, slots, ENV)
-    return lambda: shadow.Shadow(component, slots, live, time.monotonic, ENV, log_limit_bytes=2000)
+    return lambda: beside_of(component, slots, live, 2000)
 
 
 PAGE = "camera_fps 30\ncamera_frames_processed_total 9\n"
@@ -204,21 +209,11 @@ def test_its_log_is_bounded_and_what_fills_the_disk_is_ended(folder: Path, monke
     older = folder / "app/shadow/app.log.1"
 
     until(lambda: bool(beside.step(KEY, terms, B, manifest)) and older.exists(), "a log that was put aside", 120.0)
-    monkeypatch.setattr(beside, "_reserve_bytes", 2**62)
+    monkeypatch.setattr(beside._pair, "_reserve_bytes", 2**62)
     over = beside.step(KEY, terms, B, manifest)
 
     assert over == Over("The data partition has less than half of its reserve free.", "shadow_harmed")
     assert guard.application_pids(folder / "app/shadow") == []
-
-
-def test_the_share_of_memory_that_is_available_is_read_from_the_kernel(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shadow, "MEMINFO", tmp_path / "meminfo")
-    assert shadow.available_ratio() == 1.0
-
-    (tmp_path / "meminfo").write_text("MemTotal:       1000 kB\nMemFree: 1 kB\nMemAvailable:    250 kB\n")
-    assert shadow.available_ratio() == 0.25
 
 
 # --- within an attempt ----------------------------------------------------------------------------------------------

@@ -98,6 +98,34 @@ def test_the_drop_ins_of_boards_are_accepted_on_every_unit(tmp_path: Path, kinds
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.needs("systemd-analyze")
+def test_a_board_in_two_halves_is_accepted_and_its_agent_is_as_little_exposed_as_any(tmp_path: Path) -> None:
+    names = ("surefoot-agent", "surefoot-helper", "surefoot-guard@")
+    units = [_with_drop_ins(name, ("split-root",), tmp_path) for name in names]
+
+    verified = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, timeout=60)
+    security = ["systemd-analyze", "security", "--offline=true", "--threshold=18", units[0]]
+    exposed = subprocess.run(security, capture_output=True, text=True, timeout=60)
+
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert exposed.returncode == 0, exposed.stdout.splitlines()[-1]
+
+
+def test_the_agent_of_a_board_in_two_halves_is_no_root_and_sees_no_device() -> None:
+    agent, helper, guard = (
+        (ROOT / f"packaging/systemd/split-root/{name}.conf").read_text()
+        for name in ("surefoot-agent", "surefoot-helper", "surefoot-guard@")
+    )
+    settings = config.load(ROOT / "packaging/agent.d/split-root.toml", env={})
+
+    assert not re.search(r"^(User|Group|CapabilityBoundingSet|ProtectSystem|DevicePolicy)=", agent, re.MULTILINE)
+    assert "\nPrivateDevices=yes\n" in agent
+    assert re.findall(r"^ReadWritePaths=(.*)$", agent, re.MULTILINE) == ["", f"{settings.state_dir} /run/surefoot-app"]
+    assert f"\nReadWritePaths={settings.helper_dir}\n" in helper
+    assert f"--component-dir {settings.helper_dir}/%i\n" in guard
+    assert "RestrictAddressFamilies" not in helper + guard  # neither opens a connection, as before
+
+
 def test_each_unit_of_a_board_becomes_roots_and_finds_the_state_folder_that_the_pages_name() -> None:
     pages = [(ROOT / "docs" / f"migrate-from-{who}.md").read_text() for who in ("rauc", "mender")]
 

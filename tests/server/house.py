@@ -45,7 +45,7 @@ class House:
         self.letters: queue.Queue[DeadLetter] = queue.Queue()
         parts.callback(self.broker.stop)
 
-    def gateway_config(self, limits: IntakeLimits | None = None) -> GatewayConfig:
+    def gateway_config(self, limits: IntakeLimits | None = None, keepalive_s: int = 30) -> GatewayConfig:
         return GatewayConfig(
             host=self.broker.host,
             port=self.broker.port,
@@ -54,12 +54,13 @@ class House:
             cert=self.pki.service_cert,
             key=self.pki.service_key,
             limits=limits or IntakeLimits(batch_s=0.02),
+            keepalive_s=keepalive_s,
             reconnect_base_s=0.05,
             reconnect_cap_s=0.3,
         )
 
-    def gateway(self, limits: IntakeLimits | None = None) -> Gateway:
-        made = Gateway(self.gateway_config(limits), self.book, self.letters.put)
+    def gateway(self, limits: IntakeLimits | None = None, keepalive_s: int = 30) -> Gateway:
+        made = Gateway(self.gateway_config(limits, keepalive_s), self.book, self.letters.put)
         made.start()
         self._parts.callback(made.stop)
         assert made.wait_connected(WAIT_S)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from paho.mqtt.properties import Properties
 
 from surefoot_agent.downlink import (
     AckArrived,
@@ -17,7 +19,8 @@ from surefoot_agent.downlink import (
     RequestArrived,
     TrustHintArrived,
 )
-from surefoot_server.gateway import Gateway
+from surefoot_server import gateway as gateway_module
+from surefoot_server.gateway import Gateway, GatewayConfig
 from surefoot_server.intake import IntakeLimits
 from surefoot_shared.identity import generate_key
 from surefoot_shared.messages import Ack, Lease, PresenceMessage, Request, RequestKind, Source, TrustHint
@@ -278,6 +281,36 @@ def test_a_store_that_is_slow_shows_in_the_length_of_the_queue_and_loses_nothing
     house.book.away = False
     house.book.wait(lambda: set(house.book.seqs("cam-1")) == set(range(1, 91)))
     assert gateway.stats().intake.dropped == 0
+
+
+def test_a_gateway_that_has_no_room_to_read_keeps_its_connection(
+    mosquitto: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unread, the broker's answers to pings looked like silence: a server with much to do was cut off from all."""
+    house, keepalive_s = mosquitto, 1
+    asked = gateway_module._properties
+
+    def more(config: GatewayConfig) -> Properties:
+        """As after a reconnect, where what is said again comes on top of what waits from before."""
+        found = asked(config)
+        found.ReceiveMaximum = 1000
+        return found
+
+    monkeypatch.setattr(gateway_module, "_properties", more)
+    house.book.away = True
+    gateway = house.gateway(IntakeLimits(queue=20, batch=1, batch_s=0.01), keepalive_s)
+    cam = house.device("cam-1")
+    for seq in range(1, 61):
+        while not cam.link.publish("events", events_payload(cam.key, event("cam-1", seq))):
+            pass
+    until(lambda: gateway.stats().intake.queued >= 20)
+
+    full_s = time.monotonic()
+    until(lambda: time.monotonic() - full_s > 6 * keepalive_s)
+    house.book.away = False
+    house.book.wait(lambda: len(house.book.seqs("cam-1")) >= 20)
+
+    assert "broker_disconnected" not in caplog.text
 
 
 def test_a_gateway_whose_broker_never_was_there_waits_for_it_and_stops_at_once_when_told(mosquitto: House) -> None:

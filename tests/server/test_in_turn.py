@@ -10,10 +10,10 @@ LONG_S = 60.0
 
 
 def queue_up(turns: InTurn, names: str, order: list[str]) -> list[threading.Thread]:
-    """One thread for each name, each waiting before the next one comes."""
+    """One thread for each name, each waiting before the next one comes; a capital is urgent."""
 
     def write(name: str) -> None:
-        with turns.turn(LONG_S) as held:
+        with turns.turn(LONG_S, urgent=name.isupper()) as held:
             order.append(name if held else f"{name} without")
 
     threads = []
@@ -35,6 +35,17 @@ def test_nobody_is_passed() -> None:
         thread.join(LONG_S)
 
     assert order == list("abcdef")
+
+
+def test_who_is_urgent_goes_before_all_that_wait() -> None:
+    turns, order = InTurn(), list[str]()
+
+    with turns.turn(LONG_S):
+        threads = queue_up(turns, "abXc", order)
+    for thread in threads:
+        thread.join(LONG_S)
+
+    assert order == list("Xabc")
 
 
 def test_whoever_waited_in_vain_goes_on_and_takes_nobodys_turn() -> None:

@@ -32,6 +32,8 @@ class View:
     """Raises UntrustedRelease."""
     refuse_revoked: Callable[[str, str], None]
     """By component and digest; raises UntrustedRelease."""
+    restarts: bool = False
+    """A slot is entered by a restart of the machine."""
 
     @property
     def open_trial(self) -> Trial | None:
@@ -49,7 +51,7 @@ def may_write(view: View, slot: SlotName) -> None:
 def may_mark(view: View, slot: SlotName, state: SlotState) -> None:
     if state is SlotState.GOOD:
         may_enter(view, slot)
-    elif slot is view.primary:
+    elif slot is view.primary and not _is_tried(view, slot):
         raise Conflict("conflict", f"Slot {slot.value} is entered next; it is not marked {state.value}.")
 
 
@@ -79,14 +81,21 @@ def may_commit(view: View, slot: SlotName) -> None:
     on_trial = trial is not None and trial.slot == slot.value and trial.verdict in (None, Verdict.HEALTHY)
     if slot is not view.current or not (again or on_trial):
         raise Conflict("conflict", f"Slot {slot.value} is on no trial that it could pass.")
+    if again and view.restarts:
+        return  # a sign of life of what runs and was let in: a bootloader that counts would leave it
     if not again and view.running is not slot:
         raise Conflict("conflict", f"Nothing runs from slot {slot.value}.")
     _holds_what_may_run(view, slot)
 
 
 def may_start(view: View, slot: SlotName) -> None:
-    """The application of the slot that is entered next, which was let in by the rules above."""
-    if slot is not view.current:
+    """The application of the slot that is entered next, which was let in by the rules above.
+
+    Where that takes a restart of the machine, only while something else runs: what runs is not restarted for nothing.
+    """
+    if view.restarts and (slot is not view.primary or slot is view.current):
+        raise Conflict("conflict", f"Slot {slot.value} is not to be entered by a restart.")
+    if not view.restarts and slot is not view.current:
         raise Conflict("conflict", f"Slot {slot.value} is not the one to run.")
     if not _is_way_back(view, slot):
         _holds_what_may_run(view, slot)
@@ -103,6 +112,12 @@ def may_begin_trial(view: View, slot: SlotName) -> SlotName:
     if slot is view.current:
         raise Conflict("conflict", f"Slot {slot.value} runs already.")
     return view.current
+
+
+def _is_tried(view: View, slot: SlotName) -> bool:
+    """It proved nothing, so it is marked as often as somebody likes; where it is armed, that takes the trial back."""
+    trial = view.trial
+    return trial is not None and trial.slot == slot.value and trial.verdict is not Verdict.HEALTHY
 
 
 def _is_way_back(view: View, slot: SlotName) -> bool:

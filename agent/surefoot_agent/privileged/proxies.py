@@ -15,15 +15,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from surefoot_agent.guard import AppSpec
-from surefoot_agent.ports import BootTrial, Bytes, Capabilities, Piece, Running
+from surefoot_agent.ports import BootTrial, Capabilities, Running
 from surefoot_agent.privileged.talk import (
-    CHUNK_BYTES,
     REPLY_BYTES,
-    ROOTS_LIMIT,
     BootFacts,
     Gone,
     Reply,
@@ -31,14 +28,12 @@ from surefoot_agent.privileged.talk import (
     Verb,
     Wire,
 )
-from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_agent.trial import Trial, TrialFile, Verdict
 from surefoot_agent.trust import FAMILIES
 from surefoot_shared import wire
-from surefoot_shared.errors import Conflict, InstallFailed, NotFound, SurefootError, Unreachable, UntrustedRelease
-from surefoot_shared.release import Manifest, digest_of, role_name
+from surefoot_shared.errors import Conflict, InstallFailed, NotFound, SurefootError, Unreachable
+from surefoot_shared.release import Manifest
 from surefoot_shared.status import SlotName, SlotState
-from surefoot_shared.trust.fields import IMAGE
 
 CONNECT_S = 20.0
 """A helper that died is started again within seconds."""
@@ -68,12 +63,12 @@ class Line:
         except Gone as gone:
             self._drop()
             if self.holds:
-                raise _unreachable(gone) from gone
+                raise unreachable(gone) from gone
         try:
             return self._once(request, frames)  # an idle connection was closed, or the helper restarted
         except Gone as gone:
             self._drop()
-            raise _unreachable(gone) from gone
+            raise unreachable(gone) from gone
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -114,10 +109,7 @@ class Line:
         return self.answer()
 
     def answer(self) -> Reply:
-        reply = wire.decode(Reply, self.wire().receive(REPLY_BYTES), REPLY_BYTES)
-        if failure := reply.failure:
-            raise LANGUAGE.get(failure.family, InstallFailed)(failure.kind, failure.message, failure.hint)
-        return reply
+        return unfailed(wire.decode(Reply, self.wire().receive(REPLY_BYTES), REPLY_BYTES))
 
     def drop(self) -> None:
         self._drop()
@@ -140,14 +132,22 @@ class Line:
             except OSError as error:
                 connection.close()
                 if time.monotonic() >= until_s:
-                    raise _unreachable(error) from error
+                    raise unreachable(error) from error
                 time.sleep(RETRY_S)
             else:
                 self._mine.socket = connection
                 return connection
 
 
-def _unreachable(error: Exception) -> InstallFailed:
+def unfailed(reply: Reply) -> Reply:
+    """Return the answer, or raise what the other side said instead."""
+    if failure := reply.failure:
+        raise LANGUAGE.get(failure.family, InstallFailed)(failure.kind, failure.message, failure.hint)
+    return reply
+
+
+def unreachable(error: Exception) -> InstallFailed:
+    """What a step says that is to be done once more."""
     return InstallFailed("helper_unreachable", f"The privileged half does not answer: {error}.")
 
 
@@ -201,80 +201,6 @@ def _shown(facts: BootFacts, name: str) -> SlotName:
         message = failure.message if failure else "Boot control shows neither slot."
         raise InstallFailed(failure.kind if failure else "switch_had_no_effect", message)
     return found
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """Where the agent keeps the verified metadata that proves a manifest."""
-
-    trust_folder: Path
-
-    def frames(self, component: str) -> tuple[bytes, bytes, tuple[bytes, ...]]:
-        """Return top level, release role and every newer root. Raises UntrustedRelease where they are not there."""
-        folder = self.trust_folder / IMAGE
-        roots = sorted((folder / "root_history").glob("*.root.json"), key=lambda p: int(p.name.partition(".")[0]))
-        try:
-            targets, role = (
-                (folder / "targets.json").read_bytes(),
-                (folder / f"{role_name(component)}.json").read_bytes(),
-            )
-            return targets, role, tuple(path.read_bytes() for path in roots[-ROOTS_LIMIT:])
-        except OSError as error:
-            message = f"The metadata that proves a release of {component} is not here: {error.strerror}."
-            raise UntrustedRelease("bundle_malformed", message) from error
-
-
-class PrivilegedSlots(DirectorySlots):
-    """Slots port: reads the folder, has everything written. `assignment` says for which one a permit may be used."""
-
-    def __init__(
-        self, component_dir: Path, line: Line, evidence: Evidence, reserve_bytes: int, reserve_inodes: int
-    ) -> None:
-        super().__init__(component_dir, reserve_bytes, reserve_inodes, make=False)
-        self._line, self._evidence = line, evidence
-
-    def begin(self, slot: SlotName, manifest: Manifest, raw: bytes) -> None:
-        targets, role, roots = self._evidence.frames(manifest.component)
-        frames = (raw, targets, role, *roots)
-        self._line.ask(Verb.PROVE, frames, sizes=tuple(map(len, frames)), assignment=digest_of(raw))
-        try:
-            self._line.ask(Verb.BEGIN, slot=slot, digest=digest_of(raw))
-        except UntrustedRelease as error:  # it remembered the proof of a moment before, unless it died in between
-            raise _unreachable(error) from error
-
-    def reuse(self, slot: SlotName, piece: Piece) -> Sequence[Piece]:
-        return self._line.ask(Verb.REUSE, slot=slot, piece=piece).pieces
-
-    def write(self, slot: SlotName, piece: Piece, source: Bytes) -> None:
-        reply = self._line.ask(Verb.WRITE, slot=slot, piece=piece)
-        while reply.offset is not None:
-            self._stream(source(reply.offset))
-            try:
-                reply = self._line.answer()
-            except Gone as gone:
-                self._line.drop()
-                raise _unreachable(gone) from gone
-
-    def _stream(self, chunks: Iterable[bytes]) -> None:
-        """A source that fails leaves the talk in the middle: only a new connection is in step again."""
-        there = self._line.wire()
-        try:
-            for chunk in chunks:
-                for begin in range(0, len(chunk), CHUNK_BYTES):
-                    there.send(chunk[begin : begin + CHUNK_BYTES])
-            there.send(b"")
-        except Gone as gone:
-            self._line.drop()
-            raise _unreachable(gone) from gone
-        except BaseException:
-            self._line.drop()
-            raise
-
-    def seal(self, slot: SlotName) -> None:
-        self._line.ask(Verb.SEAL, slot=slot)
-
-    def clear(self, slot: SlotName) -> None:
-        self._line.ask(Verb.CLEAR, slot=slot)
 
 
 class PrivilegedTrials(TrialFile):
@@ -347,7 +273,7 @@ class PrivilegedApplication:
     def tend(self) -> None:
         self._line.ask(Verb.TEND)
 
-    def spec(self, slot: SlotName, manifest: Manifest) -> AppSpec:
+    def spec(self, slot: SlotName, manifest: Manifest) -> AppSpec | None:
         """Only the shape: what the guard would start is made by the side that starts it."""
         return AppSpec(slot.value, (), "", {}, os.devnull)
 

@@ -9,32 +9,38 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from surefoot_agent import guard, processes
+from surefoot_agent import processes
 from surefoot_agent.clock import Clock
+from surefoot_agent.finding import Finding
 from surefoot_agent.ports import ApplicationControl, BootControl, BootTrial, Piece, Slots
 from surefoot_agent.privileged import gate
-from surefoot_agent.privileged.talk import CHUNK_BYTES, BootFacts, Gone, Reply, Request, Verb, Wire
+from surefoot_agent.privileged.talk import CHUNK_BYTES, BootFacts, Incoming, Reply, Request, Verb, Wire
 from surefoot_agent.privileged.vault import Chain, Vault
+from surefoot_agent.slots.image import ImageSlots
+from surefoot_agent.slots.kind import refuse_other_kind
 from surefoot_agent.trial import Fallback, Trial, TrialFile, Verdict
 from surefoot_agent.trust_talk import failure_of
 from surefoot_agent.way_back import way_back
 from surefoot_shared.errors import Conflict, InstallFailed, SurefootError, Unreachable, UntrustedRelease
-from surefoot_shared.release import Manifest, digest_of, note_of
+from surefoot_shared.release import Manifest, SlotKind, digest_of, note_of
 from surefoot_shared.status import SlotName, SlotState
 
 log = logging.getLogger(__name__)
-DRAIN_BYTES = 1024 * CHUNK_BYTES
-"""What a client may still be sending of a file that was refused; more than that ends the connection."""
 WRITER_S = 5.0
 """For a writer whose connection was lost to notice it."""
 LOG_LINES = 5000
-QUIET = frozenset({Verb.BOOT, Verb.RUNNING, Verb.TEND, Verb.LOG, Verb.PIDS, Verb.LISTENS, Verb.LOCK, Verb.UNLOCK})
+QUIET = frozenset(
+    {Verb.BOOT, Verb.RUNNING, Verb.TEND, Verb.LOG, Verb.PIDS, Verb.LISTENS, Verb.ROOM, Verb.READ, Verb.EXAMINE}
+)
 """Asked again and again, and changing nothing that is news."""
+LEAVE_S = 5.0
+"""How long a leave to write serves for more pieces: a bootloader is asked by a process of its own each time."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,10 @@ class Estate:
     application: ApplicationControl
     trials: TrialFile
     clock: Clock
-    restart: Callable[[], None]
+    pids: Callable[[], Sequence[int]]
+    """Every process that belongs to it."""
+    examine: Callable[[], tuple[Finding, ...]] = tuple
+    """What `check` says that only this side can see."""
 
 
 class Steward:
@@ -55,12 +64,17 @@ class Steward:
         self._component, self._estate, self._vault = component, estate, vault
         self._proved: dict[str, tuple[Manifest, bytes]] = {}
         self._installer = threading.Lock()
+        self._begun: set[SlotName] = set()
+        self._leave: dict[SlotName, float] = {}
+        """Until when more pieces may be written, unless something else is done in between."""
         self._acts: dict[Verb, Callable[[Request, Wire], Reply]] = {
+            Verb.ROOM: self._room,
             Verb.BEGIN: self._begin,
             Verb.REUSE: self._reuse,
             Verb.WRITE: self._write,
             Verb.SEAL: self._seal,
             Verb.CLEAR: self._clear,
+            Verb.READ: self._read,
             Verb.BOOT: self._boot,
             Verb.SET_STATE: self._set_state,
             Verb.ARM_SLOT: self._arm_slot,
@@ -76,7 +90,7 @@ class Steward:
             Verb.LOG: self._log,
             Verb.PIDS: self._pids,
             Verb.LISTENS: self._listens,
-            Verb.RESTART: self._restart,
+            Verb.EXAMINE: self._examine,
         }
 
     @property
@@ -109,47 +123,80 @@ class Steward:
 
     # --- the slot -----------------------------------------------------------------------------------------------------
 
+    def _room(self, request: Request, _: Wire) -> Reply:
+        self._estate.slots.room(request.size_bytes, request.inodes, request.slot)
+        return Reply(yes=True)
+
     def _begin(self, request: Request, _: Wire) -> Reply:
         proved = self._proved.get(request.digest)
         if proved is None:
             raise UntrustedRelease("not_released", "This manifest was not proved here.")
         manifest, raw = proved
         with self._writing(request.slot):
+            refuse_other_kind(self._estate.slots.kind, manifest.slot)
             self._estate.slots.room(manifest.installed_size_bytes, manifest.inodes, request.slot)
             self._estate.boot.set_state(request.slot, SlotState.BAD)  # before its first byte changes
             self._estate.slots.begin(request.slot, manifest, raw)
+            self._begun.add(request.slot)
         return Reply(yes=True)
 
     def _reuse(self, request: Request, _: Wire) -> Reply:
-        with self._writing(request.slot):
+        with self._writing(request.slot, more=True):
             return Reply(pieces=tuple(self._estate.slots.reuse(request.slot, _piece(request))))
 
     def _write(self, request: Request, stream: Wire) -> Reply:
-        def chunks(offset: int) -> Iterable[bytes]:
-            stream.say(Reply(offset=offset))
-            yield from _drained(stream)
-
-        with self._writing(request.slot):
-            self._estate.slots.write(request.slot, _piece(request), chunks)
+        incoming = Incoming(stream)
+        with self._writing(request.slot, more=True):
+            try:
+                self._estate.slots.write(request.slot, _piece(request), incoming)
+            finally:
+                incoming.finish()
         return Reply(yes=True)
 
     def _seal(self, request: Request, _: Wire) -> Reply:
         with self._writing(request.slot):
+            self._begun.discard(request.slot)
             self._estate.slots.seal(request.slot)
         return Reply(yes=True)
 
     def _clear(self, request: Request, _: Wire) -> Reply:
         with self._writing(request.slot):
+            self._begun.discard(request.slot)
             self._estate.slots.clear(request.slot)
         return Reply(yes=True)
 
+    def _read(self, request: Request, stream: Wire) -> Reply:
+        """Part of an image, as bases of patches need it: only blocks that are as the release keys signed them."""
+        if not isinstance(self._estate.slots, ImageSlots):
+            raise Conflict("conflict", "What lies in folders is read there.")
+        content = self._estate.slots.signed_part(request.slot, request.begin, min(request.size_bytes, CHUNK_BYTES))
+        stream.say(Reply(size_bytes=len(content)))
+        stream.send(content)
+        return Reply(yes=True)
+
     @contextmanager
-    def _writing(self, slot: SlotName) -> Iterator[None]:
-        """One writer at a time, and never into a slot that matters. Long: so not under the trial lock."""
+    def _writing(self, slot: SlotName, more: bool = False) -> Iterator[None]:
+        """One writer at a time, and never into a slot that matters. Long: so not under the trial lock.
+
+        `more`: a piece of what was begun. An image is begun by the process that fills it: where that was another one,
+        the whole step is to be done again, which compares what is there.
+        """
+        with self._alone(more):
+            if more and slot not in self._begun and self._estate.slots.kind is SlotKind.IMAGE:
+                raise InstallFailed("helper_unreachable", "The privileged half was started anew since.")
+            if not more or time.monotonic() >= self._leave.get(slot, 0.0):
+                gate.may_write(self._view(), slot)
+                self._leave[slot] = time.monotonic() + LEAVE_S
+            yield
+
+    @contextmanager
+    def _alone(self, keeps_leave: bool = False) -> Iterator[None]:
+        """Nothing is armed, entered or committed while somebody writes, and the other way round."""
         if not self._installer.acquire(timeout=WRITER_S):
             raise Unreachable("busy", "Another connection writes this component.")
         try:
-            gate.may_write(self._view(), slot)
+            if not keeps_leave:
+                self._leave.clear()
             yield
         finally:
             self._installer.release()
@@ -174,19 +221,19 @@ class Steward:
         return Reply(yes=True)
 
     def _arm_slot(self, request: Request, _: Wire) -> Reply:
-        with self._estate.trials.lock():
+        with self._alone(), self._estate.trials.lock():
             gate.may_arm(self._view(), request.slot)
             self._estate.boot.arm_trial(request.slot)
         return Reply(yes=True)
 
     def _set_primary(self, request: Request, _: Wire) -> Reply:
-        with self._estate.trials.lock():
+        with self._alone(), self._estate.trials.lock():
             gate.may_enter(self._view(), request.slot)
             self._estate.boot.set_primary(request.slot)
         return Reply(yes=True)
 
     def _commit_slot(self, request: Request, _: Wire) -> Reply:
-        with self._estate.trials.lock():
+        with self._alone(), self._estate.trials.lock():
             gate.may_commit(self._view(), request.slot)
             self._estate.boot.commit(request.slot)
             manifest, digest = self._estate.slots.installed(request.slot), self._estate.slots.digest(request.slot)
@@ -198,7 +245,7 @@ class Steward:
 
     def _arm(self, request: Request, _: Wire) -> Reply:
         estate, clock = self._estate, self._estate.clock
-        with estate.trials.lock():
+        with self._alone(), estate.trials.lock():
             previous = gate.may_begin_trial(self._view(), request.slot)
             old = estate.slots.installed(previous)
             spec = estate.application.spec(previous, old) if old is not None else None
@@ -241,7 +288,7 @@ class Steward:
         with self._estate.trials.lock():
             gate.may_start(self._view(), request.slot)
             manifest = self._estate.slots.installed(request.slot)
-            if manifest is None:
+            if manifest is None and not self._restarts:  # a root that another agent put there is a way back too
                 raise Conflict("conflict", f"Slot {request.slot.value} holds no whole release.")
             return Reply(running=self._estate.application.start(request.slot, manifest))
 
@@ -261,18 +308,17 @@ class Steward:
         return Reply(text=text.encode()[-CHUNK_BYTES // 16 :].decode(errors="replace"))
 
     def _pids(self, request: Request, _: Wire) -> Reply:
-        return Reply(pids=tuple(guard.application_pids(self._estate.folder)))
+        return Reply(pids=tuple(self._estate.pids()))
 
     def _listens(self, request: Request, _: Wire) -> Reply:
-        return Reply(yes=processes.listens(request.number, guard.application_pids(self._estate.folder)))
+        return Reply(yes=processes.listens(request.number, self._estate.pids()))
 
-    def _restart(self, request: Request, _: Wire) -> Reply:
-        """Only where a trial is to be entered or left by a restart: an agent cannot keep a machine from running."""
-        trial = self._estate.trials.read()
-        if trial is None or not trial.machine or trial.finished or trial.verdict is Verdict.HEALTHY:
-            raise Conflict("conflict", "Nothing is to be entered or left by a restart.")
-        self._estate.restart()
-        return Reply(yes=True)
+    def _examine(self, request: Request, _: Wire) -> Reply:
+        return Reply(findings=self._estate.examine())
+
+    @property
+    def _restarts(self) -> bool:
+        return self._estate.boot.capabilities().needs_restart
 
     def _view(self) -> gate.View:
         estate = self._estate
@@ -291,6 +337,7 @@ class Steward:
             state=estate.boot.state,
             may_run=self._vault.may_run,
             refuse_revoked=self._vault.refuse_revoked,
+            restarts=self._restarts,
         )
 
 
@@ -298,17 +345,3 @@ def _piece(request: Request) -> Piece:
     if request.piece is None:
         raise Conflict("conflict", "No piece is named.")
     return request.piece
-
-
-def _drained(stream: Wire) -> Iterator[bytes]:
-    """The client's frames; where they are not wanted any more, the rest is read and dropped, so the talk goes on."""
-    rest = stream.chunks()
-    try:
-        yield from rest
-    except GeneratorExit:
-        size = 0
-        for chunk in stream.chunks():
-            size += len(chunk)
-            if size > DRAIN_BYTES:
-                raise Gone("the client does not stop sending") from None
-        raise

@@ -13,10 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from surefoot_agent.finding import Finding
 from surefoot_agent.ports import BootTrial, Capabilities, Piece, Running
 from surefoot_agent.trial import Trial, Verdict
 from surefoot_agent.trust_talk import Failure
 from surefoot_shared import wire
+from surefoot_shared.errors import Unreachable
+from surefoot_shared.image import IMAGE_LIMIT_BYTES
 from surefoot_shared.paths import check_tree_path
 from surefoot_shared.release import NAME, SHA256
 from surefoot_shared.status import SlotName, SlotState
@@ -29,6 +32,8 @@ CHUNK_BYTES = 1024 * 1024
 ROOT_BYTES, ROLE_BYTES, ROOTS_LIMIT = 64_000, 400_000, 64
 """As the device's TUF client allows."""
 TEXT_CHARS = 400
+DRAIN_BYTES = 1024 * CHUNK_BYTES
+"""What a client may still be sending of a file that was refused; more than that ends the connection."""
 
 
 class Gone(Exception):
@@ -41,11 +46,13 @@ class Verb(str, Enum):
     LOCK = "lock"
     UNLOCK = "unlock"
     PROVE = "prove"
+    ROOM = "room"
     BEGIN = "begin"
     REUSE = "reuse"
     WRITE = "write"
     SEAL = "seal"
     CLEAR = "clear"
+    READ = "read"
     BOOT = "boot"
     SET_STATE = "set_state"
     ARM_SLOT = "arm_slot"
@@ -61,7 +68,7 @@ class Verb(str, Enum):
     LOG = "log"
     PIDS = "pids"
     LISTENS = "listens"
-    RESTART = "restart"
+    EXAMINE = "examine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,11 @@ class Request:
     """The set whose one verdict is that of the trial."""
     number: int = 0
     """A port, or lines of a log."""
+    inodes: int = 0
+    """Of a release that is to fit."""
+    begin: int = 0
+    size_bytes: int = 0
+    """Of a release that is to fit, or of what is read of a slot, from `begin` on."""
     sizes: tuple[int, ...] = ()
     """Of `prove`: manifest, targets, role, then the roots, in the order of the frames that follow."""
     v: int = 1
@@ -100,13 +112,17 @@ class Request:
             raise ValueError("assignment, reason, set or sizes is too long")
         if not 0 <= self.attempt < 1 << 31 or not 0 <= self.number <= 65_535 or not 1 <= self.max_starts <= 100:
             raise ValueError("attempt, number or max_starts is out of range")
+        if not 0 <= self.begin <= IMAGE_LIMIT_BYTES or not 0 <= self.size_bytes <= IMAGE_LIMIT_BYTES:
+            raise ValueError("begin or size_bytes is out of range")
+        if not 0 <= self.inodes < 1 << 31:
+            raise ValueError("inodes is out of range")
         if not 0 <= self.budget_s <= 86_400 or not 0 <= self.lock_wait_s <= 3600:
             raise ValueError("budget_s or lock_wait_s is out of range")
 
 
 def _check_piece(piece: Piece) -> None:
     check_tree_path(piece.name)
-    if not SHA256.fullmatch(piece.sha256) or not 0 <= piece.begin <= piece.end <= piece.blob_bytes:
+    if piece.chunk < 0 or not SHA256.fullmatch(piece.sha256) or not 0 <= piece.begin <= piece.end <= piece.blob_bytes:
         raise ValueError("piece is malformed")
 
 
@@ -135,6 +151,9 @@ class Reply:
     pids: tuple[int, ...] = ()
     pieces: tuple[Piece, ...] = ()
     """What is left to be fetched of one that was to be reused."""
+    findings: tuple[Finding, ...] = ()
+    size_bytes: int | None = None
+    """So many bytes of a slot follow, in one frame."""
     v: int = 1
 
 
@@ -146,9 +165,17 @@ class Wire:
 
     def send(self, data: bytes) -> None:
         try:
-            self._socket.sendall(_LENGTH.pack(len(data)) + data)
+            self._whole(data)
         except OSError as error:
             raise Gone(str(error)) from error
+
+    def _whole(self, data: bytes) -> None:
+        """Length and data in one go, and the data are not copied for it."""
+        sent = self._socket.sendmsg([_LENGTH.pack(len(data)), data])
+        if sent < _LENGTH.size:
+            self._socket.sendall(_LENGTH.pack(len(data))[sent:] + data)
+        elif sent < _LENGTH.size + len(data):
+            self._socket.sendall(memoryview(data)[sent - _LENGTH.size :])
 
     def receive(self, limit: int) -> bytes:
         (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size))
@@ -165,14 +192,46 @@ class Wire:
             yield chunk
 
     def _exactly(self, size: int) -> bytes:
-        parts, left = [], size
+        content = bytearray(size)
+        left = memoryview(content)
         while left:
             try:
-                part = self._socket.recv(min(left, CHUNK_BYTES))
+                count = self._socket.recv_into(left)
             except OSError as error:
                 raise Gone(str(error)) from error
-            if not part:
+            if not count:
                 raise Gone("the connection was closed")
-            parts.append(part)
-            left -= len(part)
-        return b"".join(parts)
+            left = left[count:]
+        return bytes(content)
+
+
+class Incoming:
+    """The bytes of one file as the client sends them: a source for whoever writes them. `finish` ends it in step."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire, self._under_way = wire, False
+        self._lost: Gone | None = None
+
+    def __call__(self, offset: int) -> Iterator[bytes]:
+        """Ask for the bytes from there on. Raises Unreachable where they end too early, as any source does."""
+        self._wire.say(Reply(offset=offset))
+        self._under_way = True
+        return self._chunks()
+
+    def finish(self) -> None:
+        """Read and drop what is not wanted any more. Raises Gone where the client is, or does not stop sending."""
+        if self._lost is not None:
+            raise self._lost
+        size_bytes = 0
+        for chunk in self._wire.chunks() if self._under_way else ():
+            size_bytes += len(chunk)
+            if size_bytes > DRAIN_BYTES:
+                raise Gone("the client does not stop sending")
+
+    def _chunks(self) -> Iterator[bytes]:
+        try:
+            yield from self._wire.chunks()
+        except Gone as gone:
+            self._lost = gone
+            raise Unreachable("unreachable", "The bytes ended too early.") from gone
+        self._under_way = False

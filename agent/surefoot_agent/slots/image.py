@@ -66,6 +66,8 @@ class ImageSlots:
         self._open_medium = open_medium
         self._labels = Labels(self._folder)
         self._filling: dict[SlotName, _Filling] = {}
+        self._read: tuple[str, Index] | None = None
+        """The index of whose parts are read, with its digest: decoded once for thousands of parts."""
 
     def path(self, slot: SlotName) -> Path:
         return self._devices[slot]
@@ -138,6 +140,7 @@ class ImageSlots:
 
     def seal(self, slot: SlotName) -> None:
         """Put everything onto the medium, read it back from there, and mark the slot whole."""
+        self._read = None
         self.sync(slot)
         self._close(slot)
         self.verify(slot)
@@ -160,6 +163,27 @@ class ImageSlots:
         found = Progress.none(content.digest, index.count)
         self._compare(self.path(slot), index, range(index.count), found)
         return None if found.whole else _words(slot, found)
+
+    def signed_part(self, slot: SlotName, begin: int, size_bytes: int) -> bytes:
+        """Return part of a sealed slot, read from the medium; shorter at its end.
+
+        Raises InstallFailed(slot_corrupt) where one of its blocks is not as it was signed.
+        """
+        content = self._labels.whole(slot)
+        if content is None or content.manifest.image is None:
+            raise InstallFailed("slot_corrupt", f"Slot {slot.value} holds no whole image.")
+        if self._read is None or self._read[0] != content.digest:
+            self._read = (content.digest, content.manifest.image.index())
+        index = self._read[1]
+        end = min(begin + size_bytes, index.size_bytes)
+        blocks = range(begin // index.block_bytes, -(-end // index.block_bytes))
+        found = bytearray()
+        for block, part in read_blocks(self.path(slot), index, blocks):
+            if not index.matches(block, part):
+                raise InstallFailed("slot_corrupt", f"Block {block} of slot {slot.value} is not as signed.")
+            found += part
+        skipped = begin - blocks.start * index.block_bytes
+        return bytes(memoryview(found)[skipped : skipped + max(0, end - begin)])
 
     def clear(self, slot: SlotName) -> None:
         """Let the slot hold nothing that could be mounted; a slot that cannot be written now holds no seal at least."""

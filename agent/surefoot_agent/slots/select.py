@@ -43,10 +43,11 @@ def _directory(component: ComponentSettings, place: Place) -> Slots:
 def _image(component: ComponentSettings, place: Place) -> Slots:
     from surefoot_agent.slots.image import ImageSlots
 
-    return ImageSlots(place.folder, _devices(component), place.reserve_bytes)
+    return ImageSlots(place.folder, devices_of(component), place.reserve_bytes)
 
 
-def _devices(component: ComponentSettings) -> Mapping[SlotName, Path]:
+def devices_of(component: ComponentSettings) -> Mapping[SlotName, Path]:
+    """Return the devices of a component of images."""
     return {SlotName.A: Path(component.slot_a), SlotName.B: Path(component.slot_b)}
 
 
@@ -54,7 +55,7 @@ def _rauc(component: ComponentSettings, place: Place) -> Slots:
     from surefoot_agent.boot.select import names_of
     from surefoot_agent.slots.rauc import RaucSlots
 
-    return RaucSlots(place.folder, _devices(component), names_of(component), place.reserve_bytes)
+    return RaucSlots(place.folder, devices_of(component), names_of(component), place.reserve_bytes)
 
 
 def problem_of(component: ComponentSettings) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from surefoot_server.languages.catalogue import Language
+from surefoot_server.languages.sentences import told
 from surefoot_server.rollouts.views import RolloutOut
 from surefoot_shared.status import Outcome
 
@@ -124,7 +125,7 @@ def _sentence(say: Language, verb: str, counts: Mapping[str, int], forecast: str
                 busy=values["busy"],
             )
         case "revert":
-            return say.gettext("The release is taken back: %(forecast)s.", forecast=forecast)
+            return say.gettext("The release is taken back: %(forecast)s.", forecast=told(say, forecast))
         case "retry":
             return say.gettext(
                 "%(again)s devices whose attempt ended badly have their turn again.", again=values["again"]

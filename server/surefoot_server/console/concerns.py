@@ -6,7 +6,7 @@ is known of a release, and what was advised against it, counts while devices run
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
@@ -21,6 +21,7 @@ from surefoot_server.devices.why import SILENT_AFTER
 from surefoot_server.feedback.models import Advisory
 from surefoot_server.findings.service import Concern as Known
 from surefoot_server.languages.catalogue import Language
+from surefoot_server.languages.sentences import code_said, told
 from surefoot_server.rollouts import stages
 from surefoot_server.rollouts.models import Rollout
 from surefoot_shared.status import RolloutState
@@ -28,6 +29,8 @@ from surefoot_shared.status import RolloutState
 WAITING_STATES = (RolloutState.HELD, RolloutState.AWAITING_APPROVAL, RolloutState.PAUSED, RolloutState.HALTED)
 """A rollout in one of these goes on only when a person acts."""
 RECENT = timedelta(days=1)
+FAILED_RECENTLY = timedelta(days=3)
+"""A rollout that failed on a Friday evening is still seen on Monday."""
 STUCK_AFTER = timedelta(minutes=30)
 """Connected, at work, and nothing reported for so long: longer than probation and soak of most releases."""
 
@@ -52,11 +55,11 @@ class Warned:
 
 def of(session: Session, say: Language, warned: Warned, now: datetime) -> list[Concern]:
     return [
-        *(Concern("held", text) for text in warned.texts),
+        *(Concern("held", told(say, text)) for text in warned.texts),
         *_alarms(session, say),
         *_advised_against(session, say),
         *(_known(say, one) for one in warned.known),
-        *_waiting(session),
+        *_waiting(session, say, now),
         *_bad_ends(session, say, now),
         *_stuck(session, say, now),
         *_silent(session, say, now),
@@ -78,24 +81,30 @@ def _alarms(session: Session, say: Language) -> list[Concern]:
             found.append(Concern(str(kind), many, devices_path(standing="attention")))
         else:
             device = devices.device(session, first)
-            found.append(Concern(str(kind), f"{first}: {device.attention_message}", device_path(first), first))
+            found.append(
+                Concern(str(kind), f"{first}: {told(say, device.attention_message or '')}", device_path(first), first)
+            )
     return found
 
 
-def _waiting(session: Session) -> list[Concern]:
-    """Rollouts that go on by a person's word alone, the newest first."""
+def _waiting(session: Session, say: Language, now: datetime) -> list[Concern]:
+    """Rollouts that go on by a person's word alone, and those that failed in the last days, the newest first."""
     newest = select(Rollout).order_by(col(Rollout.number).desc())
     reverting = session.exec(newest.where(Rollout.state == RolloutState.REVERTING.value))
     held = [row for row in reverting if stages.read(row).held]
     waiting = newest.where(col(Rollout.state).in_([state.value for state in WAITING_STATES])).limit(5)
+    failed = newest.where(
+        Rollout.state == RolloutState.FAILED.value, col(Rollout.ended_at) >= now - FAILED_RECENTLY
+    ).limit(5)
     return [
-        *(Concern("held", f"{row.release_id} → {row.cohort}: {row.reason}", f"/rollouts/{row.id}") for row in held[:5]),
-        *_shown(session.exec(waiting)),
+        *(_about(say, row, "held") for row in held[:5]),
+        *(_about(say, row, row.state) for row in session.exec(waiting)),
+        *(_about(say, row, row.state) for row in session.exec(failed)),
     ]
 
 
-def _shown(rows: Iterable[Rollout]) -> list[Concern]:
-    return [Concern(row.state, f"{row.release_id} → {row.cohort}: {row.reason}", f"/rollouts/{row.id}") for row in rows]
+def _about(say: Language, row: Rollout, word: str) -> Concern:
+    return Concern(word, f"{row.release_id} → {row.cohort}: {told(say, row.reason)}", f"/rollouts/{row.id}")
 
 
 def _bad_ends(session: Session, say: Language, now: datetime) -> list[Concern]:
@@ -118,7 +127,7 @@ def _bad_ends(session: Session, say: Language, now: datetime) -> list[Concern]:
             "%(num)s devices since yesterday, %(release)s: %(reason)s",
             count,
             release=release,
-            reason=reason or say.gettext("no reason given"),
+            reason=code_said(say, reason) or say.gettext("no reason given"),
         )
         found.append(Concern(str(outcome), said, release_path(release)))
     return found

@@ -10,6 +10,7 @@ import functools
 import gzip
 import json
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -26,6 +27,7 @@ from surefoot_server.access.guard import own_form as own_form  # pages reach it 
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.console import assets, times, words
 from surefoot_server.console.navigation import Entry, entries, opens
+from surefoot_server.languages import sentences
 from surefoot_server.languages.catalogue import NAMES, Language, chosen, language
 
 LANGUAGE_COOKIE = "surefoot_language"
@@ -135,6 +137,7 @@ def environment(code: str) -> Environment:
     made.filters |= {
         "tone": words.tone,
         "said": _said,
+        "told": _told,
         "moment": _moment,
         "since": _since,
         "span": _span,
@@ -142,6 +145,7 @@ def environment(code: str) -> Environment:
         "figure": _figure,
         "bytes": _bytes,
         "readable": _readable,
+        "quoted": shlex.quote,
     }
     return made
 
@@ -149,6 +153,11 @@ def environment(code: str) -> Environment:
 @pass_context
 def _said(context: Context, word: str) -> str:
     return words.said(context["view"].say, word)
+
+
+@pass_context
+def _told(context: Context, sentence: str) -> str:
+    return sentences.told(context["view"].say, sentence)
 
 
 @pass_context

@@ -132,7 +132,7 @@ def of_views(policy: Policy, phases: Sequence[PhaseOut]) -> tuple[Rung, ...]:
             bake_left_s=phase.bake_left_s,
             asleep=phase.asleep,
             staged=phase.staged,
-            needed=_needed(policy, phase.index, phase.members, phase.due),
+            needed=_needed(policy, phase.index, phase.members, phase.due, phase.outcomes, phase.acknowledged),
             trips=_trips(policy, phase.members, phase.due),
         )
         for phase in phases
@@ -158,18 +158,26 @@ def of_rows(session: Session, policy: Policy, phases: Sequence[RolloutPhase]) ->
                 members=row.members,
                 busy=mine[OPEN],
                 outcomes={name: count for name, count in mine.items() if name != OPEN},
-                needed=_needed(policy, row.index, row.members, sum(mine.values())),
+                needed=_needed(policy, row.index, row.members, sum(mine.values()), mine, row.acknowledged),
                 trips=_trips(policy, row.members, sum(mine.values())),
             )
         )
     return tuple(rungs)
 
 
-def _needed(policy: Policy, index: int, members: int, due: int) -> int:
-    """Reports that it needs of the devices that are due, or of all members before anybody is."""
-    size = due or members
+def _needed(
+    policy: Policy,
+    index: int,
+    members: int,
+    due: int,
+    outcomes: Mapping[str, int],
+    acknowledged: Mapping[str, int],
+) -> int:
+    """Reports that it needs of the devices that are due, or of all members before anybody is, as the judge counts."""
+    size, refused = due or members, Outcome.REFUSED
     minimum = policy.phases[index].min_devices
-    return reports_needed(policy.gate, minimum, Counts(members, size, size)) if members else 0
+    counts = Counts(members, size, size, {refused: outcomes.get(refused.value, 0)})
+    return reports_needed(policy.gate, minimum, counts, acknowledged.get(refused.value, 0)) if members else 0
 
 
 def _trips(policy: Policy, members: int, due: int) -> dict[str, int]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from surefoot_server.languages.catalogue import N_, SOURCE, Language
+from surefoot_server.languages.sentences import told
+from surefoot_shared import errors
 from surefoot_shared.errors import Conflict, Invalid, NotAllowed, NotFound, SurefootError, Unreachable
 
 KINDS: dict[str, str] = {
@@ -55,22 +57,32 @@ FAMILIES: tuple[tuple[type[SurefootError], str], ...] = (
     (Unreachable, KINDS["unreachable"]),
 )
 ELSE = N_("It was not done.")
+HINTS: dict[str, str] = {
+    "not_allowed": N_("Ask an administrator for that role, or somebody who has it to do this."),
+}
+"""What a person does about it, where the registry speaks to whoever writes a program."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`detail` and `hint` are in English; `detail` is empty where `said` is the service's sentence already."""
+    """`detail` is empty where `said` is the service's sentence already; it and `hint` may be in English."""
 
     kind: str
     said: str
     detail: str
     hint: str
+    english: bool = False
+    """Whether `detail` has no words in the reader's language."""
 
 
 def of(say: Language, error: SurefootError) -> Refusal:
+    general = error.kind in errors.KINDS and error.hint == errors.KINDS[error.kind].hint
+    hint = HINTS.get(error.kind, error.hint) if general else error.hint
     if say.code == SOURCE:
-        return Refusal(error.kind, error.message, "", error.hint)
-    return Refusal(error.kind, say.gettext(_text(error)), error.message, error.hint)
+        return Refusal(error.kind, error.message, "", hint)
+    detail = told(say, error.message)
+    hint = say.gettext(hint) if hint in HINTS.values() else told(say, hint)
+    return Refusal(error.kind, say.gettext(_text(error)), detail, hint, detail == error.message)
 
 
 def _text(error: SurefootError) -> str:

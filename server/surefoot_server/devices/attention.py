@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import update
 from sqlmodel import Session, col
 
+from surefoot_server import db
 from surefoot_server.devices.models import Device
 from surefoot_shared import wire
 from surefoot_shared.messages import Hello, MetadataVersions
@@ -89,7 +90,7 @@ def greeted(device: Device, hello: Hello, now: datetime, anew: bool) -> None:
 def one_voice(session: Session, device_ids: Collection[str], now: datetime) -> None:
     """These devices were heard without a conflict: one that is older than a minute is over."""
     over = col(Device.attention_at) <= now - CONFLICT_LASTS
-    named = col(Device.id).in_(sorted(device_ids))
+    named = db.names_in(col(Device.id), device_ids)
     session.connection().execute(update(Device).where(named, col(Device.attention) == CONFLICT, over).values(SETTLED))
 
 

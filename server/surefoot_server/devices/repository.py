@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import String, bindparam, cast, func
+from sqlalchemy import String, cast, func
 from sqlmodel import Session, col, select, update
 
+from surefoot_server import db
 from surefoot_server.devices.models import (
     Assignment,
     Device,
@@ -250,11 +251,13 @@ def highest_seq(session: Session, device_id: str, stream_name: str) -> int:
     return session.exec(query).one() or 0
 
 
-def touch(session: Session, seen: Mapping[str, datetime]) -> None:
-    """Set last_seen_at of many devices in one executemany."""
-    statement = update(Device).where(col(Device.id) == bindparam("key")).values(last_seen_at=bindparam("at"))
-    if seen:
-        session.connection().execute(statement, [{"key": key, "at": at} for key, at in sorted(seen.items())])
+def touch(session: Session, device_ids: Collection[str], at: datetime) -> None:
+    """Set last_seen_at of many devices in one statement."""
+    if device_ids:
+        # In order: two writers that meet in the middle would wait for each other.
+        mine = select(Device.id).where(db.names_in(col(Device.id), device_ids)).order_by(col(Device.id))
+        locked = mine.with_for_update(key_share=True)
+        session.connection().execute(update(Device).where(col(Device.id).in_(locked)).values(last_seen_at=at))
 
 
 def views(session: Session, devices: Sequence[Device]) -> list[DeviceView]:

@@ -112,7 +112,13 @@ def _because(facts: Facts) -> str:
     """The device's own words, else the registry's hint of the kind, in brackets the kind itself."""
     assert facts.wish is not None
     words = facts.wish.message.strip().rstrip(".") or KINDS.get(facts.wish.reason or "", KINDS["lost"]).hint.rstrip(".")
-    return f"{words} ({facts.wish.reason or 'no reason given'})"
+    return f"{_within(words)} ({facts.wish.reason or 'no reason given'})"
+
+
+def _within(words: str) -> str:
+    """As part of a sentence: no capital letter, where it is not a name or an abbreviation."""
+    first = words.partition(" ")[0]
+    return words[:1].lower() + words[1:] if first[1:].islower() or first in ("A", "I") else words
 
 
 def _words(facts: Facts) -> str:

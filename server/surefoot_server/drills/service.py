@@ -19,6 +19,7 @@ from surefoot_server.devices.models import Assignment, Device, DeviceComponent
 from surefoot_server.devices.service import DeviceService
 from surefoot_server.drills.course import ENDED, Order, Step, ended, follow
 from surefoot_server.drills.models import Drill, DrillDevice, DrillSchedule
+from surefoot_server.releases import repository as releases
 from surefoot_server.rollouts import repository as rollouts
 from surefoot_shared.errors import Conflict, NotFound, SurefootError
 from surefoot_shared.status import Intent, Outcome
@@ -49,9 +50,10 @@ class DrillService:
     def schedule(
         self, component: str, cohort: str, every_s: float, limit_s: float, by: str, now: datetime
     ) -> DrillSchedule:
-        """Run it every so often, the first time now + every."""
+        """Run it every so often, the first time now + every; raises NotFound for a cohort or component of nobody."""
         with self._db.write() as session:
             cohorts.resolve(session, cohort)
+            _check_component(session, component)
             row = DrillSchedule(
                 component=component,
                 cohort=cohort,
@@ -108,6 +110,7 @@ class DrillService:
         query = select(Drill).where(Drill.component == component, Drill.state == RUNNING)
         if (other := session.exec(query).first()) is not None:
             raise Conflict("conflict", f"Drill {other.id} of {component} is still running.", "Wait for its end.")
+        _check_component(session, component)
         plans = plan(session, component, cohort)
         if not any(not p.skipped for p in plans):
             why = f"{plans[0].device}: {plans[0].skipped}" if plans else f"nobody belongs to {cohort}"
@@ -220,6 +223,18 @@ def _previous(session: Session, part: DeviceComponent) -> str | None:
     )
     found: str | None = session.exec(query.limit(1)).first()
     return found if found != part.release_id else None
+
+
+def _check_component(session: Session, component: str) -> None:
+    """A name that was mistyped would make a schedule of drills that each fail."""
+    has = session.exec(select(DeviceComponent.component).where(DeviceComponent.component == component).limit(1)).first()
+    if has is None and component not in releases.components(session):
+        known = ", ".join(releases.components(session)) or "none yet"
+        raise NotFound(
+            "not_found",
+            f"There is no component {component!r}: no release and no device has it.",
+            f"Components with a release: {known}.",
+        )
 
 
 def _busy(session: Session, device_id: str, component: str) -> bool:

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from surefoot_server import db
 from surefoot_server.access import service as access
+from surefoot_server.db import Database
 from surefoot_server.errors import problem_of
 from surefoot_server.idempotency import service
 from surefoot_server.idempotency.service import Answer, Asked
-from surefoot_server.state import ServerState
+from surefoot_server.state import state_of
 from surefoot_shared.errors import Invalid, SurefootError
 
 HEADER = "idempotency-key"
@@ -32,8 +34,8 @@ NOT_KEPT = frozenset({401, 403, 429})
 class Idempotency:
     """Plain ASGI, so that answers without a key are passed on as they come."""
 
-    def __init__(self, app: ASGIApp, state: ServerState) -> None:
-        self._app, self._state = app, state
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope) if _is_write(scope) else Headers({})
@@ -43,34 +45,35 @@ class Idempotency:
             return
         try:
             asked = await _asked(scope, headers, key, receive)
-            answer = await self._answer(scope, asked)
+            answer = await self._answer(state_of(HTTPConnection(scope)).db, asked, scope)
         except SurefootError as error:
             answer = problem_of(error)
         await answer(scope, receive, send)
 
-    async def _answer(self, scope: Scope, asked: Asked) -> Response:
-        await run_in_threadpool(self._signed_in, asked.credential)
-        kept = await run_in_threadpool(service.begin, self._state.db, asked, db.utc_now())
+    async def _answer(self, database: Database, asked: Asked, scope: Scope) -> Response:
+        await run_in_threadpool(_check_credential, database, asked.credential)
+        kept = await run_in_threadpool(service.begin, database, asked, db.utc_now())
         if kept is not None:
             return Response(kept.body, kept.status, {"Idempotent-Replayed": "true"}, kept.media_type or None)
         taken = _Taken(asked.body)
         try:
             await self._app(scope, taken.receive, taken.send)
         except BaseException:
-            await run_in_threadpool(service.forget, self._state.db, asked)
+            await run_in_threadpool(service.forget, database, asked)
             raise
         answer = taken.answer()
         if answer.status >= 500 or answer.status in NOT_KEPT:
-            await run_in_threadpool(service.forget, self._state.db, asked)
+            await run_in_threadpool(service.forget, database, asked)
         else:
-            await run_in_threadpool(service.keep, self._state.db, asked, answer)
+            await run_in_threadpool(service.keep, database, asked, answer)
         return taken.response()
 
-    def _signed_in(self, credential: str) -> None:
-        """A kept answer is for who may still ask; raises NotAllowed."""
-        _, _, token = credential.partition(" ")
-        with self._state.db.read() as session:
-            access.principal_of(session, token.strip(), db.utc_now())
+
+def _check_credential(database: Database, credential: str) -> None:
+    """A kept answer is for who may still ask; raises NotAllowed."""
+    _, _, token = credential.partition(" ")
+    with database.read() as session:
+        access.principal_of(session, token.strip(), db.utc_now())
 
 
 class _Taken:

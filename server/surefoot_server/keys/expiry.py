@@ -28,8 +28,10 @@ class Alarm:
         role = RENEWS.get(self.file.split(" ")[1], "release")
         when = f"{self.expires:%Y-%m-%d}"
         days = "a day" if self.days_left == 1 else f"{self.days_left} days"
-        what = f"expires in {days}, on {when}" if self.step else f"has expired on {when}: devices accept nothing new"
-        return f"The signature of {self.file} {what}. Sign it again: surefoot keys renew {role} --keys DIR"
+        what = f"The signature of {self.file} expires in {days}, on {when}"
+        if not self.step:
+            what = f"The signature of {self.file} has expired on {when}: devices accept nothing new"
+        return f"{what}. Sign it again: surefoot keys renew {role} --keys DIR"
 
 
 def days_left(expires: datetime, now: datetime) -> int:

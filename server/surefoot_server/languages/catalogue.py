@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import gettext
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from babel import Locale
@@ -17,6 +18,8 @@ from babel.core import negotiate_locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
+
+from surefoot_server.languages.spoken import CONTEXT
 
 FOLDER = Path(__file__).parent
 SOURCE = "en"
@@ -37,6 +40,8 @@ class Language:
 
     code: str
     texts: gettext.NullTranslations
+    sentences: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+    """What the server says of the fleet, in English with numbered places → the same in this language."""
 
     def gettext(self, message: str, **values: object) -> str:
         return self.texts.gettext(message) % values if values else self.texts.gettext(message)
@@ -63,9 +68,11 @@ def language(code: str) -> Language:
         return Language(code, gettext.NullTranslations())
     compiled = io.BytesIO()
     with (FOLDER / f"{code}.po").open("rb") as file:
-        write_mo(compiled, read_po(file, locale=Locale.parse(code)))
+        read = read_po(file, locale=Locale.parse(code))
+    write_mo(compiled, read)
     compiled.seek(0)
-    return Language(code, gettext.GNUTranslations(compiled))
+    sentences = {str(each.id): str(each.string) for each in read if each.context == CONTEXT and each.string}
+    return Language(code, gettext.GNUTranslations(compiled), sentences)
 
 
 def chosen(wish: str, accepted: str) -> Language:

@@ -14,11 +14,12 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
+from surefoot_server.languages import spoken
 from surefoot_server.languages.catalogue import FOLDER, KEYWORDS, NAMES, SOURCE
 
 ROOT = FOLDER.parent
 SOURCES = ("console", "notify")
-"""Folders with texts for people; command line and API speak English, as logs do."""
+"""Folders with texts for people; command line and API speak English, as logs do. `spoken` adds the server's reasons."""
 METHODS = [
     ("**.py", "python"),
     ("**/templates/**.html", "jinja2.ext:babel_extract"),
@@ -43,10 +44,17 @@ def gathered(path: Path) -> Catalog:
         old = read_po(file, locale=path.stem)
     made = Catalog(locale=path.stem, project="Surefoot", charset="utf-8", fuzzy=False)
     for message in messages():
-        key = message[0] if isinstance(message, tuple) else message
-        known = old.get(key)
-        made.add(message, known.string if known is not None else None, flags=known.flags if known is not None else ())
+        _add(made, old, message, None)
+    for sentence in spoken.sentences(ROOT):
+        _add(made, old, sentence, spoken.CONTEXT)
     return made
+
+
+def _add(made: Catalog, old: Catalog, message: str | tuple[str, ...], context: str | None) -> None:
+    """With its translation, where there is one."""
+    known = old.get(message[0] if isinstance(message, tuple) else message, context)
+    string, flags = (None, ()) if known is None else (known.string, known.flags)
+    made.add(message, string, flags=flags, context=context)
 
 
 def problems(catalogue: Catalog) -> list[str]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from surefoot_server.console.words import said
 from surefoot_server.events.models import Happening
-from surefoot_server.languages.catalogue import N_, Language
+from surefoot_server.languages.catalogue import N_, SOURCE, Language
+from surefoot_server.languages.sentences import told
 
 Entry = Mapping[str, Any]
 WAY_BACK_HELD = "rollout.hold_back"
@@ -42,13 +43,13 @@ def subject(entry: Entry, say: Language) -> str:
             return say.gettext("%(thing)s: the way back is held and needs a person", thing=named)
         case Happening.ALARM.value:
             return say.gettext("%(thing)s needs a person", thing=named)
-    return say.gettext("%(thing)s: %(action)s", thing=named, action=detail.get("action", entry["kind"]))
+    return say.gettext("%(thing)s: %(action)s", thing=named, action=_act(detail.get("action", entry["kind"]), say))
 
 
 def lines(entry: Entry, say: Language) -> list[str]:
     """The subject, why, who, and when in UTC."""
     detail = entry["detail"]
-    why = " ".join(str(detail[name]) for name in ("reason", "message") if detail.get(name))
+    why = " ".join(told(say, str(detail[name])) for name in ("reason", "message") if detail.get(name))
     who = entry.get("actor") or ""
     found = [subject(entry, say)]
     if why:
@@ -56,6 +57,11 @@ def lines(entry: Entry, say: Language) -> list[str]:
     if who:
         found.append(say.gettext("By: %(actor)s", actor=who))
     return [*found, say.gettext("At: %(time)s", time=str(entry["at"])[:19].replace("T", " ") + " UTC")]
+
+
+def _act(action: str, say: Language) -> str:
+    """As API and audit trail call it; in another language its last word, since the thing is named beside it."""
+    return str(action) if say.code == SOURCE else said(say, str(action).rpartition(".")[2])
 
 
 def _named(entry: Entry, say: Language) -> str:

@@ -23,7 +23,9 @@ class Approval:
 
     @property
     def words(self) -> str:
-        return f"{self.count} approval{'s' if self.count > 1 else ''} by {self.by.value}"
+        if self.count == 1:
+            return f"1 approval by {self.by.value}"
+        return f"{self.count} approvals by {self.by.value}"
 
 
 def parse(field: Field) -> Approval | None:

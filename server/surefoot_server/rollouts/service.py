@@ -1,8 +1,9 @@
 """Rollouts as the server runs them: plan, start, the operator's acts, and the tick that asks the engine.
 
 Promises: whatever the engine decides is applied in one write transaction that first wins the compare-and-set on (phase,
-version), so two engines never advance a rollout twice; the halt list follows the database within the same call, and
-after a crash at the next tick. Refuses acts that the state table does not know, with what is possible instead.
+version), so two engines never advance a rollout twice; the halt list follows the database within the same call, before
+the orders that it stops are taken back, and after a crash at the next tick. Refuses acts that the state table does not
+know, with what is possible instead.
 """
 
 from __future__ import annotations
@@ -224,7 +225,7 @@ class RolloutService:
     def _act(
         self, rollout_id: str, event: RolloutEvent, actor: str, now: datetime, reason: str, *, halt: bool = False
     ) -> None:
-        with self._db.write() as session:
+        with self._db.write(urgent=halt) as session:
             row = repository.rollout(session, rollout_id)
             tx = Transaction(session, self._orders, row, policies.parse(row.policy), now)
             was = RolloutState(row.state)
@@ -240,8 +241,11 @@ class RolloutService:
                 stages.go_on(tx)
             elif event is RolloutEvent.RESUME:
                 acts.pick_up(tx, was)
-            self._rounds(session, rollout_id, now)
+            if not halt:
+                self._rounds(session, rollout_id, now)
         self.sync_halts(now)
+        if halt:  # the list stops devices; orders are taken back one by one, which takes seconds in a large fleet
+            self._settle(rollout_id, now)
 
     # --- the engine -----------------------------------------------------------------------------------------------
 
@@ -285,14 +289,30 @@ class RolloutService:
                     rollout_id, row.phase, now, any(m.waiting and not m.backs_off(now) for m in facts.members)
                 )
                 return False
+        return self._settle(rollout_id, now)
+
+    def _settle(self, rollout_id: str, now: datetime) -> bool:
+        """Decide in a transaction of its own; a halt that it decides on goes out before anything follows from it."""
         try:
             with self._db.write() as session:
-                return self._rounds(session, rollout_id, now)
+                changed, halts = self._rounds(session, rollout_id, now), self._halts_anew(session, rollout_id)
         except Outrun:
             return False  # another engine, or a person, was first; the next look sees what they did
+        if halts:
+            self.sync_halts(now)
+            self._settle(rollout_id, now)
+        return changed
+
+    def _halts_anew(self, session: Session, rollout_id: str) -> bool:
+        """Whether the rollout halts a release that is not on the signed list yet."""
+        row = repository.rollout(session, rollout_id)
+        return row.halts_digest and not row.digests <= self._on_list()
 
     def _rounds(self, session: Session, rollout_id: str, now: datetime) -> bool:
-        """Count what ended, then decide and apply until nothing is left to decide, in the caller's transaction."""
+        """Count what ended, then decide and apply until nothing is left to decide, in the caller's transaction.
+
+        Ends early where it came to halt a release: the rest is for the next look, after the fleet was told.
+        """
         self._searched.forget(rollout_id)
         changed = False
         for _ in range(ROUNDS):
@@ -300,12 +320,16 @@ class RolloutService:
             policy = policies.parse(row.policy)
             counted = counting.settle(session, row, policy)
             decisions = engine.decide(policy, self._facts(session, row, policy, now), now)
+            if RolloutState(row.state) in engine.STOPPED:  # each is about one device and stands for itself
+                decisions = decisions[: looking.AT_ONCE]
             if counted or decisions:
                 self._claim(session, row)
             if not decisions:
                 return changed
             apply(Transaction(session, self._orders, row, policy, now), decisions)
             changed = True
+            if self._halts_anew(session, rollout_id):
+                return True
             if len(decisions) >= looking.AT_ONCE:
                 return True  # no transaction grows with the fleet; the next look goes on
         raise RuntimeError(f"rollout {rollout_id}: the engine does not come to rest")
@@ -329,14 +353,18 @@ class RolloutService:
         with self._halting:
             with self._db.read() as session:
                 wanted = frozenset(halting.halted_digests(session))
-            if self._halted is None:
-                self._halted = frozenset(self._halts.halted())
-            if wanted == self._halted:
+            if wanted == self._on_list():
                 return
             raw = self._halts.halt(wanted, now)
             self._halted = wanted
             self._publish_halt(raw)  # within the lock: the older of two lists must not be what the broker keeps
             log.info("halt_list_changed digests=%d", len(wanted))
+
+    def _on_list(self) -> frozenset[str]:
+        """The digests of the signed list."""
+        if self._halted is None:
+            self._halted = frozenset(self._halts.halted())
+        return self._halted
 
     def why(self, session: Session, device_id: str, component: str, now: datetime) -> str | None:
         """Why a rollout has not offered this component to the device, or keeps it from switching; None where none."""

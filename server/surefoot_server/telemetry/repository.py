@@ -69,7 +69,7 @@ def windows(session: Session, device_ids: Collection[str]) -> dict[tuple[str, st
     s, found = db.table_of(DeviceStream).c, {}
     of_window = (s.batch, s.batch_top, s.batch_last, s.batch_seen, s.batch_held)
     query = sa.select(s.device_id, s.stream, s.event_seq, s.dropped_samples, s.clock_shift_s, *of_window)
-    query = query.where(s.device_id.in_(sorted(device_ids)))
+    query = query.where(db.names_in(s.device_id, device_ids))
     query = query.order_by(s.device_id, s.stream).with_for_update()
     for device, stream, event, dropped, shift_s, *window in session.connection().execute(query):
         found[device, stream] = StreamState(Window(*window), event, dropped, shift_s, known=True)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,8 @@ HEARTBEAT_GOAL = 1.0
 EVENTS_GOAL = 500.0
 """A rollout of 2,000 devices at a time says some 16,000 events: half a minute."""
 LIMIT_S = 1800.0
+STAGE = "stage: "
+"""Begins the lines in which the child says how far it is."""
 CHILD = "surefoot_simulators.bench.wire_child"
 
 
@@ -46,10 +50,21 @@ class Took:
 def measure(work: Path, say: Callable[[str], None]) -> Sequence[Figure]:
     say(f"{DEVICES} devices, then as many bare clients")
     asked = [sys.executable, "-m", CHILD, str(work), str(DEVICES)]
-    found = subprocess.run(asked, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-    if found.returncode:
-        raise Unreachable("unreachable", f"The fleet ended with {found.returncode}: {found.stderr[-300:]}")
-    return figures(DEVICES, wire.decode(Took, found.stdout.splitlines()[-1].encode()))
+    took = work / "took.json"
+    with took.open("wb") as out, subprocess.Popen(asked, stdout=out, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None  # it is a pipe
+        limit = threading.Timer(LIMIT_S, child.kill)
+        limit.start()
+        last = deque[str](maxlen=20)
+        for line in child.stderr:
+            last.append(line)
+            if line.startswith(STAGE):
+                say(line.removeprefix(STAGE).rstrip())
+        child.wait()
+        limit.cancel()
+    if child.returncode:
+        raise Unreachable("unreachable", f"The fleet ended with {child.returncode}: {''.join(last)[-300:]}")
+    return figures(DEVICES, wire.decode(Took, took.read_bytes().splitlines()[-1]))
 
 
 def figures(devices: int, took: Took) -> list[Figure]:

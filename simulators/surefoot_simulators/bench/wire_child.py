@@ -17,7 +17,7 @@ from surefoot_shared import wire
 from surefoot_shared.errors import Unreachable
 from surefoot_simulators.bench import wire_peers
 from surefoot_simulators.bench.process import rss_mib
-from surefoot_simulators.bench.wire import Took
+from surefoot_simulators.bench.wire import STAGE, Took
 from surefoot_simulators.fleet.crowd import Crowd
 
 MINUTE_S = 60.0
@@ -53,15 +53,20 @@ def played(folder: Path, devices: int) -> Took:
     crowd = Crowd(folder, devices, VERSIONS)
     crowd.heartbeat_s = MINUTE_S
     try:
+        _say(f"makes {devices} identities and starts the server")
         crowd.prepare()
+        _say("connects")
         began_s = time.monotonic()
         crowd.fleet.connect()
         connect_s = time.monotonic() - began_s
         crowd.pump(lambda: crowd.online() >= devices, LIMIT_S, "every hello to be stored", steps=False)
         hello_s = time.monotonic() - began_s
+        _say(f"connected after {connect_s:.0f} s, every hello stored after {hello_s:.0f} s; a minute of heartbeats")
         heartbeats = _a_minute(crowd)
+        _say(f"{heartbeats} heartbeats stored; a rollout")
         memory_mib, server_mib = rss_mib(_own_pid()), rss_mib(crowd.server.unit.pid or 0)
         events, events_s = _a_rollout(crowd, folder, devices)
+        _say(f"{events} events stored in {events_s:.0f} s; as many bare clients")
         crowd.swarm.close()
         peer = _peer(folder, devices, crowd.server.ports.mqtt)
     finally:
@@ -75,6 +80,10 @@ def bare(folder: Path, devices: int, port: int) -> Bare:
     """Connect bare clients with the certificates of the fleet, and send one heartbeat each."""
     connect_s = wire_peers.connect(folder / "identities", folder / "server" / "pki" / "ca.pem", devices, port, LIMIT_S)
     return Bare(connect_s, rss_mib(_own_pid()))
+
+
+def _say(what: str) -> None:
+    print(f"{STAGE}{what}", file=sys.stderr, flush=True)
 
 
 def _a_minute(crowd: Crowd) -> int:

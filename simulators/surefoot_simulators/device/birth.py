@@ -27,6 +27,8 @@ class Birth:
     site: str
     key: DeviceKey
     component: str = "app"
+    beside: tuple[str, ...] = ()
+    """Further components, each in folders."""
     boot: Kind = Kind.LINK
     attributes: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
@@ -55,5 +57,8 @@ class Around(Protocol):
     def size_of(self, size_bytes: int) -> int: ...
     def conduct(self, birth: Birth, version: str) -> Conduct: ...
     def figures(self, birth: Birth, conduct: Conduct, up_s: float) -> Mapping[str, float]: ...
+    def speaks(self, node: Node) -> None:
+        """The device begins to do something: what is logged from now on is its own."""
+
     def stirred(self, node: Node) -> None:
         """The device did something; look at it."""

@@ -64,8 +64,8 @@ class Board:
         self.traps: dict[str, list[End]] = {}
         self.told: Callable[[str], None] = lambda _point: None
         """Hears which trap sprang."""
-        self.entered: Callable[[AttemptState], None] = lambda _state: None
-        """Hears which state of the attempt has just become durable."""
+        self.entered: Callable[[str, AttemptState], None] = lambda _component, _state: None
+        """Hears of which component which state of the attempt has just become durable."""
 
     def monotonic(self) -> float:
         return self.now() - self.up_since + BOOT_S

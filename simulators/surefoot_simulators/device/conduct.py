@@ -41,6 +41,9 @@ class Conduct:
     latency_ratio: float = 1.0
     counts_ratio: float = 1.0
     memory_bytes_per_h: float = 0.0
+    live_fps_ratio: float = 1.0
+    """What it leaves of the live release's frames while it runs beside it as a shadow."""
+    live_latency_ratio: float = 1.0
 
 
 GOOD = Conduct()

@@ -29,7 +29,7 @@ class TrappedJournal:
         with self._board.around("journal"):
             events = self._journal.save(record, drafts)
         if record.state is not before:
-            self._board.entered(record.state)
+            self._board.entered(record.component, record.state)
             self._board.trip(f"in {record.state.value}")
         return events
 

@@ -10,35 +10,30 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from surefoot_agent.boot.fake import FakeBoot
-from surefoot_agent.clock import stamp
-from surefoot_agent.data import DataFolder
 from surefoot_agent.desk import Desk, Rules
 from surefoot_agent.journal import Journal, open_journal
+from surefoot_agent.record import Record
 from surefoot_agent.reset_cause import Cause, Origin
 from surefoot_agent.runner import Item, Runner
-from surefoot_agent.sight import Hands
 from surefoot_shared.identity import seal
-from surefoot_shared.messages import Sample, Sealed
+from surefoot_shared.messages import Sealed
 from surefoot_shared.release import Manifest, digest_of, note_of
 from surefoot_shared.seals import SealKind
-from surefoot_shared.status import Ability, AttemptState, SlotName
+from surefoot_shared.status import AFTER_ARMED, AttemptState, SlotName
 from surefoot_shared.trust.floors import FloorStore
 from surefoot_simulators.device import guard
-from surefoot_simulators.device.application import Machine, Process, system_folder, write_command_line
+from surefoot_simulators.device.application import system_folder, write_command_line
 from surefoot_simulators.device.birth import Around, Birth
 from surefoot_simulators.device.board import Board, End, Ended
-from surefoot_simulators.device.boot import RootBoot, make_boot
-from surefoot_simulators.device.downloads import SimDownloader
-from surefoot_simulators.device.health import SimHealth
-from surefoot_simulators.device.journal import TrappedTrials, trapped
+from surefoot_simulators.device.boot import Kind, RootBoot
+from surefoot_simulators.device.journal import trapped
 from surefoot_simulators.device.lanes import SleepingLanes
 from surefoot_simulators.device.link import SimLink
-from surefoot_simulators.device.slots import SimSlots
+from surefoot_simulators.device.part import Part
 from surefoot_simulators.device.trust import InProcessTrust
 
 STEP_S = 2.0
@@ -60,30 +55,19 @@ class Node:
     def __init__(self, birth: Birth, folder: Path, around: Around, roots: Mapping[str, bytes]) -> None:
         """`roots` are the bootstrap roots by repository; the folder is made."""
         self.birth, self._around, self._folder = birth, around, folder
-        self._component_dir = folder / birth.component
-        self._component_dir.mkdir(parents=True)
         self._system = system_folder(folder / "system")
         for name, raw in roots.items():
             (folder / "trust/bootstrap").mkdir(parents=True, exist_ok=True)
             (folder / "trust/bootstrap" / f"{name}.root.json").write_bytes(raw)
         self.board = Board(birth.name, around.now, around.started_at)
-        self.slots = SimSlots(self._component_dir, self.board, around.size_of)
-        self.boot = make_boot(birth.boot, self._component_dir, self.board)
-        conduct = lambda version: around.conduct(birth, version)  # noqa: E731
-        self.application: Process | Machine
-        if isinstance(self.boot, FakeBoot):
-            self.application = Machine(self.board, self.slots, self.boot, conduct)
-        else:
-            self.application = Process(self.board, self.slots, self.boot, conduct)
-        self.application.started = self._live
-        self.trials = TrappedTrials(self._component_dir, self.board)
         self.link = SimLink(birth.name, around.broker, around.later, around.chance(birth.name, "link"))
         self.lanes = self._new_lanes()
-        self.downloader = SimDownloader(
-            self.board, self.link, self.slots, around.blobs, lambda s: self.lanes.nap(s), around.size_of
-        )
-        self.state, self.board.entered = AttemptState.IDLE, self._entered
-        """Of its attempt, as it was stored last."""
+        self.parts = {name: self._part(name) for name in (birth.component, *birth.beside)}
+        self.first = next(iter(self.parts.values()))
+        self.slots, self.boot, self.application = self.first.slots, self.first.boot, self.first.application
+        self.downloader = self.first.downloader
+        """Those of its first component, which most devices have alone."""
+        self.board.entered = self._entered
         self.runner: Runner | None = None
         self.journal: Journal | None = None
         self.origin = Origin(self.board.boot_id(), Cause.UNEXPLAINED)
@@ -92,20 +76,14 @@ class Node:
         self._instances = 0
         self._nonces: list[str] = []
         self._wakes, self._life = 0, 0
-        self._guarded_at: float | None = None
         self._offline = False
         self._rand = around.chance(birth.name, "agent")
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
-    def provision(self, manifest: Manifest, raw: bytes) -> None:
-        """Put the first release into slot A, as a factory does."""
-        self.slots.begin(SlotName.A, manifest, raw)
-        for piece in self.slots.missing(SlotName.A):
-            content = self._around.blobs[piece.sha256]
-            self.slots.write(SlotName.A, piece, lambda offset, content=content: [content[offset:]])  # type: ignore[misc]
-        self.slots.seal(SlotName.A)
-        self.boot.commit(SlotName.A)
+    def provision(self, component: str, manifest: Manifest, raw: bytes) -> None:
+        """Put the first release of a component in place, as a factory does."""
+        self.parts[component].provision(manifest, raw, self._around.blobs)
         FloorStore(self._folder / "trust").committed(note_of(manifest), digest_of(raw))
 
     def start(self) -> None:
@@ -114,12 +92,14 @@ class Node:
             return
         self._life += 1
         self._instances += 1
+        self._around.speaks(self)
         instance = f"{self.birth.name}-agent-{self._instances}"
         stream = f"{self.birth.name}-journal"
         self.journal = trapped(open_journal(self._folder / "journal.db", lambda: stream), self.board)
         self.lanes = self._new_lanes()
         try:
-            self.runner = Runner(self._desk(instance), self.lanes, self._link_of, self._rand.random)
+            first, *others = self._desks(instance)
+            self.runner = Runner(first, self.lanes, self._link_of, self._rand.random, others)
             self.runner.start()
         except Ended as ended:
             self.end(ended.end)
@@ -155,6 +135,7 @@ class Node:
         if self.runner is None:
             return
         self.steps += 1
+        self._around.speaks(self)
         try:
             self.runner.drain()
             wait_s = self.runner.tick()
@@ -168,6 +149,16 @@ class Node:
 
     # --- what is seen -------------------------------------------------------------------------------------------------
 
+    @property
+    def state(self) -> AttemptState:
+        """Of its attempt, as it was stored last; of several components that of the one furthest on its way."""
+        return max((part.state for part in self.parts.values()), key=_haste)
+
+    def versions(self) -> tuple[str, ...]:
+        """What runs of its other components, "" where nothing does."""
+        here = self.board.up and not self.dead
+        return tuple((part.application.version() or "") if here else "" for part in self._others())
+
     def version(self) -> str | None:
         return self.application.version() if self.board.up and not self.dead else None
 
@@ -175,11 +166,8 @@ class Node:
         return self.application.slot() if self.board.up and not self.dead else None
 
     def bootable(self) -> bool:
-        """Whether the next start would enter a whole release: what a brick is not."""
-        manifest = self.slots.installed(self.boot.primary())
-        return manifest is not None and not (
-            self.birth.boot.is_root and self._around.conduct(self.birth, manifest.version).boot_loop
-        )
+        """Whether the next start would enter whole releases: what a brick is not."""
+        return all(self._is_bootable(part) for part in self.parts.values())
 
     def told_events(self) -> set[int]:
         """Numbers of the events that the journal ever gave out and that the server has acknowledged."""
@@ -194,7 +182,8 @@ class Node:
 
     def _power_off(self, end: End) -> None:
         self.board.up = False
-        self.application.lose()
+        for part in self.parts.values():
+            part.lose()
         if not end.for_good:
             self._around.later(end.off_s + 20.0, lambda: self._power_on(end.cause))
 
@@ -205,17 +194,13 @@ class Node:
             cause = self._enter(cause)
         self.board.start()
         self.origin = Origin(self.board.boot_id(), cause)
-        if isinstance(self.application, Process):
-            self._supervise(self.application)
-        else:
+        for part in self.parts.values():
+            part.lose()  # an application in folders is started by the agent, and by nobody before it
+            part.guarded_at = None
+        if self.first.is_root:
             write_command_line(self._system, self.boot.current())
-            self._live()
-        self._guarded_at = None
+            self._live(self.first)
         self.start()
-
-    def _supervise(self, application: Process) -> None:
-        """A directory slot's application is started by the agent, and by nobody before it."""
-        application.lose()
 
     def _enter(self, cause: Cause) -> Cause:
         """The bootloader picks a slot; one that never comes up ends in a watchdog reset, until no try is left."""
@@ -231,24 +216,26 @@ class Node:
             cause, slot = Cause.WATCHDOG, self.boot.restart()
         return cause
 
-    def _live(self) -> None:
+    def _live(self, part: Part) -> None:
         """What runs from now on has plans of its own for this device."""
-        conduct, boots = self.application.conduct(), self.board.boots
-        self._set_offline(conduct.offline)
+        conduct, boots = part.application.conduct(), self.board.boots
+        self._set_offline(any(each.application.conduct().offline for each in self.parts.values()))
         plans: tuple[tuple[float | None, Callable[[], None]], ...] = (
             (conduct.panic_after_s, lambda: self.end(End(Cause.PANIC))),
             (conduct.dead_after_s, lambda: self.end(End(Cause.POWER_CUT, for_good=True))),
             (conduct.hang_after_s, self.stop_agent),
             (conduct.crash_after_s, self.stir),
         )
-        version = self.application.version()
+        version = part.application.version()
         for after_s, act in plans:
             if after_s is not None:
-                self._around.later(after_s, lambda act=act: self._if_still(boots, version, act))  # type: ignore[misc]
+                then = lambda act=act: self._if_still(part, boots, version, act)  # noqa: E731
+                self._around.later(after_s, then)
 
-    def _if_still(self, boots: int, version: str | None, act: Callable[[], None]) -> None:
+    def _if_still(self, part: Part, boots: int, version: str | None, act: Callable[[], None]) -> None:
         """In the same boot, with the same release: an agent that was restarted meanwhile changes nothing."""
-        same = self.application.version() == version or self.application.conduct().crash_after_s is not None
+        application = part.application
+        same = application.version() == version or application.conduct().crash_after_s is not None
         if self.board.boots == boots and self.board.up and same:
             act()
 
@@ -257,8 +244,8 @@ class Node:
             self._offline = offline
             (self.link.cut if offline else self.link.mend)()
 
-    def _entered(self, state: AttemptState) -> None:
-        self.state = state
+    def _entered(self, component: str, state: AttemptState) -> None:
+        self.parts[component].state = state
         self._around.stirred(self)
 
     def _after(self, seconds: float, act: Callable[[], None]) -> None:
@@ -271,7 +258,14 @@ class Node:
         self._around.later(seconds, then)
 
     def _new_lanes(self) -> SleepingLanes:
-        return SleepingLanes(self._around.later, self.stir, lambda ended: self.end(ended.end))
+        return SleepingLanes(self._sleep, self.stir, lambda ended: self.end(ended.end))
+
+    def _sleep(self, seconds: float, wake: Callable[[], None]) -> None:
+        def then() -> None:
+            self._around.speaks(self)
+            wake()
+
+        self._around.later(seconds, then)
 
     def _link_of(self, post: Callable[[Item], None]) -> SimLink:
         return self.link
@@ -296,26 +290,33 @@ class Node:
         assert self.journal is not None
         state = self.state
         if state in QUIET:
+            if any(_is_shadowed(record) for record in self.runner.records):
+                return max(wait_s, STEP_S)
             awaited = self.link.connected and not self.journal.is_empty()
             return AWAITED_S if awaited else self.birth.quiet_s
         return max(wait_s, FETCH_STEP_S if state is AttemptState.DOWNLOADING else STEP_S)
 
     def _watch_over(self) -> None:
-        """The guard is a process of its own: it looks when its time has come, whatever became of the agent."""
-        if self.state in QUIET and self.runner is not None:
+        """Each guard is a process of its own: it looks when its time has come, whatever became of the agent."""
+        if not self.board.up:
             return
-        deadline = guard.deadline_s(self._component_dir)
-        if deadline is None or deadline == self._guarded_at or not self.board.up:
-            return
-        self._guarded_at = deadline
-        life_of_board, boots = self.board.boots, max(0.0, deadline - self.board.monotonic())
-        self._around.later(boots + GUARD_S, lambda: self._guard_looks(life_of_board))
+        for part in self.parts.values():
+            if part.state in QUIET and self.runner is not None:
+                continue
+            deadline = part.deadline_s()
+            if deadline is not None and deadline != part.guarded_at:
+                part.guarded_at = deadline
+                self._guard_later(part, max(0.0, deadline - self.board.monotonic()) + GUARD_S)
 
-    def _guard_looks(self, boots: int) -> None:
+    def _guard_later(self, part: Part, seconds: float) -> None:
+        boots = self.board.boots
+        self._around.later(seconds, lambda: self._guard_looks(part, boots))
+
+    def _guard_looks(self, part: Part, boots: int) -> None:
         if not self.board.up or self.board.boots != boots or self.dead:
             return
         asked: list[bool] = []
-        went = guard.look(self._component_dir, self.board, self.application.bring_back, lambda: asked.append(True))
+        went = guard.look(part.folder, self.board, part.application.bring_back, lambda: asked.append(True))
         if asked:
             self.end(End(Cause.WATCHDOG))
             return
@@ -324,26 +325,30 @@ class Node:
         self.stir()
         self._around.stirred(self)
 
-    def _desk(self, instance: str) -> Desk:
+    def _desks(self, instance: str) -> list[Desk]:
+        """One for each component; what is the device's is the same on each."""
+        birth, nonces = self.birth, self._around.chance(instance, "nonce")
+        trust = InProcessTrust(self._folder / "trust", birth.name, birth.hw, self.board.utc, lambda: self._nonces)
+        return [self._desk(part, instance, trust, lambda: self._nonce(nonces)) for part in self.parts.values()]
+
+    def _desk(self, part: Part, instance: str, trust: InProcessTrust, new_id: Callable[[], str]) -> Desk:
         assert self.journal is not None
-        birth, board = self.birth, self.board
-        nonces = self._around.chance(instance, "nonce")
-        trust = InProcessTrust(self._folder / "trust", birth.name, birth.hw, board.utc, lambda: self._nonces)
+        birth = self.birth
         return Desk(
             rules=Rules(
                 birth.name,
                 birth.hw,
-                birth.component,
+                part.name,
                 birth.agent,
                 telemetry_interval_s=birth.telemetry_s,
                 heartbeat_interval_s=birth.heartbeat_s,
             ),
-            hands=self._hands(),
+            hands=part.hands(self.origin, self._system),
             trust=trust,
-            telemetry=_Telemetry(self),
+            telemetry=part,
             journal=self.journal,
             seal=self._seal,
-            new_id=lambda: self._nonce(nonces),
+            new_id=new_id,
             instance=instance,
             doctor=lambda: "a simulated device",
             svn_floor=lambda: 0,
@@ -357,41 +362,28 @@ class Node:
     def _seal(self, kind: SealKind, payload: bytes) -> Sealed:
         return seal(kind, payload, self.birth.key)
 
-    def _hands(self) -> Hands:
-        birth = self.birth
-        health = SimHealth(self.board, self.application, self.slots, self.measured, lambda: self.link.connected)
-        return Hands(
-            component_dir=self._component_dir,
-            boot=self.boot,
-            slots=self.slots,
-            downloader=self.downloader,
-            application=self.application,
-            health=health,
-            trials=self.trials,
-            clock=self.board,
-            reports_dir=self._folder / "reports",
-            guard_budget_s=birth.guard_budget_s,
-            max_starts=birth.max_starts,
-            reboots=birth.boot.is_root,
-            origin=self.origin,
-            data=DataFolder(self._component_dir),
-            system=self._system,
-            abilities=frozenset() if birth.boot.is_root else frozenset({Ability.RECREATE}),
+    def _part(self, name: str) -> Part:
+        boot = self.birth.boot if name == self.birth.component else Kind.LINK
+        nap = lambda s: self.lanes.nap(s)  # noqa: E731 -- lanes come and go
+        part = Part(name, boot, self._folder, self.birth, self.board, self._around, self.link, nap)
+        part.application.started = lambda: self._live(part)
+        return part
+
+    def _others(self) -> list[Part]:
+        return list(self.parts.values())[1:]
+
+    def _is_bootable(self, part: Part) -> bool:
+        manifest = part.slots.installed(part.boot.primary())
+        return manifest is not None and not (
+            part.is_root and self._around.conduct(self.birth, manifest.version).boot_loop
         )
 
-    def measured(self) -> Mapping[str, float]:
-        """What the application shows now."""
-        return self._around.figures(self.birth, self.application.conduct(), self.application.uptime_s())
+
+def _is_shadowed(record: Record) -> bool:
+    """Whether its release runs beside the live one, or is about to."""
+    return record.state is AttemptState.STAGED and record.wish is not None and record.wish.shadow is not None
 
 
-class _Telemetry:
-    """Telemetry port: what the application shows, with the digest and the slot that it runs from."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-
-    def sample(self, component: str, digest: str | None, slot: SlotName | None) -> Sequence[Sample]:
-        if digest is None:
-            return ()
-        at = stamp(self._node.board.utc())
-        return tuple(Sample(at, n, v, component, digest, slot) for n, v in self._node.measured().items())
+def _haste(state: AttemptState) -> int:
+    """How much a state asks for being looked at."""
+    return (state is not AttemptState.IDLE) + (state not in QUIET) + (state in AFTER_ARMED)

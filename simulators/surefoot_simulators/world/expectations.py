@@ -6,12 +6,14 @@ happened is not met by that. Read from [[expect]] tables; docs/simulator.md list
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from surefoot_shared.status import AFTER_ARMED, AttemptState, Outcome, PhaseState, RolloutState
+from surefoot_simulators.world import lives
 from surefoot_simulators.world.recording import (
+    Answer,
     Ending,
     Met,
     PhasePoint,
@@ -24,6 +26,8 @@ from surefoot_simulators.world.recording import (
 from surefoot_simulators.world.toml_lines import Table
 
 STOPS = frozenset({RolloutState.FAILED, RolloutState.REVERTING, RolloutState.HALTED, RolloutState.CANCELLED})
+STUCK = frozenset({"rescue", "never_connected", "unknown"})
+"""Answers that say that nobody knows, or that a person must visit the device."""
 SAID_WITHIN_S = 900.0
 """A device's report of a commit may take so long to be stored: outages and slow lines."""
 
@@ -54,12 +58,16 @@ class Kind(str, Enum):
     """Commits that the server counts although the device does not run that release."""
     ONLY_RAN = "only_ran"
     """No device ever ran another release than these `versions`."""
+    PARTED = "parted"
+    """Devices that, with nothing under way, ever ran some of these `versions` and not all."""
     UNAVAILABLE = "unavailable"
     """Devices that switch or are on trial at one time; with `per_site` at one site."""
     TOLD = "told"
     """Lines of the story that contain `text`."""
     UNEXPLAINED = "unexplained"
     """Devices of the rollout that do not run its release and for which neither an outcome nor a wait says why."""
+    ANSWER = "answer"
+    """Devices, or `device` alone, of which the server says at the end why with a sentence that has `text`."""
     OPEN = "open"
     """Attempts that have no outcome at the end."""
     FAULTS = "faults"
@@ -83,6 +91,7 @@ class Expectation:
     per_site: bool = False
     ever: bool = False
     text: str = ""
+    device: str = ""
     low: float | None = None
     high: float | None = None
 
@@ -111,15 +120,17 @@ class Seen:
     endings: Sequence[Ending]
     story: Sequence[Told]
     component: str
+    components: Mapping[str, str]
+    """Of each release, by its version."""
     seconds: float
     faults: Mapping[str, int]
     bricked: Sequence[str]
     lost_events: Mapping[str, int]
-    unexplained: Sequence[str]
+    answers: Sequence[Answer]
     metered_mb: float
 
     def release(self, version: str) -> str:
-        return f"{self.component}/{version}"
+        return f"{self.components.get(version, self.component)}/{version}"
 
 
 SUBJECTS: Mapping[Kind, Callable[[Expectation], str]] = {
@@ -137,9 +148,11 @@ SUBJECTS: Mapping[Kind, Callable[[Expectation], str]] = {
     Kind.LOST_EVENTS: lambda e: "events that were told and not stored",
     Kind.FALSE_SUCCESS: lambda e: "commits that were counted and are not so",
     Kind.ONLY_RAN: lambda e: f"nobody ever runs anything but {', '.join(e.versions)}",
+    Kind.PARTED: lambda e: f"devices that ever run some of {', '.join(e.versions)} and not all",
     Kind.UNAVAILABLE: lambda e: f"devices switching at one time{' at one site' if e.per_site else ''}",
     Kind.TOLD: lambda e: f"lines of the story that say {e.text!r}",
     Kind.UNEXPLAINED: lambda e: "devices without an explanation",
+    Kind.ANSWER: lambda e: f"answers{f' about {e.device}' if e.device else ''} that say {e.text!r}",
     Kind.OPEN: lambda e: "attempts without an end",
     Kind.FAULTS: lambda e: f"faults that struck{f' of kind {e.text}' if e.text else ''}",
     Kind.METERED_MB: lambda e: "megabytes over metered lines",
@@ -171,6 +184,7 @@ def read(table: Table) -> Expectation:
         per_site=table.flag("per_site"),
         ever=table.flag("ever"),
         text=table.text("text", ""),
+        device=table.text("device", ""),
         low=exactly if exactly >= 0 else low if low >= 0 else None,
         high=exactly if exactly >= 0 else high if high >= 0 else None,
     )
@@ -184,6 +198,8 @@ def read(table: Table) -> Expectation:
         raise table.wrong("it needs a state", "state")
     if kind in (Kind.EVER_RAN, Kind.RUNS_AT_END, Kind.BACK_WITHIN) and not made.version:
         raise table.wrong("it needs a version", "version")
+    if kind is Kind.PARTED and len(made.versions) < 2:
+        raise table.wrong("it needs two versions or more", "versions")
     table.done()
     return made
 
@@ -206,12 +222,12 @@ def _bounded(expectation: Expectation, count: float, names: Sequence[str] = ()) 
 
 
 def _ever_ran(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
-    names = sorted({point.device for point in seen.points if point.version == expectation.version})
+    names = sorted({point.device for point in seen.points if expectation.version in point.versions})
     return _bounded(expectation, len(names), names)
 
 
 def _runs_at_end(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
-    names = sorted(name for name, point in _last(seen).items() if point.version == expectation.version)
+    names = sorted(name for name, point in lives.last(seen.points).items() if expectation.version in point.versions)
     return _bounded(expectation, len(names), names)
 
 
@@ -235,7 +251,7 @@ def _lost_events(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
 def _false_success(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
     """A commit is told after it: so the device must have run that release in the quarter of an hour before."""
     wrong = []
-    runs = _spans(seen)
+    runs = lives.spans(seen.points, seen.seconds)
     for end in seen.endings:
         if end.outcome is not Outcome.COMMITTED:
             continue
@@ -246,6 +262,11 @@ def _false_success(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
         ):
             wrong.append(end.device)
     return _bounded(expectation, len(wrong), wrong)
+
+
+def _parted(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
+    names = lives.parted(seen.points, expectation.versions)
+    return _bounded(expectation, len(names), names)
 
 
 def _unavailable(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
@@ -264,12 +285,24 @@ def _told(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
 
 
 def _unexplained(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
-    return _bounded(expectation, len(seen.unexplained), seen.unexplained)
+    stuck = [f"{each.device} ({each.kind})" for each in seen.answers if not each.sentence or each.kind in STUCK]
+    return _bounded(expectation, len(stuck), stuck)
+
+
+def _answered(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
+    said = {each.device: each.sentence for each in seen.answers if expectation.text in each.sentence}
+    found = [name for name in said if expectation.device in ("", name)]
+    if found or not expectation.device:
+        return _bounded(expectation, len(found), found)
+    mine = [each.sentence for each in seen.answers if each.device == expectation.device]
+    return _bounded(expectation, 0)[0], " ".join(mine) or "there is no such device"
 
 
 def _open(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
     names = sorted(
-        name for name, point in _last(seen).items() if point.state is not AttemptState.IDLE and point.version
+        name
+        for name, point in lives.last(seen.points).items()
+        if point.state is not AttemptState.IDLE and point.version
     )
     return _bounded(expectation, len(names), names)
 
@@ -318,7 +351,7 @@ def _back_within(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
     if not stops:
         return False, "the rollout never stopped"
     deadline = stops[0] + expectation.within_s
-    runs = _spans(seen)
+    runs = lives.spans(seen.points, seen.seconds)
     late = sorted(
         name
         for name, spans in runs.items()
@@ -330,27 +363,8 @@ def _back_within(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
 
 
 def _only_ran(expectation: Expectation, seen: Seen) -> tuple[bool, str]:
-    others = sorted({p.version for p in seen.points if p.version is not None} - set(expectation.versions))
+    others = sorted({version for point in seen.points for version in point.versions} - set(expectation.versions))
     return not others, f"also {', '.join(others)}" if others else "nothing else"
-
-
-def _last(seen: Seen) -> Mapping[str, Point]:
-    return {point.device: point for point in seen.points}
-
-
-def _spans(seen: Seen) -> dict[str, list[tuple[float, float, str]]]:
-    """(since, until, version) of each device."""
-    spans: dict[str, list[tuple[float, float, str]]] = {}
-    before: dict[str, Point] = {}
-    for point in [*seen.points]:
-        earlier = before.get(point.device)
-        if earlier is not None and earlier.version is not None:
-            spans.setdefault(point.device, []).append((earlier.t, point.t, earlier.version))
-        before[point.device] = point
-    for point in before.values():
-        if point.version is not None:
-            spans.setdefault(point.device, []).append((point.t, seen.seconds, point.version))
-    return spans
 
 
 def _within(expectation: Expectation) -> str:
@@ -369,14 +383,12 @@ JUDGES: Mapping[Kind, Callable[[Expectation, Seen], tuple[bool, str]]] = {
     Kind.LOST_EVENTS: _lost_events,
     Kind.FALSE_SUCCESS: _false_success,
     Kind.ONLY_RAN: _only_ran,
+    Kind.PARTED: _parted,
     Kind.UNAVAILABLE: _unavailable,
     Kind.TOLD: _told,
     Kind.UNEXPLAINED: _unexplained,
+    Kind.ANSWER: _answered,
     Kind.OPEN: _open,
     Kind.FAULTS: _faults,
     Kind.METERED_MB: _metered,
 }
-
-
-def kinds() -> Iterator[Kind]:
-    yield from Kind

@@ -16,6 +16,7 @@ from surefoot_server.rollouts.models import Rollout, RolloutDecision, RolloutMem
 from surefoot_shared.status import ROLLOUT_ENDED, AttemptState, Outcome, PhaseState, RolloutState, SlotName
 from surefoot_simulators.device.node import Node
 from surefoot_simulators.world.recording import (
+    Answer,
     Ending,
     PhasePoint,
     PhaseTally,
@@ -28,10 +29,8 @@ from surefoot_simulators.world.recording import (
 if TYPE_CHECKING:
     from surefoot_simulators.world.world import World
 
-STUCK = frozenset({"rescue", "never_connected", "unknown"})
-"""Answers that say that nobody knows, or that a person must visit the device."""
 RESTS = frozenset({*(state.value for state in ROLLOUT_ENDED), RolloutState.HELD.value, RolloutState.HALTED.value})
-Seen = tuple[AttemptState, str | None, SlotName | None, bool]
+Seen = tuple[AttemptState, str | None, SlotName | None, bool, tuple[str, ...]]
 QUIET_KINDS = frozenset({"offer", "take_look", "activate", "renew"})
 """Decisions about one device that the device's own points show."""
 
@@ -55,8 +54,9 @@ class Notes:
     # --- devices ------------------------------------------------------------------------------------------------------
 
     def seen(self, node: Node) -> None:
-        now: Seen = (node.state, node.version(), node.slot(), node.birth.name in self._world.broker.sessions)
         name = node.birth.name
+        online = name in self._world.broker.sessions
+        now: Seen = (node.state, node.version(), node.slot(), online, node.versions())
         if self._seen.get(name) != now:
             self._seen[name] = now
             self.points.append(Point(self._t(), name, *now))
@@ -86,17 +86,16 @@ class Notes:
                 found.setdefault(device, set()).add(seq)
         return found
 
-    def unexplained(self) -> list[str]:
-        """Devices for which the server's one answer to "why is it not updating?" is not a known one."""
+    def answers(self) -> list[Answer]:
+        """The server's one answer to "why is it not updating?", of each device and component."""
         with self._world.site.db.read() as session:
             found = []
             for view in repository.views(session, [repository.device(session, name) for name in self._world.nodes]):
-                name = view.device.id
-                component, now = self._world.scenario.component, self._world.site.now()
-                waiting = self._world.site.rollouts.why(session, name, component, now)
-                answer = views.why_of(session, view, component, now, waiting)
-                if not answer.sentence or answer.kind in STUCK:
-                    found.append(f"{name} ({answer.kind})")
+                name, now = view.device.id, self._world.site.now()
+                for component in self._world.scenario.components:
+                    waiting = self._world.site.rollouts.why(session, name, component, now)
+                    answer = views.why_of(session, view, component, now, waiting)
+                    found.append(Answer(name, component, answer.kind, answer.sentence))
             return found
 
     def _tally(self, session: Session, row: RolloutPhase) -> PhaseTally:
@@ -123,34 +122,39 @@ class Notes:
                 self.tell(by, f"{row.kind.replace('_', ' ')}: {row.reason}", row.device_id)
 
     def _rollouts(self, session: Session) -> None:
-        for row in session.exec(select(Rollout).order_by(col(Rollout.number))):
-            if self._states.get(row.id) != row.state:
-                self._states[row.id] = row.state
-                self.rollouts.append(RolloutPoint(self._t(), row.id, row.release_id, RolloutState(row.state)))
-        for phase in session.exec(select(RolloutPhase).order_by(RolloutPhase.rollout_id, col(RolloutPhase.index))):
-            key = (phase.rollout_id, phase.index)
-            if self._phase_states.get(key) != phase.state:
-                self._phase_states[key] = phase.state
-                self.phases.append(
-                    PhasePoint(self._t(), phase.rollout_id, phase.index, phase.name, PhaseState(phase.state))
-                )
+        for name, release, state in session.exec(
+            select(Rollout.id, Rollout.release_id, Rollout.state).order_by(col(Rollout.number))
+        ):
+            if self._states.get(name) != state:
+                self._states[name] = state
+                self.rollouts.append(RolloutPoint(self._t(), name, release, RolloutState(state)))
+        of = RolloutPhase
+        for name, index, phase, state in session.exec(
+            select(of.rollout_id, of.index, of.name, of.state).order_by(of.rollout_id, col(of.index))
+        ):
+            if self._phase_states.get((name, index)) != state:
+                self._phase_states[name, index] = state
+                self.phases.append(PhasePoint(self._t(), name, index, phase, PhaseState(state)))
 
     def _endings(self, session: Session) -> None:
-        query = select(Assignment).where(col(Assignment.outcome).is_not(None)).order_by(col(Assignment.seq))
-        for row in session.exec(query):
-            if row.outcome is not None and self._ended.get(row.id) != row.outcome:
-                self._ended[row.id] = row.outcome
-                self.endings.append(
-                    Ending(
-                        self._t(),
-                        row.device_id,
-                        row.rollout_id,
-                        row.release_id,
-                        Outcome(row.outcome),
-                        row.reason,
-                        row.phase,
-                    )
+        """Of all that ended only what is new is read whole: this is asked after every batch."""
+        query = select(Assignment.id, Assignment.outcome).where(col(Assignment.outcome).is_not(None))
+        new = [name for name, outcome in session.exec(query) if self._ended.get(name) != outcome]
+        if not new:
+            return
+        for row in session.exec(select(Assignment).where(col(Assignment.id).in_(new)).order_by(col(Assignment.seq))):
+            outcome = self._ended[row.id] = str(row.outcome)
+            self.endings.append(
+                Ending(
+                    self._t(),
+                    row.device_id,
+                    row.rollout_id,
+                    row.release_id,
+                    Outcome(outcome),
+                    row.reason,
+                    row.phase,
                 )
+            )
 
     def state_of(self, rollout: str) -> str | None:
         return self._states.get(rollout)

@@ -45,6 +45,13 @@ class Point:
     slot: SlotName | None
     online: bool
     """Whether the broker holds its session."""
+    also: tuple[str, ...] = ()
+    """What runs of its other components, "" where nothing does."""
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Everything that runs."""
+        return tuple(each for each in (self.version, *self.also) if each)
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,16 @@ class PhaseTally:
     members: int
     outcomes: Mapping[str, int] = field(default_factory=dict)
     """Outcome → devices."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server answers at the end, asked why a component of a device is not updating."""
+
+    device: str
+    component: str
+    kind: str
+    sentence: str
 
 
 @dataclass(frozen=True)

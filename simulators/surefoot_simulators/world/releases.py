@@ -16,10 +16,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from surefoot_server.keys.init import init_keys
+from surefoot_server.keys.listing import propose_policy
+from surefoot_server.keys.signers import KeyRing
 from surefoot_server.releases.build import build_release
 from surefoot_server.releases.recipe import Recipe
 from surefoot_server.releases.sign import sign_release
 from surefoot_shared.release import Application, HealthCheck, Manifest, Probation, parse_manifest
+from surefoot_shared.trust.policy import Policy
 
 STARTED_AT = datetime(2030, 1, 1, tzinfo=timezone.utc)
 """Every world begins then, so that a run is the same in any year."""
@@ -54,6 +57,11 @@ def keys_made(components: tuple[str, ...]) -> Path:
     return folder / "keys"
 
 
+def demand(keys: Path, component: str, least_svn: int) -> None:
+    """Have the release keys say the least security version of a component; what is signed afterwards carries it."""
+    propose_policy(keys, Policy(component, least_svn), KeyRing(keys, PASSPHRASE), STARTED_AT)
+
+
 def make_release(
     keys: Path,
     work: Path,
@@ -65,6 +73,7 @@ def make_release(
     probation: Probation,
     size_bytes: float,
     svn: int = 1,
+    shadow: bool = False,
 ) -> Made:
     """Build and sign; half of the pieces are the same in every release, as those of a real one are."""
     tree, out = work / f"tree-{component}-{version}", work / f"release-{component}-{version}"
@@ -80,7 +89,7 @@ def make_release(
         counter,
         svn=svn,
         hw=tuple(hw),
-        application=Application(("run",)),
+        application=Application(("run",), shadow=shadow),
         probation=probation,
         checks=tuple(checks),
     )

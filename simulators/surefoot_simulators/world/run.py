@@ -8,29 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 
-from surefoot_server.access.roles import Principal, Role
-from surefoot_server.rollouts.creation import Order
-from surefoot_server.rollouts.policy import CommittedDevices
-from surefoot_server.rollouts.service import RolloutService
-from surefoot_shared.errors import Conflict
 from surefoot_simulators.device.node import Node
 from surefoot_simulators.world import expectations, strikes
 from surefoot_simulators.world.expectations import Seen
-from surefoot_simulators.world.recording import Recording, Teller
-from surefoot_simulators.world.scenario import Act, Do, RolloutPlan, Scenario
+from surefoot_simulators.world.hearing import heard
+from surefoot_simulators.world.recording import Recording
+from surefoot_simulators.world.scenario import Scenario
 from surefoot_simulators.world.world import World
 
 SETTLING_S = 1800.0
 """After the last rollout ended: reports arrive, devices come back, nothing more may change."""
-WAIT_S = 10.0
-"""How often an act looks whether its state has come."""
 
 Watcher = Callable[[World], None]
 
 
 def run(scenario: Scenario, seed: int | None = None, watch: Watcher | None = None) -> Recording:
     """Play it; `watch` is shown the world after each event."""
-    with closing(World(scenario, scenario.seed if seed is None else seed)) as world:
+    with closing(World(scenario, scenario.seed if seed is None else seed)) as world, heard(world):
         set_going(world)
         strikes.plan(world)
         world.queue.run(scenario.seconds, _Over(world, watch))
@@ -40,10 +34,7 @@ def run(scenario: Scenario, seed: int | None = None, watch: Watcher | None = Non
 def set_going(world: World) -> None:
     """Switch the fleet on, and put rollouts and acts into the queue."""
     world.switch_on()
-    for plan in world.scenario.rollouts:
-        world.queue.at(plan.at_s, lambda plan=plan: _start(world, plan))  # type: ignore[misc]
-    for act in world.scenario.acts:
-        world.queue.at(act.at_s, lambda act=act: _act(world, act))  # type: ignore[misc]
+    world.acts.plan()
 
 
 class _Over:
@@ -62,61 +53,12 @@ class _Over:
         if self._watch is not None:
             self._watch(self._world)
         world = self._world
-        waits = world.scenario.settles and world.queue.now >= self._last and not world.acts_waiting
+        waits = world.scenario.settles and world.queue.now >= self._last and not world.acts.waiting
         if not waits or not world.notes.ended():
             self._since = None
             return False
         self._since = world.queue.now if self._since is None else self._since
         return world.queue.now >= self._since + SETTLING_S
-
-
-def _start(world: World, plan: RolloutPlan) -> None:
-    order = Order(
-        plan.policy,
-        f"{world.scenario.component}/{plan.release}",
-        plan.cohort,
-        salt=f"salt-{world.seed}",
-        accept_blind=True,
-    )
-    world.site.act(lambda rollouts, now: rollouts.start(order, plan.by, now))
-
-
-def _act(world: World, act: Act) -> None:
-    """Act, once the rollout is in the state that is awaited."""
-    name = f"r{act.rollout}"
-    world.acts_waiting.add(act)
-    if act.when and world.notes.state_of(name) != act.when:
-        world.queue.later(WAIT_S, lambda: _act(world, act))
-        return
-
-    def then() -> None:
-        world.acts_waiting.discard(act)
-        try:
-            world.site.act(lambda rollouts, now: _ACTS[act.do](rollouts, name, act, now))  # type: ignore[no-untyped-call]
-        except Conflict as error:
-            world.tell(Teller.OPERATOR, f"{act.do.value} by {act.by} was refused: {error.message}")
-
-    world.queue.later(act.after_s, then)
-
-
-def _halt(rollouts: RolloutService, name: str, act: Act, now: object) -> None:
-    committed = CommittedDevices.KEEP if act.keep else CommittedDevices.REVERT
-    rollouts.halt(name, committed, act.by, now, act.reason)  # type: ignore[arg-type]
-
-
-def _approve(rollouts: RolloutService, name: str, act: Act, now: object) -> None:
-    rollouts.approve(name, Principal(act.by, Role.RELEASER, act.by), now, act.reason)  # type: ignore[arg-type]
-
-
-_ACTS = {
-    Do.PAUSE: lambda r, n, a, now: r.pause(n, a.by, now, a.reason),
-    Do.RESUME: lambda r, n, a, now: r.resume(n, a.by, now, a.reason),
-    Do.HALT: _halt,
-    Do.REVERT: lambda r, n, a, now: r.revert(n, a.by, now, a.reason),
-    Do.CANCEL: lambda r, n, a, now: r.cancel(n, a.by, now, a.reason),
-    Do.APPROVE: _approve,
-    Do.RETRY: lambda r, n, a, now: r.retry(n, a.by, now, a.reason),
-}
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------
@@ -135,11 +77,12 @@ def recorded(world: World) -> Recording:
         endings=notes.endings,
         story=notes.story,
         component=scenario.component,
+        components={release.version: release.component for release in scenario.releases},
         seconds=seconds,
         faults=world.faults,
         bricked=[name for name, node in world.nodes.items() if _is_bricked(node)],
         lost_events=_lost(world, stored),
-        unexplained=notes.unexplained(),
+        answers=notes.answers(),
         metered_mb=sum(node.link.metered_bytes for node in world.nodes.values()) / 1e6,
     )
     return Recording(
@@ -157,7 +100,7 @@ def recorded(world: World) -> Recording:
         tallies=tallies,
         endings=tuple(seen.endings),
         story=tuple(seen.story),
-        expectations=tuple(expectations.judge(each, seen) for each in scenario.expectations),
+        expectations=(*(expectations.judge(each, seen) for each in scenario.expectations), *world.acts.judged()),
         faults=dict(sorted(world.faults.items())),
         counts={
             "events": world.queue.count,

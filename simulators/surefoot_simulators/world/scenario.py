@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from surefoot_server.access.roles import Role
 from surefoot_server.cohorts import grammar
 from surefoot_server.rollouts import policy as policies
 from surefoot_shared import checks as check_rules
-from surefoot_shared.errors import Invalid, SurefootError
+from surefoot_shared.errors import KINDS, Invalid, SurefootError
 from surefoot_shared.release import CheckKind, HealthCheck, Probation
+from surefoot_shared.status import RolloutState
 from surefoot_simulators.device.boot import Kind
 from surefoot_simulators.device.conduct import Conduct
 from surefoot_simulators.device.link import Network
@@ -32,6 +34,7 @@ CAMERA = HealthCheck("camera", CheckKind.CAMERA, interval_s=5.0, timeout_s=2.0, 
 DEFAULT_CHECKS = (HealthCheck("process", CheckKind.PROCESS, interval_s=5.0, timeout_s=2.0), CAMERA)
 URL = "http://127.0.0.1:{metrics_port}/metrics"
 EVERYBODY = "all"
+STATES = tuple(state.value for state in RolloutState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Release:
+    """Known by its version, whatever it is of."""
+
     version: str
     counter: int
     size_bytes: float = 40e6
@@ -72,6 +77,9 @@ class Release:
     probation: Probation = Probation(20.0, 2, 20.0)  # noqa: RUF009 -- frozen
     checks: tuple[HealthCheck, ...] = DEFAULT_CHECKS
     effects: tuple[Effect, ...] = ()
+    component: str = "app"
+    shadow: bool = False
+    """It says that it knows what a shadow is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,13 @@ class RolloutPlan:
     cohort: str
     policy: str
     by: str = "operator"
+    also: tuple[str, ...] = ()
+    """Releases that are ordered with it, as one set."""
+    lift_halt: bool = False
+    accept_blind: bool = True
+    """A person has accepted what recreate costs."""
+    refused: str = ""
+    line: int = 0
 
 
 class Do(str, Enum):
@@ -92,12 +107,16 @@ class Do(str, Enum):
     REVERT = "revert"
     CANCEL = "cancel"
     APPROVE = "approve"
+    REJECT = "reject"
     RETRY = "retry"
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """`when` is the state in which the rollout must be first; it is awaited from `at_s` on."""
+    """`when` is the state in which the rollout must be first; it is awaited from `at_s` on.
+
+    `refused`: the kind of error with which the server is expected to refuse it; "" where it must be done.
+    """
 
     at_s: float
     do: Do
@@ -107,6 +126,10 @@ class Act:
     keep: bool = False
     when: str = ""
     after_s: float = 0.0
+    role: Role = Role.RELEASER
+    """Of whoever approves or rejects."""
+    refused: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +153,19 @@ class Scenario:
     begins_at_hour: float = 12.0
     night_ratio: float = 0.8
     settles: bool = True
+    least_svn: int = 0
+    """The least security version that the release keys demand."""
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Of every device, the scenario's own first."""
+        return tuple(dict.fromkeys((self.component, *(release.component for release in self.releases))))
+
+    def first_of(self, component: str) -> str:
+        """What a device runs of it at the start, unless its group says otherwise."""
+        if component == self.component:
+            return self.runs
+        return next(release.version for release in self.releases if release.component == component)
 
     @property
     def hardware(self) -> tuple[str, ...]:
@@ -153,14 +189,15 @@ def parsed(text: str, name: str, file: str = "") -> Scenario:
     groups = tuple(_group(each) for each in fleet.tables("devices"))
     if not groups:
         raise fleet.wrong("it has no devices; give [[fleet.devices]]")
-    releases = tuple(_release(each, number) for number, each in enumerate(root.tables("release"), 1))
+    component = root.text("component", "app")
+    releases = tuple(_release(each, component, number) for number, each in enumerate(root.tables("release"), 1))
     scenario = Scenario(
         name=name,
         title=root.text("title"),
         promise=root.text("promise"),
         seconds=root.span_s("duration"),
         seed=root.whole("seed", 1),
-        component=root.text("component", "app"),
+        component=component,
         runs=runs,
         groups=groups,
         releases=releases,
@@ -173,6 +210,7 @@ def parsed(text: str, name: str, file: str = "") -> Scenario:
         begins_at_hour=root.number("begins_at_hour", 12.0, high=24.0),
         night_ratio=root.number("night_ratio", 0.8, high=10.0),
         settles=root.flag("settles", True),
+        least_svn=root.whole("least_svn", 0),
     )
     _check(scenario, root, fleet)
     fleet.done()
@@ -182,6 +220,8 @@ def parsed(text: str, name: str, file: str = "") -> Scenario:
 
 def _check(scenario: Scenario, root: Table, fleet: Table) -> None:
     versions = {release.version for release in scenario.releases}
+    if len(versions) < len(scenario.releases):
+        raise root.wrong("two releases have the same version, by which they are known here, also of two components")
     for group in scenario.groups:
         if (group.runs or scenario.runs) not in versions:
             raise fleet.wrong(f"release {group.runs or scenario.runs} is not among {sorted(versions)}", "runs")
@@ -213,7 +253,7 @@ def _group(table: Table) -> Group:
     return group
 
 
-def _release(table: Table, number: int) -> Release:
+def _release(table: Table, component: str, number: int) -> Release:
     given = [_check_of(each) for each in table.tables("check")]
     made = Release(
         version=table.text("version"),
@@ -229,6 +269,8 @@ def _release(table: Table, number: int) -> Release:
         ),
         checks=tuple(given) or tuple(map(_addressed, DEFAULT_CHECKS)),
         effects=tuple(_effect(each) for each in table.tables("effect")),
+        component=table.text("component", component),
+        shadow=table.flag("shadow"),
     )
     table.done()
     return made
@@ -282,6 +324,8 @@ def _effect(table: Table) -> Effect:
         latency_ratio=table.number("latency", 1.0),
         counts_ratio=table.number("counts", 1.0),
         memory_bytes_per_h=table.number("memory_mb_per_h", 0.0) * MEGABYTE,
+        live_fps_ratio=table.number("live_fps", 1.0),
+        live_latency_ratio=table.number("live_latency", 1.0),
     )
     where = table.text("where", EVERYBODY)
     table.checked("where", lambda: grammar.parse(where))
@@ -297,9 +341,15 @@ def _rollout(table: Table, releases: tuple[Release, ...]) -> RolloutPlan:
         cohort=table.text("cohort", EVERYBODY),
         policy=table.text("policy", ""),
         by=table.text("by", "operator"),
+        also=table.texts("also"),
+        lift_halt=table.flag("lift_halt"),
+        accept_blind=table.flag("accept_blind", True),
+        refused=_refused(table),
+        line=table.line,
     )
-    if made.release not in {release.version for release in releases}:
-        raise table.wrong(f"{made.release!r} is no release of this scenario", "release")
+    for key, version in (("release", made.release), *(("also", each) for each in made.also)):
+        if version not in {release.version for release in releases}:
+            raise table.wrong(f"{version!r} is no release of this scenario", key)
     try:
         policies.parse(made.policy)
     except SurefootError as error:
@@ -319,6 +369,19 @@ def _act(table: Table) -> Act:
         keep=table.flag("keep"),
         when=table.text("when", ""),
         after_s=table.span_s("after", 0.0),
+        role=table.choice("role", Role, Role.RELEASER),
+        refused=_refused(table),
+        line=table.line,
     )
+    if made.when and made.when not in STATES:
+        raise table.wrong(f"{made.when!r} is not one of {', '.join(STATES)}", "when")
     table.done()
     return made
+
+
+def _refused(table: Table) -> str:
+    """A kind of the registry, which docs/reference/errors.md lists."""
+    kind = table.text("refused", "")
+    if kind and kind not in KINDS:
+        raise table.wrong(f"{kind!r} is no kind of error", "refused")
+    return kind

@@ -53,6 +53,8 @@ LOOK_S = 2.0
 CALM = ("hello", "telemetry")
 """What a device says while nothing changes: the engine takes it in at its next look."""
 AGAIN_S = 1.0
+LONGER = 8
+"""Times as long until the next look, after one that decided nothing."""
 LONGEST_LOOK_S, LONGEST_QUIET_S = 60.0, 1800.0
 """Between two looks where attempts are open, and where none is."""
 UNMARKED_S = 15.0
@@ -138,7 +140,11 @@ class Site:
     # --- while it runs ------------------------------------------------------------------------------------------------
 
     def act(self, what: Callable[[RolloutService, datetime], object]) -> object:
-        """An operator's act; the engine looks afterwards."""
+        """An operator's act; the engine looks afterwards. Raises what the server refuses it with."""
+        if not self.up:
+            raise Unreachable("unreachable", "The server does not answer.")
+        if self.db.locked:
+            raise Unreachable("busy", "The server cannot write to its database.")
         done = what(self.rollouts, self.now())
         self.delivery.say_waiting()
         self._look_soon()
@@ -224,7 +230,7 @@ class Site:
             self._look_in(AGAIN_S)
             return
         self.delivery.say_waiting()
-        self._patience_s = LOOK_S if changed else min(2 * self._patience_s, self._longest_s())
+        self._patience_s = LOOK_S if changed else min(LONGER * self._patience_s, self._longest_s())
         self._look_in(self._patience_s)
         if changed:
             self._looked()
@@ -256,7 +262,7 @@ class Site:
     def _hear(self) -> None:
         """Heartbeats of devices that are connected and have nothing else to say, in one statement for all of them."""
         with self.db.write() as session:
-            devices.touch(session, dict.fromkeys(sorted(self._alive()), self.now()))
+            devices.touch(session, sorted(self._alive()), self.now())
 
     def _was_awake(self, until: datetime) -> None:
         """The looks that were left out, which would have decided nothing, are in the engine's clock."""
@@ -267,7 +273,7 @@ class Site:
                 session.add(clock)
 
     def _longest_s(self) -> float:
-        if 2 * self._patience_s <= LONGEST_LOOK_S:
+        if LONGER * self._patience_s <= LONGEST_LOOK_S:
             return LONGEST_LOOK_S
         with self.db.read() as session:
             count = session.exec(select(func.count()).select_from(Assignment).where(col(Assignment.open).is_(True)))
@@ -299,10 +305,10 @@ class _Database(Database):
     locked = False
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self, *, urgent: bool = False) -> Iterator[Session]:
         if self.locked:
             raise OperationalError("BEGIN IMMEDIATE", {}, Exception("database is locked"))
-        with super().write() as session:
+        with super().write(urgent=urgent) as session:
             yield session
 
     def forget_listeners(self) -> None:

@@ -23,12 +23,13 @@ from surefoot_simulators.device.birth import Birth
 from surefoot_simulators.device.conduct import GOOD, Conduct, Scenery
 from surefoot_simulators.device.lanes import Later
 from surefoot_simulators.device.node import Node
+from surefoot_simulators.world.acts import Acts
 from surefoot_simulators.world.broker import WorldBroker
 from surefoot_simulators.world.events import EventQueue
 from surefoot_simulators.world.notes import Notes
 from surefoot_simulators.world.recording import RecordedDevice, Teller
-from surefoot_simulators.world.releases import BYTE, STARTED_AT, Made, keys_made, make_release, scratch_folder
-from surefoot_simulators.world.scenario import Act, Group, Release, Scenario
+from surefoot_simulators.world.releases import BYTE, STARTED_AT, Made, demand, keys_made, make_release, scratch_folder
+from surefoot_simulators.world.scenario import Group, Release, Scenario
 from surefoot_simulators.world.site import Site
 
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -52,12 +53,13 @@ class World:
         self.broker = WorldBroker(self.queue)
         self.blobs: dict[str, bytes] = {}
         self.faults: Counter[str] = Counter()
-        self.acts_waiting: set[Act] = set()
-        """Operators' acts whose time has come and whose state has not."""
+        self.acts = Acts(self)
+        self.speaker: str | None = None
+        """The device whose agent is at work."""
         self._conducts: dict[tuple[str, str], Conduct] = {}
         self._ids = self.chance("ids")
         self.releases = {release.version: release for release in scenario.releases}
-        keys = keys_made((scenario.component,))
+        keys = keys_made(scenario.components)
         shutil.copytree(keys, self.folder / "keys")
         self.notes = Notes(self)
         self.nodes: dict[str, Node] = {}
@@ -70,6 +72,8 @@ class World:
             self.notes.looked,
             self._alive,
         )
+        if scenario.least_svn:
+            demand(self.folder / "keys", scenario.component, scenario.least_svn)
         self.made = {version: self._publish(release) for version, release in self.releases.items()}
         self.nodes = {node.birth.name: node for node in self._populate()}
         self.born = {name: self._recorded(node) for name, node in self.nodes.items()}
@@ -101,6 +105,9 @@ class World:
 
     def figures(self, birth: Birth, conduct: Conduct, up_s: float) -> Mapping[str, float]:
         return self.scenery.figures(birth.name, birth.site, conduct, self.queue.now, up_s)
+
+    def speaks(self, node: Node) -> None:
+        self.speaker = node.birth.name
 
     def stirred(self, node: Node) -> None:
         self.notes.seen(node)
@@ -144,18 +151,18 @@ class World:
         return GOOD
 
     def _publish(self, release: Release) -> Made:
-        scenario = self.scenario
         made = make_release(
             self.folder / "keys",
             self.folder / "releases",
-            scenario.component,
+            release.component,
             release.version,
             release.counter,
-            release.hw or scenario.hardware,
+            release.hw or self.scenario.hardware,
             release.checks,
             release.probation,
             release.size_bytes,
             release.svn,
+            release.shadow,
         )
         self.blobs.update(made.blobs)
         self.blobs[digest_of(made.raw)] = made.raw
@@ -177,6 +184,7 @@ class World:
             site=group.sites[number % len(group.sites)],
             key=self._key(name),
             component=scenario.component,
+            beside=scenario.components[1:],
             boot=group.boot,
             attributes=group.attributes,
             tags=group.tags,
@@ -188,8 +196,11 @@ class World:
         node = Node(birth, self.folder / "devices" / name, self, self.site.roots)
         node.link.network, node.slots.free_bytes = group.network, int(group.free_bytes)
         node.board.told = lambda point: self._sprang(name, point)
-        first = self.made[group.runs or scenario.runs]
-        node.provision(first.manifest, first.raw)
+        for component in scenario.components:
+            first = self.made[scenario.first_of(component)]
+            if component == scenario.component and group.runs:
+                first = self.made[group.runs]
+            node.provision(component, first.manifest, first.raw)
         self.site.enrol(name, birth.hw, birth.key.public_key(), {**birth.attributes, "site": birth.site}, birth.tags)
         return node
 

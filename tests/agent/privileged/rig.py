@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from surefoot_agent import guard
@@ -16,15 +17,9 @@ from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.clock import SystemClock
 from surefoot_agent.ports import Piece
 from surefoot_agent.privileged.chain_child import answer
-from surefoot_agent.privileged.proxies import (
-    Evidence,
-    Line,
-    PrivilegedApplication,
-    PrivilegedBoot,
-    PrivilegedSlots,
-    PrivilegedTrials,
-)
+from surefoot_agent.privileged.proxies import Line, PrivilegedApplication, PrivilegedBoot, PrivilegedTrials
 from surefoot_agent.privileged.serve import Server
+from surefoot_agent.privileged.slots import Evidence, PrivilegedSlots
 from surefoot_agent.privileged.steward import Estate, Steward
 from surefoot_agent.privileged.vault import Owner, Vault
 from surefoot_agent.slots.directory import DirectorySlots
@@ -59,17 +54,14 @@ class Rig:
         self.vault.set_up(Owner(DEVICE, HW), self.fleet.image["1.root.json"].encode())
         self.slots, self.boot = DirectorySlots(self.folder), SymlinkBoot(self.folder)
         self.application = Application(self.folder, self.slots, restart_delay_s=0.01)
-        self.restarts: list[str] = []
+        pids = partial(guard.application_pids, self.folder)
         trials = TrialFile(self.folder)
-        self.estate = Estate(self.folder, self.boot, self.slots, self.application, trials, StillClock(), self._restart)
+        self.estate = Estate(self.folder, self.boot, self.slots, self.application, trials, StillClock(), pids)
         self.steward = Steward("app", self.estate, self.vault)
         self.server = Server(folder / "helper.sock", -1, {"app": self.steward})
         self.server.start()
         self.line = Line(folder / "helper.sock", "app", connect_s=2.0)
         self.provision(self.publish("1.0", 100))
-
-    def _restart(self) -> None:
-        self.restarts.append("ordered")
 
     def proxies(self) -> tuple[PrivilegedBoot, PrivilegedSlots, PrivilegedTrials, PrivilegedApplication]:
         slots = PrivilegedSlots(self.folder, self.line, Evidence(self.trust), 0, 0)

@@ -364,13 +364,6 @@ def test_a_commit_after_the_guards_verdict_is_refused(rig: Rig) -> None:
     assert rig.boot.current() is A
 
 
-def test_the_machine_is_not_restarted_for_nothing(rig: Rig) -> None:
-    with pytest.raises(Conflict):
-        rig.line.ask(Verb.RESTART)
-
-    assert rig.restarts == []
-
-
 def test_a_new_root_is_followed_and_an_unsigned_one_is_not(rig: Rig, tmp_path: Path) -> None:
     rig.fleet.sign_image_root()
     rig.prepare(rig.publish("1.1", 101))

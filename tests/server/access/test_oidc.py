@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +18,9 @@ from surefoot_server.access import oidc, users
 from surefoot_server.access.guard import COOKIE
 from surefoot_server.access.oidc import Oidc, Provider, granted, oidc_of, parse_roles
 from surefoot_server.access.roles import FLEET, Grant, Role, Scope
-from surefoot_server.app import create_app
 from surefoot_server.cohorts import service as cohorts
 from surefoot_shared.errors import ConfigError, NotAllowed, Unreachable
-from tests.server.rig import NOW, Rig
+from tests.server.rig import NOW, Rig, serving
 
 HOME = "http://testserver/sign-in/oidc/back"
 ROLES = parse_roles("leads=admin, hanoi=operator@cohort:hanoi, gone=viewer@cohort:nowhere")
@@ -50,12 +50,12 @@ def browser(rig: Rig, provider: Provider) -> TestClient:
     with rig.db.write() as session:
         cohorts.create(session, "hanoi", "all", "test", NOW)
         users.create(session, "admin", "four words of mine", [Grant(FLEET, Role.ADMIN)], "test", NOW)
-    return TestClient(create_app(replace(rig.state, oidc=Oidc(provider))), follow_redirects=False)
+    return TestClient(serving(replace(rig.state, oidc=Oidc(provider))), follow_redirects=False)
 
 
-def consent(browser: TestClient, subject: str) -> str:
+def consent(browser: TestClient, subject: str, asked: str = "/") -> str:
     """Go to the provider and agree there; the address that it sends the browser back to."""
-    away = browser.get("/sign-in/oidc")
+    away = browser.get("/sign-in/oidc", params={"next": asked})
     assert away.status_code == 303
     answer = httpx.post(away.headers["location"], data={"sub": subject})
     return answer.headers["location"]
@@ -73,6 +73,30 @@ def test_a_person_comes_in_with_the_highest_role_of_the_groups(rig: Rig, browser
             Grant(FLEET, Role.ADMIN),
         )
         assert row.password_hash is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "landed_on"),
+    [
+        ("/rollouts/r1?a=1&b=%C3%A9", "/rollouts/r1?a=1&b=%C3%A9"),
+        ("/devices?q=a;b", "/devices?q=a;b"),
+        ("https://evil.example/", "/"),
+        ("//evil.example/", "/"),
+        ("/\\evil.example", "/"),
+        ("/x\r\ny", "/"),
+        ("/" + "%" * 2500, "/"),
+    ],
+)
+def test_the_way_back_from_the_provider_leads_to_the_page_that_was_asked_for(
+    browser: TestClient, asked: str, landed_on: str
+) -> None:
+    link = browser.get("/sign-in", params={"next": asked[:1000]})
+
+    if landed_on != "/":
+        assert "/sign-in/oidc?next=/" in link.text
+    landed = browser.get(consent(browser, "1", asked))
+
+    assert f'content="0; url={html.escape(landed_on)}"' in landed.text
 
 
 def test_the_request_asks_by_code_with_a_challenge_a_state_and_a_nonce(browser: TestClient) -> None:
@@ -150,7 +174,7 @@ def test_roles_follow_the_groups_at_each_sign_in_and_none_is_none(rig: Rig, issu
 
 def test_a_provider_that_does_not_answer_leaves_the_password(rig: Rig) -> None:
     made = Provider("http://127.0.0.1:9", "surefoot", "", HOME, "openid", "groups", "name", ROLES)
-    client = TestClient(create_app(replace(rig.state, oidc=Oidc(made))), follow_redirects=False)
+    client = TestClient(serving(replace(rig.state, oidc=Oidc(made))), follow_redirects=False)
 
     answer = client.get("/sign-in/oidc")
 

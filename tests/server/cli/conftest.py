@@ -18,10 +18,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from surefoot_server.access import service as access
 from surefoot_server.access import users
 from surefoot_server.access.roles import Role
-from surefoot_server.app import create_app
 from surefoot_server.cli.main import run
 from surefoot_shared.wire import Json
-from tests.server.rig import Rig
+from tests.server.rig import Rig, serving
 from tests.server.rollouts.fleet import Fleet
 
 
@@ -105,7 +104,7 @@ def door() -> Iterator[Door]:
 @pytest.fixture
 def server(rig: Rig, door: Door) -> Iterator[str]:
     """The operators' API of the rig, really listening; its URL."""
-    door.app = create_app(rig.state)
+    door.app = serving(rig.state)
     yield door.url
     door.app = None
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from surefoot_server.console.concerns import Concern, Warned, of
 from surefoot_server.findings import service as findings
 from surefoot_server.languages.catalogue import language
+from surefoot_server.rollouts.models import Rollout
 from surefoot_server.rollouts.triggers import Do
 from surefoot_shared.messages import EventKind
 from surefoot_shared.status import AttemptState, Outcome
@@ -51,6 +52,26 @@ def test_signatures_that_expire_and_a_rollout_that_waits_need_a_person(rig: Rig)
     assert [c.word for c in found] == ["held", "paused"]
     assert found[1].text == "app/1.1 → all: pause by alice: lunch"
     assert found[1].path == f"/rollouts/{rollout_id}"
+
+
+def test_a_rollout_that_failed_is_named_for_some_days(rig: Rig) -> None:
+    fleet = Fleet(rig)
+    rollout_id = fleet.start()
+    with rig.db.write() as session:
+        row = session.get(Rollout, rollout_id)
+        assert row is not None
+        row.state, row.reason, row.ended_at = "failed", "canary failed: nobody is in early", fleet.now
+        session.add(row)
+
+    found = [one for one in concerns(rig) if one.word == "failed"]
+    with rig.db.read() as session:
+        (read,) = [one for one in of(session, VI, NOTHING, NOW) if one.word == "failed"]
+
+    assert found == [
+        Concern("failed", "app/1.1 → all: canary failed: nobody is in early", f"/rollouts/{rollout_id}"),
+    ]
+    assert read.text == "app/1.1 → all: canary không đạt: không ai thuộc early"
+    assert [one for one in concerns(rig, after_s=4 * 86_400) if one.word == "failed"] == []
 
 
 def test_a_held_way_back_needs_a_person_until_somebody_lets_it_go_on(rig: Rig) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import html
 import re
+from datetime import timezone
 
 import pytest
 from fastapi.testclient import TestClient
 
 from surefoot_server.access.roles import Role
 from surefoot_server.cohorts import service as cohorts
-from surefoot_server.console.frame import environment, own_path
-from surefoot_server.languages.catalogue import NAMES
+from surefoot_server.console.frame import View, environment, own_path, render
+from surefoot_server.console.held_up import Found, Row
+from surefoot_server.languages import gather, spoken
+from surefoot_server.languages.catalogue import NAMES, language
+from surefoot_server.rollouts.models import Rollout
+from surefoot_shared.status import AttemptState, Outcome, PhaseState, RolloutState, Verdict
 from tests.server.access.cities import build, signed_in
+from tests.server.languages.test_sentences import ENGLISH, QUOTED, filled
 from tests.server.rig import NOW, Rig
 
 
@@ -92,3 +99,20 @@ def test_who_has_a_role_in_a_scope_is_told_no_command_for_what_is_missing_there(
     assert ["nothing here that you have a role over" in page for page in pages] == [True] * len(pages)
     assert [page for page in pages if "enrol-token create" in page or "release publish" in page] == []
     assert "nothing here that you have a role over" not in fleet.get("/releases").text
+
+
+def test_a_page_in_vietnamese_with_every_reason_and_every_state_holds_no_english() -> None:
+    """Whoever adds a reason or a state finds it here, in a page that people read."""
+    states = [str(each.value) for enum in (AttemptState, Outcome, PhaseState, RolloutState, Verdict) for each in enum]
+    reasons = [filled(sentence) for sentence in spoken.sentences(gather.ROOT)]
+    rows = [*(Row("d1", "hw", 0, state, "") for state in states), *(Row("d1", "hw", 0, "lost", r) for r in reasons)]
+    view = View(None, language("vi"), timezone.utc, "", "/rollouts/r1/devices", "/", NOW)
+    rollout = Rollout(id="r1", number=1, release_id="app/1", cohort="x")
+
+    found = Found(tuple(rows), len(rows), tuple((state, 1) for state in states))
+    page = render("rollout_devices.html", view, rollout=rollout, found=found, only="")
+
+    text = html.unescape(re.sub(r"<[^>]*>", "\n", page.partition("<table")[2]))
+    left = {line for line in text.splitlines() if ENGLISH.search(QUOTED.sub("", line))}
+    assert "đang thử thách" in text
+    assert left == set()

@@ -83,6 +83,31 @@ def test_the_rows_and_the_apis_view_make_the_same_ladder(rig: Rig) -> None:
     assert (by_rows[0].bad, by_rows[0].done) == (1, len(others))
 
 
+def test_nobody_asks_a_device_for_a_report_whose_refusal_a_person_let_pass(rig: Rig) -> None:
+    fleet = Fleet(rig)
+    rollout_id = fleet.start(policy=POLICY)
+    first, *others = fleet.in_phase(rollout_id, 0)
+    fleet.commit(*others)
+    fleet.end(Outcome.REFUSED, first)
+    fleet.tick()
+    before = _needed(fleet, rollout_id)
+
+    fleet.service.resume(rollout_id, "bob", fleet.now)
+
+    assert before == (len(others) + 1, len(others) + 1)
+    assert _needed(fleet, rollout_id) == (len(others), len(others))
+
+
+def _needed(fleet: Fleet, rollout_id: str) -> tuple[int, int]:
+    """Of the first phase, by its rows and by the API's view."""
+    with fleet.rig.db.read() as session:
+        row = repository.rollout(session, rollout_id)
+        policy = policies.parse(row.policy)
+        by_rows = ladder.of_rows(session, policy, repository.phases(session, rollout_id))
+        by_views = ladder.of_views(policy, views.rollout_out(session, row, fleet.now).phases)
+    return by_rows[0].needed, by_views[0].needed
+
+
 def test_a_rollout_without_phases_has_no_ladder(rig: Rig) -> None:
     with rig.db.read() as session:
         assert ladder.of_rows(session, policies.parse(""), []) == ()

@@ -12,7 +12,7 @@ from surefoot_server.console import refusals
 from surefoot_server.console.refusals import Refusal
 from surefoot_server.languages.catalogue import language
 from surefoot_shared import errors
-from surefoot_shared.errors import Conflict, NotFound, SurefootError, Unreachable
+from surefoot_shared.errors import Conflict, NotAllowed, NotFound, SurefootError, Unreachable
 
 EN, VI = language("en"), language("vi")
 SERVER = Path(surefoot_server.__file__).parent
@@ -66,3 +66,14 @@ def test_in_another_language_its_own_comes_first_and_the_sentence_stays() -> Non
 def test_a_kind_without_a_text_is_said_by_its_family(error: SurefootError, kind: str) -> None:
     assert refusals.of(VI, error).said == VI.gettext(refusals.KINDS[kind])
     assert refusals.of(VI, SurefootError("brand_new", "x")).said == VI.gettext(refusals.ELSE)
+
+
+def test_who_lacks_a_role_is_told_which_and_whom_to_ask() -> None:
+    error = NotAllowed("not_allowed", "hoa is viewer over fleet; this needs operator over the fleet.")
+
+    english, vietnamese = refusals.of(EN, error), refusals.of(VI, error)
+
+    assert english.hint == "Ask an administrator for that role, or somebody who has it to do this."
+    assert vietnamese.detail == "hoa có vai trò viewer trên fleet; việc này cần operator trên cả hệ thống."
+    assert vietnamese.hint.startswith("Hãy xin quản trị viên")
+    assert not vietnamese.english

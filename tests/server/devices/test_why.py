@@ -69,7 +69,7 @@ CASES: list[tuple[Facts, str, str]] = [
     (
         replace(CALM, wish=replace(ENDED, outcome=Outcome.FAILED, reason="no_space", message="")),
         "failed",
-        "app/1.1 failed before the switch; Free space on the device's data partition",
+        "app/1.1 failed before the switch; free space on the device's data partition",
     ),
     (replace(CALM, wish=replace(ENDED, outcome=Outcome.REFUSED)), "refused", "it refused app/1.1"),
     (replace(CALM, wish=replace(ENDED, outcome=Outcome.CANCELLED)), "cancelled", "was withdrawn"),
@@ -116,3 +116,17 @@ def test_kinds_are_stable_and_said_once() -> None:
 
     assert len(set(kinds)) == len(kinds)
     assert {kind for _, kind, _ in CASES} <= set(kinds)
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("", "look at the failing check in the revert report"),
+        ("USB is gone.", "USB is gone"),
+        ("The disk.", "the disk"),
+    ],
+)
+def test_within_a_sentence_words_begin_small_unless_they_are_a_name(message: str, said: str) -> None:
+    answer = explain(replace(CALM, wish=replace(ENDED, message=message)))
+
+    assert answer.sentence.endswith(f"it reverted from app/1.1; {said} (health_failed).")

@@ -130,6 +130,15 @@ def test_a_schedule_runs_it_again_and_a_restart_or_a_long_outage_makes_one_of_ma
     assert lab.drills.unschedule(made.id or 0, "ann", lab.fleet.now).stopped_at == lab.fleet.now
 
 
+def test_a_component_that_nobody_has_is_neither_scheduled_nor_drilled(lab: Lab) -> None:
+    with pytest.raises(NotFound, match="no component 'ap'") as refused:
+        lab.drills.schedule("ap", LAB, 3600, 60, "ann", lab.fleet.now)
+    with pytest.raises(NotFound, match="no component 'ap'"):
+        lab.drills.run("ap", LAB, 60, "ann", lab.fleet.now)
+
+    assert refused.value.hint == "Components with a release: app."
+
+
 def test_a_scheduled_drill_that_nobody_could_take_part_in_is_a_failed_one(lab: Lab) -> None:
     lab.drills.schedule("app", "hw == 'x86-box'", 3600, 60, "ann", lab.fleet.now)
 

@@ -88,7 +88,7 @@ class Fleet:
     def _look(self) -> int:
         with self.rig.db.write() as session:
             online = [name for name in self.names if devices.device(session, name).online]
-            devices.touch(session, dict.fromkeys(online, self.now))
+            devices.touch(session, online, self.now)
         return self.service.tick(self.now)
 
     def hello(self, name: str, release: str | None) -> None:

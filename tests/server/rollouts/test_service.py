@@ -8,7 +8,7 @@ import pytest
 from sqlmodel import Session
 
 from surefoot_server.audit import service as audit
-from surefoot_server.rollouts import repository
+from surefoot_server.rollouts import looking, repository
 from surefoot_server.rollouts.creation import Order
 from surefoot_server.rollouts.policy import CommittedDevices
 from surefoot_server.rollouts.service import RolloutService
@@ -207,6 +207,68 @@ def test_a_halt_withdraws_all_that_has_not_switched_and_keeps_what_committed(fle
     assert fleet.runs(first) == "app/1.1"
     assert fleet.rig.state.online.halted() == (digest("app/1.1"),)
     assert "smoke in Hanoi" in fleet.rollout(rollout).reason
+
+
+def test_a_halt_is_told_to_the_fleet_before_orders_are_taken_back_one_by_one(fleet: Fleet) -> None:
+    rollout = fleet.start()
+    waiting = fleet.in_phase(rollout, 0)
+    seen: list[tuple[str, set[str]]] = []
+
+    def publish(_raw: bytes) -> None:
+        seen.append((fleet.rollout(rollout).state, fleet.wished("app/1.1")))
+
+    service = RolloutService(fleet.rig.db, fleet.rig.devices, fleet.rig.state.online, publish)
+    service.halt(rollout, CommittedDevices.KEEP, "bob", fleet.now)
+
+    assert seen == [("halted", set(waiting))]
+    assert fleet.wished("app/1.1") == set()
+
+
+def test_a_halt_that_the_engine_decides_on_goes_out_before_what_follows_from_it(fleet: Fleet) -> None:
+    rollout = fleet.start()
+    first, second, third = fleet.in_phase(rollout, 0)
+    fleet.end(Outcome.REVERTED, first, second)
+    seen: list[set[str]] = []
+    service = RolloutService(
+        fleet.rig.db, fleet.rig.devices, fleet.rig.state.online, lambda _raw: seen.append(fleet.wished("app/1.1"))
+    )
+
+    service.tick(fleet.now)
+
+    assert len(seen) == 1
+    assert third in seen[0]
+    assert fleet.wished("app/1.1") == set()
+
+
+def test_a_server_that_died_after_the_halt_list_takes_the_orders_back_later(fleet: Fleet) -> None:
+    rollout = fleet.start()
+
+    def crash(_raw: bytes) -> None:
+        raise OSError("power cut")
+
+    service = RolloutService(fleet.rig.db, fleet.rig.devices, fleet.rig.state.online, crash)
+    with pytest.raises(OSError, match="power cut"):
+        service.halt(rollout, CommittedDevices.KEEP, "bob", fleet.now)
+    assert fleet.wished("app/1.1") == set(fleet.in_phase(rollout, 0))
+
+    _another_engine(fleet).tick(fleet.now)
+
+    assert fleet.wished("app/1.1") == set()
+    assert fleet.rig.state.online.halted() == (digest("app/1.1"),)
+
+
+def test_orders_of_a_large_fleet_are_taken_back_a_part_at_each_look(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout = fleet.start()
+    waiting = fleet.in_phase(rollout, 0)
+    monkeypatch.setattr(looking, "AT_ONCE", 2)
+
+    fleet.service.halt(rollout, CommittedDevices.KEEP, "bob", fleet.now)
+    assert len(fleet.wished("app/1.1")) == len(waiting) - 2
+    fleet.service.tick(fleet.now)
+
+    assert fleet.wished("app/1.1") == set()
 
 
 def test_a_halt_with_revert_takes_it_back_from_all_that_have_it(fleet: Fleet) -> None:

@@ -63,7 +63,7 @@ class Yard:
         self.manifest: Manifest = release(FILES, "1.0", ("run",))
         self.birth = Birth("cam-1", "x86-box", "hue", KEY, boot=boot, heartbeat_s=900.0, telemetry_s=1e6)
         self.node = Node(self.birth, folder / "cam-1", self, {})
-        self.node.provision(self.manifest, manifest_bytes(self.manifest))
+        self.node.provision("app", self.manifest, manifest_bytes(self.manifest))
 
     def now(self) -> float:
         return self.queue.now
@@ -79,6 +79,9 @@ class Yard:
 
     def figures(self, birth: Birth, conduct: Conduct, up_s: float) -> Mapping[str, float]:
         return Scenery(1).figures(birth.name, birth.site, conduct, self.queue.now, up_s)
+
+    def speaks(self, node: Node) -> None:
+        """Nobody listens to what it logs."""
 
     def stirred(self, node: Node) -> None:
         self.stirs += 1

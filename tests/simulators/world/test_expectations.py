@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,9 @@ from surefoot_shared.errors import Invalid
 from surefoot_shared.status import AttemptState, Outcome, PhaseState, RolloutState, SlotName
 from surefoot_simulators.world.expectations import JUDGES, SUBJECTS, Expectation, Kind, Seen, judge, read
 from surefoot_simulators.world.recording import (
+    Answer,
     Ending,
+    Met,
     PhasePoint,
     PhaseTally,
     Point,
@@ -56,11 +59,12 @@ SEEN = Seen(
     ),
     story=(Told(60, Teller.SERVER, "fail phase: 1 of 2 reverted"),),
     component="app",
+    components={},
     seconds=1000.0,
     faults={"power_cut": 2},
     bricked=(),
     lost_events={},
-    unexplained=(),
+    answers=(Answer("a", "app", "reverted", "a runs 1.0: it reverted."),),
     metered_mb=12.5,
 )
 E = Expectation
@@ -125,12 +129,18 @@ def test_what_was_not_so_is_not_and_says_what_was_found(expectation: Expectation
     assert met.found
 
 
-@pytest.mark.parametrize("name", ["bricked", "unexplained"])
-def test_devices_that_should_not_be_there_are_named(name: str) -> None:
-    met = judge(E(Kind(name), 1, high=0), replace(SEEN, **{name: ("cam-7",)}))
+@pytest.mark.parametrize(
+    ("kind", "changed"),
+    [
+        (Kind.BRICKED, {"bricked": ["cam-9"]}),
+        (Kind.UNEXPLAINED, {"answers": (Answer("cam-9", "app", "unknown", "Who knows?"),)}),
+    ],
+)
+def test_devices_that_should_not_be_there_are_named(kind: Kind, changed: dict[str, Any]) -> None:
+    met = judge(E(kind, 1, high=0), replace(SEEN, **changed))
 
     assert not met.held
-    assert "cam-7" in met.found
+    assert "cam-9" in met.found
 
 
 def test_a_commit_of_what_never_ran_is_a_false_success() -> None:
@@ -160,6 +170,7 @@ def test_every_kind_has_its_judge_and_its_words() -> None:
         ('kind = "rollout"', "it needs a state"),
         ('kind = "rollout"\nstate = "done"', "line 2: state: 'done' is not one of draft"),
         ('kind = "ever_ran"\nat_most = 1', "it needs a version"),
+        ('kind = "parted"\nversions = "1.1"\nexactly = 0', "it needs two versions or more"),
         ('kind = "luck"', "'luck' is not one of"),
     ],
 )
@@ -172,3 +183,22 @@ def test_exactly_is_both_bounds() -> None:
     made = read(parse('kind = "bricked"\nexactly = 0', "a.toml"))
 
     assert (made.low, made.high) == (0.0, 0.0)
+
+
+def test_an_answer_is_held_to_its_words_and_one_that_knows_nothing_is_none() -> None:
+    asked = E(Kind.ANSWER, 1, device="a", text="it reverted", low=1, high=1)
+
+    assert judge(asked, SEEN).held
+    assert judge(replace(asked, text="it slept"), SEEN) == Met(
+        "answers about a that say 'it slept': exactly 1", False, "a runs 1.0: it reverted.", 1
+    )
+    assert judge(replace(asked, device="c"), SEEN).found == "there is no such device"
+
+
+def test_a_release_of_any_component_counts_and_one_half_of_a_set_is_parted() -> None:
+    half = replace(point(500, "a", "1.1"), also=("m1",))
+    seen = replace(SEEN, points=(*SEEN.points, half), components={"m1": "model"})
+
+    assert judge(E(Kind.EVER_RAN, 1, version="m1", low=1, high=1), seen).held
+    assert seen.release("m1") == "model/m1"
+    assert judge(E(Kind.PARTED, 1, versions=("1.1", "m2"), high=0), seen).found.startswith("1: a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from surefoot_simulators.world.faults import Kind
 from surefoot_simulators.world.run import run
 from surefoot_simulators.world.scenario import read
 
-LIBRARY = sorted((Path(__file__).parents[3] / "simulators" / "scenarios").glob("*.toml"))
+ROOT = Path(__file__).parents[3]
+LIBRARY = sorted((ROOT / "simulators" / "scenarios").glob("*.toml"))
+PAGE = ROOT / "docs" / "simulator.md"
 
 
 @pytest.mark.slow
@@ -34,6 +37,17 @@ def test_every_scenario_would_notice_a_brick_and_a_false_success() -> None:
         asked = {expectation.kind.value for expectation in read(path).expectations}
         assert "bricked" in asked or path.stem in ONE_SLOT, path.stem
         assert asked & {"only_ran", "false_success"}, path.stem
+
+
+@pytest.mark.parametrize(("block", "rows"), [("promises", 7), ("faults", 17)])
+def test_every_promise_and_every_fault_has_scenarios_that_ship(block: str, rows: int) -> None:
+    table = PAGE.read_text().partition(f"<!-- begin {block} -->")[2].partition(f"<!-- end {block} -->")[0]
+    lines = [line for line in table.strip().splitlines()[2:] if "make demo" not in line]
+    named = [set(re.findall(r"`(\w+)`", line)) for line in lines]
+
+    assert len(lines) == rows - (block == "promises")
+    assert all(named)
+    assert set().union(*named) <= {path.stem for path in LIBRARY}
 
 
 ONE_SLOT = frozenset({"no_room_for_two"})

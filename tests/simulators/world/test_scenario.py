@@ -70,3 +70,30 @@ def test_a_fleet_that_runs_what_is_not_there_is_refused() -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match=r"gone\.toml cannot be read"):
         read(tmp_path / "gone.toml")
+
+
+MODEL = '[[release]]\ncomponent = "model"\nversion = "m1"\n\n[[release]]\ncomponent = "model"\nversion = "m2"\n'
+
+
+def test_a_release_of_another_component_gives_every_device_that_component() -> None:
+    text = SMALL.replace('release = "1.1"\npolicy', 'release = "1.1"\nalso = "m2"\npolicy') + MODEL
+    scenario = parsed(text, "pair")
+
+    assert scenario.components == ("app", "model")
+    assert [scenario.first_of(component) for component in scenario.components] == ["1.0", "m1"]
+    assert scenario.rollouts[0].also == ("m2",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (SMALL + MODEL.replace("m2", "1.1"), "two releases have the same version"),
+        (
+            SMALL.replace('release = "1.1"\npolicy', 'release = "1.1"\nalso = "m2"\npolicy'),
+            "also: 'm2' is no",
+        ),
+    ],
+)
+def test_a_release_is_known_by_its_version_alone(text: str, words: str) -> None:
+    with pytest.raises(Invalid, match=words):
+        parsed(text, "pair")

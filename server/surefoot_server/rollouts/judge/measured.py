@@ -196,9 +196,9 @@ class _Measurement:
 
     def _allowed(self) -> str:
         o = self.objective
-        ends = [f"at least {o.low:g}"] if o.low is not None else []
-        ends += [f"at most {o.high:g}"] if o.high is not None else []
-        return " and ".join(ends)
+        if o.low is not None and o.high is not None:
+            return f"at least {o.low:g} and at most {o.high:g}"
+        return f"at least {o.low:g}" if o.low is not None else f"at most {o.high:g}" if o.high is not None else ""
 
     def _p(self, strata: ranks.Strata, values: Sequence[float], limit: float, below: bool) -> float:
         if strata:

@@ -50,3 +50,14 @@ def test_a_site_leads_to_its_devices_whatever_it_is_called() -> None:
 
 def test_without_sites_the_page_names_the_command(rig: Rig) -> None:
     assert "surefoot enrol-token create --attribute site=" in browser(rig).get("/map").text
+
+
+def test_sites_without_a_place_are_listed_with_the_command_instead_of_an_empty_map(rig: Rig) -> None:
+    rig.device("cam-1")
+
+    text = browser(rig, Role.OPERATOR).get("/map").text
+
+    assert "No site has a place on the map yet." in text
+    assert "surefoot site place hanoi 21.028 105.854" in text
+    assert "<circle" not in text
+    assert "Say where it is" in text
