@@ -343,7 +343,7 @@ def update_rows(session: Session, model: type[SQLModel], rows: Sequence[Mapping[
     table, names = table_of(model), list(rows[0])
     keys = [column.name for column in table.primary_key]
     if session.connection().dialect.name == "postgresql":
-        # Its driver would send a row at a time, and SQLAlchemy makes a list of VALUES anew each time: 80 ms for 200.
+        # Its driver would send a row at a time, and SQLAlchemy makes a list of VALUES anew each time.
         columns = [list(column) for column in zip(*_sorted_by(rows, keys), strict=True)]
         session.connection().exec_driver_sql(_update_from_arrays(table, tuple(names)), tuple(columns))
         return

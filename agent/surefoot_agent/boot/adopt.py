@@ -39,7 +39,7 @@ class Left:
 
 def adopt(component: ComponentSettings, boot: BootControl, folder: Path, root: Path = Path("/")) -> bool:
     """Take over once; return whether it is done. `folder` is the component's own, `root` where /etc is."""
-    if component.boot != "uboot" or component.boot_variables not in READERS or is_done(folder):
+    if component.boot not in ("uboot", "grub") or component.boot_variables not in READERS or is_done(folder):
         return is_done(folder)
     try:
         current, trial = boot.current(), boot.trial()

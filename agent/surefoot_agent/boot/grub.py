@@ -44,13 +44,18 @@ class Copy:
     values: Mapping[str, str]
 
 
-def decode(number: int, block: bytes) -> Copy | None:
-    """Return a whole copy; None for what was torn, or never written."""
+def parse(block: bytes) -> dict[str, str]:
+    """Return the variables of a block; nothing from one that GRUB never wrote."""
     if not block.startswith(SIGNATURE):
-        return None
+        return {}
     lines = block.split(b"\n")[1:-1]  # what is not ended is not a line, for GRUB either
     pairs = (line.decode(errors="replace").partition("=") for line in lines if not line.startswith(b"#"))
-    values = {name: value for name, sign, value in pairs if sign}
+    return {name: value for name, sign, value in pairs if sign}
+
+
+def decode(number: int, block: bytes) -> Copy | None:
+    """Return a whole copy; None for what was torn, or never written."""
+    values = parse(block)
     turn = values.get(BEGIN, "")
     whole = turn in ("0", "1", "2") and values.get(END) == turn
     return Copy(number, int(turn), {n: v for n, v in values.items() if n not in (BEGIN, END)}) if whole else None

@@ -58,7 +58,7 @@ class BootFacts:
     """Why boot control does not answer."""
     hint: str
     copies: int | None
-    """Copies of the bootloader's environment; None where there is no such thing."""
+    """Copies of the bootloader's environment that are found; None where there is no such thing."""
     panic_argument: str | None
     panic_s: int | None
     """What the running kernel does after a panic, 0 for nothing; None where it cannot be read."""
@@ -104,10 +104,10 @@ def _answers(facts: BootFacts) -> Finding:
 
 
 def _copies(copies: int) -> Finding:
+    hint = "Let U-Boot keep a redundant environment and list both copies in fw_env.config; GRUB: make both boot_files."
+    if copies == 0:
+        return Finding("copies", False, "No copy of the bootloader's state is found, so none can be relied on.", hint)
     if copies < 2:
-        hint = (
-            "Let U-Boot keep a redundant environment and list both copies in fw_env.config; GRUB: make both boot_files."
-        )
         return Finding("copies", False, "One torn write would lose the bootloader's state: it has one copy.", hint)
     return Finding("copies", True, "The bootloader's state has two copies.")
 
@@ -192,8 +192,16 @@ def _asked(boot: BootControl) -> Answers:
 
 def _copies_of(component: ComponentSettings) -> int | None:
     if component.boot == "uboot":
-        with suppress(SurefootError):  # told by what could not be answered
+        with suppress(SurefootError):
             return Environment(component.boot_config).copies()
+        return 0
+    if component.boot == "grub" and component.boot_variables == "mender":
+        from surefoot_agent.boot.mender_grub import MenderGrubEnvironment, Pair
+
+        first, second = files_of(component)
+        with suppress(OSError):
+            return MenderGrubEnvironment((Pair.within(first), Pair.within(second))).copies()
+        return 0
     if component.boot == "grub":
         return sum(_is_block(file) for file in files_of(component))
     return None

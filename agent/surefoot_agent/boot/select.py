@@ -53,6 +53,8 @@ FILES: Mapping[str, str] = {
     "systemd-boot": "/boot/loader/entries",
 }
 """What `boot_files` is where nothing is said."""
+MENDER_GRUB = "/boot/efi/grub-mender-grubenv/mender_grubenv1 /boot/efi/grub-mender-grubenv/mender_grubenv2"
+"""The same for `grub` with Mender's variables: folders, each of a block and its lock."""
 
 SLOTS: Mapping[str, str] = {"tryboot": "2 3", "efi": "slot_a slot_b", "systemd-boot": "a b", "jetson": "0 1"}
 """What loaders call the slots where nothing is said: boot partitions, labels of entries, ends of their names."""
@@ -61,7 +63,7 @@ ROWS = (
     Setting(
         "boot_variables",
         "name",
-        f"Whose variables U-Boot's scripts use: {', '.join(SETS)}.",
+        f"Whose variables the bootloader's scripts use: {', '.join(SETS)}; GRUB: surefoot, mender.",
         rule=lambda text: None if text in SETS else f"one of {', '.join(SETS)}",
     ),
     Setting(
@@ -91,7 +93,7 @@ ROWS = (
         "paths",
         "Where the bootloader keeps its state; empty: "
         + "; ".join(f"{name}: {text}" for name, text in FILES.items())
-        + ".",
+        + f"; grub with Mender's variables: {MENDER_GRUB}.",
         rule=lambda text: None if all(word.startswith("/") for word in text.split()) else "absolute paths",
     ),
     Setting(
@@ -163,13 +165,15 @@ def variables_of(component: ComponentSettings) -> Variables:
     if component.boot_variables == "rauc":
         return variables.Rauc(names, tries)
     if component.boot_variables == "mender":
-        return variables.Mender(names, tries)
+        return variables.MenderGrub(names) if component.boot == "grub" else variables.Mender(names, tries)
     return variables.Surefoot(names, tries)
 
 
 def files_of(component: ComponentSettings) -> tuple[Path, ...]:
     """Return the files in which the bootloader keeps its state."""
-    return tuple(Path(word) for word in (component.boot_files or FILES.get(component.boot, "")).split())
+    menders = component.boot == "grub" and component.boot_variables == "mender"
+    usual = MENDER_GRUB if menders else FILES.get(component.boot, "")
+    return tuple(Path(word) for word in (component.boot_files or usual).split())
 
 
 def argument_of(component: ComponentSettings) -> str:
@@ -194,10 +198,13 @@ def _uboot(component: ComponentSettings, folder: Path) -> BootControl:
 
 def _grub(component: ComponentSettings, folder: Path) -> BootControl:
     from surefoot_agent.boot.grub import GrubEnvironment
-    from surefoot_agent.boot.uboot import UBoot
+    from surefoot_agent.boot.mender_grub import MenderGrubEnvironment, Pair
+    from surefoot_agent.boot.uboot import Stored, UBoot
 
     first, second = files_of(component)
-    environment = GrubEnvironment((first, second))
+    environment: Stored = GrubEnvironment((first, second))
+    if component.boot_variables == "mender":
+        environment = MenderGrubEnvironment((Pair.within(first), Pair.within(second)))
     return UBoot(folder, environment, variables_of(component), names_of(component), argument_of(component))
 
 
@@ -260,8 +267,15 @@ def _numbered(component: ComponentSettings) -> str | None:
 
 
 def _two_files(component: ComponentSettings) -> str | None:
-    if component.boot_variables != "surefoot" or component.boot_slots not in ("", "A B"):
-        return "boot_variables and boot_slots must be left out: GRUB's surefoot.cfg calls the slots A and B."
+    if component.boot_variables == "mender":
+        if component.boot_tries != _usual("boot_tries"):
+            return "boot_tries must be left out: Mender's scripts for GRUB grant one start."
+    elif component.boot_variables != "surefoot":
+        return "boot_variables must be surefoot or mender: RAUC's script for GRUB has one copy of its state, unchecked."
+    return _numbered(component) or _two_places(component)
+
+
+def _two_places(component: ComponentSettings) -> str | None:
     return None if len(set(files_of(component))) == 2 else "boot_files must name two different files."
 
 

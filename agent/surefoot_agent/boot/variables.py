@@ -1,4 +1,4 @@
-"""What variables of U-Boot's environment mean: Surefoot's own, RAUC's and Mender's, as pure functions.
+"""What a bootloader's variables mean: Surefoot's own, RAUC's and Mender's, as pure functions.
 
 Promises: each act is one set of changes, so that it can be one transaction; whatever a set does not change is left as
 it is. A value of None removes the variable. The marks good, bad and empty and the slot on trial are kept in variables
@@ -260,6 +260,32 @@ class Mender:
         """Starts left; None where no limit is set, with which U-Boot never goes back."""
         limit = _decimal(env.get("bootlimit"))
         return max(0, limit - _decimal(env.get("bootcount"))) if limit else None
+
+
+@dataclass(frozen=True)
+class MenderGrub(Mender):
+    """The same variables, read by Mender's scripts for GRUB: there `bootcount` is 0 or 1, so a trial is one start."""
+
+    tries: int = 1
+
+    def problem(self, env: Env) -> str | None:
+        wrong = next((name for name in ("upgrade_available", "bootcount") if env.get(name) not in ("0", "1")), None)
+        return super().problem(env) or (f"{wrong} is {env.get(wrong, '')!r}" if wrong else None)
+
+    def armed(self, env: Env, slot: SlotName) -> Changes:
+        return {**self._going_to(slot), "upgrade_available": "1", "bootcount": "0", TRY: self.names.of(slot)}
+
+    def given_up(self, slot: SlotName) -> tuple[str, str]:
+        return "bootcount", "1"  # any other number they take for a broken environment, and wait
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(True, Counts.EVERY_START, tries=1, one_shot=True, obeys_marks=False)
+
+    def _going_to(self, slot: SlotName) -> dict[str, str | None]:
+        return {"mender_boot_part": self.names.of(slot)}
+
+    def _left(self, env: Env) -> int | None:
+        return 0 if env.get("bootcount") == "1" else 1
 
 
 def whose(env: Env) -> tuple[str, str] | None:

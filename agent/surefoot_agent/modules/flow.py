@@ -68,6 +68,8 @@ class Attempt:
     begun: bool = False
     automatic: bool = False
     """The restart is ours to make, not the module's."""
+    restarts: bool = False
+    """It asked for a restart, by whomever."""
     supports: bool | None = None
     """The early answer to SupportsRollback."""
     committed: bool = False
@@ -78,6 +80,7 @@ class Attempt:
 
 
 QUERIES = {Step.ASK_ROLLBACK_EARLY, Step.ASK_REBOOT, Step.ASK_ROLLBACK, Step.ASK_ROLLBACK_REBOOT}
+ASKS_REBOOT = {Step.ASK_REBOOT, Step.ASK_ROLLBACK_REBOOT}
 _S, _H = Step, Happened
 # fmt: off
 NEXT: dict[tuple[Step, Happened], Step] = {
@@ -135,6 +138,7 @@ NEXT: dict[tuple[Step, Happened], Step] = {
 """(what was called, what came of it) → what is called next."""
 # fmt: on
 BREAKS = {
+    (_S.COMMIT, _H.CUT),  # it may have held, and then there may be nothing left that its rollback could take back
     (_S.ASK_ROLLBACK, _H.NO),
     (_S.ASK_ROLLBACK, _H.FAILED),
     (_S.ROLLBACK, _H.FAILED),
@@ -158,6 +162,7 @@ def after(attempt: Attempt, happened: Happened, order: Order = Order.V4, reason:
     attempt = replace(
         attempt,
         automatic=happened is Happened.AUTOMATIC if step in QUERIES else attempt.automatic,
+        restarts=attempt.restarts or (step in ASKS_REBOOT and happened in (Happened.YES, Happened.AUTOMATIC)),
         supports=happened is Happened.YES if step is Step.ASK_ROLLBACK_EARLY else attempt.supports,
         committed=attempt.committed or at == (Step.COMMIT, Happened.OK),
         consistent=attempt.consistent and at not in BREAKS,

@@ -106,6 +106,7 @@ class Host:
         if begun is not None and begun.digest == digest:
             self._refuse_failed(digest)
         elif state.installed != digest:
+            self._start_anew(state)
             trees.lay(self._tree, read_payload(slot), Device(state.name, "", self._rules.device))
             self._save(replace(state, entered=state.entered + 1, attempt=Attempt(digest), ended=None))
             self._drive(Step.VERDICT)
@@ -128,6 +129,16 @@ class Host:
         """Take back what is on trial: for a device that ran nothing before."""
         self._until = time.monotonic() + self._rules.within_s
         self._settled("")
+
+    def _start_anew(self, state: State) -> None:
+        """Restart once where a module that works by restarts left the machine between two states.
+
+        Its rollback may have told the bootloader already, and then it refuses to do anything in what still runs.
+        """
+        ended = state.ended
+        if ended is not None and ended.restarts and not ended.consistent:
+            self._save(replace(state, ended=replace(ended, restarts=False)))
+            self._rules.restart()
 
     def _settled(self, digest: str) -> State:
         """Bring an attempt of another payload to its end, and one of this payload as far as its verdict."""

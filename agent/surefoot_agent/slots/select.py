@@ -68,7 +68,7 @@ def problem_of(component: ComponentSettings) -> str | None:
             return "slot_a and slot_b must be two devices: an update would overwrite what runs."
     elif any(devices):
         return f"slot_a and slot_b mean nothing to kind {component.kind!r}: leave them out."
-    if component.kind == "rauc" and component.boot == "uboot" and component.boot_variables == "mender":
+    if component.kind == "rauc" and component.boot_variables == "mender":
         return "RAUC's slots are switched by RAUC's own variables or by those of surefoot, never by Mender's."
     return None
 

@@ -171,6 +171,18 @@ def principal_of(session: Session, row: User) -> Principal:
     return Principal(row.name, role, "", f"user:{row.id}", held, row.id)
 
 
+def people(session: Session, now: datetime) -> dict[Role, int]:
+    """Role → how many people or tokens of nobody have it, or a higher one, and may sign in."""
+    found: dict[str, Role | None] = {}
+    for token in session.exec(select(AccessToken).where(col(AccessToken.revoked_at).is_(None))):
+        if token.expires_at is None or token.expires_at > now:
+            found[token.person or f"token:{token.id}"] = Role(token.role)
+    for row in users(session):
+        held = None if row.disabled_at else highest(g.role for g in grants(session, row.id))
+        found[f"user:{row.id}"] = held
+    return {role: sum(1 for held in found.values() if held is not None and held.includes(role)) for role in Role}
+
+
 def person_of(session: Session, name: str) -> str:
     """Who is behind a name of the audit trail: the same for a user and every token of theirs; else the name."""
     row = session.exec(select(User).where(User.name == name)).first()

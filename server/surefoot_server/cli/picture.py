@@ -130,6 +130,7 @@ def plan_text(plan: Plan) -> str:
             ("If it fails", f"{halt}devices that committed {back}"),
             ("Already there", count(len(plan.satisfied), "device") if plan.satisfied else ""),
             *(("Know that", warning) for warning in plan.warnings),
+            *(("Contradiction", each) for each in plan.contradictions),
         ]
     )
     table = columns(("PHASE", "WHO", "DEVICES", "HARDWARE", "BAKES", "ENDS AFTER", "FAILS AT"), rows)

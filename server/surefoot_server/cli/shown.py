@@ -342,6 +342,7 @@ class Plan:
     strategy: str = "canary"
     limits: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    contradictions: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
 
 

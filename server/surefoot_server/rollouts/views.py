@@ -9,8 +9,10 @@ from typing import Any
 from pydantic import BaseModel
 from sqlmodel import Session
 
+from surefoot_server.access import users
 from surefoot_server.devices import repository as devices
 from surefoot_server.packs import forecast
+from surefoot_server.rollouts import contradictions as contradicting
 from surefoot_server.rollouts import earliest, halting, listing, repository
 from surefoot_server.rollouts import policy as policies
 from surefoot_server.rollouts.creation import Planned
@@ -150,6 +152,8 @@ class PlanOut(BaseModel):
     downloads: list[DownloadOut]
     warnings: list[str]
     """What the strategy costs, a sentence each; a start must accept it."""
+    contradictions: list[str]
+    """What the policy asks for that cannot be or that nobody means, a sentence each with its line and field."""
 
 
 def rollout_out(session: Session, row: Rollout, now: datetime, unsigned: str = "") -> RolloutOut:
@@ -285,6 +289,9 @@ def plan_out(session: Session, planned: Planned, now: datetime) -> PlanOut:
         on_fail_committed_devices=policy.on_fail.committed_devices.value,
         downloads=[DownloadOut(**{name: getattr(d, name) for name in DownloadOut.model_fields}) for d in fetching],
         warnings=list(policy.recreate.words) if policy.recreate else [],
+        contradictions=contradicting.contradictions(
+            planned.order.policy, policy, [len(p.members) for p in plan.phases], users.people(session, now), now
+        ),
     )
 
 

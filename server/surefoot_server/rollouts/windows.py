@@ -20,7 +20,7 @@ MOST = 120
 SPANS = 8
 """Of one day: with more, what a device is told would end sooner than it is told anew."""
 SITE_LOCAL = "site-local"
-_DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)
+_DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 _SPAN = re.compile(r"(\d{2}):(\d{2})-(\d{2}):(\d{2})")
 Interval = tuple[datetime, datetime]
 Intervals = tuple[Interval, ...]
@@ -125,7 +125,7 @@ def _utc(day: date, minutes: int, zone: ZoneInfo, fold: int) -> datetime:
         return there
     there, offset = wall.replace(fold=1).astimezone(timezone.utc), wall.replace(fold=0).utcoffset()
     while there.astimezone(zone).utcoffset() == offset:
-        there += _MINUTE
+        there += MINUTE
     return there
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from surefoot_agent.boot import cmdline
 from surefoot_agent.boot.efi import Efi
 from surefoot_agent.boot.environment import Environment
-from surefoot_agent.boot.grub import GrubEnvironment
 from surefoot_agent.boot.jetson import ATTRIBUTES, GUID, NORMAL, UNBOOTABLE, Jetson
 from surefoot_agent.boot.noted import NotedBoot
 from surefoot_agent.boot.script import ScriptBoot
@@ -30,39 +29,12 @@ from surefoot_shared.status import SlotName, SlotState
 from surefoot_simulators import bootloader
 from surefoot_simulators.bootloader import firmware, flows
 from surefoot_simulators.bootloader.environment import Medium
-from surefoot_simulators.bootloader.grubenv import Copies
+from tests.agent.boot.bench import Bench
+from tests.agent.boot.grub_benches import grub, mender_grub
 
-Marks = tuple[SlotState, SlotState]
 EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 """Of the variables that UEFI itself defines."""
 OWN, LETTERS = Surefoot(), Names("A", "B")
-
-
-@dataclass(frozen=True)
-class Bench:
-    """`marks` are what a new device says of A and B; `reads` tells a call that only asks from one that writes."""
-
-    folder: Path
-    marks: Marks = (SlotState.EMPTY, SlotState.EMPTY)
-
-    @property
-    def media(self) -> tuple[Path, ...]:
-        """What a program that boot control starts may write to."""
-        return ()
-
-    def open(self) -> BootControl:
-        raise NotImplementedError
-
-    def enter(self) -> None:
-        raise NotImplementedError
-
-    def reads(self, argv: list[str]) -> bool:
-        raise NotImplementedError
-
-    @property
-    def of_others(self) -> frozenset[str]:
-        """Files whose writer is not ours: it answers for what a torn write of its own leaves."""
-        return frozenset()
 
 
 class SymlinkBench(Bench):
@@ -134,40 +106,6 @@ def mender(folder: Path) -> Bench:
     marks = (SlotState.GOOD, SlotState.BAD)
     names = Names("2", "3")
     return UBootBench(folder, marks, Mender(names), names, flows.mender, "root=/dev/mmcblk0p{}").factory()
-
-
-class GrubBench(Bench):
-    """Two environment blocks that Linux changes with the real tool; the bootloader is the port of Surefoot's script."""
-
-    @property
-    def copies(self) -> Copies:
-        return Copies((self.folder / "copy0", self.folder / "copy1"))
-
-    @property
-    def media(self) -> tuple[Path, ...]:
-        return self.copies.paths
-
-    def factory(self) -> GrubBench:
-        self.copies.format()
-        self.enter()
-        return self
-
-    def open(self) -> BootControl:
-        key = "surefoot.slot"
-        return UBoot(self.folder, GrubEnvironment(self.copies.paths), OWN, LETTERS, key, self.folder / "cmdline")
-
-    def enter(self) -> None:
-        start = flows.surefoot(self.copies.read(), ("A", "B"))
-        for _ in range(start.written):
-            self.copies.write(start.variables)
-        (self.folder / "cmdline").write_text(f"panic=5 surefoot.slot={start.entered}\n")
-
-    def reads(self, argv: list[str]) -> bool:
-        return argv[-1] == "list"
-
-
-def grub(folder: Path) -> Bench:
-    return GrubBench(folder).factory()
 
 
 class ScriptBench(Bench):
@@ -392,6 +330,7 @@ BENCHES: dict[str, Callable[[Path], Bench]] = {
     "mender": mender,
     "script": script,
     "grub": grub,
+    "mender-grub": mender_grub,
     "tryboot": tryboot,
     "jetson": jetson,
     "efi": efi,

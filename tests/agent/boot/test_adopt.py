@@ -15,13 +15,15 @@ from surefoot_agent.components import ComponentSettings
 from surefoot_shared.errors import InstallFailed
 from surefoot_shared.status import Outcome, SlotName, SlotState
 from tests.agent.boot.benches import BENCHES, UBootBench
+from tests.agent.boot.grub_benches import MenderGrubBench, mender_grub
 from tests.agent.boot.migrated import Migrated
 
-pytestmark = [pytest.mark.needs("fw_printenv", "fw_setenv"), pytest.mark.usefixtures("unsynced")]
+pytestmark = [pytest.mark.needs("fw_printenv", "fw_setenv", "grub-editenv"), pytest.mark.usefixtures("unsynced")]
 
 A, B = SlotName.A, SlotName.B
 RAUC = ComponentSettings("image", "uboot", "rauc", "system0 system1")
 MENDER = ComponentSettings("image", "uboot", "mender")
+MENDER_GRUB = ComponentSettings("image", "grub", "mender")
 SYSTEM = """\
 [system]
 compatible=camera
@@ -131,6 +133,47 @@ def test_the_very_first_update_may_fail_and_the_old_agents_root_is_the_way_back(
     report = sight.slot_reports(device.hands())
     assert (report[A].state, report[A].release, report[A].digest) == (SlotState.GOOD, version, None)
     assert report[B].state is not SlotState.GOOD
+
+
+def grub_of_mender(tmp_path: Path) -> MenderGrubBench:
+    (tmp_path / "board").mkdir()
+    bench = mender_grub(tmp_path / "board")
+    assert isinstance(bench, MenderGrubBench)
+    return bench
+
+
+def test_a_box_whose_grub_mender_switched_makes_its_first_update_and_its_first_revert(tmp_path: Path) -> None:
+    bench = grub_of_mender(tmp_path)
+    device = Migrated(tmp_path / "device", bench)
+    hands = device.hands()
+    assert adopt(MENDER_GRUB, hands.boot, hands.component_dir, menders(tmp_path / "root"))
+    assert sight.slot_reports(hands)[A].release == "release-7"
+    device.health.sick.add("1.1")
+
+    for number, version in enumerate(("1.1", "1.2", "1.1"), 1):
+        device.assign(device.wish(version, f"a-{number}"))
+        device.live()
+
+    assert [outcome for _, outcome, _ in device.server.outcomes()] == [
+        Outcome.REVERTED,
+        Outcome.COMMITTED,
+        Outcome.REVERTED,
+    ]
+    assert device.entered == [A, B, A, B, A, B]
+    assert {"mender_boot_part": "3", "upgrade_available": "0"}.items() <= bench.environment.read().items()
+
+
+@pytest.mark.parametrize("left", [{"upgrade_available": "1", "bootcount": "1"}, {"mender_boot_part": "3"}])
+def test_a_box_whose_grub_waits_for_menders_verdict_or_restart_is_waited_for(
+    left: dict[str, str], tmp_path: Path
+) -> None:
+    bench = grub_of_mender(tmp_path)
+    bench.environment.change(left)
+    before = [file.read_bytes() for file in bench.media]
+
+    assert not adopt(MENDER_GRUB, bench.open(), tmp_path / "board", menders(tmp_path / "root"))
+
+    assert [file.read_bytes() for file in bench.media] == before
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ POINTS = {
     "mender": 30,
     "script": 73,
     "grub": 62,
+    "mender-grub": 151,
     "tryboot": 86,
     "jetson": 97,
     "efi": 63,

@@ -11,8 +11,8 @@ from surefoot_agent.ports import BootControl, BootTrial
 from surefoot_agent.way_back import Commanded
 from surefoot_shared.errors import InstallFailed
 from surefoot_shared.status import SlotName, SlotState
-from tests.agent.boot.benches import GrubBench, grub
 from tests.agent.boot.contract import BootContract
+from tests.agent.boot.grub_benches import GrubBench, grub
 
 pytestmark = pytest.mark.needs("grub-editenv")
 

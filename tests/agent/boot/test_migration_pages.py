@@ -18,9 +18,9 @@ from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import components_of, load
 from surefoot_shared.status import Outcome, SlotName, SlotState
 from tests.agent.boot.migrated import Migrated
-from tests.agent.boot.test_adopt import bench_of, menders, raucs
+from tests.agent.boot.test_adopt import bench_of, grub_of_mender, menders, raucs
 
-pytestmark = [pytest.mark.needs("fw_printenv", "fw_setenv"), pytest.mark.usefixtures("unsynced")]
+pytestmark = [pytest.mark.needs("fw_printenv", "fw_setenv", "grub-editenv"), pytest.mark.usefixtures("unsynced")]
 
 DOCS = Path(__file__).parents[3] / "docs"
 A, B = SlotName.A, SlotName.B
@@ -44,11 +44,11 @@ done
 pages = pytest.mark.parametrize("agent", LEFT)
 
 
-def block(agent: str, language: str) -> str:
+def block(agent: str, language: str, number: int = 0) -> str:
     """The page's first block of that language: how the device is taken over, before anything else that it offers."""
     found = re.findall(rf"```{language}\n(.*?)```", (DOCS / f"migrate-from-{agent}.md").read_text(), re.DOTALL)
     assert found
-    return str(found[0])
+    return str(found[number])
 
 
 def component_on(agent: str, tmp_path: Path) -> ComponentSettings:
@@ -85,6 +85,29 @@ def test_the_settings_of_the_page_take_the_device_over_update_it_and_bring_it_ba
     assert device.entered == [A, B, A, B]
     report = sight.slot_reports(device.hands())
     assert (report[A].state, report[A].release, report[B].release) == (SlotState.GOOD, version, "1.2")
+
+
+def test_the_settings_for_menders_grub_take_a_box_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text(block("mender", "toml", 1))
+    (told,) = components_of(load(file))
+    bench = grub_of_mender(tmp_path)
+    folders = [tmp_path / Path(word).relative_to("/") for word in told.boot_files.split()]
+    for folder, pair in zip(folders, bench.scripts.pairs, strict=True):
+        folder.mkdir(parents=True)
+        (folder / "env").symlink_to(pair.env)
+        (folder / "lock").symlink_to(pair.lock)
+    monkeypatch.setattr(UBoot.__init__, "__defaults__", (bench.folder / "cmdline",))
+    component = replace(told, boot_files=" ".join(map(str, folders)))
+    boot = boot_of(component, tmp_path / "device")
+
+    assert adopt(component, boot, bench.folder, menders(tmp_path / "root"))
+    boot.arm_trial(B)
+    bench.enter()
+
+    assert (boot.current(), boot.primary()) == (B, A)
+    boot.commit(B)
+    assert boot.primary() is B
 
 
 @pages

@@ -39,6 +39,7 @@ def test_a_board_without_faults_has_only_good_findings() -> None:
         ({"answers": None, "problem": "no canary", "hint": "correct it"}, "boot"),
         ({"answers": replace(ANSWERS, primary=B)}, "boot"),
         ({"copies": 1}, "copies"),
+        ({"copies": 0}, "copies"),
         ({"panic_argument": None, "panic_s": 0}, "panic"),
         ({"panic_argument": "0", "panic_s": None}, "panic"),
         ({"watchdogs": {}}, "watchdog"),
@@ -121,6 +122,30 @@ def test_a_configuration_that_leads_elsewhere_is_found_with_what_to_do(
     assert not found.ok
     assert "no copy of it is whole" in found.message
     assert "fw_env.config" in found.hint
+
+
+@pytest.mark.needs("fw_printenv")
+@pytest.mark.parametrize("lines", [1, 2])
+def test_copies_are_counted_where_boot_control_does_not_answer(
+    component: ComponentSettings, root: Path, lines: int
+) -> None:
+    listed = component.boot_config.read_text().splitlines(keepends=True)
+    component.boot_config.write_text("".join(listed[:lines]))
+    component.boot_config.with_name("bootstate").write_bytes(bytes(0x2000))
+
+    found = {f.name: f.ok for f in findings(observe(component, root / "data", root))}
+
+    assert (found["boot"], found["copies"]) == (False, lines == 2)
+
+
+def test_a_configuration_that_is_missing_lists_no_copy_and_says_so(root: Path) -> None:
+    component = ComponentSettings("image", "uboot", boot_config=root / "absent", name="rootfs")
+
+    found = {f.name: f for f in findings(observe(component, root / "data", root))}
+
+    assert not found["copies"].ok
+    assert "No copy" in found["copies"].message
+    assert "fw_env.config" in found["copies"].hint
 
 
 def test_a_script_that_is_missing_is_found(root: Path) -> None:

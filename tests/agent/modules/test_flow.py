@@ -91,7 +91,7 @@ def _reply(attempt: Attempt, left: list[list[str]], rollback: bool, reboot: bool
         ("err@AVR err@CL", f"D AI AR AVR {BACK}", AS_BEFORE),
         ("err@AVR kill@CL", f"D AI AR AVR {BACK} CL", AS_BEFORE),
         ("err@AC", f"D AI AR AVR AC {BACK}", AS_BEFORE),
-        ("kill@AC", f"D AI AR AVR AC {BACK}", AS_BEFORE),
+        ("kill@AC", f"D AI AR AVR AC {BACK}", BROKEN),
         ("err@NeedsArtifactReboot!", "D AI ARb AF CL", BROKEN),
         ("err@AI err@SupportsRollback!", "D AI AF CL", BROKEN),
     ],
@@ -121,7 +121,7 @@ def test_without_rollback_a_failure_leaves_the_device_inconsistent(faults: str, 
     [
         ("", "D AI AC CL", INSTALLED),
         ("err@AC", "D AI AC ARb AF CL", AS_BEFORE),
-        ("kill@AC", "D AI AC ARb AF CL", AS_BEFORE),
+        ("kill@AC", "D AI AC ARb AF CL", BROKEN),
         ("err@AI", "D AI ARb AF CL", AS_BEFORE),
     ],
 )

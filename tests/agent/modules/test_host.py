@@ -165,6 +165,22 @@ def test_going_back_restarts_as_well(restarting: Callable[[str], World], word: s
     assert ("ArtifactRollbackReboot" in world.called()) is (word == "Yes")
 
 
+def test_a_machine_that_was_left_between_two_states_is_restarted_once_before_the_old_payload_is_installed_anew(
+    restarting: Callable[[str], World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, deaths = restarting("Automatic"), list[int]()
+    monkeypatch.setattr(world, "died", lambda: deaths.append(len(world.called())))
+    world.faults("fail ArtifactCommit", "fail ArtifactRollback")
+    before = len(world.called())
+
+    assert update(world) == "module_failed"
+
+    there, anew = world.called().index("Cleanup", before) + 1, len(world.called())
+    assert len(deaths) == 3
+    assert deaths[0] < there == deaths[1] < deaths[2] < anew
+    assert (seen(world), world.host().state().installed) == ("old", "A")
+
+
 def test_on_trial_nothing_is_committed_and_the_start_is_a_new_one(restarting: Callable[[str], World]) -> None:
     world = restarting("No")
     entered = world.host().state().entered

@@ -1,7 +1,8 @@
 """A device with Update Modules: two slots with payloads, the host in a process that can be killed, faults on order.
 
-A fault is `fail STATE` (the call fails), `kill STATE` (the host dies before the module did anything) or `late STATE`
-(the host dies after the module has done its work). Each happens once.
+A fault is `fail STATE` (the call fails), `kill STATE` (the host dies before the module did anything), `late STATE`
+(the host dies after the module has done its work), or `lost STATE` (as `late`, and the whole machine dies, which only
+`board.py` has). Each happens once.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from surefoot_agent.modules.host import Host, Rules
 from surefoot_shared.errors import InstallFailed
 
 STOCK = Path("/usr/share/mender/modules/v3")
+WAY_S = 120.0
+"""Long enough for a machine that does a hundred other things."""
 FAULTY = """#!/bin/sh
 echo "$1" >> "{calls}"
 fault=$(grep -x "[a-z]* $1" "{faults}" 2>/dev/null | head -n 1)
@@ -28,7 +31,10 @@ case "$fault" in
     kill*) kill -9 $PPID; exit 0 ;;
 esac
 "{program}" "$@" || exit $?
-case "$fault" in late*) kill -9 $PPID ;; esac
+case "$fault" in
+    late*) kill -9 $PPID ;;
+    lost*) touch "{power}"; kill -9 $PPID ;;
+esac
 exit 0
 """
 
@@ -47,7 +53,8 @@ class World:
         self.calls, self._faults, self.bin = folder / "calls", folder / "faults", folder / "bin"
         for made in (folder / "modules", self.bin, folder / "state"):
             made.mkdir(parents=True)
-        text = FAULTY.format(calls=self.calls, faults=self._faults, program=program)
+        self.env: Mapping[str, str] = {}
+        text = FAULTY.format(calls=self.calls, faults=self._faults, program=program, power=folder / "power")
         executable(folder / "modules" / kind, text)
 
     def payload(self, slot: str, name: str, files: Mapping[str, str], meta: str = "") -> None:
@@ -63,12 +70,16 @@ class World:
         self._faults.write_text("".join(f"{fault}\n" for fault in faults))
 
     def host(self) -> Host:
-        def restart() -> None:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-        env = {"PATH": f"{self.bin}:/usr/sbin:/usr/bin:/sbin:/bin", "WORLD": str(self.folder)}
-        rules = Rules(self.folder / "modules", self._order, 20.0, restart, "rpi5", env)
+        env = {"PATH": f"{self.bin}:/usr/sbin:/usr/bin:/sbin:/bin", "WORLD": str(self.folder), **self.env}
+        rules = Rules(self.folder / "modules", self._order, WAY_S, self.restart, "rpi5", env)
         return Host(self.folder / "state", rules)
+
+    def restart(self) -> None:
+        """Restart the machine that this process runs on: it ends here."""
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def died(self) -> None:
+        """What happens after each death, before the host starts anew."""
 
     def enter(self, slot: str, proved: bool = False) -> str:
         """As an application's start would: again after each death, as the restarted agent does. Return its error."""
@@ -85,6 +96,7 @@ class World:
             ended, error = in_a_process(act)
             if ended:
                 return error
+            self.died()
         raise AssertionError(f"it died {most} times")
 
 

@@ -4,7 +4,7 @@
 arithmetic. The statistics are scipy's, and it is imported only where there is something to compute.
 """
 
-from surefoot_server.rollouts.judge.bounds import proved_below, surely_above, trip_count
+from surefoot_server.rollouts.judge.bounds import clean_devices, proved_below, surely_above, trip_count
 from surefoot_server.rollouts.judge.measured import Look, MetricMeasure, Reading
 from surefoot_server.rollouts.judge.rates import Counts, Measure, measure
 from surefoot_server.rollouts.judge.verdict import Finding, judge, reachable, reports_needed
@@ -16,6 +16,7 @@ __all__ = [
     "Measure",
     "MetricMeasure",
     "Reading",
+    "clean_devices",
     "judge",
     "measure",
     "proved_below",
