@@ -16,6 +16,7 @@ from surefoot_server.access.roles import Principal, Role
 from surefoot_server.channels import repository, service
 from surefoot_server.channels.models import Channel, ChannelEntry
 from surefoot_server.rollouts.creation import Order
+from surefoot_server.rollouts.policy import MOST_COMPANIONS
 from surefoot_server.state import state_of
 
 router = APIRouter(prefix="/api/v1/channels", tags=["channels"])
@@ -64,14 +65,18 @@ class AnswerOut(BaseModel):
 
 
 class PromoteIn(BaseModel):
-    """`start` also starts a rollout to the channel's cohort under its policy."""
+    """`start` also starts a rollout to the channel's cohort under its policy; `also` are promoted with it, all or none,
+    and rolled out as one set."""
 
     release: str = Field(max_length=100)
+    also: list[Annotated[str, Field(max_length=100)]] = Field(default_factory=list, max_length=MOST_COMPANIONS)
     start: bool = False
 
 
 class PromotedOut(EntryOut):
     channel: str
+    also: list[str]
+    """Releases that were promoted with it."""
     rollout: str | None
 
 
@@ -159,17 +164,19 @@ def note(request: Request, name: str, body: NoteIn, who: Operator) -> list[Answe
 
 @router.post("/{name}/promote", status_code=201)
 def promote(request: Request, name: str, body: PromoteIn, who: Promoter) -> PromotedOut:
-    """Put a release into the channel; refused with the first requirement that is not met."""
-    check_release(who, body.release)
-    state, now = state_of(request), db.utc_now()
+    """Put a release, or a set, into the channel; refused with the first requirement that is not met."""
+    for each in (body.release, *body.also):
+        check_release(who, each)
+    state, now, also = state_of(request), db.utc_now(), tuple(body.also)
     with state.db.write() as session:
-        row = service.promote(session, name, body.release, who.name, now)
+        rows = service.promote_set(session, name, [body.release, *also], who.name, now)
         channel = repository.channel(session, name)
-        entry = _entry(row)
-    started = None
-    if body.start:
-        started = state.rollouts.start(Order(channel.policy, body.release, channel.cohort), who.name, now)
-    return PromotedOut(**entry.model_dump(), channel=name, rollout=started)
+        order = Order(channel.policy, body.release, channel.cohort, also=also)
+        if body.start and also:
+            state.rollouts.plan(session, order)  # a set that cannot be rolled out so is not promoted either
+        entry = _entry(rows[0])
+    started = state.rollouts.start(order, who.name, now) if body.start else None
+    return PromotedOut(**entry.model_dump(), channel=name, also=list(also), rollout=started)
 
 
 def _out(row: Channel, entries: list[ChannelEntry]) -> ChannelOut:

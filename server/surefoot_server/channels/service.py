@@ -18,6 +18,7 @@ from surefoot_server.channels import repository
 from surefoot_server.channels.models import Channel, ChannelEntry, ChannelEvidence
 from surefoot_server.channels.requirements import Answer, Shown, answers, parse
 from surefoot_server.cohorts import service as cohorts
+from surefoot_server.devices.sets import check_components
 from surefoot_server.feedback import repository as feedback
 from surefoot_server.findings import repository as finding_rows
 from surefoot_server.findings import service as findings
@@ -153,8 +154,22 @@ def readiness(session: Session, name: str, release_id: str, who: str, now: datet
     return answers(parse(row.requires), _shown(session, row, release, who, now), who, row.after)
 
 
-def promote(session: Session, name: str, release_id: str, by: str, now: datetime) -> ChannelEntry:
-    """Put the release into the channel; raises Conflict naming the first requirement that is not met."""
+def promote_set(session: Session, name: str, release_ids: Sequence[str], by: str, now: datetime) -> list[ChannelEntry]:
+    """Put releases that belong together into the channel, all or none: each by its digest and its own evidence.
+
+    Raises Conflict where two are of one component, naming the first requirement of the first that is not ready.
+    """
+    check_components([releases.get(session, each) for each in release_ids])
+    return [promote(session, name, each, by, now, release_ids) for each in release_ids]
+
+
+def promote(
+    session: Session, name: str, release_id: str, by: str, now: datetime, together: Sequence[str] = ()
+) -> ChannelEntry:
+    """Put the release into the channel; raises Conflict naming the first requirement that is not met.
+
+    `together`: the set it is promoted with, for the record.
+    """
     release = releases.get(session, release_id)
     if repository.entry(session, name, release_id) is not None:
         raise Conflict("conflict", f"{release_id} already is in {name}.", "`surefoot channel show` lists what is.")
@@ -176,7 +191,8 @@ def promote(session: Session, name: str, release_id: str, by: str, now: datetime
         evidence=[asdict(a) for a in found],
     )
     session.add(row)
-    detail = {"channel": name, "digest": release.digest, "evidence": row.evidence}
+    detail: dict[str, object] = {"channel": name, "digest": release.digest, "evidence": row.evidence}
+    detail |= {"with": [each for each in together if each != release_id]} if len(together) > 1 else {}
     audit.record(session, by, "release.promote", f"release:{release_id}", detail, now)
     return row
 

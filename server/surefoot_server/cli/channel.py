@@ -254,29 +254,35 @@ def cleanup(terminal: Terminal) -> None:
 @click.command()
 @release_argument
 @click.option("--to", "name", type=NAME, required=True, help="The channel.")
+@click.option(
+    "--with", "also", multiple=True, metavar="RELEASE", help="Another that is promoted with it, as one set; repeatable."
+)
 @click.option("--start", is_flag=True, help="Also start a rollout to its cohort under its policy.")
 @yes_option
 @json_option
 @pass_terminal
-def promote(terminal: Terminal, release: str, name: str, start: bool, yes: bool) -> int:
+def promote(terminal: Terminal, release: str, also: tuple[str, ...], name: str, start: bool, yes: bool) -> int:
     """Put a release into a channel, where everything that the channel requires was shown; else exit code 6.
 
     \b
     Example:
-      surefoot release promote app/1.1 --to production --start
+      surefoot release promote app/1.1 --with model/2.0 --to production --start
     """
+    named, are = " and ".join((release, *also)), "are" if also else "is"
     with terminal.api() as api:
-        found = shown.many(Answer, api.get(path("channels", name, "ready"), release=release))
-        terminal.say(_answers(found))
-        if not all(a.met for a in found):
-            terminal.say(f"{release} is not ready for {name}.")
-            return GATE_FAILED
-        also = " and start a rollout to its devices" if start else ""
-        terminal.confirm(f"Promote {release} to {name}{also}?", yes)
-        answer = api.post(path("channels", name, "promote"), {"release": release, "start": start})
+        for each in (release, *also):
+            found = shown.many(Answer, api.get(path("channels", name, "ready"), release=each))
+            terminal.say(_answers(found))
+            if not all(a.met for a in found):
+                terminal.say(f"{each} is not ready for {name}.")
+                return GATE_FAILED
+        then = " and start a rollout to its devices" if start else ""
+        terminal.confirm(f"Promote {named} to {name}{then}?", yes)
+        order: dict[str, Json] = {"release": release, "also": list(also), "start": start}
+        answer = api.post(path("channels", name, "promote"), order)
     made = wire.from_json(Promoted, answer)
     then = f"; rollout {made.rollout} has begun" if made.rollout else ""
-    terminal.data(answer, f"{release} is in {name}{then}.")
+    terminal.data(answer, f"{named} {are} in {name}{then}.")
     return 0
 
 

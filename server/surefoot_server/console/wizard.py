@@ -25,6 +25,8 @@ class Form:
     """As it was typed; `document` wins over the fields below it."""
 
     release: str = ""
+    also: tuple[str, ...] = ()
+    """Releases that go with it as one set, in the order in which they are listed."""
     cohort: str = "all"
     strategy: str = Strategy.CANARY.value
     phases: str = PHASES
@@ -52,7 +54,8 @@ class Form:
 
     def order(self) -> Order:
         accepted = (self.lift_halt, self.accept_blind)
-        return Order(self.policy(), self.release or None, self.cohort or None, self.salt, *accepted)
+        also = tuple(each for each in self.also if each != self.release)
+        return Order(self.policy(), self.release or None, self.cohort or None, self.salt, *accepted, also)
 
 
 def written(form: Form) -> str:

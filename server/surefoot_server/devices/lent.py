@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
+from surefoot_server.devices import sets
 from surefoot_server.devices.leave import Leave, Rates, Share
 from surefoot_server.devices.models import Assignment, Device
 from surefoot_shared.status import AttemptState
@@ -28,7 +30,7 @@ def shared(session: Session, rates: Rates, row: Assignment, site: str, now: date
     """The rates that the device of this assignment shares, with what others have of each."""
     if session.connection().dialect.name == "postgresql":
         session.connection().execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
-    return [_share(session, row, total, among, now) for total, among in _pools(rates, row, site)]
+    return [_share(session, row, total, among, now) for total, among in _pools(session, rates, row, site)]
 
 
 def note(session: Session, row: Assignment, given: Leave, now: datetime) -> None:
@@ -39,13 +41,27 @@ def note(session: Session, row: Assignment, given: Leave, now: datetime) -> None
     session.flush()
 
 
-def _pools(rates: Rates, row: Assignment, site: str) -> Iterator[tuple[int, sa.ColumnElement[bool]]]:
+def _pools(session: Session, rates: Rates, row: Assignment, site: str) -> Iterator[tuple[int, sa.ColumnElement[bool]]]:
     if rates.fleet_bytes_per_s:
         yield rates.fleet_bytes_per_s, sa.true()
     if rates.site_bytes_per_s and site:
         yield rates.site_bytes_per_s, col(Device.attributes)[SITE].as_string() == site
-    if row.pool_bytes_per_s and row.rollout_id:
-        yield row.pool_bytes_per_s, col(Assignment.rollout_id) == row.rollout_id
+    leading = row if row.rollout_id or row.joint is None else sets.leading(session, row)
+    if row.pool_bytes_per_s and leading is not None and leading.rollout_id:
+        yield row.pool_bytes_per_s, _of_rollout(leading.rollout_id)
+
+
+def _of_rollout(rollout_id: str) -> sa.ColumnElement[bool]:
+    """What it ordered, and what goes with that as one set."""
+    led = aliased(Assignment)
+    same_set = col(led.joint)["id"].as_string() == col(Assignment.joint)["id"].as_string()
+    joined = sa.exists().where(
+        col(led.device_id) == col(Assignment.device_id), col(led.rollout_id) == rollout_id, same_set
+    )
+    return sa.or_(
+        col(Assignment.rollout_id) == rollout_id,
+        sa.and_(col(Assignment.rollout_id).is_(None), col(Assignment.joint).is_not(None), joined),
+    )
 
 
 def _share(session: Session, row: Assignment, total: int, among: sa.ColumnElement[bool], now: datetime) -> Share:

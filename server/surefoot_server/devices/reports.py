@@ -160,6 +160,9 @@ def _end(session: Session, device: Device, row: Assignment, event: Event, now: d
         return doubt
     if row.outcome_by == "device":
         return None
+    if event.outcome is Outcome.COMMITTED and row.outcome is None and sets.waits_for_others(session, row):
+        _waits(session, device, row, event, now)
+        return None
     if row.outcome is not None and row.outcome != event.outcome.value:
         detail = {"assignment": row.id, "was": row.outcome, "is": event.outcome.value}
         audit.record(session, f"device:{device.id}", "outcome.corrected", f"device:{device.id}", detail, now)
@@ -177,8 +180,18 @@ def _end(session: Session, device: Device, row: Assignment, event: Event, now: d
         _runs(session, device, row, event.proof.slot.value, now)
     if row.joint is not None:
         session.flush()
-        sets.settle(session, row)
+        sets.settle(session, row, now)
     return None
+
+
+def _waits(session: Session, device: Device, row: Assignment, event: Event, now: datetime) -> None:
+    """Its part is done; it stays wanted, since a device takes no set that is not whole, and ends with the last."""
+    row.state, row.state_at, row.proof = AttemptState.COMMITTING.value, now, _plain(event.proof)
+    row.message = event.message[:TEXT_LIMIT]
+    session.add(row)
+    attention.committed(device)
+    assert event.proof is not None  # without one it was not believed
+    _runs(session, device, row, event.proof.slot.value, now)
 
 
 def _doubt(row: Assignment, event: Event) -> str | None:
@@ -221,6 +234,8 @@ def _fell_back(session: Session, device: Device, event: Event, now: datetime) ->
         fell.strayed_at = None
         fell.message = event.message[:TEXT_LIMIT] or "It fell back to its previous release after the commit."
         session.add(fell)
+        session.flush()
+        sets.settle(session, fell, now)
     attention.attend(device, "fell_back", event.message or "It fell back to its previous release after a commit.", now)
     detail = {"component": event.component, "reason": event.reason, "runs": part.release_id}
     audit.record(session, f"device:{device.id}", "device.fell_back", f"device:{device.id}", detail, now)
@@ -259,8 +274,11 @@ def _stray(session: Session, device: Device, report: ComponentReport, now: datet
     newest = repository.newest(session, device.id, report.component)
     if newest is None or newest.outcome != Outcome.COMMITTED.value or newest.digest == report.digest:
         return
-    newest.strayed_at = now
-    session.add(newest)
+    # Of a set the member that belongs to the rollout is looked at, whichever component it was.
+    led = (sets.leading(session, newest) if newest.joint is not None else None) or newest
+    if led.outcome == Outcome.COMMITTED.value:
+        led.strayed_at = now
+        session.add(led)
     detail = {"component": report.component, "committed": newest.release_id, "digest": report.digest}
     audit.record(session, f"device:{device.id}", "device.strayed", f"device:{device.id}", detail, now)
 

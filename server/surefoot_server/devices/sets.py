@@ -8,16 +8,18 @@ Works in the caller's transaction.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from sqlmodel import Session, col, select
 
+from surefoot_server import db
 from surefoot_server.devices import repository
 from surefoot_server.devices.models import Assignment
 from surefoot_server.releases.models import Release
 from surefoot_shared import wire
 from surefoot_shared.errors import Conflict
 from surefoot_shared.messages import JointSet
-from surefoot_shared.status import Outcome
+from surefoot_shared.status import AttemptState, Outcome
 
 SET_BROKEN = "set_broken"
 """The kind with which a member ends that did nothing wrong itself."""
@@ -47,15 +49,30 @@ def others(session: Session, row: Assignment) -> list[Assignment]:
     return sorted((each for each in mine if each.id != row.id), key=lambda each: each.seq)
 
 
-def settle(session: Session, row: Assignment) -> None:
+def leading(session: Session, row: Assignment) -> Assignment | None:
+    """The member of its set that belongs to a rollout."""
+    return next((each for each in (row, *others(session, row)) if each.rollout_id is not None), None)
+
+
+def waits_for_others(session: Session, row: Assignment) -> bool:
+    """Whether it leads a set of which another member has not ended: there is one outcome for all of it."""
+    return row.rollout_id is not None and any(each.open for each in others(session, row))
+
+
+def settle(session: Session, row: Assignment, now: datetime) -> None:
     """A member ended: let the leading one tell how the set ended, once that is known."""
     members = [row, *others(session, row)]
     leading = next((each for each in members if each.rollout_id is not None), None)
-    if leading is None or leading.outcome is None or not _may_be_corrected(leading):
+    if leading is None:
+        return
+    if _has_waited(leading) and not any(each.open for each in members if each is not leading):
+        _commit(session, leading, now)
+    if leading.outcome is None or not _may_be_corrected(leading):
         return
     guilty = next((each for each in members if each is not leading and _is_to_blame(each)), None)
     if guilty is not None:
         leading.outcome, leading.reason = guilty.outcome, guilty.reason
+        leading.ended_at, leading.strayed_at = now, None
         leading.message = f"{guilty.component}: {guilty.message}"
         leading.report = leading.report or guilty.report
         session.add(leading)
@@ -75,6 +92,20 @@ def check_not_barred(session: Session, device_id: str, release: Release, halted:
     if known is not None and known.counter > release.counter:
         message = f"{device_id} runs {known.id}, which is newer than {release.id}."
         raise Conflict("conflict", message, "A rollout with `intent: downgrade` would take it back.")
+
+
+def _has_waited(leading: Assignment) -> bool:
+    """It proved that it runs from a good slot, and has no outcome, or that of a device that was not heard."""
+    proved = leading.state == AttemptState.COMMITTING.value and leading.proof is not None
+    return proved and leading.outcome in (None, Outcome.LOST.value)
+
+
+def _commit(session: Session, leading: Assignment, now: datetime) -> None:
+    leading.open, leading.outcome, leading.outcome_by = False, Outcome.COMMITTED.value, "device"
+    leading.state, leading.state_at, leading.ended_at = AttemptState.IDLE.value, now, now
+    leading.reason, leading.wanted = None, False
+    db.mark_dirty(session, leading.device_id)
+    session.add(leading)
 
 
 def _may_be_corrected(leading: Assignment) -> bool:

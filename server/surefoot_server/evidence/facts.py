@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from surefoot_server.audit.models import AuditEntry
@@ -38,7 +39,7 @@ Facts = dict[str, Json]
 def gather(session: Session, release_id: str, signed: Signed, now: datetime) -> Facts:
     """`now` only says which waivers stand."""
     release = releases.get(session, release_id)
-    runs = list(session.exec(select(Rollout).where(Rollout.release_id == release_id).order_by(col(Rollout.number))))
+    runs = _rollouts(session, release_id)
     objects = [f"release:{release_id}", *(f"rollout:{row.id}" for row in runs)]
     return {
         "v": VERSION,
@@ -61,6 +62,13 @@ def gather(session: Session, release_id: str, signed: Signed, now: datetime) -> 
         ],
         "audit": _audit(session, objects),
     }
+
+
+def _rollouts(session: Session, release_id: str) -> list[Rollout]:
+    """Those that ordered it, by itself or in a set."""
+    in_set = sa.cast(col(Rollout.companions), sa.String).contains(f'"{release_id}"', autoescape=True)
+    query = select(Rollout).where((col(Rollout.release_id) == release_id) | in_set)
+    return list(session.exec(query.order_by(col(Rollout.number))))
 
 
 def _told(row: object, *names: str) -> dict[str, Json]:
@@ -91,6 +99,7 @@ def _rollout(session: Session, row: Rollout) -> dict[str, Json]:
     )
     return {
         **_told(row, *ROLLOUT, "ended_at"),
+        "set": [{"release": r, "digest": d} for r, d in zip(row.releases, row.ordered, strict=True)],
         "phases": [_told(phase, *PHASE) for phase in rollouts.phases(session, row.id)],
         "approvals": [
             _told(a, "phase", "actor", "at", "reason")

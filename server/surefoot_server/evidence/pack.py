@@ -110,12 +110,17 @@ def _rollout(rollout: Mapping[str, Any]) -> list[str]:
     outcomes = ", ".join(f"{number} {name}" for name, number in sorted(rollout["tally"].items())) or "none yet"
     return [
         f"### {rollout['id']}: {rollout['state']}",
+        *([f"As one set: {', '.join(_member(each) for each in rollout['set'])}."] if rollout["set"][1:] else []),
         f"To {_text(rollout['cohort'])}, begun {rollout['created_at']} by {_text(rollout['created_by'])}, ended "
         f"{rollout['ended_at'] or 'not yet'}. Outcomes: {outcomes}. {_text(rollout['reason'])}".rstrip(),
         _table(("phase", "devices", "state", "verdict", "ended", "reason"), phases),
         "Approvals:",
         _table(("of", "by", "at", "reason"), approvals),
     ]
+
+
+def _member(member: Mapping[str, str]) -> str:
+    return f"{_text(member['release'])} (`{member['digest']}`)"
 
 
 def _drill(drill: Mapping[str, Any] | None) -> str:

@@ -13,11 +13,11 @@ from surefoot_server.access.orders import check_cohort, check_release
 from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.paging import Page, Paged, pages
-from surefoot_server.rollouts import companions, forecasting, listing, repository, views
+from surefoot_server.rollouts import forecasting, listing, repository, views
 from surefoot_server.rollouts.creation import Order
 from surefoot_server.rollouts.forecast.answer import Forecast
 from surefoot_server.rollouts.listing import RolloutLine
-from surefoot_server.rollouts.policy import CommittedDevices
+from surefoot_server.rollouts.policy import MOST_COMPANIONS, CommittedDevices
 from surefoot_server.rollouts.views import DecisionOut, ForecastOut, MemberOut, PlanOut, RolloutOut
 from surefoot_server.state import state_of
 
@@ -36,7 +36,7 @@ class OrderIn(BaseModel):
     release: str | None = Field(default=None, max_length=100)
     cohort: str | None = Field(default=None, max_length=4000)
     also: list[str] = Field(
-        default_factory=list, max_length=companions.MOST, description="Releases ordered with it as one set"
+        default_factory=list, max_length=MOST_COMPANIONS, description="Releases ordered with it as one set"
     )
     salt: str = Field(default="", pattern=r"^[0-9a-zA-Z]{0,64}$", description="Of a plan: repeats its membership")
     lift_halt: bool = Field(default=False, description="Start although the release is on the halt list, and lift it")
@@ -96,7 +96,7 @@ def list_rollouts(
     with state_of(request).db.read() as session:
         rows = page.cut(repository.rollouts(session, page.limit + 1, page.number), lambda each: each.number)
         now, unsignable = db.utc_now(), state_of(request).rollouts.unsignable
-        unsigned = {component: unsignable(component, now) for component in {row.component for row in rows}}
+        unsigned = {component: unsignable(component, now) for row in rows for component in row.components}
         return listing.lines(session, rows, unsigned)
 
 
@@ -192,7 +192,7 @@ def _shown(request: Request, rollout_id: str) -> RolloutOut:
     state, now = state_of(request), db.utc_now()
     with state.db.read() as session:
         row = repository.rollout(session, rollout_id)
-        return views.rollout_out(session, row, now, state.rollouts.unsignable(row.component, now))
+        return views.rollout_out(session, row, now, state.rollouts.unsignable_of(row, now))
 
 
 def _check(request: Request, who: Principal, body: OrderIn) -> None:
@@ -201,8 +201,8 @@ def _check(request: Request, who: Principal, body: OrderIn) -> None:
         return
     state = state_of(request)
     with state.db.read(whole=True) as session:
-        release, cohort = state.rollouts.meant(session, _order(body))
-    for each in (release, *body.also):
+        releases, cohort = state.rollouts.meant(session, _order(body))
+    for each in releases:
         check_release(who, each)
     check_cohort(request, who, cohort)
 

@@ -46,9 +46,9 @@ def parse(field: Field) -> Bars:
     """Read the `releases` part of a policy; raises Invalid naming line and field."""
     fields = field.mapping("floors", "forbidden", "from")
     return Bars(
-        floors=_releases(fields["floors"], each_once=True),
-        forbidden=_releases(fields["forbidden"], each_once=False),
-        origins=_releases(fields["from"], each_once=True),
+        floors=releases(fields["floors"]),
+        forbidden=releases(fields["forbidden"], each_once=False),
+        origins=releases(fields["from"]),
     )
 
 
@@ -65,7 +65,8 @@ def _of(releases: tuple[str, ...], component: str) -> str | None:
     return next((r for r in releases if r.partition("/")[0] == component), None)
 
 
-def _releases(field: Field, *, each_once: bool) -> tuple[str, ...]:
+def releases(field: Field, *, each_once: bool = True) -> tuple[str, ...]:
+    """A list of releases, one of a component; raises Invalid naming line and field."""
     found: list[str] = []
     for item in () if field.absent else field.items():
         text = item.text_or_none()

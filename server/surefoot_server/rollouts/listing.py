@@ -63,7 +63,9 @@ def lines(session: Session, rows: Sequence[Rollout], unsigned: Mapping[str, str]
         outcomes, reverts = tally.outcomes(counted), tally.outcomes(counted, reverts=True)
         found.append(
             RolloutLine(
-                **said(row, phases[row.id], halted_by, unsigned.get(row.component, "")),
+                **said(
+                    row, phases[row.id], halted_by, next(filter(None, (unsigned.get(c) for c in row.components)), "")
+                ),
                 members=sum(phase.members for phase in phases[row.id]),
                 satisfied=left_out.get((row.id, repository.SATISFIED), 0),
                 excluded=left_out.get((row.id, repository.EXCLUDED), 0),
@@ -113,7 +115,7 @@ def _reason(row: Rollout, halted_by: str | None, unsigned: str) -> str:
         return row.reason
     because = f"the server cannot sign orders, so no device gets one: {unsigned}"
     if halted_by is not None:
-        because = f"rollout {halted_by} put {row.release_id} on the halt list, so no device installs it"
+        because = f"rollout {halted_by} put {row.named} on the halt list, so no device installs it"
     return f"{row.reason}; {because}" if row.reason else because
 
 

@@ -26,7 +26,7 @@ from surefoot_server.devices.models import (
 )
 from surefoot_server.devices.why import SILENT_AFTER
 from surefoot_server.releases.models import Release
-from surefoot_server.rollouts import outages, queries, repository, stages, switching, taking_back, tally
+from surefoot_server.rollouts import joined, outages, queries, repository, stages, switching, taking_back, tally
 from surefoot_server.rollouts.facts import Facts, MemberFact, Others, Outages, Watch
 from surefoot_server.rollouts.models import BACKING_OFF, WAITING, Rollout, RolloutMember, RolloutPhase
 from surefoot_server.rollouts.policy import Policy
@@ -124,21 +124,32 @@ def _strayed(session: Session, row: Rollout) -> list[str]:
 def _with_newer(
     session: Session, row: Rollout, listed: Sequence[repository.Listed], strayed: Sequence[str]
 ) -> list[repository.Listed]:
-    """Of those that strayed it matters whether what they run is newer."""
+    """Of those that strayed it matters whether what they run is newer, and of a set whether all of it runs."""
     if not strayed:
         return list(listed)
-    mine = sa.select(col(Release.counter)).where(col(Release.id) == row.release_id).scalar_subquery()
+    ran = {component: _ran(session, component, strayed) for component in row.components}
+    wanted = repository.wanted_digests(session, row)
+
+    def told(each: repository.Listed) -> repository.Listed:
+        device = each.member.device
+        if device not in strayed:
+            return each
+        runs = [(ran[component].get(device, (None, None)), want) for component, want in wanted.items()]
+        whole = all(digest == want for (digest, _), (want, _) in runs)
+        newer = any(counter is not None and counter > mine for (_, counter), (_, mine) in runs)
+        return replace(each, member=replace(each.member, runs_release=whole, runs_newer=newer))
+
+    return [told(each) for each in listed]
+
+
+def _ran(session: Session, component: str, devices: Sequence[str]) -> dict[str, tuple[str | None, int | None]]:
+    """device → the digest that runs, and its release's counter where the server knows that release."""
     query = (
-        sa.select(col(DeviceComponent.device_id))
-        .join(Release, col(Release.id) == col(DeviceComponent.release_id))
-        .where(
-            col(DeviceComponent.component) == row.component,
-            col(DeviceComponent.device_id).in_(strayed),
-            col(Release.counter) > mine,
-        )
+        sa.select(col(DeviceComponent.device_id), col(DeviceComponent.digest), col(Release.counter))
+        .outerjoin(Release, col(Release.id) == col(DeviceComponent.release_id))
+        .where(col(DeviceComponent.component) == component, col(DeviceComponent.device_id).in_(devices))
     )
-    newer = set(session.connection().scalars(query))
-    return [replace(each, member=replace(each.member, runs_newer=each.member.device in newer)) for each in listed]
+    return {row[0]: (row[1], row[2]) for row in session.connection().execute(query)}
 
 
 def _backing_off(session: Session, row: Rollout) -> list[str]:
@@ -183,6 +194,7 @@ def _owing(session: Session, row: Rollout) -> sa.Select[Any]:
             col(Assignment.outcome).in_(TO_GO_BACK) | (col(DeviceComponent.digest) == row.digest),
             col(Assignment.previous_release_id).is_not(None),
             col(Assignment.previous_release_id).not_in(_never(session, row)),
+            ~_parted(session, row),
             col(Device.revoked_at).is_(None),
             ~queries.claimed(),
         )
@@ -191,7 +203,14 @@ def _owing(session: Session, row: Rollout) -> sa.Select[Any]:
 
 def _never(session: Session, row: Rollout) -> list[str]:
     """Releases that nobody goes back to: its own, and those that are barred."""
-    return [row.release_id, *repository.barred(session, row)]
+    return [*row.releases, *repository.barred(session, row)]
+
+
+def _parted(session: Session, row: Rollout) -> sa.ColumnElement[bool]:
+    """A companion of it could not go back, so its set cannot."""
+    never = _never(session, row) if row.companions else []
+    stuck = [joined.stuck(row, component, never) for component in row.components[1:]]
+    return sa.or_(sa.false(), *(col(RolloutMember.device_id).in_(each.correlate(None)) for each in stuck))
 
 
 def _part(row: Rollout) -> sa.ColumnElement[bool]:
@@ -252,7 +271,8 @@ def _count_kept(session: Session, row: Rollout) -> int:
             col(RolloutMember.standing) == repository.MEMBER,
             col(DeviceComponent.digest) == row.digest,
             col(Assignment.previous_release_id).is_(None)
-            | col(Assignment.previous_release_id).in_(_never(session, row)),
+            | col(Assignment.previous_release_id).in_(_never(session, row))
+            | _parted(session, row),
         )
     )
     return session.connection().scalar(query) or 0

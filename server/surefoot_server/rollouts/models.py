@@ -64,8 +64,23 @@ class Rollout(SQLModel, table=True):
         return [self.release_id, *(each["release"] for each in self.companions)]
 
     @property
+    def named(self) -> str:
+        """Its releases as a person names them."""
+        return " + ".join(self.releases)
+
+    @property
+    def components(self) -> list[str]:
+        """Of its releases, in the same order."""
+        return [self.component, *(each["component"] for each in self.companions)]
+
+    @property
+    def ordered(self) -> list[str]:
+        """Digests of its releases, in the same order."""
+        return [self.digest, *(each["digest"] for each in self.companions)]
+
+    @property
     def digests(self) -> set[str]:
-        return {self.digest, *(each["digest"] for each in self.companions)}
+        return set(self.ordered)
 
 
 class RolloutPhase(SQLModel, table=True):

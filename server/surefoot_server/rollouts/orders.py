@@ -45,8 +45,7 @@ def order(
             case Offer(_, index, _, activate):
                 _check_origin(tx, member)
                 terms, member.retry_at = _terms(tx, member, activate), None
-                wanted = [tx.rollout.release_id, *companions.missing(tx.session, tx.rollout, member.device_id)]
-                member.assignment_id = _assign(tx, member, wanted, tx.policy.intent, index, terms).id
+                member.assignment_id = _offer(tx, member, index, terms).id
             case Activate(_, _, order) | Renew(_, _, order):
                 _renew(tx, member, order, activate=isinstance(decision, Activate))
                 if isinstance(decision, Activate) and order == "update":
@@ -72,6 +71,19 @@ def order(
     finally:
         tx.session.add(member)
     return {"assignment": member.assignment_id}
+
+
+def _offer(tx: Transaction, member: RolloutMember, phase: int, terms: Terms) -> Assignment:
+    """Want the release and what goes with it. What this rollout gave it before is of its set again, and still leads
+    back to what ran before that."""
+    before = companions.before(tx.session, tx.rollout, member.device_id) if tx.rollout.companions else {}
+    wanted = [tx.rollout.release_id, *companions.missing(tx.session, tx.rollout, member.device_id, before)]
+    wish = _assign(tx, member, wanted, tx.policy.intent, phase, terms)
+    for row in (wish, *sets.others(tx.session, wish)):
+        if row.previous_release_id == row.release_id and row.component in before:
+            row.previous_release_id = before[row.component]
+            tx.session.add(row)
+    return wish
 
 
 def _try_again(tx: Transaction, member: RolloutMember, decision: Retry) -> dict[str, Any]:

@@ -8,6 +8,7 @@ policy that asks for an approval must not run without one. Source: DESIGN §8.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
@@ -31,6 +32,8 @@ from surefoot_shared.errors import Invalid
 from surefoot_shared.status import Intent
 
 HOUR_S = 3600.0
+MOST_COMPANIONS = 8
+"""Releases beside the leading one: more components than any device has."""
 
 
 class CommittedDevices(str, Enum):
@@ -96,6 +99,8 @@ class Policy:
     retry: Retries = field(default_factory=Retries)
     bars: Bars = field(default_factory=Bars)
     way_back: WayBack = field(default_factory=WayBack)
+    also: tuple[str, ...] = ()
+    """Releases that are ordered with its own as one set."""
 
     @property
     def max_concurrent(self) -> int:
@@ -119,7 +124,7 @@ def read(root: Field) -> Policy:
         "rollout", "phases", "gate", "limits", "timeouts", "on_fail", "triggers", "retry", "releases", "revert"
     )
     rollout = top["rollout"].mapping(
-        "release", "cohort", "strategy", "intent", "approval", "start_at", "recreate", "shadow"
+        "release", "also", "cohort", "strategy", "intent", "approval", "start_at", "recreate", "shadow"
     )
     strategy = rollout["strategy"].choice(Strategy, Strategy.CANARY)
     return Policy(
@@ -140,6 +145,7 @@ def read(root: Field) -> Policy:
         bars=bars.parse(top["releases"]),
         way_back=way_back.parse(top["revert"], strategy),
         recreate=recreating.parse(rollout["recreate"], strategy),
+        also=_also(rollout["also"], rollout["release"]),
     )
 
 
@@ -147,6 +153,15 @@ def _gate(field: Field, strategy: Strategy) -> Gate:
     gate = gates.parse(field)
     bare = strategy is Strategy.SHADOW and not gate.metrics
     return replace(gate, metrics=shadowing.OBJECTIVES) if bare else gate
+
+
+def _also(field: Field, release: Field) -> tuple[str, ...]:
+    found = bars.releases(field)
+    if found and release.absent:
+        raise field.wrong("these go with rollout.release, which is not there")
+    if len(found) > MOST_COMPANIONS:
+        raise field.wrong(f"at most {MOST_COMPANIONS} go with it")
+    return found
 
 
 def _intent(field: Field) -> Intent:
@@ -209,6 +224,13 @@ def _on_fail(field: Field) -> OnFail:
         halt=fields["halt"].boolean(default.halt),
         committed_devices=fields["committed_devices"].choice(CommittedDevices, default.committed_devices),
     )
+
+
+def companions(policy: Policy, release: str | None, also: Sequence[str]) -> tuple[str, ...]:
+    """What goes with the release: given ones win, and another release than the document's goes without its others."""
+    if also or release not in (None, policy.release):
+        return tuple(also)
+    return policy.also
 
 
 def complete(policy: Policy, release: str | None, cohort: str | None) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 from surefoot_server.devices.models import Assignment, Device, DeviceComponent
 from surefoot_server.devices.why import SILENT_AFTER
 from surefoot_server.releases.models import Release
-from surefoot_server.rollouts import bars, halting, outages, planner, queries, stages
+from surefoot_server.rollouts import bars, halting, joined, outages, planner, queries, stages
 from surefoot_server.rollouts import policy as policies
 from surefoot_server.rollouts.approvals import missing
 from surefoot_server.rollouts.facts import AttemptFact, Facts, MemberFact, Outages, PhaseFact
@@ -191,9 +191,24 @@ def listed(
         rows = [r for some in chunks for r in session.connection().execute(query, {**of, "some": some})]
     rows.sort(key=lambda r: (r.m_phase, r.m_place, planner.rank(r.m_device_id, row.salt)))
     asked = row.state == RolloutState.REVERTING.value or policies.parse(row.policy).bars != bars.Bars()
-    never = {row.release_id, *(barred(session, row) if asked else ())}
+    never = {*row.releases, *(barred(session, row) if asked else ())}
+    parted = joined.without_way_back(session, row, never) if asked else frozenset()
     heard_since = down.ago(SILENT_AFTER.total_seconds(), now)
-    return [Listed(_member(row, claims, heard_since, never, r), _counted(r)) for r in rows]
+    found = [Listed(_member(row, claims, heard_since, (never, parted), r), _counted(r)) for r in rows]
+    return _as_sets(session, row, found) if row.companions else found
+
+
+def _as_sets(session: Session, row: Rollout, found: Sequence[Listed]) -> list[Listed]:
+    """Each attempt as far as all its components are."""
+    forth, back = (joined.open_parts(session, row, back=way) for way in (False, True))
+    return [replace(each, member=_as_set(each.member, forth, back)) for each in found]
+
+
+def _as_set(
+    one: MemberFact, forth: Mapping[str, Sequence[joined.Part]], back: Mapping[str, Sequence[joined.Part]]
+) -> MemberFact:
+    attempt = joined.as_far(one.attempt, forth.get(one.device, ()))
+    return replace(one, attempt=attempt, revert=joined.as_far(one.revert, back.get(one.device, ())))
 
 
 @functools.cache
@@ -243,12 +258,22 @@ def counters(session: Session, component: str) -> dict[str, int]:
     return {row[0]: row[1] for row in session.connection().execute(query)}
 
 
+def wanted_digests(session: Session, row: Rollout) -> dict[str, tuple[str, int]]:
+    """component → digest and counter of what the rollout orders for it."""
+    query = sa.select(col(Release.component), col(Release.digest), col(Release.counter))
+    found = session.connection().execute(query.where(col(Release.id).in_(row.releases)))
+    return {each[0]: (each[1], each[2]) for each in found}
+
+
 def barred(session: Session, row: Rollout, halted: Collection[str] | None = None) -> dict[str, str]:
     """release → why the rollout sends nobody there; `halted` are digests, by default those of its own list."""
     digests = halting.halted_digests(session) if halted is None else halted
-    stopped = sa.select(col(Release.id)).where(col(Release.component) == row.component)
+    stopped = sa.select(col(Release.id)).where(col(Release.component).in_(row.components))
     names = set(session.connection().scalars(stopped.where(col(Release.digest).in_(digests)))) if digests else set()
-    return bars.barred(policies.parse(row.policy).bars, row.component, counters(session, row.component), names)
+    named, found = policies.parse(row.policy).bars, dict[str, str]()
+    for component in row.components:
+        found |= bars.barred(named, component, counters(session, component), names)
+    return found
 
 
 def claims_on(
@@ -280,8 +305,14 @@ def claims_on(
 
 
 def _member(
-    row: Rollout, claims: Mapping[str, str], heard_since: datetime, never: Collection[str], read: sa.Row[Any]
+    row: Rollout,
+    claims: Mapping[str, str],
+    heard_since: datetime,
+    barred: tuple[Collection[str], Collection[str]],
+    read: sa.Row[Any],
 ) -> MemberFact:
+    """`barred`: releases that nobody goes back to, and devices of which a companion could not go back."""
+    never, parted = barred
     revoked = read.d_revoked_at is not None
     heard = read.d_last_seen_at is not None and read.d_last_seen_at > heard_since
     return MemberFact(
@@ -293,7 +324,9 @@ def _member(
         last_seen_at=read.d_last_seen_at,
         attempt=_attempt(read, "a"),
         revert=_attempt(read, "r"),
-        has_previous=read.a_previous_release_id not in (None, *never) and not revoked,
+        has_previous=not revoked
+        and read.a_previous_release_id not in (None, *never)
+        and read.m_device_id not in parted,
         runs_release=read.digest == row.digest,
         claimed_by=claims.get(read.m_device_id),
         site=read.m_site,

@@ -24,6 +24,7 @@ UNREAD = "see the guide"
 """Of a key that was asked for and not read: a mapping, or one that only another key brings into play."""
 MEANINGS: Mapping[str, str] = {
     "rollout.release": "COMPONENT/VERSION; the command line wins",
+    "rollout.also": "releases of other components that go with it as one set",
     "rollout.cohort": "saved cohort or expression; the command line wins",
     "rollout.strategy": "how the release spreads",
     "rollout.recreate.blind_time": "recreate, required: a device may run nothing for so long, then it has failed",

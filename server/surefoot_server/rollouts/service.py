@@ -93,13 +93,15 @@ class RolloutService:
         order = replace(order, policy=saved.resolve(session, order.policy))
         policy = policies.parse(order.policy)
         release_id, cohort = policies.complete(policy, order.release, order.cohort)
+        order = replace(order, also=policies.companions(policy, order.release, order.also))
         release = devices.release(session, release_id)
         resolved = cohorts.resolve(session, cohort)
         selected = [
             None if phase.select is None else set(cohorts.devices(session, phase.select)) for phase in policy.phases
         ]
         ids = cohorts.devices(session, resolved.expression)
-        also = tuple(companions.of(devices.release(session, each)) for each in order.also)
+        with_it = [devices.release(session, each) for each in order.also]
+        also = tuple(companions.of(each, creation.offering(session, policy, each)) for each in with_it)
         companions.check(policy, release, also)
         everyone = candidates(session, ids, release.component, selected)
         everyone = companions.with_unfit(session, everyone, release, also)
@@ -108,10 +110,11 @@ class RolloutService:
         plan = planner.plan(policy, offering, everyone, salt)
         return Planned(order, policy, release, resolved.label, resolved.expression, salt, plan, also)
 
-    def meant(self, session: Session, order: Order) -> tuple[str, str]:
-        """The release and the cohort that an order names, itself or by its policy."""
+    def meant(self, session: Session, order: Order) -> tuple[list[str], str]:
+        """The releases and the cohort that an order names, itself or by its policy; the leading release first."""
         policy = policies.parse(saved.resolve(session, order.policy))
-        return policies.complete(policy, order.release, order.cohort)
+        release, cohort = policies.complete(policy, order.release, order.cohort)
+        return [release, *policies.companions(policy, order.release, order.also)], cohort
 
     def start(self, order: Order, actor: str, now: datetime) -> str:
         """Make the rollout and let the engine begin at once; returns its id. Raises Conflict where nobody is in it."""
@@ -335,7 +338,7 @@ class RolloutService:
         self, session: Session, row: Rollout, policy: Policy, now: datetime, awake_since: datetime | None = None
     ) -> Facts:
         facts = looking.facts(session, row, policy, now, awake_since)
-        facts = replace(facts, unsigned=self.unsignable(row.component, now))
+        facts = replace(facts, unsigned=self.unsignable_of(row, now))
         return self._readings.attach(session, row, policy, facts, now)
 
     def _claim(self, session: Session, row: Rollout) -> None:
@@ -365,7 +368,11 @@ class RolloutService:
 
     def why(self, session: Session, device_id: str, component: str, now: datetime) -> str | None:
         """Why a rollout has not offered this component to the device, or keeps it from switching; None where none."""
-        return why.waiting(session, device_id, component, now, lambda of: self.unsignable(of, now))
+        return why.waiting(session, device_id, component, now, lambda row: self.unsignable_of(row, now))
+
+    def unsignable_of(self, row: Rollout, now: datetime) -> str:
+        """The same of all components of a rollout: of a set that cannot be signed whole nothing is ordered."""
+        return next((why for component in row.components if (why := self.unsignable(component, now))), "")
 
     def unsignable(self, component: str, now: datetime) -> str:
         """Why no device would be told of an order for the component, or believe it; "" where one would."""

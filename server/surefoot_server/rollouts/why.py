@@ -24,20 +24,20 @@ def waiting(
     device_id: str,
     component: str,
     now: datetime,
-    unsignable: Callable[[str], str] = lambda _: "",
+    unsignable: Callable[[Rollout], str] = lambda _: "",
 ) -> str | None:
     """Answer from the component's newest rollout that counts; None where none has the device or it was offered."""
     for member, row in repository.memberships(session, device_id):
         state = RolloutState(row.state)
-        if row.component != component or state not in repository.CLAIMING:
+        if component not in row.components or state not in repository.CLAIMING:
             continue
         if member.standing == repository.EXCLUDED and state in repository.AT_WORK:
-            return f"rollout {row.id} of {row.release_id} leaves it out: {member.reason}"
+            return f"rollout {row.id} of {row.named} leaves it out: {member.reason}"
         if member.standing == repository.MEMBER:
             return (
                 _why_staged(session, member, row, now)
                 if member.assignment_id
-                else _why_waiting(session, member, row, now, unsignable(row.component))
+                else _why_waiting(session, member, row, now, unsignable(row))
             )
     return None
 
@@ -56,13 +56,15 @@ def _why_staged(session: Session, member: RolloutMember, row: Rollout, now: date
     mine = next((m for m in facts.members if m.device == member.device_id), None)
     index = min(row.phase, len(facts.phases) - 1)
     watch = Watch(facts, now, policy.timeouts.asleep_after_s)
-    return None if mine is None else switching.why_staged(policy, watch, index, mine)
+    if mine is None or mine.attempt is None or not mine.attempt.ready:
+        return None  # another component of its set is not that far
+    return switching.why_staged(policy, watch, index, mine)
 
 
 def _why_waiting(session: Session, member: RolloutMember, row: Rollout, now: datetime, unsigned: str) -> str:
     phases = repository.phases(session, row.id)
     mine = phases[member.phase or 0]
-    which = f"rollout {row.id} of {row.release_id}"
+    which = f"rollout {row.id} of {row.named}"
     if row.state not in (RolloutState.RUNNING.value, RolloutState.SUCCEEDED.value):
         return f"{which} is {row.state} ({row.reason}) and it is in phase {mine.name}"
     if unsigned:
@@ -73,7 +75,7 @@ def _why_waiting(session: Session, member: RolloutMember, row: Rollout, now: dat
             return f"its order by {which} could not be signed ({why}) and is given again {when}"
         return f"its next try of {which} begins {when}; so far it was tried again {retries.words(member.tries)}"
     if member.tries.get(strays.STRAYED):
-        return f"it had committed {row.release_id} and ran something else since, so rollout {row.id} offers it again"
+        return f"it had committed {row.named} and ran something else since, so rollout {row.id} offers it again"
     if row.phase > mine.index:
         return f"it slept when phase {mine.name} of {which} was open and gets it once it is back online"
     if row.phase == mine.index:

@@ -8,6 +8,7 @@ from surefoot_server.access.roles import Role
 from surefoot_server.db import utc_now
 from tests.server.rig import NOW
 from tests.server.rollouts.fleet import Fleet
+from tests.server.rollouts.pairs import with_models
 
 
 @pytest.fixture
@@ -27,6 +28,24 @@ def test_a_release_goes_into_the_first_channel_and_its_rollout_follows_the_chann
     assert (made.status_code, promoted.status_code, promoted.json()["rollout"]) == (201, 201, "r1")
     assert (awake.rollout("r1").cohort, len(awake.members("r1"))) == ("hw == 'rpi5'", 4)
     assert client.get("/api/v1/channels/dev").json()["entries"][0]["release"] == "app/1.1"
+
+
+def test_a_set_is_promoted_and_rolled_out_as_one_or_not_at_all(awake: Fleet) -> None:
+    with_models(awake)
+    client = awake.rig.client(Role.ADMIN)
+    policy = "rollout: {strategy: shadow}"
+    for name, document in (("dev", ""), ("looking", policy)):
+        client.post("/api/v1/channels", json={"name": name, "cohort": "hw == 'rpi5'", "policy": document})
+    body = {"release": "app/1.1", "also": ["model/2.0"], "start": True}
+
+    refused = client.post("/api/v1/channels/looking/promote", json=body)
+    promoted = client.post("/api/v1/channels/dev/promote", json=body)
+
+    assert (refused.status_code, client.get("/api/v1/channels/looking").json()["entries"]) == (409, [])
+    assert (promoted.status_code, promoted.json()["also"]) == (201, ["model/2.0"])
+    assert awake.rollout(promoted.json()["rollout"]).releases == ["app/1.1", "model/2.0"]
+    there = client.get("/api/v1/channels/dev").json()["entries"]
+    assert {entry["release"] for entry in there} == {"app/1.1", "model/2.0"}
 
 
 def test_readiness_is_told_to_anyone_and_a_lack_is_409(awake: Fleet) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from sqlmodel import col, select
 
+from surefoot_server.audit.models import AuditEntry
 from surefoot_server.channels import repository, service
 from surefoot_server.devices.models import DeviceComponent
 from surefoot_server.rollouts.triggers import Do
 from surefoot_shared.errors import Conflict, Invalid, NotFound
-from tests.server.rig import later
+from tests.server.rig import digest, later
 from tests.server.rollouts.fleet import Fleet
+from tests.server.rollouts.pairs import with_models
 
 DEV, PRODUCTION = "hw == 'rpi5'", "hw == 'jetson-orin'"
 REQUIRES = "{baked: {for: 1h, devices: 4}, tests: [night], acceptance: 1}"
@@ -105,6 +108,29 @@ def test_nothing_is_promoted_twice_or_accepted_where_it_is_not(two: Fleet) -> No
             service.note(session, "production", "app/1.1", "acceptance", "", True, "", "bob", two.now)
         with pytest.raises(NotFound):
             service.promote(session, "moon", "app/1.1", "ann", two.now)
+
+
+def test_a_set_is_promoted_whole_each_release_by_its_own_digest(fleet: Fleet) -> None:
+    with_models(fleet)
+    with fleet.rig.db.write() as session:
+        service.create(session, "dev", None, DEV, "", "", "ann", fleet.now)
+
+        rows = service.promote_set(session, "dev", ["app/1.1", "model/2.0"], "ann", fleet.now)
+
+        assert [(row.release_id, row.digest) for row in rows] == [(r, digest(r)) for r in ("app/1.1", "model/2.0")]
+        newest = session.exec(select(AuditEntry).order_by(col(AuditEntry.seq).desc()).limit(1)).one()
+        assert (newest.action, newest.detail["with"]) == ("release.promote", ["app/1.1"])
+
+
+def test_of_a_set_that_is_not_ready_whole_nothing_is_promoted(two: Fleet) -> None:
+    with_models(two)
+    baked(two)
+
+    with two.rig.db.write() as session, pytest.raises(Conflict, match=r"model/2\.0 is not ready for production"):
+        service.promote_set(session, "production", ["app/1.1", "model/2.0"], "ann", two.now)
+
+    with two.rig.db.read() as session:
+        assert repository.entries(session, "production") == []
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from typing import Any
 
 from surefoot_server.evidence.facts import gather
 from tests.server.evidence.conftest import RELEASE
-from tests.server.rig import later
+from tests.server.rig import digest, later
 from tests.server.rollouts.fleet import Fleet
+from tests.server.rollouts.pairs import with_models
 
 
 def facts(fleet: Fleet, at_s: float = 100) -> dict[str, Any]:
@@ -33,6 +34,19 @@ def test_everything_on_record_is_there(told: Fleet) -> None:
     assert "pass_phase" in {d["kind"] for d in rollout["decisions"]}
     assert {row["action"] for row in found["audit"]} >= {"release.publish", "release.attest", "release.waive"}
     assert found["drill"] is None
+
+
+def test_a_rollout_in_which_it_went_with_another_is_on_record_with_the_digests_of_the_set(told: Fleet) -> None:
+    with_models(told)
+    told.service.cancel("r1", "ann", told.now)
+    started = told.start("model/2.0", also=(RELEASE,), cohort="hw == 'rpi5'")
+
+    found = facts(told)
+    whole = next(each for each in found["rollouts"] if each["id"] == started)
+
+    digests = {"model/2.0": digest("model/2.0"), RELEASE: found["release"]["digest"]}
+    assert whole["set"] == [{"release": r, "digest": d} for r, d in digests.items()]
+    assert f"rollout:{started}" in {row["object"] for row in facts(told)["audit"]}
 
 
 def test_asked_again_later_it_is_the_same(told: Fleet) -> None:

@@ -74,5 +74,22 @@ def test_the_summary_says_what_is_lacking_too() -> None:
     assert "0 of 0 parts could be looked up, in no advisories." in told
 
 
+def test_the_summary_names_the_set_of_a_rollout() -> None:
+    pair = [{"release": "app/1.1", "digest": "a" * 64}, {"release": "model/2.0", "digest": "b" * 64}]
+    rollout: dict[str, Any] = {
+        "id": "r1",
+        "state": "succeeded",
+        "cohort": "all",
+        "created_at": "t",
+        "created_by": "ann",
+    }
+    rollout |= {"ended_at": "u", "reason": "", "tally": {}, "phases": [], "approvals": []}
+
+    whole, alone = (summary({**FACTS, "rollouts": [{**rollout, "set": some}]}) for some in (pair, pair[:1]))
+
+    assert f"As one set: app/1.1 (`{'a' * 64}`), model/2.0 (`{'b' * 64}`)." in whole
+    assert "As one set" not in alone
+
+
 def test_no_text_draws_a_table_a_heading_or_a_tag() -> None:
     assert "notes: a \\| &lt;b> # c\n" in summary(FACTS)

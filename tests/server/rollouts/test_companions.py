@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
 
 import pytest
-from sqlmodel import col, select
 
-from surefoot_server.devices.models import Assignment, DeviceComponent
+from surefoot_server.devices.models import DeviceComponent
 from surefoot_server.rollouts import halting, views
 from surefoot_server.rollouts.companions import Companion, unfit
 from surefoot_server.rollouts.creation import Order, Planned
@@ -17,51 +14,22 @@ from surefoot_server.rollouts.planner import Candidate
 from surefoot_server.rollouts.triggers import Do
 from surefoot_shared.errors import Conflict
 from surefoot_shared.status import Outcome
-from tests.server.rig import NOW, digest, outcome
-from tests.server.rollouts.fleet import HW, Fleet
+from tests.server.rig import digest
+from tests.server.rollouts.fleet import Fleet
+from tests.server.rollouts.pairs import ends, newest
 
 POLICY = """
 phases: [{name: canary, percent: 25, bake: 60s}, {name: all, percent: 100, bake: 60s}]
 gate: {objectives: [{metric: reverted, tripwire: 1, fail_if_surely_above: 5%}]}
 on_fail: {halt: true, committed_devices: revert}
 """
-MODEL = Companion("model/2.0", "model", "b" * 64, frozenset({"rpi5"}), 200)
+MODEL = Companion("model/2.0", "model", "b" * 64, frozenset({"rpi5"}), 200, origin=("model/1.5", 95))
 HERE = Candidate("cam-1", "rpi5", running="a" * 64, running_counter=100)
 PART = Candidate("cam-1", "rpi5", running="c" * 64, running_counter=100)
 
 
-@pytest.fixture
-def models(fleet: Fleet) -> Fleet:
-    """The fleet, each device with a model on 1.0; a new one is there."""
-    for release in ("model/1.0", "model/2.0"):
-        fleet.rig.release(release, HW)
-    with fleet.rig.db.write() as session:
-        for name in fleet.names:
-            fields = {"release_id": "model/1.0", "digest": digest("model/1.0"), "updated_at": NOW}
-            session.add(DeviceComponent(device_id=name, component="model", **fields))
-    return fleet
-
-
 def start(fleet: Fleet, policy: str = POLICY) -> str:
     return fleet.start(policy=policy, also=("model/2.0",))
-
-
-def newest(fleet: Fleet, name: str) -> dict[str, Assignment]:
-    with fleet.rig.db.read() as session:
-        query = select(Assignment).where(Assignment.device_id == name).order_by(col(Assignment.seq))
-        return {row.component: row for row in session.exec(query)}
-
-
-def ends(
-    fleet: Fleet, name: str, app: Outcome, model: Outcome, why: Mapping[str, tuple[str, str]] = MappingProxyType({})
-) -> None:
-    """The device tells how its part of the set ended; `why`: component → (reason, message)."""
-    for component, what in (("app", app), ("model", model)):
-        reason, message = why.get(component, (None, ""))
-        told = outcome(
-            newest(fleet, name)[component], fleet._seq(name), what, component=component, reason=reason, message=message
-        )
-        fleet.rig.events(name, told, now=fleet.now)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +43,11 @@ def ends(
         (HERE, replace(PART, running_counter=300), "its model runs something newer than model/2.0"),
         (replace(HERE, running="n" * 64), PART, "it runs app/1.1 already and not model/2.0"),
         (replace(HERE, running_counter=None), PART, "the server does not know what it runs"),
+        (
+            HERE,
+            replace(PART, running_counter=90),
+            "it runs something older than model/1.5, which must come first: of its",
+        ),
     ],
 )
 def test_a_device_is_in_it_only_where_the_whole_set_fits(device: Candidate, part: Candidate, why: str) -> None:
@@ -179,8 +152,8 @@ def test_an_advisory_against_the_model_stops_the_set(models: Fleet) -> None:
     ("also", "policy", "why"),
     [
         (("app/1.2",), POLICY, "different components"),
-        (("model/2.0",), POLICY + "limits: {max_unavailable: 1}\n", "without limits of unavailability"),
-        (("model/2.0",), "rollout: {strategy: blue-green}\n", "with the strategy canary"),
+        (("model/2.0",), "rollout: {strategy: recreate, recreate: {blind_time: 20m}}\n", "strategy recreate: a device"),
+        (("model/2.0",), "rollout: {strategy: shadow}\n", "strategy shadow: a release runs beside"),
         (("model/2.0",), "rollout: {intent: downgrade}\n", "as an update"),
     ],
 )
@@ -214,6 +187,24 @@ def test_the_plan_counts_the_downloads_of_the_whole_set(models: Fleet) -> None:
     count = len(models.names)
     assert [(d.running, d.devices) for d in shown.downloads] == [("app/1.0", count), ("model/1.0", count - 1)]
     assert shown.also == ["model/2.0"]
+
+
+def test_the_policy_bars_what_goes_with_a_release_as_it_bars_a_release(models: Fleet) -> None:
+    found = plan(models, POLICY + "releases: {forbidden: [model/2.0]}\n", ("model/2.0",)).plan
+
+    assert {e.reason for e in found.excluded} == {"model/2.0 is not for it: the policy forbids it"}
+
+
+def test_a_policy_names_the_set(models: Fleet) -> None:
+    policy = "rollout: {release: app/1.1, also: [model/2.0], cohort: all}\n" + POLICY
+    with models.rig.db.read() as session:
+        whole = models.service.plan(session, Order(policy))
+        another = models.service.plan(session, Order(policy, "app/1.2"))
+        meant = models.service.meant(session, Order(policy))
+
+    assert [each.release for each in whole.companions] == ["model/2.0"]
+    assert another.companions == ()
+    assert meant == (["app/1.1", "model/2.0"], "all")
 
 
 def plan(fleet: Fleet, policy: str, also: tuple[str, ...]) -> Planned:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from surefoot_server.rollouts.gate import Gate, ObjectiveMetric, OnInconclusive
-from surefoot_server.rollouts.policy import CommittedDevices, Policy, complete, parse
+from surefoot_server.rollouts.policy import CommittedDevices, Policy, companions, complete, parse
 from surefoot_shared.errors import Invalid
 from surefoot_shared.status import Intent
 
@@ -130,6 +130,27 @@ def test_a_document_that_is_too_large_is_not_parsed() -> None:
 def test_a_policy_cannot_ask_for_what_this_version_lacks_and_be_run_without_it() -> None:
     with pytest.raises(Invalid, match="strategy"):
         parse("rollout: {strategy: lottery}")
+
+
+def test_what_goes_with_the_release_is_given_with_it_or_left_out_with_it() -> None:
+    policy = parse("rollout: {release: app/1.1, also: [model/2.0]}")
+
+    assert companions(policy, None, ()) == companions(policy, "app/1.1", ()) == ("model/2.0",)
+    assert companions(policy, "app/1.2", ()) == ()
+    assert companions(policy, None, ("model/3.0",)) == ("model/3.0",)
+
+
+@pytest.mark.parametrize(
+    ("rollout", "message"),
+    [
+        ("{also: [model/2.0]}", "rollout.also: these go with rollout.release, which is not there"),
+        ("{release: app/1.1, also: [model]}", "'model' is not a release such as app/1.4"),
+        ("{release: app/1.1, also: [model/1, model/2]}", "a component has one"),
+    ],
+)
+def test_what_cannot_go_with_it_is_named(rollout: str, message: str) -> None:
+    with pytest.raises(Invalid, match=message):
+        parse(f"rollout: {rollout}")
 
 
 def test_what_is_given_wins_over_the_document() -> None:

@@ -27,6 +27,7 @@ from surefoot_server.releases import repository as releases
 from surefoot_server.rollouts import forecasting, views
 from surefoot_server.rollouts.creation import Planned
 from surefoot_server.rollouts.forecast.answer import Forecast
+from surefoot_server.rollouts.policy import MOST_COMPANIONS
 from surefoot_server.state import state_of
 from surefoot_shared.errors import SurefootError
 
@@ -101,8 +102,9 @@ def _check(request: Request, who: Principal, filled: Form) -> None:
         return
     state = state_of(request)
     with state.db.read(whole=True) as session:
-        release, cohort = state.rollouts.meant(session, filled.order())
-    check_release(who, release)
+        named, cohort = state.rollouts.meant(session, filled.order())
+    for release in named:
+        check_release(who, release)
     check_cohort(request, who, cohort)
 
 
@@ -123,6 +125,12 @@ def _form(request: Request, who: Principal, filled: Form, error: SurefootError |
 def _read(typed: FormData) -> Form:
     """The fields that are there, cut to a length; a field that is missing keeps its default."""
     texts = {name: str(value)[:FIELD_CHARACTERS] for name, value in typed.items() if isinstance(value, str)}
-    known = {field.name for field in fields(Form)} - {"lift_halt", "accept_blind"}
+    known = {field.name for field in fields(Form)} - {"lift_halt", "accept_blind", "also"}
     typed_in = {name: text for name, text in texts.items() if name in known}
-    return Form(**typed_in, lift_halt="lift_halt" in texts, accept_blind="accept_blind" in texts)
+    also = [str(value)[:100] for value in typed.getlist("also") if isinstance(value, str) and value]
+    return Form(
+        **typed_in,
+        also=tuple(dict.fromkeys(also[: MOST_COMPANIONS + 1])),  # one too many is refused and not cut off
+        lift_halt="lift_halt" in texts,
+        accept_blind="accept_blind" in texts,
+    )

@@ -114,7 +114,7 @@ def _shown(
     with state.db.read() as session:
         row = repository.rollout(session, rollout_id)
         now = db.utc_now()
-        out = views.rollout_out(session, row, now, state.rollouts.unsignable(row.component, now))
+        out = views.rollout_out(session, row, now, state.rollouts.unsignable_of(row, now))
         return frame.show(
             request,
             template,

@@ -8,11 +8,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from surefoot_server.access.roles import Role
+from surefoot_server.devices.models import DeviceComponent
 from surefoot_server.rollouts import policy as policies
 from surefoot_server.rollouts.approvals import Approval
 from tests.server.console.browser import browser
 from tests.server.rig import Rig
 from tests.server.rollouts.fleet import Fleet
+from tests.server.rollouts.pairs import with_models
 
 
 @pytest.fixture
@@ -118,6 +120,26 @@ def test_a_policy_of_ones_own_is_kept_through_the_preview(fleet: Fleet, operator
     assert "everyone" in text
 
 
+def test_a_set_is_chosen_previewed_whole_and_started_as_one(fleet: Fleet, operator: TestClient) -> None:
+    with_models(fleet)
+    with fleet.rig.db.write() as session:
+        session.delete(session.get(DeviceComponent, ("cam-01", "model")))
+    chosen = {**FILLED, "also": ["model/2.0", "app/1.1"]}
+
+    text = operator.post("/rollouts/new", data=chosen).text
+    back = operator.post("/rollouts/new", data={**chosen, "back": "1"}).text
+    started = operator.post("/rollouts", data=chosen)
+    shown = operator.get("/rollouts/r1").text
+
+    assert "app/1.1 + model/2.0 would go to 11 devices" in text
+    assert "does not know what its model runs" in text
+    assert "11 × 1.0 kB from model/1.0" in text
+    assert '<input type="hidden" name="also" value="model/2.0">' in text
+    assert "<option selected>model/2.0</option>" in back
+    assert (started.status_code, fleet.rollout("r1").releases) == (200, ["app/1.1", "model/2.0"])
+    assert "<h1>app/1.1 + model/2.0 →" in shown
+
+
 @pytest.mark.parametrize(
     ("wrong", "status", "said"),
     [
@@ -126,6 +148,8 @@ def test_a_policy_of_ones_own_is_kept_through_the_preview(fleet: Fleet, operator
         ({"cohort": "nobody-saved-it"}, 404, "no cohort"),
         ({"release": "app/9.9"}, 404, "app/9.9"),
         ({"phases": "50, 10, 100"}, 422, "percent must rise"),
+        ({"also": "app/1.2"}, 409, "different components"),
+        ({"also": "model/9"}, 404, "model/9"),
     ],
 )
 def test_a_mistake_is_shown_on_the_form_with_everything_that_was_typed(
