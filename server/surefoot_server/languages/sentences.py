@@ -154,7 +154,9 @@ def _begins(text: str, literal: str) -> bool:
 
 @functools.lru_cache
 def _templates(code: str) -> tuple[Template, ...]:
-    return tuple(_template(source, said) for source, said in language(code).sentences.items())
+    """Those with the most letters first: a sentence is rather one text than two that are put together."""
+    made = (_template(source, said) for source, said in language(code).sentences.items())
+    return tuple(sorted(made, key=lambda template: -template.letters))
 
 
 def _template(source: str, said: str) -> Template:

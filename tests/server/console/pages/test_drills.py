@@ -19,6 +19,7 @@ from tests.server.rig import NOW, Rig
 def fleet(rig: Rig) -> Rig:
     rig.device("cam-1", tags=["lab"])
     rig.device("cam-2", tags=["lab"])
+    rig.release("app/1.0")
     with rig.db.write() as session:
         session.add(
             Drill(
