@@ -32,6 +32,9 @@ SURE_LETTERS = 10
 """A text with fewer is read only where nothing of the sentence stays unexplained by it."""
 MOST_PARTS = 40
 """Joints of a sentence up to which all ways to read it are tried. What has more is read in pieces."""
+MOST_DEEP, MOST_READINGS = 40, 2000
+"""Readings within one another, and all of one text: beyond these it stays as it is, for a device may have written it.
+Sentences of ours have at most 8 and 56."""
 LONGEST = 2000
 """Characters; what is longer is a log or a document, and no sentence."""
 
@@ -93,26 +96,42 @@ def code_said(say: Language, word: str) -> str:
 
 @functools.lru_cache(maxsize=20_000)
 def _told(code: str, text: str) -> str:
-    if sum(text.count(separator) for separator in SEPARATORS) > MOST_PARTS:
-        first, joint, rest = text.partition("; ")
-        return _told(code, first) + joint + _told(code, rest) if rest else text
+    said, rest = "", text
+    while _joints(rest) > MOST_PARTS and "; " in rest:
+        first, joint, rest = rest.partition("; ")
+        said += _read(code, first) + joint
+    return said + _read(code, rest)
+
+
+@functools.lru_cache(maxsize=20_000)
+def _read(code: str, text: str) -> str:
+    if not text or _joints(text) > MOST_PARTS:
+        return text
     possible = tuple(each for each in _templates(code) if each.may_be_in(text))
     return _Reader(language(code), possible, {}).read(text).text
 
 
-@dataclass(frozen=True, slots=True)
+def _joints(text: str) -> int:
+    return sum(text.count(separator) for separator in SEPARATORS)
+
+
+@dataclass(slots=True)
 class _Reader:
     """Of one sentence: `possible` are the texts whose words it holds, `seen` what its parts were read as."""
 
     say: Language
     possible: tuple[Template, ...]
     seen: dict[str, Reading]
+    deep: int = 0
 
     def read(self, text: str) -> Reading:
         """The best reading; on a tie the first, which is the one with fewer parts."""
         if text not in self.seen:
-            every = (self._plain(text), *self._texts(text), *self._parts(text))
-            self.seen[text] = max(every, key=lambda reading: reading.known)
+            self.deep += 1
+            goes_on = self.deep <= MOST_DEEP and len(self.seen) < MOST_READINGS
+            more = (*self._texts(text), *self._parts(text)) if goes_on else ()
+            self.seen[text] = max((self._plain(text), *more), key=lambda reading: reading.known)
+            self.deep -= 1
         return self.seen[text]
 
     def _plain(self, text: str) -> Reading:

@@ -117,3 +117,21 @@ def test_a_sentence_of_many_parts_is_read_in_no_time() -> None:
     told(VI, "; ".join(f"{n} of 40 devices reverted, the tripwire is {n}, and (so) on: {n}" for n in range(25)))
 
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["; " * 1000, "a; " * 660, "in " * 600 + "x", "at " * 600 + "x", "a" + "." * 1900, "a" + " (" * 600 + ")" * 600],
+)
+def test_no_message_of_a_device_is_too_deep_to_be_shown(words: str) -> None:
+    began = time.process_time()
+
+    assert told(VI, words)
+
+    assert time.process_time() - began < 5
+
+
+def test_what_is_in_more_pieces_than_are_tried_at_once_is_read_piece_by_piece() -> None:
+    piece = "2 of 40 devices were lost, the tripwire is 1"
+
+    assert told(VI, "; ".join([piece] * 42)) == "; ".join([told(VI, piece)] * 42)
