@@ -26,3 +26,8 @@ def test_a_word_is_said_in_the_readers_language_and_an_unknown_one_as_it_is() ->
     assert said(language("vi"), "committed") == "đã chốt"
     assert said(language("vi"), "frobnicated") == "frobnicated"
     assert said(language("vi"), "") == ""
+
+
+def test_names_within_a_sentence_keep_their_spelling() -> None:
+    assert said(language("en"), "test night_count") == "test night_count"
+    assert said(language("vi"), "1 trên 2 người: ngoc_anh") == "1 trên 2 người: ngoc_anh"
