@@ -61,8 +61,7 @@ def server_of(settings: Settings) -> Server:
     stewards = {}
     for each in components_of(settings):
         estate = estate_of(settings, each)
-        if each.boot == "uboot":
-            _take_over(each, estate)
+        _take_over(each, estate)
         stewards[each.name] = Steward(each.name, estate, vault)
     return Server(Path(settings.helper_socket), uid_of(settings.agent_user), stewards)
 
@@ -106,9 +105,10 @@ def _look(component: ComponentSettings, folder: Path) -> tuple[Finding, ...]:
 
 
 def _take_over(component: ComponentSettings, estate: Estate) -> None:
-    from surefoot_agent.boot.adopt import adopt  # most devices never had another agent
+    if component.boot_variables != "surefoot":
+        from surefoot_agent.boot.adopt import adopt  # most devices never had another agent
 
-    adopt(component, estate.boot, estate.folder)
+        adopt(component, estate.boot, estate.folder)
 
 
 def adopt(settings: Settings, releases: Sequence[Path] = ()) -> tuple[Manifest, ...]:

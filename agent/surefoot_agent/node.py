@@ -165,16 +165,17 @@ def _desks(
     for number, component in enumerate(components):
         way = uplink_of(settings, component, lambda: renewal.identity, round_trip)
         hands = hands_of(settings, identity, component, origin, way)
-        if component.boot == "uboot" and not settings.helper_socket:  # else the privileged half did
+        if not settings.helper_socket:  # else the privileged half did
             _adopt(component, hands)
         made.append(_desk(shared, component, hands, number == 0))
     return made
 
 
 def _adopt(component: ComponentSettings, hands: Hands) -> None:
-    from surefoot_agent.boot.adopt import adopt  # most devices never had another agent
+    if component.boot_variables != "surefoot":
+        from surefoot_agent.boot.adopt import adopt  # most devices never had another agent
 
-    adopt(component, hands.boot, hands.component_dir)
+        adopt(component, hands.boot, hands.component_dir)
 
 
 @dataclass(frozen=True)

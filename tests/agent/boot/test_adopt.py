@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from surefoot_agent import sight, way_back
+from surefoot_agent import helper, node, sight, way_back
 from surefoot_agent.boot import adopt as adoption
 from surefoot_agent.boot.adopt import RECORD, adopt, releases
 from surefoot_agent.boot.uboot import UBoot
 from surefoot_agent.boot.variables import Surefoot, whose
 from surefoot_agent.components import ComponentSettings
+from surefoot_agent.config import Settings
+from surefoot_agent.ports import BootControl
 from surefoot_shared.errors import InstallFailed
 from surefoot_shared.status import Outcome, SlotName, SlotState
 from tests.agent.boot.benches import BENCHES, UBootBench
@@ -161,6 +166,40 @@ def test_a_box_whose_grub_mender_switched_makes_its_first_update_and_its_first_r
     ]
     assert device.entered == [A, B, A, B, A, B]
     assert {"mender_boot_part": "3", "upgrade_available": "0"}.items() <= bench.environment.read().items()
+
+
+def agent_begins(settings: Settings, boot: BootControl, patch: pytest.MonkeyPatch) -> None:
+    folder = settings.component_dir("rootfs")
+    made = {"hands_of": SimpleNamespace(boot=boot, component_dir=folder), "uplink_of": None, "_desk": None}
+    for name, each in made.items():
+        patch.setattr(node, name, lambda *_, each=each: each)
+    whose = SimpleNamespace(identity=SimpleNamespace(device="cam-1", hw="x86-box"))
+    node._desks(settings, whose, None, "i-1", lambda within_s: within_s, None)  # type: ignore[arg-type]
+
+
+def helper_begins(settings: Settings, boot: BootControl, patch: pytest.MonkeyPatch) -> None:
+    folder = settings.component_dir("rootfs")
+    made = {"estate_of": SimpleNamespace(boot=boot, folder=folder), "vault_of": SimpleNamespace(owner=lambda: None)}
+    for name, each in {**made, "Steward": None}.items():
+        patch.setattr(helper, name, lambda *_, each=each: each)
+    helper.server_of(replace(settings, helper_socket=str(settings.state_dir / "socket"), agent_user=""))
+
+
+@pytest.mark.parametrize("begins", [agent_begins, helper_begins])
+@pytest.mark.parametrize("variables", ["mender", "surefoot"])
+def test_agent_and_helper_take_over_what_another_agent_switched_by_grub_and_nothing_else(
+    begins: Callable[[Settings, BootControl, pytest.MonkeyPatch], None],
+    variables: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rootfs = ComponentSettings("image", "grub", variables, slot_a="/dev/sda2", slot_b="/dev/sda3")
+    settings = Settings(state_dir=tmp_path, components={"rootfs": rootfs})
+    settings.component_dir("rootfs").mkdir()
+
+    begins(settings, grub_of_mender(tmp_path).open(), monkeypatch)
+
+    assert adoption.is_done(settings.component_dir("rootfs")) is (variables == "mender")
 
 
 @pytest.mark.parametrize("left", [{"upgrade_available": "1", "bootcount": "1"}, {"mender_boot_part": "3"}])
