@@ -18,7 +18,7 @@ from pathlib import Path
 
 from surefoot_agent import guard, processes
 from surefoot_agent.application import Application
-from surefoot_agent.boot.select import boot_of
+from surefoot_agent.boot.select import TAKEN_OVER, boot_of
 from surefoot_agent.clock import SystemClock
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings, components_of
@@ -61,7 +61,7 @@ def server_of(settings: Settings) -> Server:
     stewards = {}
     for each in components_of(settings):
         estate = estate_of(settings, each)
-        if each.boot == "uboot":
+        if each.boot in TAKEN_OVER:
             _take_over(each, estate)
         stewards[each.name] = Steward(each.name, estate, vault)
     return Server(Path(settings.helper_socket), uid_of(settings.agent_user), stewards)

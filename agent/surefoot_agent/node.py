@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from surefoot_agent import __version__, boots, distress, guard, readiness
+from surefoot_agent.boot.select import TAKEN_OVER
 from surefoot_agent.clock import SystemClock, stamp
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings, components_of
@@ -165,13 +166,15 @@ def _desks(
     for number, component in enumerate(components):
         way = uplink_of(settings, component, lambda: renewal.identity, round_trip)
         hands = hands_of(settings, identity, component, origin, way)
-        if component.boot == "uboot" and not settings.helper_socket:  # else the privileged half did
-            _adopt(component, hands)
+        _adopt(settings, component, hands)
         made.append(_desk(shared, component, hands, number == 0))
     return made
 
 
-def _adopt(component: ComponentSettings, hands: Hands) -> None:
+def _adopt(settings: Settings, component: ComponentSettings, hands: Hands) -> None:
+    """Take over what another agent left; on a device in two halves the privileged one does."""
+    if component.boot not in TAKEN_OVER or settings.helper_socket:
+        return
     from surefoot_agent.boot.adopt import adopt  # most devices never had another agent
 
     adopt(component, hands.boot, hands.component_dir)
