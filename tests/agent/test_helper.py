@@ -272,6 +272,22 @@ def test_the_estate_of_a_root_is_its_devices_its_bootloader_and_a_restart(tmp_pa
     assert not (estate.folder / "data").exists()
 
 
+@pytest.mark.parametrize("boot", ["uboot", "grub"])
+def test_what_another_agent_left_is_taken_over_by_the_privileged_half(
+    tmp_path: Path, boot: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = ComponentSettings("image", boot, "mender", slot_a=f"{tmp_path}/a", slot_b=f"{tmp_path}/b")
+    settings = settings_of(tmp_path, app_user="", components={"rootfs": root})
+    enrolled_folder(settings.state_dir)
+    adopt(settings)
+    asked = list[object]()
+    monkeypatch.setattr("surefoot_agent.boot.adopt.adopt", lambda *given: asked.append(given[0].boot))
+
+    server_of(settings).stop()
+
+    assert asked == [boot]
+
+
 def test_a_device_that_is_not_split_has_no_helper(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not split"):
         server_of(settings_of(tmp_path, helper_socket=""))

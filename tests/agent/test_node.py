@@ -6,10 +6,13 @@ import errno
 import re
 import sqlite3
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from surefoot_agent import __version__
+from surefoot_agent import __version__, node
+from surefoot_agent.components import ComponentSettings
+from surefoot_agent.config import Settings
 from surefoot_agent.node import asked, findings_text, only_one, starting
 from surefoot_agent.orders import Order, Verb
 from surefoot_agent.readiness import Finding
@@ -76,3 +79,18 @@ def test_the_order_that_asks_the_broker_is_answered_without_the_runner() -> None
     assert well.answers.get_nowait() == {"ok": True, "took_s": 0.5}
     assert ill.answers.get_nowait()["message"] == "Not connected yet."
     assert posted == [other]
+
+
+@pytest.mark.parametrize(
+    ("boot", "socket", "asked"),
+    [("uboot", "", 1), ("grub", "", 1), ("symlink", "", 0), ("grub", "/run/helper.sock", 0)],
+)
+def test_what_another_agent_left_is_taken_over_on_every_board_that_can_have_it(
+    boot: str, socket: str, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = list[object]()
+    monkeypatch.setattr("surefoot_agent.boot.adopt.adopt", lambda *given: taken.append(given))
+
+    node._adopt(Settings(helper_socket=socket), ComponentSettings(boot=boot), Mock())
+
+    assert len(taken) == asked

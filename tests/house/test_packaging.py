@@ -140,6 +140,24 @@ def test_each_unit_of_a_board_becomes_roots_and_finds_the_state_folder_that_the_
         assert "packaging/systemd/data/" in page
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("root", "surefoot-agent"),
+        ("root", "surefoot-guard@"),
+        ("split-root", "surefoot-helper"),
+        ("split-root", "surefoot-guard@"),
+    ],
+)
+def test_who_needs_a_boards_devices_asks_for_no_setting_that_closes_them(kind: str, name: str) -> None:
+    """systemd before 253 takes the one device that ProtectClock= allows for a list of all that are."""
+    base = _section(ROOT / f"packaging/systemd/{name}.service", "Service")
+    told = {**dict(base), **dict(_section(ROOT / f"packaging/systemd/{kind}/{name}.conf", "Service"))}
+
+    assert (told["DevicePolicy"], told["DeviceAllow"], told["ProtectClock"]) == ("auto", "", "no")
+    assert told.get("PrivateDevices", "no") == "no"
+
+
 def test_agent_and_guard_of_a_board_may_do_the_same() -> None:
     agent, guard = (
         dict(_section(ROOT / f"packaging/systemd/root/{name}.conf", "Service"))

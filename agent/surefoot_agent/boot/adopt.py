@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from surefoot_agent.boot.select import names_of
+from surefoot_agent.boot.select import TAKEN_OVER, names_of
 from surefoot_agent.boot.variables import Names
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.guard import write_file
@@ -39,7 +39,7 @@ class Left:
 
 def adopt(component: ComponentSettings, boot: BootControl, folder: Path, root: Path = Path("/")) -> bool:
     """Take over once; return whether it is done. `folder` is the component's own, `root` where /etc is."""
-    if component.boot not in ("uboot", "grub") or component.boot_variables not in READERS or is_done(folder):
+    if component.boot not in TAKEN_OVER or component.boot_variables not in READERS or is_done(folder):
         return is_done(folder)
     try:
         current, trial = boot.current(), boot.trial()

@@ -53,6 +53,8 @@ FILES: Mapping[str, str] = {
     "systemd-boot": "/boot/loader/entries",
 }
 """What `boot_files` is where nothing is said."""
+TAKEN_OVER = ("uboot", "grub")
+"""Those whose scripts another agent may have left on the board: `boot/adopt.py`."""
 MENDER_GRUB = "/boot/efi/grub-mender-grubenv/mender_grubenv1 /boot/efi/grub-mender-grubenv/mender_grubenv2"
 """The same for `grub` with Mender's variables: folders, each of a block and its lock."""
 

@@ -1,9 +1,10 @@
 """What the privileged half lets the agent do: pure rules over what the device shows.
 
-Promises: whoever asks, the slot that the device enters next is never written, emptied or marked bad; no slot is entered
-that does not hold, whole, what the release keys signed for this hardware at or above the floors, but for the way back
-of a trial that has no healthy verdict, which is always open; a commit needs its trial. An agent that is fully taken
-over can wait, go back, and choose among what may run: nothing else. Raises Conflict or UntrustedRelease.
+Promises: whoever asks, the slot that the device enters next is never written, emptied or marked bad, nor is the way
+back of a trial that is not over; no slot is entered that does not hold, whole, what the release keys signed for this
+hardware at or above the floors, but for the way back of a trial that has no healthy verdict, which is always open; a
+commit needs its trial. An agent that is fully taken over can wait, go back, and choose among what may run: nothing
+else. Raises Conflict or UntrustedRelease.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class View:
     """By component and digest; raises UntrustedRelease."""
     restarts: bool = False
     """A slot is entered by a restart of the machine."""
+    tried: SlotName | None = None
+    """The slot that boot control has on trial, armed or entered."""
 
     @property
     def open_trial(self) -> Trial | None:
@@ -46,6 +49,7 @@ def may_write(view: View, slot: SlotName) -> None:
         raise Conflict("conflict", f"Slot {slot.value} runs, or is entered next; it is not written.")
     if view.open_trial is not None:
         raise Conflict("conflict", "A release is on trial; neither slot is written.")
+    _refuse_needed(view, slot)
 
 
 def may_mark(view: View, slot: SlotName, state: SlotState) -> None:
@@ -53,6 +57,8 @@ def may_mark(view: View, slot: SlotName, state: SlotState) -> None:
         may_enter(view, slot)
     elif slot is view.primary and not _is_tried(view, slot):
         raise Conflict("conflict", f"Slot {slot.value} is entered next; it is not marked {state.value}.")
+    else:
+        _refuse_needed(view, slot)
 
 
 def may_arm(view: View, slot: SlotName) -> None:
@@ -120,9 +126,24 @@ def _is_tried(view: View, slot: SlotName) -> bool:
     return trial is not None and trial.slot == slot.value and trial.verdict is not Verdict.HEALTHY
 
 
-def _is_way_back(view: View, slot: SlotName) -> bool:
+def _refuse_needed(view: View, slot: SlotName) -> None:
+    """While a trial is not over, says its record or boot control, its way back stays as it is.
+
+    A verdict alone ends none: a bootloader that still counts the starts of what it tries goes back there by itself.
+    """
     trial = view.trial
-    return trial is not None and trial.previous == slot.value and trial.verdict is not Verdict.HEALTHY
+    leads_here = trial is not None and trial.previous == slot.value
+    over = trial is None or trial.finished or trial.verdict is Verdict.HEALTHY
+    if view.tried not in (None, slot) or (leads_here and not over):
+        raise Conflict("conflict", f"Slot {slot.value} is the way back of what is tried; it is left as it is.")
+
+
+def _is_way_back(view: View, slot: SlotName) -> bool:
+    """Once its trial is finished it may be written, which takes its good mark, and then it is a slot like any other."""
+    trial = view.trial
+    if trial is None or trial.previous != slot.value or trial.verdict is Verdict.HEALTHY:
+        return False
+    return not trial.finished or slot in (view.current, view.primary) or view.state(slot) is SlotState.GOOD
 
 
 def _holds_what_may_run(view: View, slot: SlotName) -> None:

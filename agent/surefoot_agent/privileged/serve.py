@@ -2,7 +2,8 @@
 
 Promises: whoever connects is known by the kernel (SO_PEERCRED) and anybody but the agent's user is turned away unheard;
 a silent client loses its connection, and with it the trial lock, within seconds, so it never keeps the guard waiting; a
-broken frame ends its connection and nothing else. Refuses more connections than the agent has use for.
+broken frame ends its connection and nothing else, and what the kernel cannot give now is asked for again. Refuses more
+connections than the agent has use for, more than one manifest in memory, and bytes of files under the trial lock.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ LOCK_IDLE_S = 5.0
 """Between two requests under the lock: less than the guard waits before it ends whoever holds it."""
 LOCK_S = 60.0
 """Of one hold in all, the application's stop and start apart."""
+AGAIN_S = 0.1
+"""After the kernel had no descriptor or no thread for a connection."""
+STREAMS = frozenset({Verb.PROVE, Verb.WRITE, Verb.READ})
+"""As long as the client likes; no step of the agent's has them under the lock."""
 LIMITS = (MANIFEST_LIMIT_BYTES, ROLE_BYTES, ROLE_BYTES)
 _PEER = struct.Struct("3i")
 
@@ -48,6 +53,7 @@ class Server:
     def __init__(self, path: Path, uid: int, stewards: Mapping[str, Steward]) -> None:
         self._path, self._uid, self._stewards = path, uid, stewards
         self._places = threading.BoundedSemaphore(CONNECTIONS)
+        self._proving, self._stopped = threading.Lock(), threading.Event()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -62,21 +68,33 @@ class Server:
         self._thread.start()
 
     def stop(self) -> None:
+        self._stopped.set()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._path.unlink(missing_ok=True)
 
     def _accept(self) -> None:
-        while True:
+        while not self._stopped.is_set():
             try:
                 connection, _ = self._socket.accept()
-            except OSError:
-                return  # stopped
+            except OSError as error:
+                self._later(error)
+                continue
             if not self._known(connection) or not self._places.acquire(blocking=False):
                 connection.close()
                 continue
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            try:
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            except RuntimeError as error:
+                connection.close()
+                self._places.release()
+                self._later(error)
+
+    def _later(self, error: Exception) -> None:
+        """Whoever does not listen any more is of no use: the machine may be out of something for a moment."""
+        if not self._stopped.wait(AGAIN_S):
+            log.warning("connection_not_taken error=%s", error)
 
     def _known(self, connection: socket.socket) -> bool:
         _, uid, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
@@ -87,7 +105,7 @@ class Server:
 
     def _serve(self, connection: socket.socket) -> None:
         try:
-            with connection, Session(connection, self._stewards) as session:
+            with connection, Session(connection, self._stewards, self._proving) as session:
                 while True:
                     session.one()
         except Gone as gone:
@@ -101,8 +119,12 @@ class Server:
 class Session:
     """One connection and the lock it may hold; lives on the connection's own thread, as the lock does."""
 
-    def __init__(self, connection: socket.socket, stewards: Mapping[str, Steward]) -> None:
+    def __init__(
+        self, connection: socket.socket, stewards: Mapping[str, Steward], proving: threading.Lock | None = None
+    ) -> None:
+        """`proving` is held by whoever takes and proves a manifest, which is the largest thing that is sent."""
         self._socket, self._wire, self._stewards = connection, Wire(connection), stewards
+        self._proving = proving or threading.Lock()
         self._lock = contextlib.ExitStack()
         self._locked_at: float | None = None
 
@@ -114,9 +136,12 @@ class Session:
 
     def one(self) -> None:
         """Take one request and answer it. Raises Gone, or Invalid for what is no request."""
-        self._socket.settimeout(self._patience_s())
+        self._wire.until_s = time.monotonic() + self._patience_s()
         request = wire.decode(Request, self._wire.receive(REQUEST_BYTES), REQUEST_BYTES)
+        self._wire.until_s = None
         self._socket.settimeout(TALK_S)
+        if request.verb in STREAMS and self._locked_at is not None:
+            raise Gone("bytes of files under the trial lock")
         steward = self._stewards.get(request.component)
         if steward is None:
             self._wire.say(Reply(failure=failure_of(NotFound("not_found", f"There is no {request.component} here."))))
@@ -137,8 +162,7 @@ class Session:
                 self._locked_at = None
                 self._wire.say(Reply(yes=True))
             case Verb.PROVE:
-                manifest, chain = self._receive_chain(request)
-                self._wire.say(steward.prove(chain, manifest, request.assignment))
+                self._wire.say(self._prove(request, steward))
             case _:
                 self._wire.say(steward.do(request, self._wire))
 
@@ -151,12 +175,24 @@ class Session:
         return min(LOCK_IDLE_S, left_s)
 
     def _take_lock(self, steward: Steward) -> Reply:
+        if self._locked_at is not None:
+            return Reply(yes=True)  # one hold, whose minute goes on
         try:
             self._lock.enter_context(guard.trial_lock(steward.folder, TALK_S))
         except guard.Locked:
             return Reply(failure=failure_of(Unreachable("busy", "The trial lock is held by somebody else.")))
         self._locked_at = time.monotonic()
         return Reply(yes=True)
+
+    def _prove(self, request: Request, steward: Steward) -> Reply:
+        """One at a time, from the first byte on: sixteen manifests at once would be a node's memory."""
+        if not self._proving.acquire(timeout=TALK_S):
+            raise Gone("another manifest is being proved")
+        try:
+            manifest, chain = self._receive_chain(request)
+            return steward.prove(chain, manifest, request.assignment)
+        finally:
+            self._proving.release()
 
     def _receive_chain(self, request: Request) -> tuple[bytes, Chain]:
         """The manifest, the top level, the role, and the roots: as many frames as were announced."""

@@ -162,6 +162,7 @@ class Steward:
     def _clear(self, request: Request, _: Wire) -> Reply:
         with self._writing(request.slot):
             self._begun.discard(request.slot)
+            self._estate.boot.set_state(request.slot, SlotState.BAD)  # a bootloader goes to what is called good
             self._estate.slots.clear(request.slot)
         return Reply(yes=True)
 
@@ -215,7 +216,7 @@ class Steward:
         return Reply(boot=BootFacts(current, primary, states, trial, boot.capabilities(), error))
 
     def _set_state(self, request: Request, _: Wire) -> Reply:
-        with self._estate.trials.lock():
+        with self._alone(), self._estate.trials.lock():
             gate.may_mark(self._view(), request.slot, request.state)
             self._estate.boot.set_state(request.slot, request.state)
         return Reply(yes=True)
@@ -324,8 +325,9 @@ class Steward:
         estate = self._estate
         current: SlotName | None = None
         primary: SlotName | None = None
-        with suppress(SurefootError):  # boot control shows neither
-            current, primary = estate.boot.current(), estate.boot.primary()
+        tried: SlotName | None = None
+        with suppress(SurefootError):  # boot control shows none of them
+            current, primary, tried = estate.boot.current(), estate.boot.primary(), estate.boot.trial().slot
         running = estate.application.running()
         return gate.View(
             current=current,
@@ -338,6 +340,7 @@ class Steward:
             may_run=self._vault.may_run,
             refuse_revoked=self._vault.refuse_revoked,
             restarts=self._restarts,
+            tried=tried,
         )
 
 

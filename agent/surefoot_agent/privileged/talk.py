@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -162,6 +163,8 @@ class Wire:
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
+        self.until_s: float | None = None
+        """When (monotonic) a frame must have come whole, however often a byte of it does; None for no such time."""
 
     def send(self, data: bytes) -> None:
         try:
@@ -195,6 +198,8 @@ class Wire:
         content = bytearray(size)
         left = memoryview(content)
         while left:
+            if self.until_s is not None:
+                self._socket.settimeout(max(0.001, self.until_s - time.monotonic()))
             try:
                 count = self._socket.recv_into(left)
             except OSError as error:

@@ -57,6 +57,11 @@ def refuses(act: Callable[[], object]) -> bool:
         (view(trial=TRIAL), B, True),
         (view(trial=replace(TRIAL, verdict=Verdict.UNHEALTHY)), B, False),
         (view(current=None, primary=None, running=None), B, False),
+        (view(current=B, primary=B, running=B, trial=replace(TRIAL, verdict=Verdict.UNHEALTHY)), A, True),
+        (view(current=B, primary=B, running=B, trial=replace(TRIAL, verdict=Verdict.GUARD, finished=True)), A, False),
+        (view(current=B, primary=B, running=B, trial=replace(TRIAL, verdict=Verdict.HEALTHY)), A, False),
+        (view(current=B, primary=B, running=B, trial=replace(TRIAL, verdict=Verdict.HEALTHY), tried=B), A, True),
+        (view(tried=B), B, False),
     ],
 )
 def test_only_a_slot_that_matters_to_nobody_is_written(seen: View, slot: SlotName, refused: bool) -> None:
@@ -67,6 +72,11 @@ def test_only_a_slot_that_matters_to_nobody_is_written(seen: View, slot: SlotNam
 def test_the_slot_that_is_entered_next_keeps_its_mark(state: SlotState) -> None:
     assert refuses(lambda: gate.may_mark(view(), A, state)) is (state is not SlotState.GOOD)
     assert refuses(lambda: gate.may_mark(view(), B, state)) is (state is SlotState.GOOD)
+
+
+@pytest.mark.parametrize("seen", [view(primary=B, trial=TRIAL), view(primary=B, tried=B)])
+def test_the_way_back_of_what_is_armed_keeps_its_mark(seen: View) -> None:
+    assert refuses(lambda: gate.may_mark(seen, A, SlotState.BAD))
 
 
 @pytest.mark.parametrize(
@@ -107,6 +117,18 @@ def test_the_way_back_of_a_trial_is_open_whatever_the_floors_say(verdict: Verdic
 
     assert not refuses(lambda: gate.may_enter(seen, A))
     assert not refuses(lambda: gate.may_start(replace(seen, current=A), A))
+
+
+def test_a_way_back_that_was_written_since_its_trial_was_finished_is_none_any_more() -> None:
+    over = replace(TRIAL, verdict=Verdict.UNHEALTHY, finished=True)
+    written = view(
+        current=B, primary=B, running=B, trial=over, state=lambda slot: SlotState.BAD, digest=lambda slot: None
+    )
+
+    assert refuses(lambda: gate.may_enter(written, A))
+    assert refuses(lambda: gate.may_mark(written, A, SlotState.GOOD))
+    assert not refuses(lambda: gate.may_enter(replace(written, state=lambda slot: SlotState.GOOD), A))
+    assert not refuses(lambda: gate.may_start(replace(written, current=A, primary=A), A))
 
 
 def test_after_a_healthy_verdict_the_way_back_is_a_release_like_any_other() -> None:

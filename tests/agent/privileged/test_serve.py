@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from surefoot_agent.ports import Piece
 from surefoot_agent.privileged import serve
 from surefoot_agent.privileged.serve import Server, uid_of
 from surefoot_agent.privileged.talk import Gone, Reply, Request, Verb, Wire
@@ -126,6 +128,105 @@ def test_a_lost_connection_lets_go_of_the_lock(rig: Rig) -> None:
     thread.join()
 
     assert taken == [True]
+
+
+def test_a_lock_that_is_taken_again_and_again_is_one_hold_of_a_minute(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "LOCK_S", 0.5)
+    with connect(rig.folder.parent / "helper.sock") as connection:
+
+        def ended() -> bool:
+            try:
+                return not ask(connection, Request(Verb.LOCK, "app")).yes
+            except (Gone, OSError):
+                return True
+
+        until(ended, "the end of the hold")
+
+
+def test_a_request_that_drips_in_holds_the_lock_no_longer_than_silence(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "LOCK_IDLE_S", 0.5)
+    with connect(rig.folder.parent / "helper.sock") as connection:
+        assert ask(connection, Request(Verb.LOCK, "app")).yes
+        connection.sendall(struct.pack(">I", 10_000))
+        connection.settimeout(0.05)
+
+        def hung_up() -> bool:
+            try:
+                connection.send(b"x")
+                return connection.recv(1) == b""
+            except TimeoutError:
+                return False
+            except OSError:
+                return True
+
+        until(hung_up, "the end of the connection")
+
+
+@pytest.mark.parametrize("verb", sorted(serve.STREAMS))
+def test_no_bytes_of_files_come_or_go_under_the_lock(rig: Rig, verb: Verb) -> None:
+    with connect(rig.folder.parent / "helper.sock") as connection:
+        assert ask(connection, Request(Verb.LOCK, "app")).yes
+        Wire(connection).say(Request(verb, "app", piece=Piece("run", "0" * 64, 1, 0, 1)))
+
+        assert ends(connection)
+
+
+def test_one_manifest_is_taken_at_a_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = rig.folder.parent / "helper.sock"
+    manifest = rig.publish("1.1", 101)
+    with rig.server._proving, connect(path) as second:
+        monkeypatch.setattr(serve, "TALK_S", 0.2)
+        Wire(second).say(Request(Verb.PROVE, "app", sizes=(serve.MANIFEST_LIMIT_BYTES, 1, 1)))
+
+        assert ends(second)
+    monkeypatch.undo()
+
+    rig.proxies()[1].begin(SLOT, manifest, rig.raws["1.1"])  # whoever comes after is proved
+
+
+def test_a_kernel_that_has_no_descriptor_or_thread_for_a_moment_does_not_end_the_listening(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "AGAIN_S", 0.01)
+    server = Server(tmp_path / "other.sock", -1, {"app": rig.steward})
+    server._socket = Poor(server._socket)  # type: ignore[assignment]
+    starts = iter([RuntimeError("can't start new thread")])
+    plain = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name != "privileged":
+            for error in starts:
+                raise error
+        plain(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    server.start()
+
+    with connect(tmp_path / "other.sock") as turned_away:
+        assert ends(turned_away)
+    with connect(tmp_path / "other.sock") as taken:
+        assert ask(taken, Request(Verb.RUNNING, "app")).failure is None
+    server.stop()
+
+
+class Poor:
+    """A listening socket for which there is no descriptor at first."""
+
+    def __init__(self, real: socket.socket) -> None:
+        self._real, self._wants = real, 2
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if self._wants:
+            self._wants -= 1
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return self._real.accept()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._real, name)
 
 
 def test_an_unknown_agent_user_is_named() -> None:

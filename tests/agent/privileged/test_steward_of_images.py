@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable
 from contextlib import suppress
+from unittest import mock
 
 import pytest
 
+from surefoot_agent.privileged import steward
 from surefoot_agent.privileged.talk import Gone, Request, Verb, Wire
 from surefoot_agent.trial import Verdict
 from surefoot_shared import wire
@@ -176,6 +179,83 @@ def test_what_is_armed_is_not_written_any_more(board: ImageRig) -> None:
     assert refused(lambda: slots.clear(B)) == "conflict"
     assert piece is None  # it is whole, so there is none that could be written
     assert board.devices[B].read_bytes() == before
+
+
+@pytest.mark.parametrize("verdict", [Verdict.HEALTHY, Verdict.UNHEALTHY])
+def test_a_verdict_alone_does_not_open_the_way_back_for_writing(board: ImageRig, verdict: Verdict) -> None:
+    """The bootloader still counts the starts of what it tries, and goes to the other root by itself."""
+    other = board.publish(CONTENT[::-1], "1.2", 102)
+    board.prepare(board.publish(CONTENT, "1.1", 101))
+    board.arm()
+    board.enter(B)
+    boot, slots, trials, _ = board.proxies()
+    trials.decide("a-1", 1, verdict)
+    trials.finish("a-1", 1)
+
+    for act in (
+        lambda: slots.begin(A, other.manifest, other.raw),
+        lambda: slots.clear(A),
+        lambda: boot.set_state(A, SlotState.BAD),
+    ):
+        assert refused(act) == "conflict"
+
+    assert (board.slots.digest(A), board.boot.state(A)) == (board.old.digest, SlotState.GOOD)
+    for _ in range(3):
+        board.boot.restart()
+    assert board.boot.current() is A
+
+
+def test_a_root_that_was_half_written_is_not_entered_as_the_way_back_of_an_old_trial(board: ImageRig) -> None:
+    other = board.publish(CONTENT[::-1], "1.2", 102)
+    board.prepare(board.publish(CONTENT, "1.1", 101))
+    board.arm()
+    board.enter(B)
+    boot, slots, trials, root = board.proxies()
+    boot.set_primary(B)
+    trials.decide("a-1", 1, Verdict.UNHEALTHY)
+    trials.finish("a-1", 1)
+    slots.begin(A, other.manifest, other.raw)
+
+    assert refused(lambda: boot.set_primary(A)) == "conflict"
+    assert refused(lambda: boot.set_state(A, SlotState.GOOD)) == "conflict"
+    assert refused(lambda: root.start(A, None)) == "conflict"
+    assert (board.boot.primary(), board.boot.state(A)) == (B, SlotState.BAD)
+
+
+def test_a_slot_that_is_emptied_is_not_called_good_any_more(board: ImageRig) -> None:
+    board.prepare(board.publish(CONTENT, "1.1", 101))
+    board.boot.set_state(B, SlotState.GOOD)
+
+    board.proxies()[1].clear(B)
+
+    assert board.boot.state(B) is SlotState.BAD
+
+
+def test_no_slot_is_called_good_while_it_is_being_written(board: ImageRig) -> None:
+    """A slot that holds a whole release until the first byte changes would pass as what it was."""
+    made, other = board.publish(CONTENT, "1.1", 101), board.publish(CONTENT[::-1], "1.2", 102)
+    board.prepare(made)
+    board.arm()
+    board.enter(B)
+    boot, slots, trials, _ = board.proxies()
+    boot.commit(B)
+    trials.decide("a-1", 1, Verdict.HEALTHY)
+    boot.set_primary(A)
+    board.enter(A)
+    marked = list[str]()
+    compare = board.slots._found
+
+    def meanwhile(*given: object) -> object:
+        asking = threading.Thread(target=lambda: marked.append(refused(lambda: boot.set_state(B, SlotState.GOOD))))
+        asking.start()
+        asking.join()
+        return compare(*given)  # type: ignore[arg-type]
+
+    with mock.patch.object(steward, "WRITER_S", 0.1), mock.patch.object(board.slots, "_found", meanwhile):
+        slots.begin(B, other.manifest, other.raw)
+
+    assert marked == ["busy"]
+    assert (board.boot.state(B), board.slots.digest(B)) == (SlotState.BAD, None)
 
 
 def test_the_machine_is_not_restarted_for_nothing(board: ImageRig) -> None:
