@@ -6,6 +6,7 @@ import pytest
 
 from surefoot_server.devices import lent
 from surefoot_server.devices.leave import Rates
+from surefoot_server.devices.sets import SET_BROKEN
 from surefoot_server.rollouts.facts import AttemptFact
 from surefoot_server.rollouts.joined import Part, as_far
 from surefoot_server.rollouts.models import RolloutMember
@@ -218,6 +219,19 @@ def test_a_set_of_which_one_may_go_nowhere_back_stays_whole(models: Fleet) -> No
     assert {row.intent for name in names for row in newest(models, name).values()} == {"update"}
     assert models.rollout("r1").state == "failed"
     assert "have no earlier release that they may go back to" in models.rollout("r1").reason
+
+
+def test_an_outcome_that_was_counted_keeps_its_time_when_the_member_to_blame_is_heard(models: Fleet) -> None:
+    name, *_ = start(models)
+    tells(models, name, "app", Outcome.REVERTED, SET_BROKEN)
+    models.tick(1)
+    models.tick(5)
+
+    tells(models, name, "model", Outcome.REVERTED, "health_failed", "frozen frames")
+
+    app = newest(models, name)["app"]
+    assert (app.outcome, app.tallied, app.reason) == ("reverted", "reverted", "health_failed")
+    assert app.ended_at == app.tallied_at
 
 
 def test_a_companion_downloads_within_the_bandwidth_of_the_rollout(models: Fleet) -> None:
