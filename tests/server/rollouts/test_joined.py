@@ -14,7 +14,7 @@ from surefoot_shared.messages import EventKind
 from surefoot_shared.status import AttemptState as S
 from surefoot_shared.status import Outcome
 from tests.server.rig import NOW, digest, event, later, proof
-from tests.server.rollouts.fleet import Fleet
+from tests.server.rollouts.fleet import HW, Fleet
 from tests.server.rollouts.pairs import ends, newest, reaches, says, tells
 
 ALL = "phases: [{percent: 100, bake: 1s}]\n"
@@ -232,6 +232,26 @@ def test_an_outcome_that_was_counted_keeps_its_time_when_the_member_to_blame_is_
     app = newest(models, name)["app"]
     assert (app.outcome, app.tallied, app.reason) == ("reverted", "reverted", "health_failed")
     assert app.ended_at == app.tallied_at
+
+
+def test_a_model_that_became_too_old_since_the_plan_is_not_offered_the_set(models: Fleet) -> None:
+    models.rig.release("model/3.0", HW)
+    names = models.names[1::3]  # every third is an rpi5
+    for name in names:
+        says(models, name, "app/1.0", "model/2.0")
+    policy = ALL + "releases: {from: [model/2.0]}\nlimits: {max_concurrent: 1}\n"
+    models.start(policy=policy, cohort="hw == 'rpi5'", also=("model/3.0",))
+    late = next(name for name in names if not newest(models, name))
+
+    says(models, late, "app/1.0", "model/1.0")
+    for _ in names:
+        for name in names:
+            if newest(models, name):
+                ends(models, name, Outcome.COMMITTED, Outcome.COMMITTED)
+        models.tick(1)
+
+    assert models.members("r1")[late].standing == "excluded"
+    assert newest(models, late) == {}
 
 
 def test_a_companion_downloads_within_the_bandwidth_of_the_rollout(models: Fleet) -> None:
