@@ -7,8 +7,9 @@ import pytest
 from surefoot_server.devices import lent
 from surefoot_server.devices.leave import Rates
 from surefoot_server.devices.sets import SET_BROKEN
+from surefoot_server.rollouts import repository
 from surefoot_server.rollouts.facts import AttemptFact
-from surefoot_server.rollouts.joined import Part, as_far
+from surefoot_server.rollouts.joined import Part, as_far, without_way_back
 from surefoot_server.rollouts.models import RolloutMember
 from surefoot_shared.messages import EventKind
 from surefoot_shared.status import AttemptState as S
@@ -221,6 +222,34 @@ def test_a_set_of_which_one_may_go_nowhere_back_stays_whole(models: Fleet) -> No
     assert "have no earlier release that they may go back to" in models.rollout("r1").reason
 
 
+def test_a_set_of_which_a_younger_rollout_wants_the_model_is_neither_offered_nor_taken_back(models: Fleet) -> None:
+    sleeper, *others = models.names[1::3]  # every third is an rpi5
+    models.offline(sleeper)
+    start(models)
+    for name in others:
+        ends(models, name, Outcome.COMMITTED, Outcome.COMMITTED)
+    models.tick(1)
+    models.tick(20)
+    models.rig.release("model/3.0", HW)
+    models.start("model/3.0", policy=ALL, cohort="hw == 'rpi5'")
+    models.tick(1)
+    for name in others:
+        tells(models, name, "model", Outcome.COMMITTED)
+
+    says(models, sleeper, "app/1.0", "model/1.0")
+    models.tick(1)
+    offered = {component: row.release_id for component, row in newest(models, sleeper).items()}
+    with models.rig.db.read() as session:
+        found = models.service.revert_forecast(session, "r1")
+    models.service.revert("r1", "alice", models.now)
+    models.tick(1)
+
+    assert offered == {"model": "model/3.0"}
+    assert {each.cannot for each in found.returns} == {"rollout r2 wants something else of its model"}
+    kept = {(row.release_id, row.intent) for name in others for row in newest(models, name).values()}
+    assert kept == {("app/1.1", "update"), ("model/3.0", "update")}
+
+
 def test_an_outcome_that_was_counted_keeps_its_time_when_the_member_to_blame_is_heard(models: Fleet) -> None:
     name, *_ = start(models)
     tells(models, name, "app", Outcome.REVERTED, SET_BROKEN)
@@ -252,6 +281,17 @@ def test_a_model_that_became_too_old_since_the_plan_is_not_offered_the_set(model
 
     assert models.members("r1")[late].standing == "excluded"
     assert newest(models, late) == {}
+
+
+def test_who_has_no_way_back_is_read_of_those_alone_who_are_asked_about(models: Fleet) -> None:
+    first, *_ = names = committed(models)
+
+    with models.rig.db.read() as session:
+        row = repository.rollout(session, "r1")
+        everybody = without_way_back(session, row, ["model/1.0"])
+        asked = without_way_back(session, row, ["model/1.0"], [first, "cam-unknown"])
+
+    assert (everybody, asked) == (frozenset(names), {first})
 
 
 def test_a_companion_downloads_within_the_bandwidth_of_the_rollout(models: Fleet) -> None:
