@@ -165,14 +165,14 @@ def _desks(
     for number, component in enumerate(components):
         way = uplink_of(settings, component, lambda: renewal.identity, round_trip)
         hands = hands_of(settings, identity, component, origin, way)
-        if not settings.helper_socket:  # else the privileged half did
-            _adopt(component, hands)
+        _adopt(settings, component, hands)
         made.append(_desk(shared, component, hands, number == 0))
     return made
 
 
-def _adopt(component: ComponentSettings, hands: Hands) -> None:
-    if component.boot_variables != "surefoot":
+def _adopt(settings: Settings, component: ComponentSettings, hands: Hands) -> None:
+    """Take over what another agent left; on a device in two halves the privileged one does."""
+    if component.boot_variables != "surefoot" and not settings.helper_socket:
         from surefoot_agent.boot.adopt import adopt  # most devices never had another agent
 
         adopt(component, hands.boot, hands.component_dir)

@@ -82,15 +82,15 @@ def test_the_order_that_asks_the_broker_is_answered_without_the_runner() -> None
 
 
 @pytest.mark.parametrize(
-    ("boot", "socket", "asked"),
-    [("uboot", "", 1), ("grub", "", 1), ("symlink", "", 0), ("grub", "/run/helper.sock", 0)],
+    ("variables", "socket", "asked"),
+    [("mender", "", 1), ("rauc", "", 1), ("surefoot", "", 0), ("mender", "/run/helper.sock", 0)],
 )
 def test_what_another_agent_left_is_taken_over_on_every_board_that_can_have_it(
-    boot: str, socket: str, asked: int, monkeypatch: pytest.MonkeyPatch
+    variables: str, socket: str, asked: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = list[object]()
     monkeypatch.setattr("surefoot_agent.boot.adopt.adopt", lambda *given: taken.append(given))
 
-    node._adopt(Settings(helper_socket=socket), ComponentSettings(boot=boot), Mock())
+    node._adopt(Settings(helper_socket=socket), ComponentSettings(boot="uboot", boot_variables=variables), Mock())
 
     assert len(taken) == asked

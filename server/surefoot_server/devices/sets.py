@@ -71,8 +71,9 @@ def settle(session: Session, row: Assignment, now: datetime) -> None:
         return
     guilty = next((each for each in members if each is not leading and _is_to_blame(each)), None)
     if guilty is not None:
+        if leading.outcome != guilty.outcome:  # the same one may be counted already, at the time that it had
+            leading.ended_at, leading.strayed_at = now, None
         leading.outcome, leading.reason = guilty.outcome, guilty.reason
-        leading.ended_at, leading.strayed_at = now, None
         leading.message = f"{guilty.component}: {guilty.message}"
         leading.report = leading.report or guilty.report
         session.add(leading)

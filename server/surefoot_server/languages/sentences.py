@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from surefoot_server.findings.severity import Severity
 from surefoot_server.languages.catalogue import SOURCE, Language, language
@@ -32,11 +32,15 @@ SURE_LETTERS = 10
 """A text with fewer is read only where nothing of the sentence stays unexplained by it."""
 MOST_PARTS = 40
 """Joints of a sentence up to which all ways to read it are tried. What has more is read in pieces."""
-MOST_DEEP, MOST_READINGS = 40, 2000
-"""Readings within one another, and all of one text: beyond these it stays as it is, for a device may have written it.
-Sentences of ours have at most 8 and 56."""
 LONGEST = 2000
 """Characters; what is longer is a log or a document, and no sentence."""
+MOST_READINGS = 600
+"""Parts of one sentence that are looked at, which takes a tenth of a second: six reasons of a verdict need 530. A
+device may send 2000 characters that need 6000."""
+DEEPEST = 50
+"""Parts within parts; real sentences have 15. A device may send a thousand full stops."""
+KEPT = 2_000
+"""Sentences in memory; each may be LONGEST in letters of four bytes, so this is at most 32 MB of what devices sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,44 +98,50 @@ def code_said(say: Language, word: str) -> str:
     return say.gettext(word.replace("_", " ")) if word else ""
 
 
-@functools.lru_cache(maxsize=20_000)
+@functools.lru_cache(maxsize=KEPT)
 def _told(code: str, text: str) -> str:
-    said, rest = "", text
-    while _joints(rest) > MOST_PARTS and "; " in rest:
-        first, joint, rest = rest.partition("; ")
-        said += _read(code, first) + joint
-    return said + _read(code, rest)
+    say, possible = language(code), tuple(each for each in _templates(code) if each.may_be_in(text))
+    if _is_short(text):
+        reader = _Reader(say, possible)
+        found = reader.read(text).text
+        if not reader.exhausted:
+            return found
+    reader = _Reader(say, possible)
+    return "; ".join(reader.read(piece).text if _is_short(piece) else piece for piece in text.split("; "))
 
 
-@functools.lru_cache(maxsize=20_000)
-def _read(code: str, text: str) -> str:
-    if not text or _joints(text) > MOST_PARTS:
-        return text
-    possible = tuple(each for each in _templates(code) if each.may_be_in(text))
-    return _Reader(language(code), possible, {}).read(text).text
+def _is_short(piece: str) -> bool:
+    return sum(piece.count(separator) for separator in SEPARATORS) <= MOST_PARTS
 
 
-def _joints(text: str) -> int:
-    return sum(text.count(separator) for separator in SEPARATORS)
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Reader:
-    """Of one sentence: `possible` are the texts whose words it holds, `seen` what its parts were read as."""
+    """Of one sentence: `possible` are the texts whose words it holds, `seen` what its parts were read as.
+
+    What would be beyond MOST_READINGS or DEEPEST stays as it is: what a device sent costs a bounded time.
+    """
 
     say: Language
     possible: tuple[Template, ...]
-    seen: dict[str, Reading]
-    deep: int = 0
+    seen: dict[str, Reading] = field(default_factory=dict)
+    within: list[str] = field(default_factory=list)
+    """The sentence, its part that is read, the part of that, and so on."""
+
+    @property
+    def exhausted(self) -> bool:
+        return len(self.seen) >= MOST_READINGS
 
     def read(self, text: str) -> Reading:
         """The best reading; on a tie the first, which is the one with fewer parts."""
-        if text not in self.seen:
-            self.deep += 1
-            goes_on = self.deep <= MOST_DEEP and len(self.seen) < MOST_READINGS
-            more = (*self._texts(text), *self._parts(text)) if goes_on else ()
-            self.seen[text] = max((self._plain(text), *more), key=lambda reading: reading.known)
-            self.deep -= 1
+        if text in self.seen:
+            return self.seen[text]
+        plain = self._plain(text)
+        if self.exhausted or len(self.within) >= DEEPEST:
+            return plain
+        self.within.append(text)
+        every = (plain, *self._texts(text), *self._parts(text))
+        self.within.pop()
+        self.seen[text] = max(every, key=lambda reading: reading.known)
         return self.seen[text]
 
     def _plain(self, text: str) -> Reading:

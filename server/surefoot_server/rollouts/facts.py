@@ -64,7 +64,7 @@ class AttemptFact:
 
 @dataclass(frozen=True, slots=True)
 class MemberFact:
-    """A device of the rollout. `claimed_by` names a younger rollout that wants something else of the component."""
+    """A device of the rollout. `claimed_by` names a younger rollout that wants something else of one component."""
 
     device: str
     hw: str

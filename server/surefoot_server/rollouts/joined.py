@@ -52,11 +52,18 @@ def query(row: Rollout, component: str, columns: Sequence[Any], *, back: bool = 
     )
 
 
-def without_way_back(session: Session, row: Rollout, never: Collection[str]) -> frozenset[str]:
-    """Devices of which a companion ran nothing known before, or one of `never`: the set cannot go back as one."""
+def without_way_back(
+    session: Session, row: Rollout, never: Collection[str], among: Sequence[str] | None = None
+) -> frozenset[str]:
+    """Devices of which a companion ran nothing known before, or one of `never`: the set cannot go back as one.
+
+    `among` asks for these alone: a look must not read a whole fleet.
+    """
     found: set[str] = set()
     for component in row.components[1:]:
-        found.update(session.connection().scalars(stuck(row, component, never)))
+        query = stuck(row, component, never)
+        query = query if among is None else query.where(col(RolloutMember.device_id).in_(among))
+        found.update(session.connection().scalars(query))
     return frozenset(found)
 
 

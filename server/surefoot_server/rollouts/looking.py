@@ -167,7 +167,7 @@ def _waiting(
     asked["heard_since"] = down.ago(SILENT_AFTER.total_seconds(), now)
     if awake_since is not None:
         asked["awake_since"] = awake_since
-    return list(session.connection().scalars(queries.waiting(awake_since is not None), asked))
+    return list(session.connection().scalars(queries.waiting(awake_since is not None, len(row.components)), asked))
 
 
 def _to_go_back(session: Session, row: Rollout) -> list[str]:
@@ -196,7 +196,7 @@ def _owing(session: Session, row: Rollout) -> sa.Select[Any]:
             col(Assignment.previous_release_id).not_in(_never(session, row)),
             ~_parted(session, row),
             col(Device.revoked_at).is_(None),
-            ~queries.claimed(),
+            ~queries.claimed(len(row.components)),
         )
     )
 
@@ -256,7 +256,9 @@ def _awake_to_go_back(session: Session, row: Rollout, members: Sequence[MemberFa
 
 def count_waiting(session: Session, row: Rollout) -> int:
     query = sa.select(sa.func.count()).select_from(RolloutMember)
-    query = query.where(col(RolloutMember.rollout_id) == row.id, sa.text(WAITING), ~queries.claimed())
+    query = query.where(
+        col(RolloutMember.rollout_id) == row.id, sa.text(WAITING), ~queries.claimed(len(row.components))
+    )
     return session.connection().scalar(query, queries.claims(row)) or 0
 
 

@@ -118,14 +118,15 @@ def _reconcile(tx: Transaction, member: RolloutMember, again: bool) -> dict[str,
 
 def _check_origin(tx: Transaction, member: RolloutMember) -> None:
     """What it runs may be older than when the rollout was planned: it was reflashed, or fell back."""
-    origin = tx.policy.bars.origin(tx.rollout.component)
-    if origin is None:
-        return
-    counters = repository.counters(tx.session, tx.rollout.component)
-    runs = tx.session.get(DeviceComponent, (member.device_id, tx.rollout.component))
-    counter = counters.get(runs.release_id or "") if runs is not None else None
-    if why := planner.too_old(counter, (origin, counters[origin])):
-        raise Conflict("conflict", f"{member.device_id} is left out: {why}.")
+    for component in tx.rollout.components:
+        origin = tx.policy.bars.origin(component)
+        if origin is None:
+            continue
+        counters = repository.counters(tx.session, component)
+        runs = tx.session.get(DeviceComponent, (member.device_id, component))
+        counter = counters.get(runs.release_id or "") if runs is not None else None
+        if why := planner.too_old(counter, (origin, counters[origin])):
+            raise Conflict("conflict", f"{member.device_id} is left out: {why}.")
 
 
 def _exclude(tx: Transaction, member: RolloutMember, reason: str) -> None:

@@ -61,7 +61,7 @@ def tried(which: str) -> sa.Select[Any]:
 
 
 @functools.cache
-def waiting(awake: bool) -> sa.Select[Any]:
+def waiting(awake: bool, components: int = 1) -> sa.Select[Any]:
     """Those whose turn is next. Parameters: rollout, open_phase, heard_since, most, `claims`; perhaps awake_since."""
     query = (
         sa.select(col(RolloutMember.device_id))
@@ -74,7 +74,7 @@ def waiting(awake: bool) -> sa.Select[Any]:
             col(Device.online).is_(True),
             col(Device.revoked_at).is_(None),
             col(Device.last_seen_at) > sa.bindparam("heard_since"),
-            ~claimed(),
+            ~claimed(components),
         )
         .order_by(col(RolloutMember.phase), col(RolloutMember.place))
         .limit(sa.bindparam("most", type_=sa.Integer))
@@ -84,11 +84,10 @@ def waiting(awake: bool) -> sa.Select[Any]:
 
 def claims(row: Rollout) -> dict[str, Any]:
     """The parameters of `claimed`."""
-    return {
-        "claimed_component": row.component,
-        "claimed_named": named(row.component),
-        "claimed_number": row.number,
-    }
+    asked: dict[str, Any] = {"claimed_number": row.number}
+    for place, component in enumerate(row.components):
+        asked |= {f"claimed_component_{place}": component, f"claimed_named_{place}": named(component)}
+    return asked
 
 
 def named(component: str) -> str:
@@ -104,15 +103,20 @@ def orders(which: Any, component: Any, pattern: Any) -> sa.ColumnElement[bool]:
 
 
 @functools.cache
-def claimed() -> sa.ColumnElement[bool]:
+def claimed(components: int = 1) -> sa.ColumnElement[bool]:
+    """Whether a younger rollout wants something else of a member: of a set, of any of so many components."""
     other, theirs = aliased(RolloutMember), aliased(Rollout)
+    any_of_it = (
+        orders(theirs, sa.bindparam(f"claimed_component_{place}"), sa.bindparam(f"claimed_named_{place}"))
+        for place in range(components)
+    )
     return sa.exists(
         sa.select(col(theirs.id))
         .join(other, col(other.rollout_id) == col(theirs.id))
         .where(
             col(other.device_id) == col(RolloutMember.device_id),
             col(other.standing) == MEMBER,
-            orders(theirs, sa.bindparam("claimed_component"), sa.bindparam("claimed_named")),
+            sa.or_(*any_of_it),
             col(theirs.number) > sa.bindparam("claimed_number"),
             col(theirs.state).in_(values(CLAIMING)),
         )

@@ -181,18 +181,21 @@ def listed(
     session: Session, row: Rollout, device_ids: Sequence[str] | None, now: datetime, down: Outages
 ) -> list[Listed]:
     """Read members, these or all, in the order in which they have their turn."""
-    claims = claims_on(session, row.component, CLAIMING, younger_than=row.number, among=device_ids)
+    claims: dict[str, str] = {}
+    for component in reversed(row.components):
+        claims |= claims_on(session, component, CLAIMING, younger_than=row.number, among=device_ids)
     of = {"rollout": row.id, "component_of": row.component}
+    chunks: list[Sequence[str] | None] = [None]
     if device_ids is None:
         rows = list(session.connection().execute(_members_query(False), of))
     else:
-        chunks = (device_ids[i : i + CHUNK] for i in range(0, len(device_ids), CHUNK))
+        chunks = [device_ids[i : i + CHUNK] for i in range(0, len(device_ids), CHUNK)]
         query = _members_query(True)
         rows = [r for some in chunks for r in session.connection().execute(query, {**of, "some": some})]
     rows.sort(key=lambda r: (r.m_phase, r.m_place, planner.rank(r.m_device_id, row.salt)))
     asked = row.state == RolloutState.REVERTING.value or policies.parse(row.policy).bars != bars.Bars()
     never = {*row.releases, *(barred(session, row) if asked else ())}
-    parted = joined.without_way_back(session, row, never) if asked else frozenset()
+    parted = {device for some in chunks if asked for device in joined.without_way_back(session, row, never, some)}
     heard_since = down.ago(SILENT_AFTER.total_seconds(), now)
     found = [Listed(_member(row, claims, heard_since, (never, parted), r), _counted(r)) for r in rows]
     return _as_sets(session, row, found) if row.companions else found

@@ -58,6 +58,9 @@ from surefoot_shared.status import RolloutState
 log = logging.getLogger(__name__)
 ROUNDS = 100
 """More than the phases of any policy in one go; beyond it the engine would contradict itself, which is a bug."""
+STOPS = frozenset({RolloutEvent.PAUSE, RolloutEvent.HOLD, RolloutEvent.HALT, RolloutEvent.REVERT, RolloutEvent.CANCEL})
+STOP_TRIES = 5
+"""Of an act that stops, against an engine on PostgreSQL that changes the rollout with each look."""
 
 
 class HaltList(Protocol):
@@ -225,6 +228,18 @@ class RolloutService:
     def _act(
         self, rollout_id: str, event: RolloutEvent, actor: str, now: datetime, reason: str, *, halt: bool = False
     ) -> None:
+        for tries_left in reversed(range(STOP_TRIES if halt or event in STOPS else 1)):
+            try:
+                self._change(rollout_id, event, actor, now, reason, halt)
+                break
+            except Outrun:  # an engine elsewhere was faster; what it did does not make a stop less wanted
+                if not tries_left:
+                    raise
+        self.sync_halts(now, anew=halt)
+        if halt:  # the list stops devices; orders are taken back one by one, which takes seconds in a large fleet
+            self._settle(rollout_id, now)
+
+    def _change(self, rollout_id: str, event: RolloutEvent, actor: str, now: datetime, reason: str, halt: bool) -> None:
         with self._db.write(urgent=halt) as session:
             row = repository.rollout(session, rollout_id)
             tx = Transaction(session, self._orders, row, policies.parse(row.policy), now)
@@ -243,9 +258,6 @@ class RolloutService:
                 acts.pick_up(tx, was)
             if not halt:
                 self._rounds(session, rollout_id, now)
-        self.sync_halts(now)
-        if halt:  # the list stops devices; orders are taken back one by one, which takes seconds in a large fleet
-            self._settle(rollout_id, now)
 
     # --- the engine -----------------------------------------------------------------------------------------------
 
@@ -256,13 +268,13 @@ class RolloutService:
         """
         if not reachable:
             return 0
-        self._mark_look(now)
-        changed = 0
-        with self._db.read() as session:
-            ids = repository.to_look_at(session, self._searched.sleepers(now))
-        for rollout_id in ids:
-            changed += self._look(rollout_id, now)
-        self.sync_halts(now)
+        try:
+            self.sync_halts(now)  # what another server, or a crash, left to say goes before what takes time
+        finally:  # a list that cannot be written is no reason to leave orders with devices
+            self._mark_look(now)
+            with self._db.read() as session:
+                ids = repository.to_look_at(session, self._searched.sleepers(now))
+            changed = sum(self._look(rollout_id, now) for rollout_id in ids)
         return changed
 
     def _mark_look(self, now: datetime) -> None:
@@ -348,12 +360,13 @@ class RolloutService:
         row.version = version + 1
         session.add(row)
 
-    def sync_halts(self, now: datetime) -> None:
-        """Bring the signed halt list in line with the database, and tell the fleet where that changed it."""
+    def sync_halts(self, now: datetime, *, anew: bool = False) -> None:
+        """Bring the signed halt list in line with the database, and tell the fleet where that changed it; `anew` in any
+        case: another server may have lifted meanwhile what this one said last."""
         with self._halting:
             with self._db.read() as session:
                 wanted = frozenset(halting.halted_digests(session))
-            if wanted == self._on_list():
+            if wanted == self._on_list() and not anew:
                 return
             raw = self._halts.halt(wanted, now)
             self._halted = wanted

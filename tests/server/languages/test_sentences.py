@@ -9,7 +9,7 @@ import pytest
 
 from surefoot_server.languages import gather, spoken
 from surefoot_server.languages.catalogue import NAMES, SOURCE, language
-from surefoot_server.languages.sentences import PLACE, code_said, told
+from surefoot_server.languages.sentences import DEEPEST, MOST_READINGS, PLACE, _Reader, _templates, code_said, told
 from surefoot_shared.errors import KINDS
 
 VI = language("vi")
@@ -108,6 +108,31 @@ def test_a_code_is_a_word_in_each_language() -> None:
     assert code_said(VI, "health_failed") == "kiểm tra sức khỏe không đạt"
     assert code_said(VI, "") == ""
     assert [kind for kind in KINDS if code_said(VI, kind) == kind.replace("_", " ")] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["." * 2000, "a" + " (b)" * 480, ")" * 2000, "; " * 1000, "x: " * 600, " (" * 900 + ")"],
+    ids=["full stops", "brackets", "closing brackets", "semicolons", "colons", "opening brackets"],
+)
+def test_what_a_hostile_device_nests_without_end_stays_as_it_is(words: str) -> None:
+    assert told(VI, words) == words
+
+
+def test_what_a_hostile_device_writes_to_be_read_in_every_way_is_read_in_few() -> None:
+    words = (" of a, within a: of its a is a in a by a to a after a over a runs a at a waits for a ended a" * 22)[:1900]
+    reader = _Reader(VI, tuple(each for each in _templates("vi") if each.may_be_in(words)))
+
+    reader.read(words)
+
+    assert MOST_READINGS <= len(reader.seen) < MOST_READINGS + DEEPEST
+    assert told(VI, words)
+
+
+def test_many_reasons_of_a_verdict_are_all_read() -> None:
+    said = told(VI, "early failed: " + "; ".join(f"{n} of 40 devices reverted, the tripwire is {n}" for n in range(30)))
+
+    assert ENGLISH.findall(said) == []
 
 
 def test_a_sentence_of_many_parts_is_read_in_no_time() -> None:

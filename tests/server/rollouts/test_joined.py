@@ -6,14 +6,16 @@ import pytest
 
 from surefoot_server.devices import lent
 from surefoot_server.devices.leave import Rates
+from surefoot_server.devices.sets import SET_BROKEN
+from surefoot_server.rollouts import repository
 from surefoot_server.rollouts.facts import AttemptFact
-from surefoot_server.rollouts.joined import Part, as_far
+from surefoot_server.rollouts.joined import Part, as_far, without_way_back
 from surefoot_server.rollouts.models import RolloutMember
 from surefoot_shared.messages import EventKind
 from surefoot_shared.status import AttemptState as S
 from surefoot_shared.status import Outcome
 from tests.server.rig import NOW, digest, event, later, proof
-from tests.server.rollouts.fleet import Fleet
+from tests.server.rollouts.fleet import HW, Fleet
 from tests.server.rollouts.pairs import ends, newest, reaches, says, tells
 
 ALL = "phases: [{percent: 100, bake: 1s}]\n"
@@ -218,6 +220,78 @@ def test_a_set_of_which_one_may_go_nowhere_back_stays_whole(models: Fleet) -> No
     assert {row.intent for name in names for row in newest(models, name).values()} == {"update"}
     assert models.rollout("r1").state == "failed"
     assert "have no earlier release that they may go back to" in models.rollout("r1").reason
+
+
+def test_a_set_of_which_a_younger_rollout_wants_the_model_is_neither_offered_nor_taken_back(models: Fleet) -> None:
+    sleeper, *others = models.names[1::3]  # every third is an rpi5
+    models.offline(sleeper)
+    start(models)
+    for name in others:
+        ends(models, name, Outcome.COMMITTED, Outcome.COMMITTED)
+    models.tick(1)
+    models.tick(20)
+    models.rig.release("model/3.0", HW)
+    models.start("model/3.0", policy=ALL, cohort="hw == 'rpi5'")
+    models.tick(1)
+    for name in others:
+        tells(models, name, "model", Outcome.COMMITTED)
+
+    says(models, sleeper, "app/1.0", "model/1.0")
+    models.tick(1)
+    offered = {component: row.release_id for component, row in newest(models, sleeper).items()}
+    with models.rig.db.read() as session:
+        found = models.service.revert_forecast(session, "r1")
+    models.service.revert("r1", "alice", models.now)
+    models.tick(1)
+
+    assert offered == {"model": "model/3.0"}
+    assert {each.cannot for each in found.returns} == {"rollout r2 wants something else of its model"}
+    kept = {(row.release_id, row.intent) for name in others for row in newest(models, name).values()}
+    assert kept == {("app/1.1", "update"), ("model/3.0", "update")}
+
+
+def test_an_outcome_that_was_counted_keeps_its_time_when_the_member_to_blame_is_heard(models: Fleet) -> None:
+    name, *_ = start(models)
+    tells(models, name, "app", Outcome.REVERTED, SET_BROKEN)
+    models.tick(1)
+    models.tick(5)
+
+    tells(models, name, "model", Outcome.REVERTED, "health_failed", "frozen frames")
+
+    app = newest(models, name)["app"]
+    assert (app.outcome, app.tallied, app.reason) == ("reverted", "reverted", "health_failed")
+    assert app.ended_at == app.tallied_at
+
+
+def test_a_model_that_became_too_old_since_the_plan_is_not_offered_the_set(models: Fleet) -> None:
+    models.rig.release("model/3.0", HW)
+    names = models.names[1::3]  # every third is an rpi5
+    for name in names:
+        says(models, name, "app/1.0", "model/2.0")
+    policy = ALL + "releases: {from: [model/2.0]}\nlimits: {max_concurrent: 1}\n"
+    models.start(policy=policy, cohort="hw == 'rpi5'", also=("model/3.0",))
+    late = next(name for name in names if not newest(models, name))
+
+    says(models, late, "app/1.0", "model/1.0")
+    for _ in names:
+        for name in names:
+            if newest(models, name):
+                ends(models, name, Outcome.COMMITTED, Outcome.COMMITTED)
+        models.tick(1)
+
+    assert models.members("r1")[late].standing == "excluded"
+    assert newest(models, late) == {}
+
+
+def test_who_has_no_way_back_is_read_of_those_alone_who_are_asked_about(models: Fleet) -> None:
+    first, *_ = names = committed(models)
+
+    with models.rig.db.read() as session:
+        row = repository.rollout(session, "r1")
+        everybody = without_way_back(session, row, ["model/1.0"])
+        asked = without_way_back(session, row, ["model/1.0"], [first, "cam-unknown"])
+
+    assert (everybody, asked) == (frozenset(names), {first})
 
 
 def test_a_companion_downloads_within_the_bandwidth_of_the_rollout(models: Fleet) -> None:

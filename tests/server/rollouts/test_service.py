@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 import pytest
 from sqlmodel import Session
@@ -257,6 +258,75 @@ def test_a_server_that_died_after_the_halt_list_takes_the_orders_back_later(flee
     assert fleet.rig.state.online.halted() == (digest("app/1.1"),)
 
 
+def test_a_halt_list_that_cannot_be_written_leaves_no_order_with_a_device(fleet: Fleet) -> None:
+    rollout = fleet.start()
+    service = RolloutService(fleet.rig.db, fleet.rig.devices, _Broken(), lambda _raw: None)
+    with pytest.raises(OSError, match="power cut"):
+        service.halt(rollout, CommittedDevices.KEEP, "bob", fleet.now)
+
+    with pytest.raises(OSError, match="power cut"):
+        service.tick(fleet.now)
+
+    assert fleet.wished("app/1.1") == set()
+
+
+def test_what_a_crash_left_to_say_is_said_before_the_engine_looks_at_anything(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout = fleet.start()
+    broken = RolloutService(fleet.rig.db, fleet.rig.devices, _Broken(), lambda _raw: None)
+    with pytest.raises(OSError, match="power cut"):
+        broken.halt(rollout, CommittedDevices.KEEP, "bob", fleet.now)
+
+    def bug(*_: object) -> None:
+        raise ValueError("a rollout that nobody can read")
+
+    monkeypatch.setattr(repository, "to_look_at", bug)
+    with pytest.raises(ValueError, match="nobody can read"):
+        fleet.service.tick(fleet.now)
+
+    assert fleet.rig.state.online.halted() == (digest("app/1.1"),)
+
+
+def test_a_halt_is_told_again_where_another_server_had_lifted_what_this_one_said(fleet: Fleet) -> None:
+    """Each server has a list of its own, and only the one that leads looks at the database every second."""
+    rollout, told = fleet.start(), list[bytes]()
+    elsewhere = RolloutService(fleet.rig.db, fleet.rig.devices, _OwnList(), told.append)
+    elsewhere.halt(rollout, CommittedDevices.KEEP, "bob", fleet.now)
+    fleet.tick(1)
+    fleet.service.resume(rollout, "bob", fleet.now)
+
+    elsewhere.halt(rollout, CommittedDevices.KEEP, "bob", fleet.now)
+
+    assert told == [digest("app/1.1").encode()] * 2
+
+
+def test_a_halt_is_not_refused_because_an_engine_changed_the_rollout_meanwhile(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout, claim = fleet.start(), repository.claim
+    lost = iter([False, False])
+    monkeypatch.setattr(repository, "claim", lambda *given: next(lost, True) and claim(*given))
+
+    fleet.service.halt(rollout, CommittedDevices.KEEP, "bob", fleet.now)
+
+    assert fleet.rollout(rollout).state == "halted"
+    assert [d.kind for d in fleet.decisions(rollout)].count("halt") == 1
+
+
+def test_a_resume_that_was_outrun_is_for_a_person_to_repeat(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who was faster may have halted it: to go on after that is another decision."""
+    rollout = fleet.start()
+    fleet.service.pause(rollout, "bob", fleet.now)
+    lost = iter([False])
+    monkeypatch.setattr(repository, "claim", lambda *_: next(lost))
+
+    with pytest.raises(Conflict, match="changed by someone else"):
+        fleet.service.resume(rollout, "bob", fleet.now)
+
+    assert fleet.rollout(rollout).state == "paused"
+
+
 def test_orders_of_a_large_fleet_are_taken_back_a_part_at_each_look(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -450,6 +520,23 @@ def test_a_crash_between_the_verdict_and_the_halt_list_is_made_up_for(fleet: Fle
     _another_engine(fleet).tick(fleet.now)
 
     assert fleet.rig.state.online.halted() == (digest("app/1.1"),)
+
+
+class _OwnList:
+    """The list of a server beside: it knows what it said itself."""
+
+    def __init__(self) -> None:
+        self._said: tuple[str, ...] = ()
+
+    def halted(self) -> tuple[str, ...]:
+        return self._said
+
+    def unsignable(self, component: str, now: object) -> str:
+        return ""
+
+    def halt(self, digests: Iterable[str], now: object) -> bytes:
+        self._said = tuple(sorted(digests))
+        return ",".join(self._said).encode()
 
 
 class _Broken:
