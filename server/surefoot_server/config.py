@@ -142,7 +142,9 @@ TABLE = Table(
     (
         Setting("data_dir", "path", "Folder that holds the database, artifacts, secrets and broker files."),
         Setting(
-            "keys_dir", "path", "Folder made by `surefoot keys init`; only online/, repository/, bootstrap/ are read."
+            "keys_dir",
+            "path",
+            "Folder made by `surefoot keys init`; online/, repository/, bootstrap/ and builders/ are read.",
         ),
         Setting("database_url", "url", "SQLAlchemy URL of the database; empty for SQLite in the data folder."),
         Setting(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # these import the guard of routes, which imports this module
     from surefoot_server.events.streams import Streams
     from surefoot_server.feedback.hooks import Hooks
     from surefoot_server.feedback.service import FeedbackService
+    from surefoot_server.findings.builders import Builders
     from surefoot_server.findings.service import Concern
     from surefoot_server.keys.online import OnlineRepository
     from surefoot_server.notify.service import NotifyService
@@ -53,6 +54,8 @@ class ServerState:
     tokens: LeaseTokens
     """Tokens that devices earn by a signature, for what they fetch over HTTPS."""
     blobs: BlobStore
+    builders: Builders
+    """Whose word counts about how a release was built."""
     online: OnlineRepository
     devices: DeviceService
     releases: ReleaseService

@@ -40,6 +40,7 @@ from surefoot_server.events.feed import Feed
 from surefoot_server.events.streams import Streams
 from surefoot_server.feedback.hooks import Hooks
 from surefoot_server.feedback.service import FeedbackService
+from surefoot_server.findings.builders import Builders
 from surefoot_server.findings.watch import Watch
 from surefoot_server.gateway import Gateway, GatewayConfig
 from surefoot_server.housekeeping import RETENTION_S, make_clock
@@ -47,6 +48,7 @@ from surefoot_server.ingest import Ingest
 from surefoot_server.intake import IntakeLimits
 from surefoot_server.keys.alarms import KeyAlarms
 from surefoot_server.keys.install import install_keys
+from surefoot_server.keys.layout import KeyFolder
 from surefoot_server.keys.online import OnlineRepository
 from surefoot_server.leader import Leader
 from surefoot_server.listeners import Listener, Listeners, take_port
@@ -163,6 +165,7 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
     parts.callback(leader.resign)
     clock = make_clock(settings, database, online, gateway, rollouts, leader, checkpoints)
     watch = Watch(database, db.utc_now)
+    builders = Builders(KeyFolder(settings.keys_dir).builders, blobs)
     notify = NotifyService(database, feed, sealing, outside_of(settings))
     sender = Sender(database, notify, leader.leads)
     feed.on_news(sender.wake)
@@ -195,6 +198,7 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
         leases=leases,
         tokens=tokens,
         blobs=blobs,
+        builders=builders,
         objects=objects,
         online=online,
         devices=service,
@@ -216,7 +220,11 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
         streams=streams,
         deny=keep_out,
         problems=lambda: [*_problems(gateway, broker, clock), *alarms.problems(db.utc_now())],
-        warnings=lambda: [*alarms.warnings(db.utc_now()), *checkpoints.warnings(db.utc_now())],
+        warnings=lambda: [
+            *alarms.warnings(db.utc_now()),
+            *checkpoints.warnings(db.utc_now()),
+            *builders.problems(),
+        ],
         findings=watch.concerns,
         counters=lambda: {
             **_counters(gateway, ingest, delivery, clock),

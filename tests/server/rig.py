@@ -34,6 +34,7 @@ from surefoot_server.events.feed import Feed
 from surefoot_server.events.streams import Streams
 from surefoot_server.feedback.hooks import Hooks
 from surefoot_server.feedback.service import FeedbackService
+from surefoot_server.findings.builders import Builders
 from surefoot_server.findings.watch import Watch
 from surefoot_server.keys.install import install_keys
 from surefoot_server.keys.online import OnlineRepository
@@ -281,6 +282,7 @@ def _rig(settings: Settings, database: Database, keys_dir: Path) -> Rig:
         leases=leases,
         tokens=LeaseTokens(b"k" * 32, 3600.0, "device"),
         blobs=blobs,
+        builders=Builders(data_dir / "builders", blobs),  # the keys folder is that of other tests too
         online=online,
         devices=devices,
         releases=ReleaseService(database, blobs, online),

@@ -149,7 +149,8 @@ def ready(request: Request, name: str, release: str, who: Viewer) -> list[Answer
     """Each requirement, met or not, with its numbers: of the whole fleet, as the promotion asks it."""
     check_release(who, release)
     with state_of(request).db.read(whole=True) as session:
-        found = service.readiness(session, name, release, who.name, db.utc_now())
+        judge = state_of(request).builders.judge
+        found = service.readiness(session, name, release, who.name, db.utc_now(), judge)
         return [AnswerOut(requirement=a.requirement, met=a.met, said=a.said) for a in found]
 
 
@@ -169,7 +170,7 @@ def promote(request: Request, name: str, body: PromoteIn, who: Promoter) -> Prom
         check_release(who, each)
     state, now, also = state_of(request), db.utc_now(), tuple(body.also)
     with state.db.write() as session:
-        rows = service.promote_set(session, name, [body.release, *also], who.name, now)
+        rows = service.promote_set(session, name, [body.release, *also], who.name, now, state.builders.judge)
         channel = repository.channel(session, name)
         order = Order(channel.policy, body.release, channel.cohort, also=also)
         if body.start and also:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from surefoot_server.findings.matching import Bound, OnFinding, Scan, Scanned, Waived, lacks
+from surefoot_server.findings.provenance import Attested, Unverified, Vouching
 from surefoot_server.rollouts import document
 from surefoot_server.rollouts.document import Field
 
@@ -28,6 +29,8 @@ class Requirements:
     acceptance: int = 0
     sbom: bool = False
     provenance: bool = False
+    builder: Vouching | None = None
+    """Who must vouch for its provenance; None asks for nobody."""
     scan: Scan | None = None
     """What may be known of its parts; None asks for no scan."""
 
@@ -48,6 +51,8 @@ class Shown:
     sbom: str | None = None
     """sha256 of its bill of materials."""
     provenance: str | None = None
+    attested: Attested | None = None
+    """What its provenance is worth."""
     scanned: Scanned | None = None
     waived: Sequence[Waived] = ()
     against: Sequence[str] = ()
@@ -69,7 +74,7 @@ def parse(text: str) -> Requirements:
 def read(root: Field) -> Requirements:
     """Read requirements from their place in a document."""
     default = Requirements()
-    fields = root.mapping("baked", "tests", "acceptance", "sbom", "provenance", "scan")
+    fields = root.mapping("baked", "tests", "acceptance", "sbom", "provenance", "builder", "scan")
     baked = fields["baked"].mapping("for", "devices")
     tests = [] if fields["tests"].absent else [t.required().text_or_none() or "" for t in fields["tests"].items()]
     return Requirements(
@@ -79,8 +84,16 @@ def read(root: Field) -> Requirements:
         acceptance=fields["acceptance"].integer(default.acceptance, low=0, high=20),
         sbom=fields["sbom"].boolean(default.sbom),
         provenance=fields["provenance"].boolean(default.provenance),
+        builder=None if fields["builder"].absent else _builder(fields["builder"]),
         scan=None if fields["scan"].absent else _scan(fields["scan"]),
     )
+
+
+def _builder(field: Field) -> Vouching:
+    default = Vouching()
+    fields = field.mapping("unverified", "keys")
+    keys = [] if fields["keys"].absent else [key.required().text_or_none() or "" for key in fields["keys"].items()]
+    return Vouching(fields["unverified"].choice(Unverified, default.unverified), tuple(keys))
 
 
 def _scan(field: Field) -> Scan:
@@ -112,12 +125,14 @@ def answers(required: Requirements | None, shown: Shown, who: str, before: str |
 
 
 def _itself(required: Requirements, shown: Shown) -> list[Answer]:
-    """What hangs on no channel: the bill of materials, its scan, the provenance."""
+    """What hangs on no channel: the bill of materials, its scan, the provenance and who vouches for it."""
     found = []
     if required.sbom:
         found.append(_there("sbom", shown.sbom, shown))
     if required.provenance:
         found.append(_there("provenance", shown.provenance, shown))
+    if required.builder is not None:
+        found.append(_vouched(required.builder, shown))
     if required.scan is not None:
         found.append(_scanned(required.scan, shown))
     return found
@@ -127,6 +142,15 @@ def _there(name: str, sha256: str | None, shown: Shown) -> Answer:
     if sha256 is not None:
         return Answer(name, True, f"sha256 {sha256[:12]}")
     return Answer(name, _waiver(name, shown) is not None, f"it has none{_told(_waiver(name, shown))}")
+
+
+def _vouched(asked: Vouching, shown: Shown) -> Answer:
+    lack = asked.lack(shown.attested)
+    if not lack:
+        return Answer("builder", True, shown.attested.told if shown.attested else "")
+    if asked.unverified is Unverified.WARN:
+        return Answer("builder", True, f"{lack}; this channel only warns of it")
+    return Answer("builder", _waiver("builder", shown) is not None, f"{lack}{_told(_waiver('builder', shown))}")
 
 
 def _scanned(scan: Scan, shown: Shown) -> Answer:

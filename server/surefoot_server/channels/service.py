@@ -22,6 +22,7 @@ from surefoot_server.devices.sets import check_components
 from surefoot_server.feedback import repository as feedback
 from surefoot_server.findings import repository as finding_rows
 from surefoot_server.findings import service as findings
+from surefoot_server.findings.builders import Judge, trusting_nobody
 from surefoot_server.policies import service as saved
 from surefoot_server.releases import repository as releases
 from surefoot_server.releases.models import Release
@@ -147,33 +148,43 @@ def note(
     return row
 
 
-def readiness(session: Session, name: str, release_id: str, who: str, now: datetime) -> list[Answer]:
-    """What the channel requires of the release, and whether it was shown."""
+def readiness(
+    session: Session, name: str, release_id: str, who: str, now: datetime, judge: Judge = trusting_nobody
+) -> list[Answer]:
+    """What the channel requires of the release, and whether it was shown. `judge` knows the keys of builders."""
     row = repository.channel(session, name)
     release = releases.get(session, release_id)
-    return answers(parse(row.requires), _shown(session, row, release, who, now), who, row.after)
+    return answers(parse(row.requires), _shown(session, row, release, who, now, judge), who, row.after)
 
 
-def promote_set(session: Session, name: str, release_ids: Sequence[str], by: str, now: datetime) -> list[ChannelEntry]:
+def promote_set(
+    session: Session, name: str, release_ids: Sequence[str], by: str, now: datetime, judge: Judge = trusting_nobody
+) -> list[ChannelEntry]:
     """Put releases that belong together into the channel, all or none: each by its digest and its own evidence.
 
     Raises Conflict where two are of one component, naming the first requirement of the first that is not ready.
     """
     check_components([releases.get(session, each) for each in release_ids])
-    return [promote(session, name, each, by, now, release_ids) for each in release_ids]
+    return [promote(session, name, each, by, now, release_ids, judge) for each in release_ids]
 
 
 def promote(
-    session: Session, name: str, release_id: str, by: str, now: datetime, together: Sequence[str] = ()
+    session: Session,
+    name: str,
+    release_id: str,
+    by: str,
+    now: datetime,
+    together: Sequence[str] = (),
+    judge: Judge = trusting_nobody,
 ) -> ChannelEntry:
     """Put the release into the channel; raises Conflict naming the first requirement that is not met.
 
-    `together`: the set it is promoted with, for the record.
+    `together`: the set it is promoted with, for the record. `judge` knows the keys of builders.
     """
     release = releases.get(session, release_id)
     if repository.entry(session, name, release_id) is not None:
         raise Conflict("conflict", f"{release_id} already is in {name}.", "`surefoot channel show` lists what is.")
-    found = readiness(session, name, release_id, by, now)
+    found = readiness(session, name, release_id, by, now, judge)
     if missing := [a for a in found if not a.met]:
         more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise Conflict(
@@ -257,8 +268,8 @@ def _apart(
     return Apart(row.name, component, newest, len(ahead), len(members), on_it, dict(sorted(runs.items())), todo)
 
 
-def _shown(session: Session, row: Channel, release: Release, who: str, now: datetime) -> Shown:
-    itself = _itself(session, release, now)
+def _shown(session: Session, row: Channel, release: Release, who: str, now: datetime, judge: Judge) -> Shown:
+    itself = _itself(session, release, now, judge)
     if row.after is None:
         return itself
     before = repository.channel(session, row.after)
@@ -283,7 +294,7 @@ def _people(session: Session, names: Sequence[str], who: str) -> set[str]:
     return set((found | {mine: who} if mine in found else found).values())
 
 
-def _itself(session: Session, release: Release, now: datetime) -> Shown:
+def _itself(session: Session, release: Release, now: datetime, judge: Judge) -> Shown:
     """What the release shows by itself, whatever the channel."""
     documents = {d.kind: d.sha256 for d in finding_rows.documents(session, release.id)}
     return Shown(
@@ -291,6 +302,7 @@ def _itself(session: Session, release: Release, now: datetime) -> Shown:
         None,
         sbom=documents.get(findings.SBOM),
         provenance=documents.get(findings.PROVENANCE),
+        attested=judge(session, release.id),
         scanned=findings.scanned(session, release.id, now),
         waived=findings.waived(session, release.id, now),
         against=_against(session, release),

@@ -52,10 +52,23 @@ class Waiver:
 
 
 @dataclass(frozen=True)
+class Attested:
+    told: str
+    predicate_type: str
+    builder: str
+
+
+@dataclass(frozen=True)
+class Document:
+    attested: Attested
+
+
+@dataclass(frozen=True)
 class Scan:
     release: str
     sbom: str | None
     provenance: str | None
+    attested: Attested | None
     parts: int
     judged: int
     ages_s: Mapping[str, float | None]
@@ -116,7 +129,7 @@ def scan(terminal: Terminal, release: str, least: str, sbom: bool) -> int:
 @json_option
 @pass_terminal
 def waive(terminal: Terminal, release: str, about: str, reason: str, valid_s: float | None) -> None:
-    """Let FINDING, or the lack of sbom, provenance or scan, not count for a release.
+    """Let FINDING, or a lack (sbom, provenance, builder, scan), not count for a release.
 
     \b
     Example:
@@ -154,8 +167,8 @@ def unwaive(terminal: Terminal, waiver_id: int) -> None:
 def attest(terminal: Terminal, release: str, statement: Path) -> None:
     """Store the provenance of a release: an in-toto STATEMENT with an SLSA predicate, bare or in a DSSE envelope.
 
-    Its subject must be the release's digest, which is the sha256 of its manifest.json. The envelope's signature is kept
-    and shown in the evidence; who trusts that builder checks it.
+    Its subject must be the release's digest, which is the sha256 of its manifest.json. Says whose key verifies it: the
+    server's keys folder holds those of builders, as builders/NAME.pem (ed25519 or ECDSA on P-256).
 
     \b
     Example:
@@ -163,7 +176,8 @@ def attest(terminal: Terminal, release: str, statement: Path) -> None:
     """
     with terminal.api() as api:
         answer = api.post_file(path("releases", *release_of(release), "provenance"), read_file(statement))
-    terminal.data(answer, f"The provenance of {release} is stored.")
+    found = wire.from_json(Document, answer).attested
+    terminal.data(answer, f"The provenance of {release} is stored: {shown.plain(found.told)}.")
 
 
 def _told(found: Scan) -> str:
@@ -173,6 +187,9 @@ def _told(found: Scan) -> str:
             ("Release", found.release),
             ("Bill", f"sha256 {found.sbom}" if found.sbom else "none"),
             ("Provenance", f"sha256 {found.provenance}" if found.provenance else "none"),
+            ("", shown.plain(found.attested.told) if found.attested else ""),
+            ("Predicate", shown.plain(found.attested.predicate_type) if found.attested else ""),
+            ("Builder", shown.plain(found.attested.builder) if found.attested else ""),
             ("Parts", f"{found.judged} of {found.parts} could be looked up" if found.sbom else ""),
             ("Advisories", ages),
         ]

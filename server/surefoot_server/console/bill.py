@@ -6,14 +6,16 @@ not look like a pass. At most ROWS findings are listed, the worst first; the res
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlmodel import Session
 
 from surefoot_server.findings import repository, service
+from surefoot_server.findings.builders import Judge, trusting_nobody
 from surefoot_server.findings.matching import Finding, Scanned
 from surefoot_server.findings.models import ReleaseDocument
+from surefoot_server.findings.provenance import Attested
 
 ROWS = 15
 
@@ -38,6 +40,8 @@ class Bill:
     more: int = 0
     waived: int = 0
     ages: tuple[Age, ...] = ()
+    attested: Attested | None = None
+    """What the provenance is worth; None where there is none."""
 
     @property
     def unjudged(self) -> int:
@@ -45,10 +49,11 @@ class Bill:
         return self.scan.parts - self.scan.judged if self.scan else 0
 
 
-def read(session: Session, release_id: str, now: datetime) -> Bill:
+def read(session: Session, release_id: str, now: datetime, judge: Judge = trusting_nobody) -> Bill:
     sbom = repository.document(session, release_id, service.SBOM)
     provenance = repository.document(session, release_id, service.PROVENANCE)
-    return of(sbom, provenance, service.scanned(session, release_id, now))
+    found = of(sbom, provenance, service.scanned(session, release_id, now))
+    return replace(found, attested=judge(session, release_id))
 
 
 def of(sbom: ReleaseDocument | None, provenance: ReleaseDocument | None, scan: Scanned | None) -> Bill:

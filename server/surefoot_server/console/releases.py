@@ -22,6 +22,7 @@ from surefoot_server.console import bill
 from surefoot_server.console.bill import Bill
 from surefoot_server.feedback import repository as feedback
 from surefoot_server.feedback.models import Advisory, Flag
+from surefoot_server.findings.builders import Judge, trusting_nobody
 from surefoot_server.keys.published import Listed, Signatures
 from surefoot_server.packs import service as packs
 from surefoot_server.packs.service import Shown as Pack
@@ -70,11 +71,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A person's look at a release."""
+    """A person's look at a release; `judge` knows the keys of builders."""
 
     release_id: str
     who: str
     now: datetime
+    judge: Judge = trusting_nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def read(session: Session, whole: Session, trust: Trust, asked: Asked) -> Page:
         packs=tuple(packs.shown(session, row.component, row.digest)),
         flags=tuple(feedback.about(session, release_id=row.id)),
         advisories=tuple(feedback.advisories(session, row.id)),
-        bill=bill.read(session, row.id, asked.now),
+        bill=bill.read(session, row.id, asked.now, asked.judge),
     )
 
 
@@ -140,7 +142,8 @@ def standing(row: Release, said: Listed | None, halted: frozenset[str]) -> str:
 
 def _step(whole: Session, channel: Channel, row: Release, asked: Asked) -> Step:
     entry = channels.entry(whole, channel.name, row.id)
-    answers = () if entry else tuple(promotion.readiness(whole, channel.name, row.id, asked.who, asked.now))
+    wanted = (whole, channel.name, row.id, asked.who, asked.now, asked.judge)
+    answers = () if entry else tuple(promotion.readiness(*wanted))
     devices = cohorts.devices(whole, cohorts.resolve(whole, channel.cohort).expression)
     return Step(channel, entry, answers, len(devices))
 

@@ -44,4 +44,4 @@ def _facts(state: ServerState, component: str, version: str) -> Facts:
     with state.db.read() as session:
         releases.get(session, f"{component}/{version}")
         signed, _ = state.online.signed(component, version)
-        return gather(session, f"{component}/{version}", signed, db.utc_now())
+        return gather(session, f"{component}/{version}", signed, db.utc_now(), state.builders.judge)

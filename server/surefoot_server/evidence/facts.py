@@ -20,7 +20,9 @@ from surefoot_server.feedback import repository as feedback
 from surefoot_server.feedback.models import Flag
 from surefoot_server.findings import repository as findings
 from surefoot_server.findings import service as finding_service
+from surefoot_server.findings.builders import Judge, trusting_nobody
 from surefoot_server.findings.matching import Finding
+from surefoot_server.findings.provenance import Attested
 from surefoot_server.keys.image import Signed
 from surefoot_server.releases import repository as releases
 from surefoot_server.releases.models import Release
@@ -36,8 +38,8 @@ ROLLOUT = ("id", "cohort", "expression", "policy", "salt", "state", "reason", "t
 Facts = dict[str, Json]
 
 
-def gather(session: Session, release_id: str, signed: Signed, now: datetime) -> Facts:
-    """`now` only says which waivers stand."""
+def gather(session: Session, release_id: str, signed: Signed, now: datetime, judge: Judge = trusting_nobody) -> Facts:
+    """`now` only says which waivers stand, `judge` which keys vouch for the provenance."""
     release = releases.get(session, release_id)
     runs = _rollouts(session, release_id)
     objects = [f"release:{release_id}", *(f"rollout:{row.id}" for row in runs)]
@@ -47,6 +49,7 @@ def gather(session: Session, release_id: str, signed: Signed, now: datetime) -> 
         | _told(release, "published_at", "published_by"),
         "signatures": wire.to_json(signed),
         "documents": [_told(d, "kind", "sha256", "at", "by") for d in findings.documents(session, release_id)],
+        "provenance": _attested(judge(session, release_id)),
         "channels": [_told(e, "channel", "digest", "at", "by", "evidence") for e in _entries(session, release_id)],
         "tests": _tests(session, release),
         "rollouts": [_rollout(session, row) for row in runs],
@@ -81,6 +84,18 @@ def _told(row: object, *names: str) -> dict[str, Json]:
 def _entries(session: Session, release_id: str) -> list[ChannelEntry]:
     query = select(ChannelEntry).where(ChannelEntry.release_id == release_id).order_by(col(ChannelEntry.id))
     return list(session.exec(query))
+
+
+def _attested(found: Attested | None) -> Json:
+    return (
+        None
+        if found is None
+        else {
+            **_told(found, "told", "predicate_type", "builder", "signatures"),
+            "standing": found.standing.value,
+            "keys": list(found.keys),
+        }
+    )
 
 
 def _tests(session: Session, release: Release) -> Json:

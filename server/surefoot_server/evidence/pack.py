@@ -53,6 +53,7 @@ def summary(facts: Mapping[str, Any]) -> str:
         ),
         "## Documents",
         _table(("kind", "sha256", "stored", "by"), _rows(facts["documents"], "kind", "sha256", "at", "by")),
+        _provenance(facts["provenance"]),
         "## Channels",
         _table(("channel", "promoted", "by", "shown"), [_entry(e) for e in facts["channels"]]),
         "## Tests and acceptances",
@@ -93,6 +94,16 @@ def summary(facts: Mapping[str, Any]) -> str:
         "evidence.json with their hashes.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _provenance(found: Mapping[str, Any] | None) -> str:
+    """What the statement is worth; that a builder is only claimed is said where nobody vouches for it."""
+    if found is None:
+        return "There is no provenance statement."
+    verified = found["standing"] == "verified"
+    builder = f" Builder{'' if verified else ', as it claims'}: {_text(found['builder'])}." if found["builder"] else ""
+    kind = f" Predicate: {_text(found['predicate_type'])}." if found["predicate_type"] else ""
+    return f"Provenance: {_text(found['told'])}.{kind}{builder}"
 
 
 def _entry(entry: Mapping[str, Any]) -> tuple[str, str, str, str]:

@@ -17,6 +17,8 @@ from surefoot_server.findings import repository, service
 from surefoot_server.findings.bill import LIMIT_BYTES
 from surefoot_server.findings.matching import Finding, Waived
 from surefoot_server.findings.models import FindingWaiver
+from surefoot_server.findings.provenance import LIMIT_BYTES as PROVENANCE_LIMIT_BYTES
+from surefoot_server.findings.provenance import Attested, judged
 from surefoot_server.releases import repository as releases
 from surefoot_server.state import state_of
 from surefoot_shared.errors import Invalid
@@ -62,12 +64,28 @@ class WaiverOut(BaseModel):
     withdrawn_by: str
 
 
+class AttestedOut(BaseModel):
+    """What the provenance is worth now, with the keys of builders that the server has.
+
+    `standing`: verified, unknown (signed by none of these keys), unsigned, other (about something else) or unreadable.
+    `told` says so as a sentence's part. `builder` is what the statement says, true only where a key vouches for it.
+    """
+
+    standing: str
+    told: str
+    keys: list[str]
+    predicate_type: str
+    builder: str
+    signatures: int
+
+
 class ScanOut(BaseModel):
     """`judged` of `parts` could be looked up; `ages_s`: how old the data of each ecosystem are, null where none are."""
 
     release: str
     sbom: str | None
     provenance: str | None
+    attested: AttestedOut | None
     parts: int
     judged: int
     ages_s: Mapping[str, float | None]
@@ -93,6 +111,7 @@ class DocumentOut(BaseModel):
     sha256: str
     at: datetime
     by: str
+    attested: AttestedOut
 
 
 class RecordsIn(BaseModel):
@@ -136,7 +155,8 @@ class SourceOut(BaseModel):
 def scan(request: Request, component: str, version: str, _who: Viewer) -> ScanOut:
     """What is known now of the release's parts, and what was waived."""
     release, now = f"{component}/{version}", db.utc_now()
-    with state_of(request).db.read() as session:
+    state = state_of(request)
+    with state.db.read() as session:
         releases.get(session, release)
         documents = {d.kind: d.sha256 for d in repository.documents(session, release)}
         found = service.scanned(session, release, now)
@@ -144,6 +164,7 @@ def scan(request: Request, component: str, version: str, _who: Viewer) -> ScanOu
             release=release,
             sbom=documents.get(service.SBOM),
             provenance=documents.get(service.PROVENANCE),
+            attested=_attested(state.builders.judge(session, release)),
             parts=found.parts if found else 0,
             judged=found.judged if found else 0,
             ages_s=dict(found.ages_s) if found else {},
@@ -167,16 +188,18 @@ async def attest(request: Request, component: str, version: str, who: Releaser) 
     state, raw = state_of(request), bytearray()
     async for chunk in request.stream():
         raw += chunk
-        if len(raw) > service.PROVENANCE_LIMIT_BYTES:
-            raise Invalid("too_large", f"A statement has at most {service.PROVENANCE_LIMIT_BYTES} bytes.")
+        if len(raw) > PROVENANCE_LIMIT_BYTES:
+            raise Invalid("too_large", f"A statement has at most {PROVENANCE_LIMIT_BYTES} bytes.")
+    release, keys = f"{component}/{version}", state.builders.keys()
     with state.db.write() as session:
-        row = service.attest(session, state.blobs, f"{component}/{version}", bytes(raw), who.name, db.utc_now())
-        return DocumentOut(kind=row.kind, sha256=row.sha256, at=row.at, by=row.by)
+        row = service.attest(session, state.blobs, release, bytes(raw), who.name, db.utc_now(), keys)
+        found = judged(bytes(raw), releases.get(session, release).digest, keys)
+        return DocumentOut(kind=row.kind, sha256=row.sha256, at=row.at, by=row.by, attested=_told(found))
 
 
 @router.post("/releases/{component}/{version}/waivers", status_code=201)
 def waive(request: Request, component: str, version: str, body: WaiveIn, who: Releaser) -> WaiverOut:
-    """Let a finding, or the lack of `sbom`, `provenance` or `scan`, not count for this release."""
+    """Let a finding, or a lack (`sbom`, `provenance`, `builder`, `scan`), not count for this release."""
     release = f"{component}/{version}"
     with state_of(request).db.write() as session:
         row = service.waive(session, release, body.about, body.reason, body.valid_s, who.name, db.utc_now())
@@ -232,6 +255,21 @@ def sources(request: Request, _who: Anywhere) -> list[SourceOut]:
             SourceOut(**{name: getattr(row, name) for name in names}, records=counts.get(row.ecosystem, 0))
             for row in repository.sources(session)
         ]
+
+
+def _attested(found: Attested | None) -> AttestedOut | None:
+    return _told(found) if found else None
+
+
+def _told(found: Attested) -> AttestedOut:
+    return AttestedOut(
+        standing=found.standing.value,
+        told=found.told,
+        keys=list(found.keys),
+        predicate_type=found.predicate_type,
+        builder=found.builder,
+        signatures=found.signatures,
+    )
 
 
 def _finding(found: Finding) -> FindingOut:

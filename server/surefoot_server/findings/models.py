@@ -77,7 +77,7 @@ class FindingWaiver(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     release_id: str = Field(foreign_key="release.id", index=True)
     about: str = Field(max_length=80)
-    """Any name of a finding; or sbom, provenance, scan."""
+    """Any name of a finding; or sbom, provenance, builder, scan."""
     reason: str
     at: datetime = Field(sa_type=UtcDateTime)
     by: str

@@ -7,7 +7,6 @@ reason and an end. Refuses a provenance statement that is about something else.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,20 +18,20 @@ from sqlmodel import Session
 from surefoot_server.audit import service as audit
 from surefoot_server.channels import requirements
 from surefoot_server.db import Database
-from surefoot_server.findings import bill, osv, repository
+from surefoot_server.findings import bill, osv, provenance, repository
+from surefoot_server.findings.builders import PROVENANCE
+from surefoot_server.findings.dsse import Key
 from surefoot_server.findings.matching import Finding, OnFinding, Scanned, Waived, merged
 from surefoot_server.findings.models import AdvisorySource, FindingWaiver, ReleaseDocument
 from surefoot_server.findings.severity import Severity
 from surefoot_server.releases import repository as releases
 from surefoot_server.rollouts.triggers import Do
-from surefoot_shared import wire
 from surefoot_shared.errors import Conflict, Invalid, NotFound
 from surefoot_shared.wire import Json
 
-SBOM, PROVENANCE = "sbom", "provenance"
-PROVENANCE_LIMIT_BYTES = 4 * 1024 * 1024
-STATEMENT, PREDICATE = "https://in-toto.io/Statement/", "https://slsa.dev/provenance/"
-ENVELOPE = "application/vnd.in-toto+json"
+SBOM = "sbom"
+LACKS = (SBOM, PROVENANCE, "builder", "scan")
+"""Requirements of channels that may be waived as a whole."""
 
 
 class Advises(Protocol):
@@ -92,53 +91,31 @@ def stored(session: Session, release_id: str, kind: str) -> ReleaseDocument:
     return row
 
 
-def attest(session: Session, blobs: Blobs, release_id: str, raw: bytes, by: str, now: datetime) -> ReleaseDocument:
-    """Store a provenance statement, bare or in a DSSE envelope; raises Invalid, or Conflict where there is one."""
+def attest(
+    session: Session, blobs: Blobs, release_id: str, raw: bytes, by: str, now: datetime, keys: Sequence[Key] = ()
+) -> ReleaseDocument:
+    """Store a provenance statement, bare or in a DSSE envelope; raises Invalid, or Conflict where there is one.
+
+    `keys`: of the builders, for the record: what the statement is worth later hangs on the keys that there are then.
+    """
     release = releases.get(session, release_id)
-    builder = _builder(_statement(raw), release.digest, release_id)
+    if release.digest not in provenance.parse(raw).digests:
+        raise provenance.unfit(
+            f"none of its subjects is {release_id}, whose manifest.json has the sha256 {release.digest}"
+        )
     if repository.document(session, release_id, PROVENANCE) is not None:
         raise Conflict("conflict", f"{release_id} has a provenance statement.", "It is never replaced.")
     row = _document(release_id, PROVENANCE, raw, by, now)
     blobs.put(row.sha256, raw)
     session.add(row)
-    detail = {"sha256": row.sha256, "builder": builder}
+    found = provenance.judged(raw, release.digest, keys)
+    detail = {"sha256": row.sha256, "builder": found.builder, "predicate": found.predicate_type, "said": found.told}
     audit.record(session, by, "release.attest", f"release:{release_id}", detail, now)
     return row
 
 
 def _document(release_id: str, kind: str, raw: bytes, by: str, now: datetime) -> ReleaseDocument:
     return ReleaseDocument(release_id=release_id, kind=kind, sha256=hashlib.sha256(raw).hexdigest(), at=now, by=by)
-
-
-def _statement(raw: bytes) -> dict[str, Json]:
-    try:
-        value = wire.parse(raw, PROVENANCE_LIMIT_BYTES)
-        if value.get("payloadType") == ENVELOPE:
-            value = wire.parse(base64.b64decode(str(value.get("payload")), validate=True), PROVENANCE_LIMIT_BYTES)
-    except (Invalid, ValueError) as error:
-        raise _unfit("it is neither a statement nor a DSSE envelope with one") from error
-    kinds = str(value.get("_type", "")), str(value.get("predicateType", ""))
-    if not kinds[0].startswith(STATEMENT) or not kinds[1].startswith(PREDICATE):
-        raise _unfit(f"it is of type {kinds[0][:80]!r} with predicate {kinds[1][:80]!r}")
-    return value
-
-
-def _builder(statement: dict[str, Json], digest: str, release_id: str) -> str:
-    """The id of the builder, once the statement is known to be about the release."""
-    listed = statement.get("subject")
-    subjects = [s.get("digest") for s in listed if isinstance(s, dict)] if isinstance(listed, list) else []
-    if digest not in [s.get("sha256") for s in subjects if isinstance(s, dict)]:
-        raise _unfit(f"none of its subjects is {release_id}, whose manifest.json has the sha256 {digest}")
-    found: Json = statement.get("predicate")
-    for key in (
-        ("runDetails", "builder", "id") if isinstance(found, dict) and "runDetails" in found else ("builder", "id")
-    ):
-        found = found.get(key) if isinstance(found, dict) else None
-    return str(found or "")[:200]
-
-
-def _unfit(why: str) -> Invalid:
-    return Invalid("provenance_unfit", f"The provenance statement cannot be taken: {why}.")
 
 
 # --- findings ---------------------------------------------------------------------------------------------------------
@@ -201,11 +178,11 @@ def _counts(finding: Finding, least: Severity) -> bool:
 def waive(
     session: Session, release_id: str, about: str, reason: str, valid_s: float | None, by: str, now: datetime
 ) -> FindingWaiver:
-    """Let a finding, or the lack of `sbom`, `provenance` or `scan`, not count for this release."""
+    """Let a finding, or a lack (`sbom`, `provenance`, `builder`, `scan`), not count for this release."""
     releases.get(session, release_id)
     names = {name for f in _findings(session, release_id, now) for name in f.ids}
-    if about not in names | {SBOM, PROVENANCE, "scan"}:
-        hint = f"`surefoot release scan {release_id}` lists what is; sbom, provenance and scan may be waived as well."
+    if about not in names.union(LACKS):
+        hint = f"`surefoot release scan {release_id}` lists what is; sbom, provenance, builder, scan may be waived too."
         raise NotFound("not_found", f"{about!r} is no finding of {release_id}.", hint)
     until = None if valid_s is None else now + timedelta(seconds=valid_s)
     row = FindingWaiver(release_id=release_id, about=about, reason=reason, at=now, by=by, until=until)

@@ -1,7 +1,8 @@
 """How bad a vulnerability is: from its CVSS vector or from what its source calls it; pure.
 
-Promises: a vector of CVSS 3.x is scored by the standard's own formula; a vector of another kind, or none, falls back to
-the word of the source; without either it is `unrated`, never harmless. Source: CVSS v3.1 specification, §7.1.
+Promises: a vector of CVSS 3.x is scored by the standard's own formula, one of 4.0 by `cvss4`; a vector of another kind,
+a malformed one, or none, falls back to the word of the source; without either it is `unrated`, never harmless. Source:
+CVSS v3.1 specification, §7.1.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from enum import Enum
+
+from surefoot_server.findings import cvss4
 
 WORDS = {"moderate": "medium", "important": "high", "unimportant": "low", "negligible": "low", "none": "low"}
 ATTACK = {"N": 0.85, "A": 0.62, "L": 0.55, "P": 0.2}
@@ -33,7 +36,8 @@ class Severity(str, Enum):
 
 def severity_of(vectors: Sequence[str], word: str = "") -> tuple[Severity, float | None]:
     """The worst of the vectors that can be scored, else the word; with the score where there is one."""
-    scores = [score for vector in vectors if (score := base_score(vector)) is not None]
+    found = (cvss4.score(vector) if vector.strip().startswith(cvss4.HEAD) else base_score(vector) for vector in vectors)
+    scores = [score for score in found if score is not None]
     if scores:
         worst = max(scores)
         return _rated(worst), worst

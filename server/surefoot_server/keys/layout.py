@@ -5,6 +5,7 @@
     DIR/online/      image-snapshot, image-timestamp, director, halt (.pem, 0600), ca.key, ca.pem
     DIR/repository/  image/ and director/: metadata that the offline keys signed, under its TUF file names
     DIR/bootstrap/   image.root.json, director.root.json, ca.pem: what is baked into agents
+    DIR/builders/    public keys (.pem) whose word counts about how a release was built; the operator lays them there
     DIR/pending/     rotation.json, which lacks signatures, and the online keys that come into force with it
     DIR/keys.toml    signers that are no files of offline/ and online/: PKCS#11, Vault, cloud KMS
 
@@ -65,6 +66,10 @@ class KeyFolder:
     @property
     def bootstrap(self) -> Path:
         return self.root / "bootstrap"
+
+    @property
+    def builders(self) -> Path:
+        return self.root / "builders"
 
     @property
     def pending(self) -> Path:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from surefoot_server.channels.requirements import Requirements, Shown, answers, parse
+from surefoot_server.findings.provenance import Attested, Standing, Unverified, Vouching
 from surefoot_shared.errors import Invalid
 
 ASKED = Requirements(3600, 2, ("night",), 1)
@@ -47,6 +48,22 @@ def test_the_first_channel_asks_only_that_nothing_stands_against_it() -> None:
     assert missing(replace(bare, against=["x"]), None, None) == ["nothing stands against it"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "met"),
+    [
+        ("{}", False),
+        ("{builder: {}}", False),
+        ("{builder: {unverified: warn}}", True),
+        ("{builder: {keys: [ci]}}", False),
+    ],
+)
+def test_who_vouches_is_asked_where_the_channel_says_so(asked: str, met: bool) -> None:
+    bare = Shown("abc", None, attested=Attested(Standing.UNKNOWN))
+    found = [a for a in answers(parse(asked), bare, "ann", None) if a.requirement == "builder"]
+
+    assert [a.met for a in found] == ([] if asked == "{}" else [met])
+
+
 def test_an_answer_says_its_numbers() -> None:
     said = {a.requirement: a.said for a in answers(ASKED, replace(GOOD, accepted_by={"ann"}), "ann", "dev")}
 
@@ -59,6 +76,15 @@ def test_requirements_are_read_strictly() -> None:
         21600, 5, ("a", "b"), 2
     )
     assert parse("") == Requirements()
-    for wrong in ("{baked: 6h}", "{acceptance: 99}", "{scan: true}", "{tests: night}"):
+    assert parse("{builder: {unverified: warn, keys: [ci, lab]}}").builder == Vouching(Unverified.WARN, ("ci", "lab"))
+    for wrong in (
+        "{baked: 6h}",
+        "{builder: true}",
+        "{builder: {unverified: maybe}}",
+        "{builder: {keys: ci}}",
+        "{acceptance: 99}",
+        "{scan: true}",
+        "{tests: night}",
+    ):
         with pytest.raises(Invalid):
             parse(wrong)

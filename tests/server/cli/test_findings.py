@@ -5,9 +5,22 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from tests.server.cli.conftest import Operator
-from tests.server.findings.bills import OPENSSL, REQUESTS, bill, importer, make, publish, record, statement
-from tests.server.rig import NOW
+from tests.server.findings.bills import (
+    OPENSSL,
+    REQUESTS,
+    bill,
+    envelope,
+    importer,
+    lay,
+    make,
+    publish,
+    record,
+    statement,
+)
+from tests.server.rig import NOW, digest
 
 
 def test_a_scan_ends_with_6_until_what_counts_is_waived(surefoot: Operator, tmp_path: Path) -> None:
@@ -25,12 +38,26 @@ def test_a_scan_ends_with_6_until_what_counts_is_waived(surefoot: Operator, tmp_
     assert "\x1b" not in before.out
     assert "(waiver 1)" in waived.out
     assert "waived by admin" in after.out
-    assert surefoot("release", "attest", "app/1.1", tmp_path / "provenance.json").code == 0
+    assert "is stored: it is not signed." in surefoot("release", "attest", "app/1.1", tmp_path / "provenance.json").out
     assert "Provenance  sha256" in surefoot("release", "scan", "app/1.1").out
     assert surefoot("release", "unwaive", "1").code == 0
     assert surefoot("release", "scan", "app/1.1").code == 6
     assert surefoot("release", "scan", "app/1.1", "--least", "critical").code == 0
     assert surefoot("release", "scan", "app/1.1", "--sbom").out == bill(REQUESTS).decode() + "\n"
+
+
+def test_whose_key_verifies_the_provenance_is_said(surefoot: Operator, tmp_path: Path) -> None:
+    surefoot.rig.release("app/1.0")
+    lay(surefoot.rig, "ci", ci := Ed25519PrivateKey.generate())
+    said = statement(digest("app/1.0")) | {"predicate": {"builder": {"id": "us \x1b[31mred"}}}
+    (tmp_path / "provenance.json").write_bytes(envelope(said, ci))
+
+    stored = surefoot("release", "attest", "app/1.0", tmp_path / "provenance.json").out
+    told = surefoot("release", "scan", "app/1.0").out
+
+    assert "is stored: verified by ci." in stored
+    assert "verified by ci\nPredicate   https://slsa.dev/provenance/v1\nBuilder     us " in told
+    assert "\x1b" not in told
 
 
 def test_without_a_bill_or_without_advisories_it_says_what_to_do_and_ends_with_6(

@@ -6,6 +6,7 @@ from surefoot_server.console import bill
 from surefoot_server.console.bill import ROWS, Age, Bill
 from surefoot_server.findings import service
 from surefoot_server.findings.matching import Finding, Scanned, Waived
+from surefoot_server.findings.provenance import Attested, Standing
 from surefoot_server.findings.severity import Severity
 from tests.server.findings.bills import CUDA, OPENSSL, REQUESTS, importer, record, with_bill
 from tests.server.rig import NOW, Rig
@@ -47,6 +48,15 @@ def test_a_waived_finding_counts_apart(rig: Rig) -> None:
     found = read(rig)
 
     assert (found.counts, found.findings, found.waived) == ((), (), 1)
+
+
+def test_what_the_provenance_is_worth_is_asked_of_the_judge(rig: Rig) -> None:
+    rig.release("app/1.1")
+
+    with rig.db.read() as session:
+        found = bill.read(session, "app/1.1", NOW, lambda _s, release: Attested(Standing.VERIFIED, (release,)))
+
+    assert found.attested == Attested(Standing.VERIFIED, ("app/1.1",))
 
 
 def test_only_the_worst_are_listed_and_the_rest_are_counted() -> None:

@@ -14,7 +14,7 @@ from tests.server.rollouts.pairs import with_models
 def facts(fleet: Fleet, at_s: float = 100) -> dict[str, Any]:
     signed, _ = fleet.rig.state.online.signed("app", "2.0")
     with fleet.rig.db.read() as session:
-        return gather(session, RELEASE, signed, later(at_s))
+        return gather(session, RELEASE, signed, later(at_s), fleet.rig.state.builders.judge)
 
 
 def test_everything_on_record_is_there(told: Fleet) -> None:
@@ -33,6 +33,10 @@ def test_everything_on_record_is_there(told: Fleet) -> None:
     assert (rollout["phases"][0]["state"], rollout["phases"][0]["verdict"]) == ("passed", "pass")
     assert "pass_phase" in {d["kind"] for d in rollout["decisions"]}
     assert {row["action"] for row in found["audit"]} >= {"release.publish", "release.attest", "release.waive"}
+    assert (found["provenance"]["told"], found["provenance"]["builder"]) == (
+        "it is not signed",
+        "https://ci.example/builder",
+    )
     assert found["drill"] is None
 
 

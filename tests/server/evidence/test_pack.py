@@ -30,6 +30,7 @@ FACTS: dict[str, Any] = {
         "listed": False,
     },
     "documents": [],
+    "provenance": None,
     "channels": [],
     "tests": [{"channel": "dev", "kind": "test", "name": "night", "passed": False, "at": "t", "by": "ci", "note": ""}],
     "rollouts": [],
@@ -89,6 +90,20 @@ def test_the_summary_names_the_set_of_a_rollout() -> None:
 
     assert f"As one set: app/1.1 (`{'a' * 64}`), model/2.0 (`{'b' * 64}`)." in whole
     assert "As one set" not in alone
+
+
+def test_the_summary_says_what_the_provenance_is_worth_and_what_it_only_claims() -> None:
+    claimed = {"standing": "unknown", "told": "its signature is by no known key", "keys": [], "builder": "a|b<i>"}
+    vouched = {"standing": "verified", "told": "verified by ci", "keys": ["ci"], "builder": "b"}
+
+    said = [
+        summary({**FACTS, "provenance": found and {**found, "predicate_type": "p"}})
+        for found in (None, claimed, vouched)
+    ]
+
+    assert "There is no provenance statement." in said[0]
+    assert "its signature is by no known key. Predicate: p. Builder, as it claims: a\\|b&lt;i>." in said[1]
+    assert "Provenance: verified by ci. Predicate: p. Builder: b." in said[2]
 
 
 def test_no_text_draws_a_table_a_heading_or_a_tag() -> None:

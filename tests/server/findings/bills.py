@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import datetime, timezone
 from pathlib import Path
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from surefoot_server.findings import service
 from surefoot_server.releases.build import build_release
@@ -18,6 +23,8 @@ from tests.server.rig import NOW, Rig
 
 REQUESTS = "pkg:pypi/requests@2.31.0"
 OPENSSL = "pkg:deb/debian/libssl3@3.0.11-1~deb12u1?arch=arm64&distro=debian-12&upstream=openssl"
+PAYLOAD = "application/vnd.in-toto+json"
+Private = Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 CUDA = "pkg:generic/cuda@12.2"
 
 
@@ -62,6 +69,33 @@ def statement(digest: str) -> dict[str, Json]:
         "predicateType": "https://slsa.dev/provenance/v1",
         "predicate": {"runDetails": {"builder": {"id": "https://ci.example/builder"}}},
     }
+
+
+def envelope(said: dict[str, Json], *keys: Private, kind: str = PAYLOAD) -> bytes:
+    """The statement in a DSSE envelope with a signature of each key, made here and not by what is tested."""
+    payload = json.dumps(said).encode()
+    message = f"DSSEv1 {len(kind)} {kind} {len(payload)} ".encode() + payload
+    signatures = [{"keyid": "anything", "sig": base64.b64encode(signature(key, message)).decode()} for key in keys]
+    return json.dumps(
+        {"payloadType": kind, "payload": base64.b64encode(payload).decode(), "signatures": signatures}
+    ).encode()
+
+
+def signature(key: Private, message: bytes) -> bytes:
+    return key.sign(message) if isinstance(key, Ed25519PrivateKey) else key.sign(message, ec.ECDSA(hashes.SHA256()))
+
+
+def lay(rig: Rig, name: str, key: Private) -> Path:
+    """Lay the key of a builder where the server of the tests looks for it."""
+    folder = rig.state.settings.data_dir / "builders"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.pem").write_bytes(pem(key))
+    return folder / f"{name}.pem"
+
+
+def pem(key: Private) -> bytes:
+    public = key.public_key()
+    return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def make(rig: Rig, folder: Path, sbom: bytes | None, version: str = "1.1") -> Shelf:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from surefoot_server.audit import service as audit
 from surefoot_server.channels import service as channels
@@ -18,7 +19,9 @@ from tests.server.findings.bills import (
     OPENSSL,
     REQUESTS,
     bill,
+    envelope,
     importer,
+    lay,
     make,
     publish,
     record,
@@ -168,6 +171,51 @@ def test_a_channel_asks_for_bill_provenance_and_scan_and_a_waiver_answers(fleet:
     assert answers()["provenance"][1] == "it has none (waived by bob: built before we had it)"
     with rig.db.write() as session:
         assert channels.promote(session, "dev", "app/1.1", "ann", NOW).evidence[2]["requirement"] == "provenance"
+
+
+def test_a_channel_asks_for_a_builders_word_and_a_waiver_of_its_own_answers(fleet: Fleet) -> None:
+    rig, ci = fleet.rig, Ed25519PrivateKey.generate()
+    with rig.db.write() as session:
+        channels.create(session, "dev", None, "all", "", "{builder: {keys: [ci]}}", "ann", NOW)
+        channels.create(session, "lax", None, "all", "", "{builder: {unverified: warn}}", "ann", NOW)
+
+    def answer(channel: str = "dev") -> tuple[bool, str]:
+        with rig.db.read() as session:
+            found = channels.readiness(session, channel, "app/1.1", "ann", NOW, rig.state.builders.judge)
+        return next((a.met, a.said) for a in found if a.requirement == "builder")
+
+    assert answer() == (False, "it has no provenance")
+    with rig.db.write() as session:
+        raw = envelope(statement(digest("app/1.1")), ci)
+        service.attest(session, rig.state.blobs, "app/1.1", raw, "ci", NOW)
+    assert answer() == (False, "its signature is by no known key")
+    assert answer("lax") == (True, "its signature is by no known key; this channel only warns of it")
+    with rig.db.write() as session, pytest.raises(Conflict, match="builder: its signature is by no known key"):
+        channels.promote(session, "dev", "app/1.1", "ann", NOW, judge=rig.state.builders.judge)
+    path = lay(rig, "lab", ci)
+    assert answer() == (False, "verified by lab, not by any of ci")
+    path.rename(path.with_name("ci.pem"))
+    assert answer() == (True, "verified by ci")
+    path.with_name("ci.pem").unlink()
+    with rig.db.write() as session:
+        service.waive(
+            session, "app/1.1", "provenance", "a waiver of the statement is none of its signature", None, "b", NOW
+        )
+        assert not answer()[0]
+        service.waive(session, "app/1.1", "builder", "built by hand", None, "bob", NOW)
+    assert answer() == (True, "its signature is by no known key (waived by bob: built by hand)")
+
+
+def test_what_a_statement_was_worth_when_it_came_is_in_the_trail(rig: Rig) -> None:
+    rig.release("app/1.1")
+    lay(rig, "ci", ci := Ed25519PrivateKey.generate())
+
+    with rig.db.write() as session:
+        raw = envelope(statement(digest("app/1.1")), ci)
+        service.attest(session, rig.state.blobs, "app/1.1", raw, "ci", NOW, rig.state.builders.keys())
+        detail = audit.entries(session, "release:app/1.1")[0].detail
+
+    assert (detail["said"], detail["predicate"]) == ("verified by ci", "https://slsa.dev/provenance/v1")
 
 
 @pytest.mark.parametrize("enveloped", [False, True])

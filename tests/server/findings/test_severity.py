@@ -36,7 +36,14 @@ def test_the_worst_vector_counts_and_else_the_word() -> None:
 
     assert severity_of(two, "LOW") == (Severity.CRITICAL, 9.8)
     assert severity_of(["CVSS:4.0/AV:N"], "MODERATE") == (Severity.MEDIUM, None)
+    assert severity_of(["CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:L/VI:N/VA:N/SC:N/SI:N/SA:N"]) == (Severity.MEDIUM, 6.9)
+    assert severity_of([*two, "CVSS:4.0/AV:P/AC:H/AT:P/PR:H/UI:A/VC:L/VI:N/VA:N/SC:N/SI:N/SA:N"])[1] == 9.8
     assert severity_of([], "unimportant") == (Severity.LOW, None)
+
+
+def test_a_malformed_vector_of_the_newest_standard_is_no_more_than_its_word() -> None:
+    assert severity_of(["CVSS:4.0/AV:N/AV:N"]) == (Severity.UNRATED, None)
+    assert severity_of(["CVSS:5.0/AV:N"], "HIGH") == (Severity.HIGH, None)
 
 
 @pytest.mark.parametrize("word", ["", "not yet assigned", "end-of-life"])

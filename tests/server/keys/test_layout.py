@@ -35,4 +35,5 @@ def test_no_key_is_both_offline_and_online(tmp_path: Path) -> None:
     keys = KeyFolder(tmp_path)
 
     assert set(OFFLINE).isdisjoint(ONLINE)
+    assert keys.builders == tmp_path / "builders"
     assert key_file(keys.offline, "image-root") == tmp_path / "offline" / "image-root.pem"

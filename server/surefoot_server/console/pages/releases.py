@@ -53,7 +53,7 @@ def releases(request: Request, who: Anywhere, component: Annotated[str, Query(ma
 @router.get("/releases/{component}/{version}")
 def release(request: Request, component: str, version: str, who: Viewer) -> HTMLResponse:
     state, say = state_of(request), frame.language_of(request)
-    asked = shown.Asked(f"{component}/{version}", who.person or who.name, db.utc_now())
+    asked = shown.Asked(f"{component}/{version}", who.person or who.name, db.utc_now(), state.builders.judge)
     with state.db.read() as session, state.db.read(whole=True) as whole:
         page = shown.read(session, whole, state.online, asked)
     return frame.show(request, "release.html", who, page=page, size=lambda count: measures.size(say, count))
@@ -81,8 +81,10 @@ def promote(
     frame.own_form(request)
     check_release(who, f"{component}/{version}")
     check_channel(who, channel)
-    with state_of(request).db.write() as session:
-        promotion.promote(session, channel, f"{component}/{version}", who.person or who.name, db.utc_now())
+    state, person = state_of(request), who.person or who.name
+    with state.db.write() as session:
+        judge = state.builders.judge
+        promotion.promote(session, channel, f"{component}/{version}", person, db.utc_now(), judge=judge)
     return _back(component, version)
 
 

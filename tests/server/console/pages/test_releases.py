@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from surefoot_server.access.roles import Role
 from surefoot_server.channels import repository as channels
 from surefoot_server.channels import service as promotion
 from surefoot_server.feedback import repository as feedback
+from surefoot_server.findings import service as findings
 from surefoot_server.releases import repository as releases
 from tests.server.console.browser import browser
 from tests.server.findings import bills
@@ -115,6 +117,24 @@ def test_a_release_shows_what_it_is_made_of_and_gives_the_bill_away(rig: Rig, tm
     assert given.headers["content-disposition"] == 'attachment; filename="app-1.1.sbom.json"'
     assert page.get("/releases/app/1.1/documents/provenance").status_code == 404
     assert "thành phần" in browser(rig, language="vi").get("/releases/app/1.1").text
+
+
+def test_a_release_says_who_vouches_for_its_provenance_in_the_viewers_language(fleet: Rig) -> None:
+    ci = Ed25519PrivateKey.generate()
+    with fleet.db.read() as session:
+        said = bills.statement(releases.get(session, "app/1.1").digest)
+    raw = bills.envelope(said | {"predicate": {"builder": {"id": "<b>"}}}, ci)
+    with fleet.db.write() as session:
+        findings.attest(session, fleet.state.blobs, "app/1.1", raw, "ci", NOW)
+
+    before = browser(fleet).get("/releases/app/1.1").text
+    bills.lay(fleet, "ci", ci)
+    after = browser(fleet).get("/releases/app/1.1").text
+
+    assert "Provenance: its signature is by no known key" in before
+    assert "Provenance: verified by ci" in after
+    assert "<code>&lt;b&gt;</code>" in after
+    assert "Chứng nhận nguồn gốc: được xác minh bởi ci" in browser(fleet, language="vi").get("/releases/app/1.1").text
 
 
 def test_a_release_without_a_bill_says_that_nothing_is_known_of_its_parts(fleet: Rig) -> None:
