@@ -22,7 +22,7 @@ from surefoot_server.devices.sets import check_components
 from surefoot_server.feedback import repository as feedback
 from surefoot_server.findings import repository as finding_rows
 from surefoot_server.findings import service as findings
-from surefoot_server.findings.builders import Judge, trusting_nobody
+from surefoot_server.findings.builders import PROVENANCE, Judge, trusting_nobody
 from surefoot_server.policies import service as saved
 from surefoot_server.releases import repository as releases
 from surefoot_server.releases.models import Release
@@ -301,7 +301,7 @@ def _itself(session: Session, release: Release, now: datetime, judge: Judge) -> 
         release.digest,
         None,
         sbom=documents.get(findings.SBOM),
-        provenance=documents.get(findings.PROVENANCE),
+        provenance=documents.get(PROVENANCE),
         attested=judge(session, release.id),
         scanned=findings.scanned(session, release.id, now),
         waived=findings.waived(session, release.id, now),

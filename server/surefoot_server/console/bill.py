@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from surefoot_server.findings import repository, service
-from surefoot_server.findings.builders import Judge, trusting_nobody
+from surefoot_server.findings.builders import PROVENANCE, Judge, trusting_nobody
 from surefoot_server.findings.matching import Finding, Scanned
 from surefoot_server.findings.models import ReleaseDocument
 from surefoot_server.findings.provenance import Attested
@@ -51,7 +51,7 @@ class Bill:
 
 def read(session: Session, release_id: str, now: datetime, judge: Judge = trusting_nobody) -> Bill:
     sbom = repository.document(session, release_id, service.SBOM)
-    provenance = repository.document(session, release_id, service.PROVENANCE)
+    provenance = repository.document(session, release_id, PROVENANCE)
     found = of(sbom, provenance, service.scanned(session, release_id, now))
     return replace(found, attested=judge(session, release_id))
 

@@ -15,6 +15,7 @@ from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.findings import repository, service
 from surefoot_server.findings.bill import LIMIT_BYTES
+from surefoot_server.findings.builders import PROVENANCE
 from surefoot_server.findings.matching import Finding, Waived
 from surefoot_server.findings.models import FindingWaiver
 from surefoot_server.findings.provenance import LIMIT_BYTES as PROVENANCE_LIMIT_BYTES
@@ -163,7 +164,7 @@ def scan(request: Request, component: str, version: str, _who: Viewer) -> ScanOu
         return ScanOut(
             release=release,
             sbom=documents.get(service.SBOM),
-            provenance=documents.get(service.PROVENANCE),
+            provenance=documents.get(PROVENANCE),
             attested=_attested(state.builders.judge(session, release)),
             parts=found.parts if found else 0,
             judged=found.judged if found else 0,
