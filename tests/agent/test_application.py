@@ -312,7 +312,11 @@ def test_an_unreadable_record_is_written_anew_from_the_process_that_runs(node: N
     genuine = (node.folder / "app.json").read_bytes()
     (node.folder / "app.json").write_bytes(genuine[:20])
 
-    node.application.tend()
+    def told() -> bool:
+        node.application.tend()  # it cannot tell whose a process is that is still becoming its program
+        return guard.recorded_application(node.folder) is not None
+
+    until(told, "the record to be written")
 
     running, kept = node.application.running(), guard.recorded_application(node.folder)
     assert running is not None

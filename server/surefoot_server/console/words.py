@@ -175,4 +175,5 @@ def tone(word: str) -> str:
 
 def said(say: Language, word: str) -> str:
     """The word for a reader; one of nobody's vocabulary stays as it is, and so do the names within several words."""
-    return say.gettext(word if " " in word else word.replace("_", " ")) if word else ""
+    text = word if " " in word else word.replace("_", " ")
+    return say.gettext(text) if text else ""

@@ -126,7 +126,7 @@ def test_of_a_set_that_is_not_ready_whole_nothing_is_promoted(two: Fleet) -> Non
     with_models(two)
     baked(two)
 
-    with two.rig.db.write() as session, pytest.raises(Conflict, match=r"model/2\.0 is not ready for production"):
+    with pytest.raises(Conflict, match=r"model/2\.0 is not ready for production"), two.rig.db.write() as session:
         service.promote_set(session, "production", ["app/1.1", "model/2.0"], "ann", two.now)
 
     with two.rig.db.read() as session:

@@ -80,16 +80,16 @@ def test_a_leading_one_that_failed_itself_keeps_its_own_reason(rig: Rig, pair: t
     assert rig.read(model).reason == "set_broken"
 
 
-def test_all_committed_is_committed_and_one_that_did_not_hold_speaks_against_the_set(
+def test_the_leading_member_has_no_outcome_before_the_last_and_one_that_did_not_hold_speaks_against_the_set(
     rig: Rig, pair: tuple[Assignment, Assignment]
 ) -> None:
     app, model = pair
 
     says(rig, outcome(app, 1, Outcome.COMMITTED))
-    well = rig.read(app).outcome
+    alone = rig.read(app).outcome
     says(rig, failed(model, 2, Outcome.REVERTED, reason="commit_lost"))
 
-    assert (well, rig.read(app).outcome, rig.read(app).reason) == ("committed", "reverted", "commit_lost")
+    assert (alone, rig.read(app).outcome, rig.read(app).reason) == (None, "reverted", "commit_lost")
 
 
 @pytest.mark.parametrize("which", [0, 1])

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from surefoot_shared.status import AttemptState, Outcome, PhaseState
+from surefoot_simulators.world.expectations import STUCK
 from surefoot_simulators.world.world import World
 
 pytestmark = pytest.mark.slow
@@ -47,4 +48,7 @@ def test_the_tally_of_a_phase_counts_its_members(played: World) -> None:
 
 
 def test_every_device_has_an_explanation(played: World) -> None:
-    assert played.notes.unexplained() == []
+    answers = played.notes.answers()
+
+    assert {answer.device for answer in answers} == set(played.nodes)
+    assert [answer for answer in answers if not answer.sentence or answer.kind in STUCK] == []
