@@ -18,7 +18,7 @@ from tests.scenarios.bundles import Forge
 from tests.scenarios.conftest import OpenWorld
 from tests.scenarios.world import World
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 TWO_STEPS = Path(__file__).parent / "two_steps.yaml"
 BUSY = ("downloading", "verified", "staged", "armed", "switching", "probation", "committing")
 

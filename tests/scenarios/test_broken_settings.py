@@ -11,7 +11,7 @@ from surefoot_simulators.demo.server import program
 from tests.scenarios.conftest import OpenWorld
 from tests.scenarios.world import World
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def attention(world: World) -> tuple[str | None, str]:

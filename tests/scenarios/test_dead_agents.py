@@ -20,7 +20,7 @@ from surefoot_simulators.demo import ambush
 from surefoot_simulators.demo.node import Node
 from tests.scenarios.conftest import OpenWorld
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ALL_AT_ONCE = Path(__file__).parent / "all_at_once.yaml"
 HANGS = "import time\ntime.sleep(1e6)\n"
 LOOPS = "import os, threading\ntimer = threading.Timer(2.0, os._exit, (1,))\ntimer.daemon = True\ntimer.start()\n"

@@ -12,7 +12,7 @@ from surefoot_simulators.demo.seen import Finding
 from surefoot_simulators.demo.story import Story
 from surefoot_simulators.demo.view import LineView
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from tests.scenarios.conftest import OpenWorld
 from tests.scenarios.world import World
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 LEFT_OUT = (
     "cryptography",

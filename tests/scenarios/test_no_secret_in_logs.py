@@ -17,7 +17,7 @@ from surefoot_simulators.demo.node import Unit, environment
 from tests.scenarios.conftest import Ground
 from tests.scenarios.world import World
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PASSWORD, GUESS = "four words of mine", "guess-guess-guess"
 FORMS = re.compile(
     r"sf_[0-9a-f]{12}_|sfe?_[A-Za-z0-9]+_[0-9a-f]{32}|PRIVATE KEY|Bearer [A-Za-z0-9]|X-Amz-Signature|argon2"

@@ -24,7 +24,7 @@ from tests.scenarios.conftest import OpenWorld
 from tests.scenarios.test_split import ALL_AT_ONCE, DEVICE, SplitNode
 from tests.scenarios.world import SOAK_S, World
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 MODEL = random.Random(7).randbytes(400_000)
 CHANGED = MODEL[:100_000] + b"retrained" + MODEL[100_000:]
 OLD, NEW = "3.0", "3.1"

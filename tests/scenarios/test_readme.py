@@ -24,7 +24,7 @@ QUESTIONS = (r"Passphrase of the offline keys: ", r"The same again: ", r"\[y/N\]
 ANSWERS = (PASSPHRASE, PASSPHRASE, "y")
 PORTS = {"api_port": 8080, "device_port": 8443, "mqtt_port": 8883}
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def walked() -> list[Block]:

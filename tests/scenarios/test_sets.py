@@ -20,7 +20,7 @@ from surefoot_simulators.demo.unit import Unit
 from tests.scenarios.conftest import OpenWorld
 from tests.scenarios.world import SOAK_S, World
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 RELEASES = (
     ("1.0", 100, Faults()),
     ("1.1", 101, Faults()),

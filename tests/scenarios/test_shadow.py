@@ -14,7 +14,7 @@ from surefoot_agent import guard
 from tests.scenarios.conftest import OpenWorld
 from tests.scenarios.world import World
 
-pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(900)]
 POLICY = """
 rollout: {strategy: shadow, shadow: {for: 10s, min_fps: 10%, min_memory: 1%}}
 phases: [{percent: 100, bake: 5s}]

@@ -17,7 +17,7 @@ from surefoot_simulators.demo.fleet import HARDWARE
 from tests.scenarios.conftest import OpenWorld
 from tests.scenarios.world import SOAK_S, World
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SLOW = "1.6"
 POLICY = """
 rollout: {strategy: canary}

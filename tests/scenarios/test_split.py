@@ -18,7 +18,7 @@ from surefoot_simulators.demo.unit import Unit
 from tests.scenarios.conftest import OpenWorld
 from tests.scenarios.world import SETTINGS, World
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ALL_AT_ONCE = Path(__file__).parent / "all_at_once.yaml"
 DEVICE = "cam-split"
 

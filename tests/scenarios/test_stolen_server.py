@@ -22,7 +22,7 @@ from tests.scenarios.clocks import WrongClock
 from tests.scenarios.test_bad_days import reasons, runs
 from tests.scenarios.world import SOAK_S, Ground, World
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 DEVICE = "cam-01"
 BUNDLE, HALT = f"surefoot/v1/d/{DEVICE}/down/bundle", "surefoot/v1/fleet/halt"
 

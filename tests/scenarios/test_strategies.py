@@ -11,7 +11,7 @@ import pytest
 from tests.scenarios.conftest import OpenWorld
 from tests.scenarios.world import World
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROLLING, BLUE_GREEN = (Path(__file__).parent / f"{name}.yaml" for name in ("rolling", "blue_green"))
 SAID = """
     SELECT e.device_id, COALESCE(e.outcome, e.state) FROM device_event e JOIN assignment a ON a.id = e.assignment_id

@@ -124,7 +124,7 @@ class World:
             d.online and d.version == version and d.state == "idle" for d in devices
         )
 
-    def wait(self, true: Callable[[], object], what: str, limit_s: float = 60.0) -> None:
+    def wait(self, true: Callable[[], object], what: str, limit_s: float = 180.0) -> None:
         """Ask again and again; an unreachable server counts as a no."""
         until_s = time.monotonic() + limit_s
         while True:

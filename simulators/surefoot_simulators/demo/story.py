@@ -136,8 +136,8 @@ class Story:
         rollout = self._start("1.1", "everybody", "careful.yaml")
         caught = ambush.wait_for(self.fleet, known, ambush.switched, Node.kill_agent_and_application, 60.0)
         killed = self._killed(caught)
-        self._until_ended(rollout, 150.0)
-        self._until(lambda: self._all_run("1.1"), 20.0, "every device on 1.1")
+        self._until_ended(rollout, 300.0)
+        self._until(lambda: self._all_run("1.1"), 60.0, "every device on 1.1")
         seen, now = self.server.api.rollout_whole(rollout), self._moment()
         self._found(promises.canaries_first(seen, self.fleet.hardware))
         self._found(promises.killed_came_back(killed, now, ("1.0", "1.1")))
@@ -148,7 +148,7 @@ class Story:
         self.operator.publish(self._release(RELEASES[2]))
         before = self._moment()
         rollout = self._start("1.2", "everybody", "careful.yaml")
-        self._until_ended(rollout, 120.0)
+        self._until_ended(rollout, 300.0)
         self._until(lambda: self._all_run("1.1"), 60.0, "every canary back on 1.1")
         seen, now = self.server.api.rollout_whole(rollout), self._moment()
         self._found(promises.reverted_by_themselves(seen, now, self.fleet.hardware, BAD_HW))
@@ -168,7 +168,7 @@ class Story:
         self._found(promises.guard_brought_back(broken))
         node.mend_agent()
         self.view.say(f"the agent of {name} is mended")
-        self._until_ended(rollout, 60.0)
+        self._until_ended(rollout, 180.0)
         self._found(promises.mended_reported(self.server.api.rollout_whole(rollout), name))
 
     def end_well(self) -> None:
