@@ -170,9 +170,11 @@ def promote(request: Request, name: str, body: PromoteIn, who: Promoter) -> Prom
         check_release(who, each)
     state, now, also = state_of(request), db.utc_now(), tuple(body.also)
     with state.db.write() as session:
-        rows = service.promote_set(session, name, [body.release, *also], who.name, now, state.builders.judge)
         channel = repository.channel(session, name)
         order = Order(channel.policy, body.release, channel.cohort, also=also)
+        for each in state.rollouts.meant(session, order)[0] if body.start else ():
+            check_release(who, each)  # the channel's policy may name others that go with it
+        rows = service.promote_set(session, name, [body.release, *also], who.name, now, state.builders.judge)
         if body.start and also:
             state.rollouts.plan(session, order)  # a set that cannot be rolled out so is not promoted either
         entry = _entry(rows[0])

@@ -14,6 +14,7 @@ from surefoot_server.access.reach import Over, covers, reach_of
 from surefoot_server.access.roles import Grant, Role, Scope
 from surefoot_server.app import create_app
 from surefoot_server.audit import service as audit
+from surefoot_server.channels import repository
 from surefoot_server.channels import service as channels
 from surefoot_server.devices.models import Assignment
 from surefoot_server.feedback.models import Flag
@@ -150,6 +151,17 @@ def test_a_channels_scope_reaches_the_channel_and_its_cohort(cities: Rig) -> Non
     assert releaser.post("/api/v1/channels/dev-hanoi/note", json=note).status_code == 201
     assert releaser.post("/api/v1/channels/dev-saigon/note", json=note).status_code == 403
     assert releaser.post("/api/v1/channels/dev-hanoi/promote", json={"release": "eye/1.0"}).status_code == 403
+
+
+def test_what_a_channels_policy_adds_to_a_release_is_started_within_ones_own_alone(cities: Rig) -> None:
+    releaser = client(cities, Role.RELEASER, "channel:dev-hanoi")
+    with cities.db.write() as session:
+        repository.channel(session, "dev-hanoi").policy = "rollout: {release: app/1.0, also: [eye/1.0]}"
+
+    started = releaser.post("/api/v1/channels/dev-hanoi/promote", json={"release": "app/1.0", "start": True})
+    alone = releaser.post("/api/v1/channels/dev-hanoi/promote", json={"release": "app/1.0"})
+
+    assert (started.status_code, alone.status_code) == (403, 409)  # it is in the channel already
 
 
 @pytest.mark.parametrize(
