@@ -332,8 +332,10 @@ class RolloutService:
             policy = policies.parse(row.policy)
             counted = counting.settle(session, row, policy)
             decisions = engine.decide(policy, self._facts(session, row, policy, now), now)
-            if RolloutState(row.state) in engine.STOPPED:  # each is about one device and stands for itself
-                decisions = decisions[: looking.AT_ONCE]
+            if RolloutState(row.state) in engine.STOPPED and row.halts_digest:
+                decisions = decisions[
+                    : looking.AT_ONCE
+                ]  # the list stops devices; without one only this does, all at once
             if counted or decisions:
                 self._claim(session, row)
             if not decisions:

@@ -341,6 +341,18 @@ def test_orders_of_a_large_fleet_are_taken_back_a_part_at_each_look(
     assert fleet.wished("app/1.1") == set()
 
 
+def test_orders_that_no_halt_list_stops_are_taken_back_at_once_however_many(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout = fleet.start()
+    assert len(fleet.in_phase(rollout, 0)) > 2
+    monkeypatch.setattr(looking, "AT_ONCE", 2)
+
+    fleet.service.cancel(rollout, "bob", fleet.now)
+
+    assert fleet.wished("app/1.1") == set()
+
+
 def test_a_halt_with_revert_takes_it_back_from_all_that_have_it(fleet: Fleet) -> None:
     rollout = fleet.start()
     first, second, third = fleet.in_phase(rollout, 0)
