@@ -69,6 +69,15 @@ def newer(copies: Sequence[Copy | None]) -> Copy | None:
     return second if second.turn == (first.turn + 1) % 3 else first
 
 
+def sync_file(file: Path) -> None:
+    """Make durable what another program wrote."""
+    handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 class GrubEnvironment:
     """Both copies; the same verbs as those of U-Boot's environment."""
 
@@ -111,11 +120,7 @@ class GrubEnvironment:
     def sync(self) -> None:
         """Make durable what was written by whoever wrote last: neither GRUB nor its tools sync."""
         for file in self._files:
-            handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            sync_file(file)
         for folder in {file.parent for file in self._files}:
             fsync_folder(folder)
 

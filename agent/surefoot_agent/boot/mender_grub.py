@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from surefoot_agent.boot import tool
-from surefoot_agent.boot.grub import parse
+from surefoot_agent.boot.grub import parse, sync_file
 from surefoot_agent.guard import fsync_folder
 
 NEEDED = ("mender_boot_part", "upgrade_available", "bootcount")
@@ -125,11 +125,11 @@ class MenderGrubEnvironment:
     def _sync_all(self) -> None:
         for pair in self._pairs:
             for file in (pair.env, pair.lock):
-                _sync(file)
+                sync_file(file)
 
     def _edit(self, file: Path, *words: str) -> None:
         tool.run(("grub-editenv", str(file), *words))
-        _sync(file)
+        sync_file(file)
 
 
 def _editing(pair: Pair) -> bool:
@@ -149,11 +149,3 @@ def _copy(source: Path, target: Path) -> None:
         file.write(block)
         os.fsync(file.fileno())
     fsync_folder(target.parent)
-
-
-def _sync(file: Path) -> None:
-    handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

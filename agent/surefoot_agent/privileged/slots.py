@@ -16,7 +16,7 @@ from surefoot_agent.privileged.proxies import Line, unreachable
 from surefoot_agent.privileged.talk import CHUNK_BYTES, ROOTS_LIMIT, Gone, Verb
 from surefoot_agent.slots import progress
 from surefoot_agent.slots.directory import DirectorySlots
-from surefoot_agent.slots.label import Labels
+from surefoot_agent.slots.label import Labelled, Labels
 from surefoot_agent.slots.pieces import pieces_of
 from surefoot_agent.slots.progress import Progress
 from surefoot_shared.errors import InstallFailed, UntrustedRelease
@@ -115,7 +115,7 @@ class PrivilegedSlots(Writing, DirectorySlots):
         self._line, self._evidence = line, evidence
 
 
-class PrivilegedImages(Writing):
+class PrivilegedImages(Writing, Labelled):
     """Slots port of a component of images."""
 
     kind = SlotKind.IMAGE
@@ -127,14 +127,6 @@ class PrivilegedImages(Writing):
 
     def path(self, slot: SlotName) -> Path:
         return self._devices[slot]
-
-    def installed(self, slot: SlotName) -> Manifest | None:
-        content = self._labels.whole(slot)
-        return content.manifest if content else None
-
-    def digest(self, slot: SlotName) -> str | None:
-        content = self._labels.whole(slot)
-        return content.digest if content else None
 
     def room(self, size_bytes: int, inodes: int, slot: SlotName) -> None:
         self._line.ask(Verb.ROOM, slot=slot, size_bytes=size_bytes, inodes=inodes)

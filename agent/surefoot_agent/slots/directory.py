@@ -24,7 +24,7 @@ from surefoot_agent import durable
 from surefoot_agent.ports import Bytes, Piece
 from surefoot_agent.slots import tree
 from surefoot_agent.slots.kind import refuse_other_kind
-from surefoot_agent.slots.label import Labels
+from surefoot_agent.slots.label import Labelled, Labels
 from surefoot_shared.errors import InstallFailed
 from surefoot_shared.release import Manifest, SlotKind, TreeFile
 from surefoot_shared.status import SlotName
@@ -52,7 +52,7 @@ class _Listed:
         return found
 
 
-class DirectorySlots:
+class DirectorySlots(Labelled):
     """Slots port of one component. Not for two threads writing at once: the runner has one installer."""
 
     kind = SlotKind.TREE
@@ -69,14 +69,6 @@ class DirectorySlots:
 
     def path(self, slot: SlotName) -> Path:
         return self._root / slot.value
-
-    def installed(self, slot: SlotName) -> Manifest | None:
-        content = self._labels.whole(slot)
-        return content.manifest if content else None
-
-    def digest(self, slot: SlotName) -> str | None:
-        content = self._labels.whole(slot)
-        return content.digest if content else None
 
     def room(self, size_bytes: int, inodes: int, slot: SlotName) -> None:
         """Raise InstallFailed(no_space) unless the tree fits beside the reserve; the slot's own files count as free."""

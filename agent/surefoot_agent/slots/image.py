@@ -22,7 +22,7 @@ from pathlib import Path
 from surefoot_agent.ports import Bytes, Piece
 from surefoot_agent.slots import progress
 from surefoot_agent.slots.kind import refuse_other_kind
-from surefoot_agent.slots.label import Content, Labels
+from surefoot_agent.slots.label import Content, Labelled, Labels
 from surefoot_agent.slots.medium import Medium, compare_blocks, read_blocks, size_of
 from surefoot_agent.slots.pieces import first_left, pieces_of, runs_left, whole_blocks
 from surefoot_agent.slots.progress import NOTE_BYTES, Progress
@@ -50,7 +50,7 @@ class _Filling:
     """For each block the number of one in the other slot that has its bytes, or NOWHERE."""
 
 
-class ImageSlots:
+class ImageSlots(Labelled):
     """Slots port of one component. Not for two threads writing at once: the runner has one installer."""
 
     kind = SlotKind.IMAGE
@@ -71,14 +71,6 @@ class ImageSlots:
 
     def path(self, slot: SlotName) -> Path:
         return self._devices[slot]
-
-    def installed(self, slot: SlotName) -> Manifest | None:
-        content = self._labels.whole(slot)
-        return content.manifest if content else None
-
-    def digest(self, slot: SlotName) -> str | None:
-        content = self._labels.whole(slot)
-        return content.digest if content else None
 
     def room(self, size_bytes: int, inodes: int, slot: SlotName) -> None:
         """Raise InstallFailed unless the image fits the slot, and its manifest beside the reserve."""

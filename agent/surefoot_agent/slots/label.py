@@ -91,6 +91,20 @@ class Labels:
         return self._folder / f"{slot.value}.{what}"
 
 
+class Labelled:
+    """Slots that are told by their labels: whole where the seal says so, never by what the slot itself holds."""
+
+    _labels: Labels
+
+    def installed(self, slot: SlotName) -> Manifest | None:
+        content = self._labels.whole(slot)
+        return content.manifest if content else None
+
+    def digest(self, slot: SlotName) -> str | None:
+        content = self._labels.whole(slot)
+        return content.digest if content else None
+
+
 def _key(file: Path) -> tuple[int, int, int]:
     status = file.stat()
     return status.st_ino, status.st_mtime_ns, status.st_size
