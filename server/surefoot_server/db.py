@@ -344,17 +344,14 @@ def update_rows(session: Session, model: type[SQLModel], rows: Sequence[Mapping[
     keys = [column.name for column in table.primary_key]
     if session.connection().dialect.name == "postgresql":
         # Its driver would send a row at a time, and SQLAlchemy makes a list of VALUES anew each time.
-        columns = [list(column) for column in zip(*_sorted_by(rows, keys), strict=True)]
+        # Sorted: two writers that meet in the middle would wait for each other.
+        in_order = sorted(rows, key=lambda row: [row[key] for key in keys])
+        columns = [[row[name] for row in in_order] for name in names]
         session.connection().exec_driver_sql(_update_from_arrays(table, tuple(names)), tuple(columns))
         return
     mine = sa.and_(*(table.c[key] == sa.bindparam(f"of_{key}") for key in keys))
     moved = [{f"of_{name}" if name in keys else name: value for name, value in row.items()} for row in rows]
     session.connection().execute(table.update().where(mine), moved)
-
-
-def _sorted_by(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[tuple[Any, ...]]:
-    """The rows' values in the order of their keys: two writers that meet in the middle would wait for each other."""
-    return [tuple(row.values()) for row in sorted(rows, key=lambda row: [row[key] for key in keys])]
 
 
 @functools.lru_cache(maxsize=8)

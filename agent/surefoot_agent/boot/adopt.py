@@ -55,6 +55,9 @@ def adopt(component: ComponentSettings, boot: BootControl, folder: Path, root: P
     except SurefootError as error:
         log.warning("adoption_failed kind=%s message=%s", error.kind, error.message)
         return False
+    except OSError as error:  # a full or read-only data partition: the next start tries again, and this one goes on
+        log.warning("adoption_failed message=%s", error.strerror)
+        return False
     log.info("adopted variables=%s slot=%s", component.boot_variables, current.value)
     return True
 

@@ -164,9 +164,10 @@ class ImageSlots(Labelled):
         content = self._labels.whole(slot)
         if content is None or content.manifest.image is None:
             raise InstallFailed("slot_corrupt", f"Slot {slot.value} holds no whole image.")
-        if self._read is None or self._read[0] != content.digest:
-            self._read = (content.digest, content.manifest.image.index())
-        index = self._read[1]
+        read = self._read  # sealing forgets it meanwhile
+        if read is None or read[0] != content.digest:
+            read = self._read = (content.digest, content.manifest.image.index())
+        index = read[1]
         end = min(begin + size_bytes, index.size_bytes)
         blocks = range(begin // index.block_bytes, -(-end // index.block_bytes))
         found = bytearray()

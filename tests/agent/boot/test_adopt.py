@@ -295,6 +295,17 @@ def test_an_environment_that_cannot_be_read_is_left_for_the_next_start(tmp_path:
     assert not adopt(RAUC, bench.open(), tmp_path / "board", raucs(tmp_path / "root"))
 
 
+def test_where_nothing_can_be_written_the_next_start_tries_again(tmp_path: Path) -> None:
+    boot, folder = bench_of("rauc", tmp_path).open(), tmp_path / "component"
+    folder.write_bytes(b"no folder, so nothing can be put into it")
+
+    assert not adopt(RAUC, boot, folder, raucs(tmp_path / "root"))
+
+    folder.unlink()
+    folder.mkdir()
+    assert adopt(RAUC, boot, folder, tmp_path / "root")
+
+
 def test_other_devices_have_nothing_to_adopt(tmp_path: Path) -> None:
     boot = bench_of("surefoot", tmp_path).open()
 
