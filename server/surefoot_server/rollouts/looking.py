@@ -26,7 +26,7 @@ from surefoot_server.devices.models import (
 )
 from surefoot_server.devices.why import SILENT_AFTER
 from surefoot_server.releases.models import Release
-from surefoot_server.rollouts import joined, outages, queries, repository, stages, switching, taking_back, tally
+from surefoot_server.rollouts import joined, outages, queries, repository, stages, switching, taken, taking_back, tally
 from surefoot_server.rollouts.facts import Facts, MemberFact, Others, Outages, Watch
 from surefoot_server.rollouts.models import BACKING_OFF, WAITING, Rollout, RolloutMember, RolloutPhase
 from surefoot_server.rollouts.policy import Policy
@@ -60,7 +60,8 @@ def facts(session: Session, row: Rollout, policy: Policy, now: datetime, awake_s
     free = policy.max_concurrent - switching.at_work(policy, watch)
     waiting = _waiting(session, row, down, now, max(1, min(free, AT_ONCE)), awake_since)
     more = repository.listed(session, row, [one for one in waiting if one not in ids], now, down)
-    return _facts(session, row, [*known, *more], down) if more else found
+    found = _facts(session, row, [*known, *more], down) if more else found
+    return found if awake_since else _with_taken(session, row, replace(watch, facts=found))
 
 
 def _facts(session: Session, row: Rollout, listed: Sequence[repository.Listed], down: Outages) -> Facts:
@@ -79,6 +80,22 @@ def _facts(session: Session, row: Rollout, listed: Sequence[repository.Listed], 
         back=stages.read(row),
         others=_others(session, row, len(phases), whole, [each.member for each in listed]),
     )
+
+
+def _with_taken(session: Session, row: Rollout, watch: Watch) -> Facts:
+    """Where a phase has nobody left to wait for: who has its devices now."""
+    found, index = watch.facts, row.phase
+    if found.state is not RolloutState.RUNNING or index >= len(found.phases) or not found.phases[index].others:
+        return found
+    asked = {"rollout": row.id, "of_phase": index, **queries.claims(row)}
+    if not taken.may_be(watch, index) or session.connection().scalar(queries.free(len(row.components)), asked):
+        return found
+    listed = {m.device for m in found.members}
+    gone = [one for one in session.connection().scalars(queries.gone(), asked) if one not in listed]
+    claims = repository.claims_of(session, row, gone)
+    holders = Counter(claims.get(device, taken.NOBODY) for device in gone)
+    phases = tuple(replace(p, taken=holders) if i == index else p for i, p in enumerate(found.phases))
+    return replace(found, phases=phases)
 
 
 def _tried(session: Session, rollout_id: str, which: str) -> list[str]:
@@ -234,13 +251,15 @@ def _others(
     session: Session, row: Rollout, phases: int, whole: dict[str, int], members: Sequence[MemberFact]
 ) -> Others:
     """What is told at the very end is counted at the very end."""
-    waiting = kept = 0
+    waiting = claimed = kept = 0
     if row.state == RolloutState.RUNNING.value and row.phase >= phases:
         waiting = count_waiting(session, row) - sum(1 for m in members if m.waiting)
+        claimed = _count_claimed(session, row) - sum(1 for m in members if m.attempt is None and m.claimed_by)
     if row.state == RolloutState.REVERTING.value and all(m.attempt is None or m.revert for m in members):
         kept = _count_kept(session, row) - sum(1 for m in members if m.runs_release and not m.has_previous)
     reverts = tally.outcomes(whole, reverts=True)
-    return Others(tally.outcomes(whole), reverts, waiting, _awake_to_go_back(session, row, members), kept)
+    awake = _awake_to_go_back(session, row, members)
+    return Others(tally.outcomes(whole), reverts, waiting, awake, kept, claimed)
 
 
 def _awake_to_go_back(session: Session, row: Rollout, members: Sequence[MemberFact]) -> int:
@@ -259,6 +278,12 @@ def count_waiting(session: Session, row: Rollout) -> int:
     query = query.where(
         col(RolloutMember.rollout_id) == row.id, sa.text(WAITING), ~queries.claimed(len(row.components))
     )
+    return session.connection().scalar(query, queries.claims(row)) or 0
+
+
+def _count_claimed(session: Session, row: Rollout) -> int:
+    query = sa.select(sa.func.count()).select_from(RolloutMember)
+    query = query.where(col(RolloutMember.rollout_id) == row.id, sa.text(WAITING), queries.claimed(len(row.components)))
     return session.connection().scalar(query, queries.claims(row)) or 0
 
 
