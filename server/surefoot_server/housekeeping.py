@@ -45,7 +45,7 @@ def make_clock(
 
     def refresh() -> None:
         if online.refresh(db.utc_now()):
-            gateway.publish_halt(online.halt_list())
+            rollouts.sync_halts(db.utc_now(), again=True)
             gateway.publish_trust(replace(online.hint(), audit=checkpoints.newest()))
 
     def make_room() -> None:

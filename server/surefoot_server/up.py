@@ -253,7 +253,7 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
         outlet.start()
         parts.callback(outlet.stop)
     parts.callback(packs.stop)  # first of all: the clock waits for its jobs, and packs take minutes
-    gateway.publish_halt(online.halt_list())
+    _say_halts(rollouts)
     note_audit()
     if not gateway.wait_connected(BROKER_WAIT_S):
         log.warning("broker_not_connected waited_s=%s", BROKER_WAIT_S)
@@ -288,6 +288,14 @@ def _start_broker(settings: Settings, out: ShutOut, pki: PkiFiles, parts: ExitSt
     broker = start_broker(settings.data_dir, settings.bind, settings.mqtt_port, pki, out=out)
     parts.callback(broker.stop)
     return broker
+
+
+def _say_halts(rollouts: RolloutService) -> None:
+    """Tell the fleet what the database says, not what was signed last; where that fails the first tick tries again."""
+    try:
+        rollouts.sync_halts(db.utc_now(), again=True)
+    except OSError as error:
+        log.error("halt_list_not_written error=%s", error)
 
 
 def _gateway_config(settings: Settings, broker: RunningBroker, pki: PkiFiles) -> GatewayConfig:
