@@ -133,7 +133,7 @@ class RolloutService:
         elif policy.start_at is not None and policy.start_at > tx.now:
             change_rollout(tx, RolloutEvent.SCHEDULE, f"it starts at {policy.start_at.isoformat()}")
         else:
-            change_rollout(tx, RolloutEvent.START, "started")
+            change_rollout(tx, RolloutEvent.START, "it began at once")
 
     def _lift_or_refuse(self, session: Session, planned: Planned, actor: str, now: datetime) -> None:
         found = {row.id: row for digest in planned.digests for row in halting.halting(session, digest)}
