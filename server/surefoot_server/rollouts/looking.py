@@ -63,9 +63,7 @@ def facts(session: Session, row: Rollout, policy: Policy, now: datetime, awake_s
     return found if awake_since else _with_taken(session, row, replace(watch, facts=found))
 
 
-def _facts(
-    session: Session, row: Rollout, policy: Policy, listed: Sequence[repository.Listed], down: Outages
-) -> Facts:
+def _facts(session: Session, row: Rollout, policy: Policy, listed: Sequence[repository.Listed], down: Outages) -> Facts:
     phases = repository.phases(session, row.id)
     whole, ended = _without(row, phases, listed)
     places = Counter(each.member.phase for each in listed)

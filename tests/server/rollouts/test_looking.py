@@ -110,7 +110,9 @@ def taken_over(fleet: Fleet, phase: int) -> tuple[str, str]:
         fleet.tick()
         fleet.tick(70)
     fleet.service.halt(rollout, policies.CommittedDevices.KEEP, "bob", fleet.now)
-    younger = fleet.start("app/1.2", cohort=" or ".join(f"device == '{name}'" for name in fleet.in_phase(rollout, phase)))
+    younger = fleet.start(
+        "app/1.2", cohort=" or ".join(f"device == '{name}'" for name in fleet.in_phase(rollout, phase))
+    )
     fleet.service.resume(rollout, "bob", fleet.now)
     return rollout, younger
 
