@@ -114,7 +114,7 @@ class PhaseFact:
     proved: bool = False
     """It passed by a verdict, and not because there was nobody in it."""
     taken: Mapping[str, int] = field(default_factory=dict)
-    """Of `others`: rollout → those that it has now ("": their order was ended); read once nobody is left to wait for."""
+    """Of `others`: rollout → those that it has now ("": their order was ended); read once nobody is waited for."""
 
 
 @dataclass(frozen=True, slots=True)

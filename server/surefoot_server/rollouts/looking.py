@@ -21,7 +21,6 @@ from surefoot_server.devices.models import (
     UNTALLIED,
     VACATED,
     Assignment,
-    Device,
     DeviceComponent,
 )
 from surefoot_server.devices.why import SILENT_AFTER

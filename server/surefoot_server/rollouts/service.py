@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+
 from sqlmodel import Session
 
 from surefoot_server.access.roles import Principal

@@ -21,7 +21,7 @@ NOBODY = ""
 
 
 def may_be(watch: Watch, index: int) -> bool:
-    """Whether nothing is under way, has ended or is to come of those who are listed: it is worth asking for the rest."""
+    """Whether nothing is under way, has ended or is to come of those who are listed, so that the rest is worth asking."""
     facts = watch.facts
     if facts.phases[index].state is not PhaseState.OFFERING or watch.counts(index).due:
         return False
