@@ -321,7 +321,7 @@ def test_a_gateway_that_has_no_room_to_read_keeps_its_connection(
 def test_a_connection_that_breaks_while_the_queue_is_full_is_closed_and_opened_again(
     mosquitto: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody read, so nobody found it out before the next word to the broker; until then the poll told it without end."""
+    """Nobody read, so nobody found out before the next word to the broker; the poll told it without end."""
     house = mosquitto
     between = Between(house.broker.port)
     takes_more(monkeypatch)

@@ -21,7 +21,7 @@ NOBODY = ""
 
 
 def may_be(watch: Watch, index: int) -> bool:
-    """Whether nothing is under way, has ended or is to come of those who are listed, so that the rest is worth asking."""
+    """Whether of those who are listed nothing is under way, has ended or is to come: the rest is worth asking for."""
     facts = watch.facts
     if facts.phases[index].state is not PhaseState.OFFERING or watch.counts(index).due:
         return False
