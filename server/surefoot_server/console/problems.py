@@ -39,7 +39,8 @@ async def _malformed(request: Request, error: Exception) -> Response:
 
 
 def _page(request: Request, refusal: Refusal, status: int) -> Response:
-    return frame.show(request, "problem.html", status=status, error=refusal)
+    form = frame.came_from(request) if request.method == "POST" else "/"
+    return frame.show(request, "problem.html", status=status, error=refusal, form=form)
 
 
 def _is_person(request: Request) -> bool:

@@ -19,6 +19,7 @@ from surefoot_server.console.navigation import Entry
 from surefoot_server.drills import api as drills
 from surefoot_server.drills.api import LAB, DrillOut
 from surefoot_server.languages.catalogue import N_
+from surefoot_server.paging import RowId
 from surefoot_server.releases import repository as releases
 from surefoot_server.state import state_of
 
@@ -77,7 +78,7 @@ def schedule(
 
 
 @router.post("/drills/schedules/{schedule_id}/stop")
-def stop(request: Request, schedule_id: int, who: Stopper) -> Response:
+def stop(request: Request, schedule_id: RowId, who: Stopper) -> Response:
     frame.own_form(request)
     state_of(request).drills.unschedule(schedule_id, who.name, db.utc_now())
     return RedirectResponse("/drills", 303)
