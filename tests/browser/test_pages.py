@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -28,6 +29,8 @@ PAGES = {
 }
 """Name → address of what is not linked from every page."""
 FOR_OPERATORS = {"rollout-new": "/rollouts/new"}
+SCHEMES: tuple[tuple[Literal["light", "dark"], list[str] | None], ...] = (("light", None), ("dark", ["color-contrast"]))
+"""Of each page, with the rules of axe-core that tell it from the scheme before; None for all."""
 AXE_SHA256 = "20c09fe157a8a34a30e241aaa1fcdade657734f08ab379ecfbeb7d45cc46e878"
 """Of axe-core 4.14.0 as its authors published it on npm."""
 
@@ -55,7 +58,7 @@ def test_every_page_is_accessible_and_pictured_in_light_and_dark_wide_and_narrow
                     site.open(page, path)
                     wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
                     found[f"{name} at {width}"] = [f"{wide} px too wide"] * (wide > 0)
-                    for scheme, rules in (("light", None), ("dark", ["color-contrast"])):
+                    for scheme, rules in SCHEMES:
                         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
                         site.picture(page, f"{name}-{scheme}-{width}")
                         found[f"{name} at {width}"] += [f"{scheme}: {each}" for each in site.serious(page, rules)]
