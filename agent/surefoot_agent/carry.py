@@ -12,6 +12,7 @@ privileged half of one in two, which knows the move from its own trial record.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -160,7 +161,7 @@ def there(hands: Bearer, move: Move | None) -> None:
     hands.application.stop()
     kept = hands.data.of(move.assignment, move.attempt) or hands.data.keep(_fresh(hands, move))
     if planned.there is not None and not kept.migrated:
-        hands.migrate(_migration(hands, kept, planned.there))
+        _run(hands, kept, planned.there)
         hands.data.change(kept, migrated=True)
 
 
@@ -209,14 +210,14 @@ def finish(hands: Bearer) -> None:
     if kept is None or command is None or not unfinished(hands):
         return
     kept = hands.data.change(kept, irreversible=Irreversible.BEGUN, floor=command.manifest.counter)
-    hands.migrate(_migration(hands, kept, command))
+    _run(hands, kept, command)
     hands.data.change(kept, irreversible=Irreversible.DONE)
 
 
 def _went_back(hands: Bearer, kept: Kept, command: Command) -> bool:
     kept = hands.data.change(kept, phase=Phase.GOING_BACK)
     try:
-        hands.migrate(_migration(hands, kept, command))
+        _run(hands, kept, command)
     except InstallFailed as error:
         log.warning("backward_migration_failed error=%s", error)
         return False
@@ -241,6 +242,12 @@ def _fresh(hands: Bearer, move: Move) -> Kept:
     if last is None:
         return fresh
     return replace(fresh, irreversible=last.irreversible, digest=last.digest, floor=last.floor)
+
+
+def _run(hands: Bearer, kept: Kept, command: Command) -> None:
+    """To its end, and what it wrote to the medium: the record that follows must not outlive it in a power cut."""
+    hands.migrate(_migration(hands, kept, command))
+    os.sync()
 
 
 def _migration(hands: Bearer, kept: Kept, command: Command) -> Migration:

@@ -93,11 +93,19 @@ class InThread(Line):
             yield
 
 
-class Images(PrivilegedImages):
+class Streams:
+    """What is written goes to the steward straight."""
+
+    _line: Line
+
     def write(self, slot: SlotName, piece: Piece, source: Bytes) -> None:
         assert isinstance(self._line, InThread)
         self._line.source = source
         self._line.ask(Verb.WRITE, slot=slot, piece=piece)
+
+
+class Images(Streams, PrivilegedImages):
+    """Slots port."""
 
 
 class StillDate:
