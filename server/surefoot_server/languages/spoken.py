@@ -36,6 +36,7 @@ SPEAKERS = (
     "rollouts/approvals.py",
     "rollouts/bars.py",
     "rollouts/companions.py",
+    "rollouts/contradictions.py",
     "rollouts/creation.py",
     "rollouts/engine.py",
     "rollouts/going_back.py",
