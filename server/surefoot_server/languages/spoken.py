@@ -52,6 +52,7 @@ SPEAKERS = (
     "rollouts/shadowing.py",
     "rollouts/strays.py",
     "rollouts/switching.py",
+    "rollouts/taken.py",
     "rollouts/taking_back.py",
     "rollouts/triggers.py",
     "rollouts/unsigned.py",
