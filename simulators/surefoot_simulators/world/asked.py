@@ -240,7 +240,9 @@ def check(expectation: Expectation, known: Known, file: str) -> None:
     """Raise Invalid where it asks about something that is not there, which no run could change."""
 
     def wrong(why: str) -> Invalid:
-        return Invalid("malformed", f"{file}, line {expectation.line}: expect: {why}.", "Correct the scenario and run it again.")
+        return Invalid(
+            "malformed", f"{file}, line {expectation.line}: expect: {why}.", "Correct the scenario and run it again."
+        )
 
     one_of: tuple[tuple[str, Sequence[str], Collection[str]], ...] = (
         ("version", [expectation.version] if expectation.version else [], known.versions),
