@@ -1,4 +1,4 @@
-"""What can have no effect is refused before it is played: whom nobody fits, what comes after the end, what is not there."""
+"""What can have no effect is refused before it is played: whom nobody fits, what is not there or comes too late."""
 
 from __future__ import annotations
 
