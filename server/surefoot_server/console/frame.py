@@ -137,8 +137,10 @@ def environment(code: str) -> Environment:
     made.filters |= {
         "tone": words.tone,
         "said": _said,
+        "act": _act,
         "told": _told,
         "moment": _moment,
+        "second": _second,
         "since": _since,
         "span": _span,
         "number": _number,
@@ -156,6 +158,11 @@ def _said(context: Context, word: str) -> str:
 
 
 @pass_context
+def _act(context: Context, action: str) -> str:
+    return words.act_said(context["view"].say, action)
+
+
+@pass_context
 def _told(context: Context, sentence: str) -> str:
     return sentences.told(context["view"].say, sentence)
 
@@ -164,6 +171,11 @@ def _told(context: Context, sentence: str) -> str:
 def _moment(context: Context, at: datetime | None) -> Markup:
     view = context["view"]
     return times.moment(at, view.zone, view.say)
+
+
+@pass_context
+def _second(context: Context, at: datetime) -> Markup:
+    return times.second(at, context["view"].zone)
 
 
 @pass_context

@@ -1,13 +1,17 @@
 """What one process and its children cost, read from /proc.
 
 Promises: memory is resident memory of one process, CPU is its user and system time over a measured stretch of monotonic
-time. Threads are included, children are not: a figure says which processes it adds up. Linux only. Source: proc(5).
+time. Threads are included, children only where a name says so. Linux only. Source: proc(5).
 """
 
 from __future__ import annotations
 
 import os
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -40,3 +44,40 @@ def children(pid: int) -> list[int]:
     """Direct children of a process, by every thread of it."""
     found = [task.read_text().split() for task in Path(f"/proc/{pid}/task").glob("*/children")]
     return [int(child) for row in found for child in row]
+
+
+@dataclass
+class Together:
+    """The most that this process and its children had of memory at one moment, in MiB."""
+
+    peak_mib: float = 0.0
+
+    def look(self) -> None:
+        """Add up what each has now; pages that they share count in each."""
+        own = os.getpid()
+        total = 0.0
+        for pid in (own, *children(own)):
+            try:
+                total += rss_mib(pid)
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it ended between the list and the look
+        self.peak_mib = max(self.peak_mib, total)
+
+
+@contextmanager
+def together(every_s: float) -> Iterator[Together]:
+    """Look at this process and its children so often, from a thread; a peak between two looks is missed."""
+    seen, done = Together(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(every_s):
+            seen.look()
+
+    thread = threading.Thread(target=watch, name="together", daemon=True)
+    seen.look()
+    thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        thread.join()

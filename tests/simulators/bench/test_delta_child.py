@@ -21,5 +21,6 @@ def test_a_tree_is_updated_by_its_packs_and_the_bytes_are_counted(tmp_path: Path
     assert 0 < manifest_bytes < len(new.raw) < sent_bytes < 20_000
     assert told["peak_mib"] > 10
     assert 5 < told["child_mib"] < 128
+    assert told["child_mib"] < told["together_mib"] <= told["peak_mib"] + told["child_mib"] + 8  # what its start shares
     lib = next(file.path for file in made.new.manifest.files if file.path.startswith("lib/"))
     assert (tmp_path / "bench/state/slots/B" / lib).read_bytes() == shelf.library(True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from surefoot_simulators.bench.process import children, cpu_percent, cpu_s, rss_mib
+from surefoot_simulators.bench.process import children, cpu_percent, cpu_s, rss_mib, together
 
 
 @pytest.fixture
@@ -68,3 +68,14 @@ def test_children_are_found_by_their_parent(started: list[subprocess.Popen[bytes
     pid = _python(started, "print(flush=True); input()")
 
     assert pid in children(os.getpid())
+
+
+def test_the_memory_of_a_process_and_its_children_is_that_of_one_moment(started: list[subprocess.Popen[bytes]]) -> None:
+    own = rss_mib(os.getpid())
+    with together(every_s=0.01) as memory:
+        _python(started, "b = b'x' * (64 << 20); print(flush=True); input()")
+        started.pop().communicate(b"\n")  # gone before the next one comes
+        _python(started, "b = b'x' * (32 << 20); print(flush=True); input()")
+        memory.look()
+
+    assert 64 < memory.peak_mib - own < 96

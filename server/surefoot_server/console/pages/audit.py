@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Annotated
@@ -94,7 +95,7 @@ def audit(
         more=rows[PAGE - 1].seq if len(rows) > PAGE else 0,
         before=before,
         actors=actors,
-        actions=actions,
+        actions=_by_kind(actions),
         checked=checked,
         place=place_of,
     )
@@ -113,6 +114,13 @@ def place_of(object: str) -> str:
     """Where a thing of the trail has its page; empty where it has none."""
     kind, _, name = object.partition(":")
     return PAGES[kind].format(_quoted(name)) if kind in PAGES and name else ""
+
+
+def _by_kind(actions: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for action in actions:
+        found.setdefault(action.partition(".")[0], []).append(action)
+    return found
 
 
 def _quoted(name: str) -> str:
