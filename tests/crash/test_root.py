@@ -33,7 +33,7 @@ SWEEPS = {name: Sweep(name, root_node(loader), 24) for name, loader in LOADERS.i
 def test_the_machine_lands_on_its_feet_wherever_the_world_ends(
     tmp_path: Path, loader: str, scene: Scene, how: End, back: Back, record_property: Recorder
 ) -> None:
-    SWEEPS[loader].run(tmp_path, scene, how, back, record_property)
+    assert SWEEPS[loader].broken(tmp_path, scene, how, back, record_property) == {}
 
 
 @pytest.mark.parametrize("loader", LOADERS)
