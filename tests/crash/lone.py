@@ -39,8 +39,8 @@ from tests.crash.split_trees import published, vault_of
 class MortalLine(Line):
     """The dead say no more: neither is a lock given back, nor a connection kept."""
 
-    def __init__(self, path: Path, world: World) -> None:
-        super().__init__(path, "app")
+    def __init__(self, path: Path, world: World, component: str = "app") -> None:
+        super().__init__(path, component)
         self._world, self._dead, self._verb = world, False, ""
 
     def die(self) -> None:
