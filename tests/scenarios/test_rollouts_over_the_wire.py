@@ -127,7 +127,7 @@ def test_a_running_fleet_goes_on_after_a_restore(open_crowd: object, tmp_path: P
     settings = Settings(data_dir=crowd.server.data, keys_dir=crowd.operator.keys)
     first = start(crowd, "1.1", ALL)
     reaches(crowd, first, "succeeded")
-    second = start(crowd, "1.2", ALL)
+    second = start(crowd, "1.2", ALL.replace("max_wait: 20s", "max_wait: 3m"))
     crowd.pump(lambda: any(d.attempt for d in crowd.fleet.devices.values()), 30, "somebody to begin")
     back_up(settings, tmp_path / "b.tar", db.utc_now())
     reaches(crowd, second, "succeeded")
