@@ -8,6 +8,7 @@ suspicious; the returned watermark never covers an event that is not stored.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -23,6 +24,7 @@ from surefoot_shared.errors import NotFound
 from surefoot_shared.messages import USABLE_AGAIN, ComponentReport, Event, EventKind, Hello
 from surefoot_shared.status import AttemptState, Outcome
 
+NUL_SHOWN = "\N{SYMBOL FOR NULL}"
 HELLOS_KEPT = 16
 """A replay is refused by its number alone; this many nonces prove which refused ones were signed twice."""
 TEXT_LIMIT = attention.TEXT_LIMIT
@@ -81,7 +83,7 @@ def ask_anew(session: Session, hello: Hello, next_seq: Callable[[], int]) -> Non
 
 def take_events(session: Session, device: Device, events: Sequence[Event], now: datetime) -> int:
     """Store the events of one stream that are new and apply them in order; return the stream's watermark."""
-    mine = {e.seq: e for e in events if e.device == device.id}
+    mine = {e.seq: _storable(e) for e in events if e.device == device.id}
     if not mine:
         return 0
     stream = repository.stream(session, device.id, events[0].stream)
@@ -95,6 +97,13 @@ def take_events(session: Session, device: Device, events: Sequence[Event], now: 
     _advance(stream, sorted(mine))
     session.add(stream)
     return stream.event_seq
+
+
+def _storable(event: Event) -> Event:
+    """A check's output may hold a NUL, as files do after a power cut; PostgreSQL stores none, and what it refused would
+    be sent again for ever.
+    """
+    return replace(event, message=event.message.replace("\0", NUL_SHOWN)) if "\0" in event.message else event
 
 
 def _advance(stream: DeviceStream, seqs: Sequence[int]) -> None:
