@@ -57,7 +57,7 @@ def download(
     """Fill the slot; it is bad in boot control before its first byte changes."""
     wish, slot = _wish(record), _slot(record)
     raw = hands.downloader.manifest(wish, lease, stop)
-    manifest = proved_manifest(wish, raw)
+    manifest = proved_manifest(wish, raw, hands.slots.installed(slot.other))
     refuse_beyond_budget(hands, manifest)
     carry.check_room(hands, manifest, slot)
     hands.boot.set_state(slot, SlotState.BAD)

@@ -7,7 +7,7 @@ suspicious; the returned watermark never covers an event that is not stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum
@@ -64,6 +64,21 @@ def take_hello(session: Session, device: Device, hello: Hello, now: datetime) ->
         _raise_conflict(session, device, hello, now)
         return HelloVerdict.CONFLICT
     return HelloVerdict.ACCEPTED
+
+
+def ask_anew(session: Session, hello: Hello, next_seq: Callable[[], int]) -> None:
+    """Number anew what the device has taken and, by what it runs, carried out, while no outcome of it is stored.
+
+    The outcome may follow in a moment; or it was acknowledged by a server whose database was lost since, and never
+    comes: to the higher number the device answers that it is there already, and proves it. Another end it is not asked
+    for: a release that went back or failed would be tried again.
+    """
+    idle = {c.component: c for c in hello.components if c.state is AttemptState.IDLE and c.digest is not None}
+    for row in repository.wanted(session, hello.device) if idle else ():
+        said = idle.get(row.component)
+        if said and row.outcome_by != "device" and row.seq <= said.seq and row.digest == said.digest:
+            row.seq = next_seq()
+            session.add(row)
 
 
 def take_events(session: Session, device: Device, events: Sequence[Event], now: datetime) -> int:
