@@ -6,6 +6,7 @@ Promises: only the elected leader does what is not said to be done everywhere; a
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -22,6 +23,7 @@ from surefoot_server.telemetry import repository as telemetry
 from surefoot_server.telemetry import rollups
 from surefoot_server.telemetry.models import TelemetryFiveMinutes, TelemetryHour
 
+log = logging.getLogger(__name__)
 REFRESH_S = 60.0
 RETENTION_S = 600.0
 PARTITIONS_S = 6 * 3600.0
@@ -58,6 +60,13 @@ class Housekeeping:
             clock.every(OBJECTS_S, "object-storage", lambda: objects.copy(self._ground.blobs))
         return clock
 
+    def say_halts(self) -> None:
+        """Tell the fleet what the database says, not what was signed last; where that fails the first tick tries."""
+        try:
+            self._services.rollouts.sync_halts(db.utc_now(), again=True)
+        except OSError as error:
+            log.error("halt_list_not_written error=%s", error)
+
     def note_audit(self) -> None:
         """Sign how far the audit trail has come, and have devices witness it."""
         self._ground.checkpoints.make(db.utc_now())
@@ -80,6 +89,7 @@ class Housekeeping:
     def _keep_trust(self, clock: Clock) -> None:
         clock.every(REFRESH_S, "refresh", self._refresh)
         clock.every(ALARMS_S, "alarms", lambda: self._services.alarms.check(db.utc_now()), everywhere=True)
+        clock.every(REFRESH_S, "builders", lambda: self._services.roster.note(db.utc_now()))
         clock.every(CHECKPOINT_S, "audit-checkpoint", self.note_audit)
         clock.every(AGAIN_S, "unsigned", self._line.delivery.again, everywhere=True)
         clock.every(CRL_S, "revocation-list", self.keep_out, everywhere=True)
@@ -95,7 +105,7 @@ class Housekeeping:
 
     def _refresh(self) -> None:
         if self._ground.online.refresh(db.utc_now()):
-            self._line.gateway.publish_halt(self._ground.online.halt_list())
+            self._services.rollouts.sync_halts(db.utc_now(), again=True)
             self._publish_trust()
 
     def _publish_trust(self) -> None:

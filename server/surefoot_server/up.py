@@ -93,7 +93,7 @@ def _serve(settings: Settings, on_ready: Callable[[Ready], None], stop: Stop, pa
     if artifact_socket:
         _open_outlet(artifact_socket, ground, parts)
     parts.callback(line.packs.stop)  # first of all: the clock waits for its jobs, and packs take minutes
-    line.gateway.publish_halt(ground.online.halt_list())
+    housekeeping.say_halts()
     housekeeping.note_audit()
     if not line.gateway.wait_connected(BROKER_WAIT_S):
         log.warning("broker_not_connected waited_s=%s", BROKER_WAIT_S)
