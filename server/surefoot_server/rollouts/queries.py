@@ -107,8 +107,9 @@ def uncounted() -> sa.Select[Any]:
 @functools.cache
 def phases() -> SelectOfScalar[RolloutPhase]:
     """The rows of a rollout's phases, in their order. Parameter: rollout."""
-    query = select(RolloutPhase).where(col(RolloutPhase.rollout_id) == sa.bindparam("rollout"))
-    return query.order_by(col(RolloutPhase.index))
+    mine = col(RolloutPhase.rollout_id) == sa.bindparam("rollout")
+    query: SelectOfScalar[RolloutPhase] = select(RolloutPhase).where(mine).order_by(col(RolloutPhase.index))
+    return query
 
 
 @functools.cache
