@@ -89,6 +89,7 @@ class Housekeeping:
     def _keep_trust(self, clock: Clock) -> None:
         clock.every(REFRESH_S, "refresh", self._refresh)
         clock.every(ALARMS_S, "alarms", lambda: self._services.alarms.check(db.utc_now()), everywhere=True)
+        clock.every(REFRESH_S, "builders", lambda: self._services.roster.note(db.utc_now()))
         clock.every(CHECKPOINT_S, "audit-checkpoint", self.note_audit)
         clock.every(AGAIN_S, "unsigned", self._line.delivery.again, everywhere=True)
         clock.every(CRL_S, "revocation-list", self.keep_out, everywhere=True)

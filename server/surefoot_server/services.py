@@ -10,6 +10,7 @@ from surefoot_server.events.streams import Streams
 from surefoot_server.feedback.hooks import Hooks
 from surefoot_server.feedback.service import FeedbackService
 from surefoot_server.findings.builders import Builders
+from surefoot_server.findings.roster import Roster
 from surefoot_server.findings.watch import Watch
 from surefoot_server.ground import Ground
 from surefoot_server.keys.alarms import KeyAlarms
@@ -34,11 +35,12 @@ class Services:
     streams: Streams
     watch: Watch
     builders: Builders
+    roster: Roster
     alarms: KeyAlarms
 
 
 def make_services(ground: Ground, line: Line) -> Services:
-    """Made, not started; what is about to expire is looked up at once."""
+    """Made, not started; what is about to expire and whose word counts about builds are looked up at once."""
     settings, database = ground.settings, ground.database
     rollouts = RolloutService(database, line.devices, ground.online, line.gateway.publish_halt)
     feedback = FeedbackService(database, rollouts)
@@ -48,6 +50,9 @@ def make_services(ground: Ground, line: Line) -> Services:
     ground.feed.on_news(sender.wake)
     alarms = KeyAlarms(database, ground.online.expiring)
     alarms.check(db.utc_now())
+    builders = Builders(KeyFolder(settings.keys_dir).builders, ground.blobs)
+    roster = Roster(database, builders.keys)
+    roster.note(db.utc_now())
     return Services(
         leader=leader,
         rollouts=rollouts,
@@ -58,6 +63,7 @@ def make_services(ground: Ground, line: Line) -> Services:
         sender=sender,
         streams=Streams(ground.feed, settings.event_streams),
         watch=Watch(database, db.utc_now),
-        builders=Builders(KeyFolder(settings.keys_dir).builders, ground.blobs),
+        builders=builders,
+        roster=roster,
         alarms=alarms,
     )

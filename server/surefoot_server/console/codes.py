@@ -184,6 +184,7 @@ KINDS_OF_THINGS = (
     N_("access"),
     N_("advisory"),
     N_("audit"),
+    N_("builders"),
     N_("certificate-header"),
     N_("channel"),
     N_("cohort"),

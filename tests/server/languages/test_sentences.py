@@ -103,6 +103,14 @@ def test_in_english_a_sentence_is_as_it_was_stored() -> None:
     assert told(language("en"), "halt by admin: no") == "halt by admin: no"
 
 
+def test_a_role_is_a_word_within_a_sentence_and_somebody_called_admin_is_not() -> None:
+    assert told(VI, "it waits for 2 approvals by admin") == "đang chờ 2 phê duyệt của quản trị viên"
+    assert told(VI, "linh is operator over cohort:admin; this needs releaser.") == (
+        "linh có vai trò người vận hành trên cohort:admin; việc này cần người phát hành."
+    )
+    assert told(VI, "halt by admin: no") == "chặn bởi admin: no"
+
+
 @pytest.mark.parametrize(
     ("stored", "said"),
     [

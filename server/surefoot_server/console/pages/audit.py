@@ -20,6 +20,7 @@ from surefoot_server.audit.search import Form, Question
 from surefoot_server.console import frame
 from surefoot_server.console.navigation import Entry
 from surefoot_server.languages.catalogue import N_
+from surefoot_server.paging import GREATEST
 from surefoot_server.state import state_of
 
 router = APIRouter(include_in_schema=False)
@@ -78,7 +79,7 @@ def audit(
     request: Request,
     who: Viewer,
     given: Filter,
-    before: Annotated[int, Query(ge=0)] = 0,
+    before: Annotated[int, Query(ge=0, le=GREATEST)] = 0,
     verify: bool = False,
 ) -> HTMLResponse:
     view, whole = frame.view_of(request, who), who.reach is None
