@@ -147,7 +147,7 @@ class HttpDownloader:
         for piece in pour.last():
             self._plain(pour, piece, places, stop)
         self._tidy((), ())
-        say(self._account())
+        say(" ".join((self._account(), *(f"Left {where}: {why}." for where, why in places.left.items()))))
 
     def _fetched_together(self, piece: Piece) -> str:
         """The runs of one chunk are; a file at a second path is linked once it is there at the first."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from urllib.parse import urlsplit
 
 from surefoot_agent.ports import Say, never, silent
 from surefoot_shared.errors import SurefootError
@@ -50,6 +51,12 @@ class Place:
         return self.address or self.source.url + name
 
     @property
+    def words(self) -> str:
+        """For people: without its path, which may hold a token."""
+        kind = "a source" if self.kind is Kind.SOURCE else self.kind.words
+        return f"{kind} at {urlsplit(self.address or self.source.url).netloc or 'this device'}"
+
+    @property
     def known_as(self) -> str:
         """What it is remembered by; an address says nothing of its storage once it expired."""
         return self.kind.value if self.address else self.source.url
@@ -70,6 +77,8 @@ class Places:
     say: Say = silent
     silent: set[str] = field(default_factory=set)
     """Holds AIR once the sources could not be reached and the broker brought what they should have."""
+    left: dict[str, str] = field(default_factory=dict)
+    """What went wrong at a place that was left for the next, by the place's name for people: the first time of each."""
     _gone: set[str] = field(default_factory=set)
     _minted: dict[str, str] = field(default_factory=dict)
 
@@ -88,8 +97,9 @@ class Places:
         """The same places, but these kinds alone; what is gone is gone for both."""
         return replace(self, kinds=kinds)
 
-    def gone(self, place: Place) -> None:
+    def gone(self, place: Place, why: str) -> None:
         """Ask it no more; but the sources are asked again as long as nothing else is left."""
+        self.left.setdefault(place.words, why.rstrip("."))
         if place.kind is not Kind.SOURCE:
             self._gone.add(place.known_as)
 

@@ -123,7 +123,7 @@ class Transfer:
         elif place.kind is Kind.STORE and error.kind == "lease_expired":
             places.expired(name)
         elif error.kind in ("unreachable", "too_slow", "busy", "artifact_corrupt"):
-            places.gone(place)
+            places.gone(place, error.message)
 
     def chunks(self, place: Place, rate: int | None, piece: Piece, offset: int, stop: Stop) -> Iterator[bytes]:
         """Yield the blob's bytes from `offset` to the piece's end, or raise; never more."""

@@ -6,6 +6,7 @@ The release folder appears whole or not at all; nothing is signed here and nothi
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -81,6 +82,15 @@ def build_release(
     if out.resolve().is_relative_to(source.resolve()):
         why = f"{out} lies inside {source}: the release would contain itself."
         raise Invalid("malformed", why, "Give another folder.")
+    try:
+        return _build(source, recipe, out, progress, compressing, sbom)
+    except OSError as error:
+        raise _of_the_disk(error, out) from error
+
+
+def _build(
+    source: Path, recipe: Recipe, out: Path, progress: Progress, compressing: Progress | None, sbom: bytes | None
+) -> ReleaseFolder:
     out.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
@@ -97,6 +107,16 @@ def build_release(
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     return read_release(out)
+
+
+def _of_the_disk(error: OSError, out: Path) -> Invalid:
+    """What a file that may not be read, a folder that may not be written or a full disk is for people."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        why = f"The disk became full while {out} was made; nothing of it was left."
+        return Invalid("no_space", why, "Free space there, or give a folder on another disk.")
+    name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(out)
+    why = f"{name} cannot be read or written: {error.strerror}."
+    return Invalid("malformed", why, "Mend that, then build the release again.")
 
 
 def _readable(raw: bytes) -> bytes:

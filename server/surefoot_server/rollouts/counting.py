@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from surefoot_server.devices.models import UNTALLIED, Assignment
-from surefoot_server.rollouts import repository, tally
+from surefoot_server.rollouts import queries, repository, tally
 from surefoot_server.rollouts.models import Rollout, RolloutMember, RolloutPhase
 from surefoot_server.rollouts.policy import Policy
 from surefoot_server.rollouts.tally import Ended
@@ -27,8 +27,7 @@ NEWS = ("id", "phase", "intent", "outcome", "ended_at", "tallied", "tallied_at")
 
 def uncounted(session: Session, rollout_id: str) -> bool:
     """Whether an attempt ended, or was corrected, that no counter has yet."""
-    query = sa.select(col(Assignment.id)).where(col(Assignment.rollout_id) == rollout_id, sa.text(UNTALLIED)).limit(1)
-    return session.connection().scalar(query) is not None
+    return session.connection().scalar(queries.uncounted(), {"rollout": rollout_id}) is not None
 
 
 def settle(session: Session, row: Rollout, policy: Policy) -> int:

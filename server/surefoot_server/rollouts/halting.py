@@ -81,4 +81,8 @@ def halted_by(session: Session, row: Rollout) -> str | None:
 
 
 def _halting(session: Session) -> list[Rollout]:
-    return list(session.exec(select(Rollout).where(col(Rollout.halts_digest).is_(True))))
+    return list(session.exec(_HALTING))
+
+
+_HALTING = select(Rollout).where(col(Rollout.halts_digest).is_(True))
+"""Built once: every look of the engine asks it."""

@@ -16,8 +16,6 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from surefoot_server.devices.models import (
-    FAILED,
-    STRAYED,
     UNTALLIED,
     VACATED,
     Assignment,
@@ -27,7 +25,7 @@ from surefoot_server.devices.why import SILENT_AFTER
 from surefoot_server.releases.models import Release
 from surefoot_server.rollouts import outages, owing, queries, repository, stages, switching, taken, taking_back, tally
 from surefoot_server.rollouts.facts import Facts, MemberFact, Others, Outages, Watch
-from surefoot_server.rollouts.models import BACKING_OFF, WAITING, Rollout, RolloutMember, RolloutPhase
+from surefoot_server.rollouts.models import WAITING, Rollout, RolloutMember, RolloutPhase
 from surefoot_server.rollouts.policy import Policy
 from surefoot_shared.status import RolloutState
 
@@ -50,16 +48,23 @@ def facts(session: Session, row: Rollout, policy: Policy, now: datetime, awake_s
         ids |= dict.fromkeys(_tried(session, row.id, LOST))
     strayed = _strayed(session, row) if row.state in OFFERING else []
     ids |= dict.fromkeys([*strayed, *_failed(session, row, policy), *_backing_off(session, row)])
-    known = _with_newer(session, row, repository.listed(session, row, list(ids), now, down), strayed)
+    known = _with_newer(session, row, _listed(session, row, list(ids), now, down), strayed)
     found = _facts(session, row, policy, known, down)
     if row.state not in OFFERING:
         return found
     watch = Watch(found, now, policy.timeouts.asleep_after_s)
     free = policy.max_concurrent - switching.at_work(policy, watch)
     waiting = _waiting(session, row, down, now, max(1, min(free, AT_ONCE)), awake_since)
-    more = repository.listed(session, row, [one for one in waiting if one not in ids], now, down)
+    more = _listed(session, row, [one for one in waiting if one not in ids], now, down)
     found = _facts(session, row, policy, [*known, *more], down) if more else found
     return found if awake_since else _with_taken(session, row, replace(watch, facts=found))
+
+
+def _listed(
+    session: Session, row: Rollout, devices: Sequence[str], now: datetime, down: Outages
+) -> list[repository.Listed]:
+    """Members; while a phase bakes there is mostly nobody to ask about."""
+    return repository.listed(session, row, devices, now, down) if devices else []
 
 
 def _facts(session: Session, row: Rollout, policy: Policy, listed: Sequence[repository.Listed], down: Outages) -> Facts:
@@ -122,18 +127,13 @@ def _of_member() -> sa.ScalarSelect[Any]:
 
 def _failed(session: Session, row: Rollout, policy: Policy) -> list[str]:
     """Those whose attempt ended so that there may be another try; few, or the gate has stopped the rollout."""
-    query = (
-        sa.select(col(RolloutMember.device_id))
-        .join(Assignment, col(Assignment.id) == col(RolloutMember.assignment_id))
-        .where(col(Assignment.rollout_id) == row.id, sa.text(FAILED), col(Assignment.reason).in_(policy.retry.kinds))
-    )
-    return list(session.connection().scalars(query))
+    asked = {"rollout": row.id, "kinds": list(policy.retry.kinds)}
+    return list(session.connection().scalars(queries.failed(), asked))
 
 
 def _strayed(session: Session, row: Rollout) -> list[str]:
-    query = sa.select(col(Assignment.device_id)).where(col(Assignment.rollout_id) == row.id, sa.text(STRAYED))
-    query = query.limit(repository.CHUNK)  # the others have their turn at the next look
-    return list(session.connection().scalars(query))
+    asked = {"rollout": row.id, "most": repository.CHUNK}  # the others have their turn at the next look
+    return list(session.connection().scalars(queries.strayed(), asked))
 
 
 def _with_newer(
@@ -168,10 +168,7 @@ def _ran(session: Session, component: str, devices: Sequence[str]) -> dict[str, 
 
 
 def _backing_off(session: Session, row: Rollout) -> list[str]:
-    query = sa.select(col(RolloutMember.device_id)).where(
-        col(RolloutMember.rollout_id) == row.id, sa.text(BACKING_OFF), col(RolloutMember.standing) == repository.MEMBER
-    )
-    return list(session.connection().scalars(query))
+    return list(session.connection().scalars(queries.backing_off(), {"rollout": row.id}))
 
 
 def _waiting(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from surefoot_server.rollouts.facts import Outages
@@ -38,5 +39,9 @@ def last_look(session: Session) -> datetime | None:
 
 
 def read(session: Session, now: datetime) -> Outages:
-    rows = session.exec(select(Outage).where(col(Outage.ended_at) >= now - KEEP_OUTAGES))
+    rows = session.exec(_ENDED_SINCE, params={"since": now - KEEP_OUTAGES})
     return Outages(tuple((row.began_at, row.ended_at) for row in rows))
+
+
+_ENDED_SINCE = select(Outage).where(col(Outage.ended_at) >= bindparam("since"))
+"""Built once: every look of the engine asks it."""

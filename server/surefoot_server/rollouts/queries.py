@@ -11,11 +11,12 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
-from sqlmodel import col
+from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
-from surefoot_server.devices.models import STRAYED, UNTALLIED, Assignment, Device
+from surefoot_server.devices.models import FAILED, STRAYED, UNTALLIED, Assignment, Device
 from surefoot_server.rollouts.facts import NOT_A_TRY
-from surefoot_server.rollouts.models import WAITING, Rollout, RolloutMember
+from surefoot_server.rollouts.models import BACKING_OFF, WAITING, Rollout, RolloutMember, RolloutPhase
 from surefoot_shared.status import RolloutState
 
 MEMBER, SATISFIED, EXCLUDED = "member", "satisfied", "excluded"
@@ -59,6 +60,56 @@ def tried(which: str) -> sa.Select[Any]:
     return sa.select(col(Assignment.device_id)).where(
         col(Assignment.rollout_id) == sa.bindparam("rollout"), sa.text(which)
     )
+
+
+@functools.cache
+def failed() -> sa.Select[Any]:
+    """Devices whose attempt ended so that there may be another try. Parameters: rollout, and the list `kinds`."""
+    return (
+        sa.select(col(RolloutMember.device_id))
+        .join(Assignment, col(Assignment.id) == col(RolloutMember.assignment_id))
+        .where(
+            col(Assignment.rollout_id) == sa.bindparam("rollout"),
+            sa.text(FAILED),
+            col(Assignment.reason).in_(sa.bindparam("kinds", expanding=True)),
+        )
+    )
+
+
+@functools.cache
+def strayed() -> sa.Select[Any]:
+    """Devices that run something else than what they committed. Parameters: rollout, most."""
+    query = sa.select(col(Assignment.device_id)).where(
+        col(Assignment.rollout_id) == sa.bindparam("rollout"), sa.text(STRAYED)
+    )
+    return query.limit(sa.bindparam("most", type_=sa.Integer))
+
+
+@functools.cache
+def backing_off() -> sa.Select[Any]:
+    """Devices that wait for another try. Parameter: rollout."""
+    return sa.select(col(RolloutMember.device_id)).where(
+        col(RolloutMember.rollout_id) == sa.bindparam("rollout"),
+        sa.text(BACKING_OFF),
+        col(RolloutMember.standing) == MEMBER,
+    )
+
+
+@functools.cache
+def uncounted() -> sa.Select[Any]:
+    """An attempt that no counter has yet, or not as it was corrected. Parameter: rollout."""
+    query = sa.select(col(Assignment.id)).where(
+        col(Assignment.rollout_id) == sa.bindparam("rollout"), sa.text(UNTALLIED)
+    )
+    return query.limit(1)
+
+
+@functools.cache
+def phases() -> SelectOfScalar[RolloutPhase]:
+    """The rows of a rollout's phases, in their order. Parameter: rollout."""
+    mine = col(RolloutPhase.rollout_id) == sa.bindparam("rollout")
+    query: SelectOfScalar[RolloutPhase] = select(RolloutPhase).where(mine).order_by(col(RolloutPhase.index))
+    return query
 
 
 @functools.cache

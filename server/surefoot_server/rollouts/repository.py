@@ -106,8 +106,7 @@ def to_look_at(session: Session, awake_since: datetime | None = None) -> list[st
 
 
 def phases(session: Session, rollout_id: str) -> list[RolloutPhase]:
-    query = select(RolloutPhase).where(RolloutPhase.rollout_id == rollout_id).order_by(col(RolloutPhase.index))
-    return list(session.exec(query))
+    return list(session.exec(queries.phases(), params={"rollout": rollout_id}))
 
 
 def members(session: Session, rollout_id: str, standing: str | None = None) -> list[RolloutMember]:

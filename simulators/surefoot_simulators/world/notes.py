@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from surefoot_server.devices import repository, views
@@ -33,6 +34,16 @@ RESTS = frozenset({*(state.value for state in ROLLOUT_ENDED), RolloutState.HELD.
 Seen = tuple[AttemptState, str | None, SlotName | None, bool, tuple[str, ...]]
 QUIET_KINDS = frozenset({"offer", "take_look", "activate", "renew"})
 """Decisions about one device that the device's own points show."""
+
+DECISIONS = (
+    select(RolloutDecision).where(col(RolloutDecision.id) > bindparam("after")).order_by(col(RolloutDecision.id))
+)
+ROLLOUTS = select(Rollout.id, Rollout.release_id, Rollout.state).order_by(col(Rollout.number))
+PHASES = select(RolloutPhase.rollout_id, RolloutPhase.index, RolloutPhase.name, RolloutPhase.state).order_by(
+    RolloutPhase.rollout_id, col(RolloutPhase.index)
+)
+ENDED = select(Assignment.id, Assignment.outcome).where(col(Assignment.outcome).is_not(None))
+"""Built once: they are asked after every batch, and to build one took longer than to ask it."""
 
 
 class Notes:
@@ -112,34 +123,26 @@ class Notes:
         )
 
     def _decisions(self, session: Session) -> None:
-        query = (
-            select(RolloutDecision).where(col(RolloutDecision.id) > self._decision).order_by(col(RolloutDecision.id))
-        )
-        for row in session.exec(query):
+        for row in session.exec(DECISIONS, params={"after": self._decision}):
             self._decision = row.id or 0
             if row.kind not in QUIET_KINDS:
                 by = Teller.SERVER if row.actor == "engine" else Teller.OPERATOR
                 self.tell(by, f"{row.kind.replace('_', ' ')}: {row.reason}", row.device_id)
 
     def _rollouts(self, session: Session) -> None:
-        for name, release, state in session.exec(
-            select(Rollout.id, Rollout.release_id, Rollout.state).order_by(col(Rollout.number))
-        ):
+        for name, release, state in session.connection().execute(ROLLOUTS):
             if self._states.get(name) != state:
                 self._states[name] = state
                 self.rollouts.append(RolloutPoint(self._t(), name, release, RolloutState(state)))
-        of = RolloutPhase
-        for name, index, phase, state in session.exec(
-            select(of.rollout_id, of.index, of.name, of.state).order_by(of.rollout_id, col(of.index))
-        ):
+        for name, index, phase, state in session.connection().execute(PHASES):
             if self._phase_states.get((name, index)) != state:
                 self._phase_states[name, index] = state
                 self.phases.append(PhasePoint(self._t(), name, index, phase, PhaseState(state)))
 
     def _endings(self, session: Session) -> None:
         """Of all that ended only what is new is read whole: this is asked after every batch."""
-        query = select(Assignment.id, Assignment.outcome).where(col(Assignment.outcome).is_not(None))
-        new = [name for name, outcome in session.exec(query) if self._ended.get(name) != outcome]
+        ended = session.connection().execute(ENDED)
+        new = [name for name, outcome in ended if self._ended.get(name) != outcome]
         if not new:
             return
         for row in session.exec(select(Assignment).where(col(Assignment.id).in_(new)).order_by(col(Assignment.seq))):

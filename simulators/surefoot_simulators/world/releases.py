@@ -6,10 +6,7 @@ is simulated is their size: a release of 300 MB is a few files of some bytes her
 
 from __future__ import annotations
 
-import atexit
 import functools
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -23,6 +20,7 @@ from surefoot_server.releases.recipe import Recipe
 from surefoot_server.releases.sign import sign_release
 from surefoot_shared.release import Application, HealthCheck, Manifest, Probation, parse_manifest
 from surefoot_shared.trust.policy import Policy
+from surefoot_simulators.world.scratch import scratch_folder
 
 STARTED_AT = datetime(2030, 1, 1, tzinfo=timezone.utc)
 """Every world begins then, so that a run is the same in any year."""
@@ -30,7 +28,6 @@ PASSPHRASE = b"simulated fleets only"
 PIECES = 8
 BYTE = 10_000
 """Simulated bytes for which one real byte stands."""
-MEMORY_DISK = Path("/dev/shm")  # noqa: S108 -- a memory file system, where there is one: fsync costs nothing
 
 
 @dataclass(frozen=True)
@@ -43,16 +40,10 @@ class Made:
     blobs: dict[str, bytes]
 
 
-def scratch_folder() -> Path:
-    """A new folder in memory where that is possible; the caller removes it."""
-    return Path(tempfile.mkdtemp(prefix="surefoot-sim-", dir=MEMORY_DISK if MEMORY_DISK.is_dir() else None))
-
-
 @functools.cache
 def keys_made(components: tuple[str, ...]) -> Path:
     """Keys for fleets with these components; made once a process, for the passphrase's key takes its time."""
     folder = scratch_folder()
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     init_keys(folder / "keys", PASSPHRASE, STARTED_AT, components=components)
     return folder / "keys"
 

@@ -12,6 +12,7 @@ from surefoot_simulators.device.node import Node
 from surefoot_simulators.world import expectations, strikes
 from surefoot_simulators.world.expectations import Seen
 from surefoot_simulators.world.hearing import heard
+from surefoot_simulators.world.open_files import make_room
 from surefoot_simulators.world.recording import Recording
 from surefoot_simulators.world.scenario import Scenario
 from surefoot_simulators.world.world import World
@@ -23,7 +24,8 @@ Watcher = Callable[[World], None]
 
 
 def run(scenario: Scenario, seed: int | None = None, watch: Watcher | None = None) -> Recording:
-    """Play it; `watch` is shown the world after each event."""
+    """Play it; `watch` is shown the world after each event. Raises ConfigError where so many devices have no room."""
+    make_room(sum(group.count for group in scenario.groups))
     with closing(World(scenario, scenario.seed if seed is None else seed)) as world, heard(world):
         set_going(world)
         strikes.plan(world)
@@ -45,7 +47,8 @@ class _Over:
         self._last = max(
             [plan.at_s for plan in world.scenario.rollouts]
             + [fault.at_s + fault.times * fault.every_s + fault.for_s for fault in world.scenario.faults]
-            + [act.at_s for act in world.scenario.acts]
+            + [act.at_s for act in world.scenario.acts],
+            default=0.0,
         )
         self._since: float | None = None
 

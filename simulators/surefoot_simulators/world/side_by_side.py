@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ from surefoot_shared.errors import SurefootError
 from surefoot_simulators.world.recording import Recording
 from surefoot_simulators.world.run import run
 from surefoot_simulators.world.scenario import read
+
+INTERRUPTED = 130
 
 
 def play(files: Sequence[Path], seed: int | None, jobs: int) -> Iterator[Recording]:
@@ -33,6 +37,7 @@ def play(files: Sequence[Path], seed: int | None, jobs: int) -> Iterator[Recordi
 
 def _begin(level: int) -> None:
     logging.basicConfig(level=level)
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))  # who began it says so, once
 
 
 def _play(file: Path, seed: int | None) -> Recording | _Ended:

@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
+import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col, func, select
@@ -44,7 +45,8 @@ from surefoot_shared.errors import Invalid, Unreachable
 from surefoot_shared.identity import DevicePublicKey, public_to_pem
 from surefoot_simulators.world.broker import WorldBroker
 from surefoot_simulators.world.events import EventQueue
-from surefoot_simulators.world.releases import STARTED_AT, Made, scratch_folder
+from surefoot_simulators.world.releases import STARTED_AT, Made
+from surefoot_simulators.world.scratch import scratch_folder
 
 log = logging.getLogger(__name__)
 INTAKE_S = 0.1
@@ -64,6 +66,12 @@ HEARD_S = 300.0
 REFRESH_S = 3600.0
 """As the server's clock has it: what the online keys signed is signed anew long before it ends."""
 LEASE_S = 600.0
+AWAKE = (
+    sa.update(EngineClock)
+    .where(col(EngineClock.id) == 1, col(EngineClock.ticked_at) < sa.bindparam("until"))
+    .values(ticked_at=sa.bindparam("until"))
+)
+"""Built once, as what follows: it is said before every look."""
 BLOB_LIMIT = 1 << 30
 
 
@@ -267,10 +275,7 @@ class Site:
     def _was_awake(self, until: datetime) -> None:
         """The looks that were left out, which would have decided nothing, are in the engine's clock."""
         with self.db.write() as session:
-            clock = session.get(EngineClock, 1)
-            if clock is not None and clock.ticked_at < until:
-                clock.ticked_at = until
-                session.add(clock)
+            session.connection().execute(AWAKE, {"until": until})
 
     def _longest_s(self) -> float:
         if LONGER * self._patience_s <= LONGEST_LOOK_S:

@@ -29,8 +29,9 @@ from surefoot_simulators.world.events import EventQueue
 from surefoot_simulators.world.holds import Holds
 from surefoot_simulators.world.notes import Notes
 from surefoot_simulators.world.recording import RecordedDevice, Teller
-from surefoot_simulators.world.releases import BYTE, STARTED_AT, Made, demand, keys_made, make_release, scratch_folder
+from surefoot_simulators.world.releases import BYTE, STARTED_AT, Made, demand, keys_made, make_release
 from surefoot_simulators.world.scenario import Group, Release, Scenario
+from surefoot_simulators.world.scratch import room_for, scratch_folder
 from surefoot_simulators.world.site import Site
 
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -48,7 +49,7 @@ class World:
         self.scenario, self.seed = scenario, seed
         self.queue = EventQueue()
         self.later: Later = self.queue.later
-        self.folder = scratch_folder()
+        self.folder = scratch_folder(room_for(sum(group.count for group in scenario.groups)))
         self.started_at = STARTED_AT
         self.scenery = Scenery(seed, scenario.begins_at_hour, scenario.night_ratio)
         self.broker = WorldBroker(self.queue)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from backports import zstd
@@ -85,6 +86,19 @@ def test_each_manner_of_a_lone_source_has_its_words(tmp_path: Path, manner: str)
     told = Telling().broke(caught.value, 0.0) if isinstance(caught.value, Unreachable) else (caught.value.message, None)
     assert told is not None
     assert WORDS[manner] in str(told[0])
+
+
+def test_a_liar_that_another_source_stood_in_for_is_told_too(tmp_path: Path) -> None:
+    device = Device(tmp_path, old=False)
+    with serving(content(), TRICKS["redirect"]) as liar, serving(content()) as honest:
+        device.fill(lease(liar, honest))
+
+    assert device.said[-1].startswith("Fetched ")
+    assert device.said[-1].count("Left ") == 1
+    host = urlsplit(liar.source().url).netloc
+    assert (
+        f"Left a source at {host}: The source answers with a redirect (302), which is not followed." in device.said[-1]
+    )
 
 
 @pytest.mark.slow

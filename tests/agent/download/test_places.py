@@ -71,7 +71,16 @@ def test_where_nothing_is_minted_the_sources_are_asked() -> None:
 def test_a_place_that_failed_is_not_asked_again_but_the_sources_are() -> None:
     places = Places(LEASE, (CACHE,), lambda _lease, names, _over: dict.fromkeys(names, "https://store/"))
     for place in list(places.of("n")):
-        places.gone(place)
+        places.gone(place, "It lies.")
 
     assert urls(places) == ["https://one/n", "https://two/n"]
     assert urls(places.only((Kind.CACHE,))) == []
+
+
+def test_what_was_left_is_told_once_by_its_host_and_the_first_reason_and_never_by_a_path_that_holds_a_token() -> None:
+    lease = Lease("a-1", (Source("http://server:8444/secret-token/", ""),), 60.0)
+    places = Places(lease, (CACHE,))
+    for place in list(places.of("n")) * 2:
+        places.only((place.kind,)).gone(place, f"Reason {len(places.left)}.")
+
+    assert places.left == {"a cache of the site at cache": "Reason 0", "a source at server:8444": "Reason 1"}

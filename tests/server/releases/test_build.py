@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -218,3 +219,19 @@ def test_a_metric_check_that_nothing_bounds_is_not_built(tmp_path: Path, tree: P
 
     bounded = dataclasses.replace(check, params={**check.params, "max": 0.2})
     build_release(tree, dataclasses.replace(RECIPE, checks=(bounded,)), tmp_path / "out")
+
+
+def test_a_disk_that_becomes_full_is_told_in_a_sentence_and_nothing_is_left(tmp_path: Path, tree: Path) -> None:
+    def full(done: int, total: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(Invalid, match="became full") as caught:
+        build_release(tree, RECIPE, tmp_path / "out", full)
+
+    assert caught.value.kind == "no_space"
+    assert [path.name for path in tmp_path.iterdir()] == ["tree"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tree: Path) -> None:
+    with pytest.raises(Invalid, match=r"/proc/.* cannot be read or written"):
+        build_release(tree, RECIPE, Path("/proc/out"))

@@ -31,6 +31,8 @@ def test_one_statement_answers_for_each_rollout_what_is_its_own(fleet: Fleet) ->
         assert len(waiting(fleet, session, repository.rollout(session, older), most=1)) == 1
         assert waiting(fleet, session, repository.rollout(session, older), awake=True) == []
         assert queries.waiting(False) is queries.waiting(False)
+        assert list(session.connection().scalars(queries.failed(), {"rollout": older, "kinds": []})) == []
+        assert [phase.name for phase in session.exec(queries.phases(), params={"rollout": "r9"})] == []
 
 
 def test_whom_a_younger_rollout_claims_does_not_wait_for_an_older_one(fleet: Fleet) -> None:

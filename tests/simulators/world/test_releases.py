@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from surefoot_shared.release import Probation, digest_of
-from surefoot_simulators.world.releases import BYTE, keys_made, make_release, scratch_folder
+from surefoot_simulators.world.releases import BYTE, keys_made, make_release
 
 pytestmark = pytest.mark.slow
 
@@ -31,11 +31,3 @@ def test_two_releases_share_half_of_their_pieces(pair: list) -> None:  # type: i
     old, new = ({file.sha256 for file in made.manifest.files} for made in pair)
 
     assert 0.3 < len(old & new) / len(new) < 0.7
-
-
-def test_a_scratch_folder_is_new_each_time() -> None:
-    first, second = scratch_folder(), scratch_folder()
-
-    assert first != second
-    first.rmdir()
-    second.rmdir()

@@ -10,6 +10,7 @@ import pytest
 
 from surefoot_simulators.world.recording import from_json, to_json
 from surefoot_simulators.world.run import recorded, run
+from surefoot_simulators.world.scenario import parsed
 from surefoot_simulators.world.world import World
 from tests.simulators.world.conftest import SMALL, small
 
@@ -29,6 +30,12 @@ def test_the_recording_says_what_held_and_what_did_not(played: World) -> None:
     assert not recording.passed
     assert recording.faults == {"at a step": 1, "broker_restart": 1}
     assert from_json(to_json(recording)) == recording
+
+
+def test_a_scenario_in_which_nothing_is_done_is_played_to_its_end() -> None:
+    text = SMALL.partition("[[rollout]]")[0].replace('duration = "2h"', 'duration = "1m"')
+
+    assert run(parsed(f'{text}\n[[expect]]\nkind = "bricked"\nexactly = 0\n', "still")).seconds == 60.0
 
 
 def digest_elsewhere(seed: int, hash_seed: str) -> str:

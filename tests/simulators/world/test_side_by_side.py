@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -31,3 +34,15 @@ def test_what_is_wrong_with_a_file_is_said_as_in_one_process(tmp_path: Path) -> 
 
     with pytest.raises(Invalid, match="it has no devices"):
         list(side_by_side.play([tmp_path / "bad.toml"], None, 1))
+
+
+def test_a_worker_that_is_interrupted_goes_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[int] = []
+    monkeypatch.setattr(os, "_exit", ends.append)
+    before = signal.getsignal(signal.SIGINT)
+
+    side_by_side._begin(logging.WARNING)
+    signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+    assert ends == [130]
