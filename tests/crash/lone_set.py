@@ -207,7 +207,9 @@ class SetDevice(Device):
         process = self.app.application.process
         trials = [guard.load_trial(folder) for folder in (self.root_dir, self.app_dir)]
         checks = {
-            f"the server was told {told}": [a for a, _ in told] == ["app-1", "rootfs-1"] and ends <= allowed,
+            f"the server was told {told}": [a for a, _ in told] == ["app-1", "rootfs-1"]
+            and len(ends) == 1
+            and ends <= allowed,
             f"its root is {installed and installed.version}": installed is not None and installed.version == wanted,
             f"its application is {self.app.running_version()}": self.app.running_version() == wanted,
             f"{process} runs": process is not None and process.slot is linked,

@@ -52,7 +52,7 @@ def test_a_root_and_an_application_of_two_halves_end_as_one_set_wherever_the_age
     tmp_path: Path, outcome: Outcome, power: bool, monkeypatch: pytest.MonkeyPatch, record_property: Recorder
 ) -> None:
     monkeypatch.setattr(steward, "way_back", way_back_by(tmp_path / "reboot"))
-    allowed = frozenset({outcome})
+    allowed = frozenset({outcome, Outcome.REVERTED}) if power else frozenset({outcome})  # it is a one-shot bootloader
     with closing(of_a_set(tmp_path / "device", outcome)) as device:
         assert device.run()
         trace = list(device.world.trace)

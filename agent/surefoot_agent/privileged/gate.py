@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from surefoot_agent import carry
-from surefoot_agent.data import Kept
+from surefoot_agent.data import Kept, Phase
 from surefoot_agent.trial import Trial, Verdict
 from surefoot_shared.errors import Conflict
 from surefoot_shared.release import Manifest, TargetNote, note_of
@@ -71,6 +71,7 @@ def may_write(view: View, slot: SlotName) -> None:
 def may_mark(view: View, slot: SlotName, state: SlotState) -> None:
     if state is SlotState.GOOD:
         may_enter(view, slot)
+        _refuse_others_data(view, slot)
     elif slot is view.primary and not _is_tried(view, slot):
         raise Conflict("conflict", f"Slot {slot.value} is entered next; it is not marked {state.value}.")
     else:
@@ -143,6 +144,7 @@ def may_begin_trial(view: View, slot: SlotName) -> SlotName:
     last = view.trial
     if last is not None and last.verdict is not Verdict.HEALTHY and carry.is_away(view.kept_of(last)):
         raise Conflict("conflict", "The data of the trial before have not gone back.")
+    _refuse_others_data(view, view.current)  # what would be the way back
     return view.current
 
 
@@ -176,6 +178,13 @@ def may_carry_on(view: View) -> Trial:
     if trial.slot != view.current.value or view.state(view.current) is not SlotState.GOOD:
         raise Conflict("conflict", f"Slot {trial.slot} is not committed.")
     return trial
+
+
+def may_find_healthy(view: View, trial: Trial) -> None:
+    """Only on data that were changed for it."""
+    way = view.way(SlotName(trial.previous), SlotName(trial.slot))
+    if trial.verdict is None and not carry.is_there(view.kept_of(trial), way):
+        raise Conflict("conflict", f"The data have not been changed for slot {trial.slot} yet.")
 
 
 def may_finish(view: View) -> None:
@@ -212,15 +221,17 @@ def _is_way_back(view: View, slot: SlotName) -> bool:
 
 
 def _refuse_others_data(view: View, slot: SlotName) -> None:
-    """Neither release of a trial runs on the data of the other one."""
+    """Neither release of a trial runs on the data of the other one; whoever says that it is healthy changes no data."""
     trial = view.trial
-    if trial is None or trial.verdict is Verdict.HEALTHY:
+    if trial is None:
         return
-    kept = view.kept_of(trial)
-    if slot.value == trial.previous and carry.is_away(kept):
+    kept, healthy = view.kept_of(trial), trial.verdict is Verdict.HEALTHY
+    if slot.value == trial.previous and not healthy and carry.is_away(kept):
         raise Conflict("conflict", f"The data have not gone back; slot {slot.value} is not started on them.")
-    planned = view.way(SlotName(trial.previous), slot) if slot.value == trial.slot else carry.Way()
-    if trial.verdict is None and not carry.is_there(kept, planned):
+    if slot.value != trial.slot or (healthy and view.state(slot) is SlotState.GOOD):
+        return  # a committed release starts whatever became of its records: a camera is not dark
+    done = healthy and kept is not None and kept.phase is Phase.COMMITTED
+    if not done and not carry.is_there(kept, view.way(SlotName(trial.previous), slot)):
         raise Conflict("conflict", f"The data have not been changed for slot {slot.value} yet.")
 
 

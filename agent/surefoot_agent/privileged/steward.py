@@ -294,13 +294,20 @@ class Steward:
                 restart=path.restart,
                 previous_mark=path.previous_mark,
             )
-            return Reply(trial=estate.trials.arm(trial))
+            held = estate.trials.arm(trial)
+            if request.slot is not estate.boot.current() and estate.boot.state(request.slot) is SlotState.GOOD:
+                estate.boot.set_state(request.slot, SlotState.BAD)  # of an earlier life: on trial it has proved nothing
+            return Reply(trial=held)
 
     def _decide(self, request: Request, _: Wire) -> Reply:
         if request.verdict is Verdict.GUARD:
             raise Conflict("conflict", "Only the guard gives the guard's verdict.")
-        held = self._estate.trials.decide(request.assignment, request.attempt, request.verdict, request.reason or None)
-        return Reply(trial=held)
+        trials, whose = self._estate.trials, (request.assignment, request.attempt)
+        with trials.lock():
+            trial = trials.of(*whose)
+            if trial is not None and request.verdict is Verdict.HEALTHY:
+                gate.may_find_healthy(self._view(), trial)
+            return Reply(trial=trials.decide(*whose, request.verdict, request.reason or None))
 
     def _finish(self, request: Request, _: Wire) -> Reply:
         self._estate.trials.finish(request.assignment, request.attempt)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from surefoot_agent.record import Ending, Record
 from surefoot_agent.trial import Verdict
 from surefoot_shared.errors import Conflict, InstallFailed, SurefootError
 from surefoot_shared.release import DataHandling, note_of
-from surefoot_shared.status import AttemptState, Intent, Outcome, SlotName
+from surefoot_shared.status import AttemptState, Intent, Outcome, SlotName, SlotState
 from tests.agent.apps import until
 from tests.agent.privileged.rig import Rig
 
@@ -243,6 +245,35 @@ def test_the_old_release_is_not_started_on_the_data_of_the_new_one(place: Place)
     assert place.form == "1"
 
 
+def test_a_verdict_against_the_new_release_does_not_let_it_start_on_the_old_data(place: Place) -> None:
+    place.armed()
+    place.rig.proxies()[2].decide("a-1", 1, Verdict.UNHEALTHY)
+
+    assert place.refuses(Verb.START, slot=B) == "conflict"
+
+
+def test_who_calls_it_healthy_or_good_does_not_start_it_on_the_old_data(place: Place) -> None:
+    place.armed()
+    boot, _, trials, _ = place.rig.proxies()
+
+    with pytest.raises(Conflict):
+        trials.decide("a-1", 1, Verdict.HEALTHY)
+    with pytest.raises(Conflict):
+        boot.set_state(B, SlotState.GOOD)
+
+    assert place.refuses(Verb.START, slot=B) == "conflict"
+
+
+def test_a_release_that_was_good_before_starts_on_the_data_that_were_made_for_it_alone(rig: Rig) -> None:
+    place = Place(rig)
+    place.committed()
+    boot, _, trials, _ = rig.proxies()
+    trials.arm(replace(rig.trial(A), assignment="a-2"))  # 1.0 again, which was good
+    boot.set_primary(A)
+
+    assert place.refuses(Verb.START, slot=A) == "conflict"
+
+
 def test_data_that_went_back_are_no_ground_for_another_start_of_the_release_on_trial(place: Place) -> None:
     place.switched()
     boot = place.rig.proxies()[0]
@@ -365,3 +396,54 @@ def test_a_move_that_is_told_is_not_believed(place: Place) -> None:
     kept = place.rig.estate.data.kept()
     assert kept is not None
     assert (kept.assignment, kept.attempt, place.numbers.ran) == ("a-1", 1, ["forward B"])
+
+
+STEPS = (
+    Verb.CARRY_THERE,
+    Verb.CARRY_BACK,
+    Verb.CARRY_COMMIT,
+    Verb.CARRY_FINISH,
+    Verb.ARM,
+    Verb.ARM_SLOT,
+    Verb.SET_PRIMARY,
+    Verb.COMMIT_SLOT,
+    Verb.DECIDE,
+    Verb.FINISH,
+    Verb.START,
+    Verb.STOP,
+    Verb.SET_STATE,
+    Verb.DATA,
+    Verb.CLEAR,
+    Verb.TEND,
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [64, 95, 1035])
+def test_no_order_of_requests_starts_a_release_on_the_data_of_the_other(
+    rig: Rig, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each seed found one: a verdict against a release, one for it, or a trial of the other let it start too early."""
+    rng, place, started = random.Random(seed), Place(rig, FOR_GOOD), list[tuple[str, str]]()
+    place.numbers.fails = set(rng.sample(["forward", "backward", "irreversible"], rng.choice([0, 0, 1])))
+    spawn = guard.spawn_application
+
+    def noted(folder: Path, spec: guard.AppSpec) -> guard.AppRecord:
+        started.append((spec.slot, place.form))
+        return spawn(folder, spec)
+
+    monkeypatch.setattr(guard, "spawn_application", noted)
+    for _ in range(40):
+        asked = {
+            "verb": rng.choice(STEPS),
+            "slot": rng.choice([A, B, B]),
+            "assignment": rng.choice(["a-1", "a-1", "a-2", ""]),
+            "attempt": rng.choice([1, 1, 2]),
+            "verdict": rng.choice([Verdict.HEALTHY, Verdict.UNHEALTHY]),
+            "state": rng.choice(list(SlotState)),
+        }
+        with contextlib.suppress(SurefootError):
+            rig.line.ask(**asked, budget_s=60.0)  # type: ignore[arg-type]
+
+    fits = {"A": {"1"}, "B": {"2", "2 for good"}}
+    assert [(slot, form) for slot, form in started if form not in fits[slot]] == []
