@@ -14,7 +14,7 @@ from surefoot_server.line import lay_line
 
 @pytest.mark.slow
 def test_the_line_is_up_between_its_start_and_the_end_of_its_stack(tmp_path: Path, keys_dir: Path) -> None:
-    settings = Settings(data_dir=tmp_path / "data", keys_dir=keys_dir, mqtt_port=0)
+    settings = Settings(data_dir=tmp_path / "data", keys_dir=keys_dir, mqtt_port=0, broadcast_rate_bytes_per_s=0)
     with ExitStack() as parts:
         line = lay_line(lay_ground(settings, parts), parts)
 
