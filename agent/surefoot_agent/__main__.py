@@ -61,6 +61,9 @@ CONFLICTING = frozenset({"already_running", "conflict", "port_in_use"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    if argv is None and sys.getfilesystemencoding() != "utf-8":
+        # A release's names are UTF-8; under a legacy locale files would get others, or none could be written.
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 -- itself
     arguments = parser().parse_args(argv)
     try:
         code: int = arguments.act(arguments)

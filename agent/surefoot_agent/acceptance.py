@@ -14,11 +14,14 @@ from surefoot_shared.errors import InstallFailed, UntrustedRelease
 from surefoot_shared.release import Manifest, digest_of, note_of, parse_manifest
 
 
-def proved_manifest(wish: Wish, raw: bytes) -> Manifest:
-    """Parse the manifest of a wish; raises InstallFailed(artifact_corrupt) or UntrustedRelease."""
+def proved_manifest(wish: Wish, raw: bytes, beside: Manifest | None = None) -> Manifest:
+    """Parse the manifest of a wish; raises InstallFailed(artifact_corrupt) or UntrustedRelease.
+
+    `beside` is what the other slot holds: files of both are in memory once.
+    """
     if digest_of(raw) != wish.digest:
         raise InstallFailed("artifact_corrupt", "The manifest does not match its signed hash.")
-    manifest = parse_manifest(raw)
+    manifest = parse_manifest(raw, beside.files if beside else ())
     if note_of(manifest) != wish.note:
         raise UntrustedRelease("target_mismatch", "The manifest does not say what its signed target says.")
     wrong = checks.first_problem(manifest)

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from surefoot_agent import carry
 from surefoot_agent.bench import Bench
 from surefoot_agent.lanes import Lane
 from surefoot_agent.sight import Hands
@@ -72,7 +71,7 @@ class Aftermath:
 
 def _finish(hands: Hands) -> SurefootError | OSError | None:
     try:
-        carry.finish(hands)
+        hands.carrier.finish(hands)
     except (SurefootError, OSError) as error:
         return error
     return None

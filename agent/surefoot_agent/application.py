@@ -222,13 +222,20 @@ def _start(manifest: Manifest) -> Start:
 
 def _kept_port(component_dir: Path) -> int:
     """Pick a free port once; the application keeps it over restarts and releases, so that checks find it."""
-    kept = component_dir / "metrics_port"
+    if (kept := port_kept(component_dir)) is not None:
+        return kept
+    port = _free_port()
+    guard.write_file(component_dir / "metrics_port", str(port).encode())
+    return port
+
+
+def port_kept(component_dir: Path) -> int | None:
+    """The port that was picked before; None where none was, or what is there is no port. Raises OSError."""
     try:
-        return int(kept.read_text())
+        port = int((component_dir / "metrics_port").read_text())
     except (FileNotFoundError, ValueError):
-        port = _free_port()
-        guard.write_file(kept, str(port).encode())
-        return port
+        return None
+    return port if 0 < port < 1 << 16 else None
 
 
 def _free_port() -> int:

@@ -32,6 +32,8 @@ FICLONE = 0x40049409
 """ioctl: share the blocks of another file, copy-on-write (btrfs, XFS, bcachefs, overlays of these)."""
 CHUNK_BYTES = 1024 * 1024
 ZEROS = bytes(CHUNK_BYTES)
+DEPTH = 100
+"""Of folders in folders: more is a trick, or a fault that a copy would only prolong."""
 SLOWEST_COPY_BYTES_PER_S = 4 * 1024 * 1024
 """For the trial's budget: an SD card that is also read from writes no slower."""
 
@@ -93,9 +95,6 @@ class DataFolder:
         """Return the record if it belongs to this attempt."""
         kept = self.kept()
         return kept if kept is not None and (kept.assignment, kept.attempt) == (assignment, attempt) else None
-
-    def able(self) -> None:
-        """Raise InstallFailed(data_not_kept) where this agent cannot handle data at all."""
 
     def size_bytes(self) -> int:
         """What a copy takes where the file system cannot clone."""
@@ -168,39 +167,42 @@ class DataFolder:
                 path.unlink(missing_ok=True)
 
 
-class OutOfReach(DataFolder):
-    """The data of a device in two halves: they belong to the other half, which has no verb for them."""
-
-    def kept(self) -> Kept | None:
-        return None
-
-    def able(self) -> None:
-        message = "The release changes data, which a device in two halves does not do."
-        hint = "Publish it without [data], or run this device's agent as one process (no helper_socket)."
-        raise InstallFailed("data_not_kept", message, hint)
-
-
 def copy_tree(source: Path, target: Path) -> None:
-    """Copy folders, files and symbolic links, with their owners, modes and times; fsync all of it. Raises OSError."""
+    """Copy folders, files and symbolic links, with their owners, modes and times; fsync all of it. Raises OSError.
+
+    Inside `source` no link is followed, also where one is put in the place of a file at this moment: a process that
+    outlived the application could have root copy what it may not read itself.
+    """
+    with _opened(source, os.O_DIRECTORY) as folder:
+        _copy_folder(folder, target, 1)
+
+
+def _copy_folder(source: int, target: Path, depth: int) -> None:
+    if depth > DEPTH:
+        raise OSError(errno.ELOOP, f"its folders are nested deeper than {DEPTH}")
     target.mkdir(mode=0o700)
-    for entry in sorted(os.scandir(source), key=lambda found: found.name):
-        path, to = Path(entry.path), target / entry.name
-        if entry.is_symlink():
-            to.symlink_to(os.readlink(path))
-            _own(path, to)
-        elif entry.is_dir():
-            copy_tree(path, to)
-        elif entry.is_file():
-            _copy_file(path, to)
+    for name in sorted(os.listdir(source)):
+        status, to = os.stat(name, dir_fd=source, follow_symlinks=False), target / name
+        if stat.S_ISLNK(status.st_mode):
+            to.symlink_to(os.readlink(name, dir_fd=source))
+            _own(status, to)
+        elif stat.S_ISDIR(status.st_mode):
+            with _opened(name, os.O_DIRECTORY | os.O_NOFOLLOW, source) as folder:
+                _copy_folder(folder, to, depth + 1)
+        elif stat.S_ISREG(status.st_mode):
+            with _opened(name, os.O_NONBLOCK | os.O_NOFOLLOW, source) as file:
+                _copy_file(file, to)
         else:  # a socket or a pipe means nothing without the process that made it
-            log.info("data_not_copied path=%s", path)
-    shutil.copystat(source, target)
-    _own(source, target)
+            log.info("data_not_copied path=%s", to.name)
+    shutil.copystat(f"/proc/self/fd/{source}", target)
+    _own(os.fstat(source), target)
     guard.fsync_folder(target)
 
 
-def _copy_file(source: Path, target: Path) -> None:
-    with source.open("rb") as read, target.open("wb") as write:
+def _copy_file(source: int, target: Path) -> None:
+    if not stat.S_ISREG(os.fstat(source).st_mode):
+        raise OSError(errno.EINVAL, f"{target.name} became something else while it was copied")
+    with open(source, "rb", closefd=False) as read, target.open("wb") as write:
         if not _cloned(read.fileno(), write.fileno()):
             while chunk := read.read(CHUNK_BYTES):
                 if chunk == ZEROS:
@@ -208,15 +210,23 @@ def _copy_file(source: Path, target: Path) -> None:
                 else:
                     write.write(chunk)
             write.truncate(read.tell())
-        shutil.copystat(source, target)
-        _own(source, target)
+        shutil.copystat(f"/proc/self/fd/{source}", target)
+        _own(os.fstat(source), target)
         write.flush()
         os.fsync(write.fileno())
 
 
-def _own(source: Path, target: Path) -> None:
+@contextmanager
+def _opened(path: str | Path, flags: int, folder: int | None = None) -> Iterator[int]:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags, dir_fd=folder)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _own(status: os.stat_result, target: Path) -> None:
     if os.geteuid() == 0:
-        status = source.lstat()
         os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
 
 
@@ -250,7 +260,7 @@ def _disk() -> Iterator[None]:
     """Translate what the disk says into what the device reports."""
     try:
         yield
-    except (OSError, shutil.Error) as error:
+    except (OSError, shutil.Error, RecursionError) as error:
         number = error.errno if isinstance(error, OSError) else None
         if number in (errno.ENOSPC, errno.EDQUOT):
             raise InstallFailed("no_space", "The disk became full while the data were copied.") from error

@@ -38,7 +38,7 @@ def preflight(hands: Hands, record: Record) -> e.Event:
         hint = "Check the device's disk, then give the device its release anew: `surefoot-agent enrol --release`."
         damaged = InstallFailed("slot_corrupt", f"Slot {previous.value}, the way back, is damaged.", hint)
         return e.StepFailed(Outcome.REFUSED, damaged.kind, str(damaged))
-    carry.refuse_where_impossible(hands, record)
+    carry.refuse_older(hands.data.kept(), wish.note.counter, wish.note.version)
     slot = previous.other
     if hands.slots.digest(slot) == wish.digest:
         return e.SlotHeld(slot, previous)
@@ -57,7 +57,7 @@ def download(
     """Fill the slot; it is bad in boot control before its first byte changes."""
     wish, slot = _wish(record), _slot(record)
     raw = hands.downloader.manifest(wish, lease, stop)
-    manifest = proved_manifest(wish, raw)
+    manifest = proved_manifest(wish, raw, hands.slots.installed(slot.other))
     refuse_beyond_budget(hands, manifest)
     carry.check_room(hands, manifest, slot)
     hands.boot.set_state(slot, SlotState.BAD)
@@ -100,7 +100,7 @@ def clean(hands: Hands, record: Record) -> e.Event:
     with hands.trials.lock():
         hands.trials.decide(wish.assignment, record.attempt, Verdict.UNHEALTHY, _reason(record))
         hands.trials.finish(wish.assignment, record.attempt)
-        carry.back(hands, record)
+        hands.carrier.back(hands, carry.move_of(record))
         if slot is not None and not record.previous_kept:
             if hands.boot.current() is slot:
                 raise InstallFailed("switch_had_no_effect", f"Slot {slot.value} runs and cannot be emptied.")
@@ -147,7 +147,7 @@ def switch(hands: Hands, record: Record) -> e.Event:
             return e.Switched(running.start_id, hands.clock.boot_id())
         if hands.boot.primary() is not slot:
             return e.NotTaken()
-        carry.there(hands, record)
+        hands.carrier.there(hands, carry.move_of(record))
         return e.Switched(hands.application.start(slot, _installed(hands, slot)).start_id, hands.clock.boot_id())
 
 
@@ -221,7 +221,7 @@ def commit(hands: Hands, record: Record, fellows: Mapping[str, Hands] = {}) -> e
         if hands.boot.primary() is not slot or hands.boot.state(slot) is not SlotState.GOOD:
             raise InstallFailed("commit_lost", "Boot control does not read back what was committed.")
         hands.trials.decide(wish.assignment, record.attempt, Verdict.HEALTHY)
-        carry.commit(hands, record)
+        hands.carrier.commit(hands, carry.move_of(record))
     return e.CommitHeld(sight.proof_of(running, wish.digest, record.soak_s))
 
 
@@ -285,7 +285,7 @@ def revert(hands: Hands, record: Record) -> e.Event:
             hands.boot.set_state(_slot(record), SlotState.BAD)
         if hands.boot.primary() is not previous:
             raise InstallFailed("switch_had_no_effect", f"Boot control does not return to slot {previous.value}.")
-        carry.back(hands, record)
+        hands.carrier.back(hands, carry.move_of(record))
         if not _runs(hands, previous):
             if manifest is not None or hands.boot.capabilities().needs_restart:
                 hands.application.start(previous, manifest)  # which stops what runs, and writes nothing in between
@@ -334,7 +334,7 @@ def _trial(hands: Hands, record: Record, fellows: Mapping[str, Hands] = {}) -> T
     spec = hands.application.spec(previous, old) if old else None
     theirs = [m for each in fellows.values() for m in map(each.slots.installed, SlotName)]  # stopped in my time too
     stops_s = sum(m.application.stop_s for m in (old, new, *theirs) if m and m.application)
-    data_s = carry.seconds(hands, record) + sum(map(carry.at_most_s, fellows.values()))
+    data_s = carry.seconds(hands, carry.move_of(record)) + sum(map(carry.at_most_s, fellows.values()))
     applications = [each.application for each in (hands, *fellows.values())]
     data_s += sum(each.takes_s for each in applications if isinstance(each, Stepped))
     budget_s = max(hands.guard_budget_s, *(each.guard_budget_s for each in fellows.values()), 0.0) + stops_s + data_s

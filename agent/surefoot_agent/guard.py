@@ -111,9 +111,9 @@ def load_trial(component_dir: Path) -> dict[str, object] | None:
     """Return the trial of a component; where it belongs to a set, with the one verdict of the set."""
     trial = load_record(component_dir, "trial")
     joint = load_record(component_dir.parent / JOINT, "trial") if trial and trial.get("set") else None
-    if trial is None or joint is None or joint["set"] != trial["set"] or joint["verdict"] is None:
+    if trial is None or joint is None or joint.get("set") != trial["set"] or joint.get("verdict") is None:
         return trial
-    return {**trial, "verdict": joint["verdict"], "reason": joint["reason"]}
+    return {**trial, "verdict": joint["verdict"], "reason": joint.get("reason")}
 
 
 def decide_set(component_dir: Path, name: object, verdict: str | None, reason: str | None) -> dict[str, object]:
@@ -148,7 +148,10 @@ def decode_frame(raw: bytes) -> tuple[int, dict[str, object]] | None:
     end = _HEAD.size + length
     if magic != MAGIC or len(raw) != end + 4 or struct.unpack_from(">I", raw, end)[0] != zlib.crc32(raw[:end]):
         return None
-    value = json.loads(raw[_HEAD.size : end])
+    try:
+        value = json.loads(raw[_HEAD.size : end])
+    except (ValueError, RecursionError):
+        return None
     return (generation, value) if isinstance(value, dict) else None
 
 

@@ -22,6 +22,7 @@ from surefoot_agent.boot.select import boot_of
 from surefoot_agent.clock import SystemClock
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings, components_of
+from surefoot_agent.data import DataFolder
 from surefoot_agent.enrol_cli import component_of
 from surefoot_agent.finding import Finding
 from surefoot_agent.identity import load_identity
@@ -75,12 +76,13 @@ def estate_of(settings: Settings, component: ComponentSettings) -> Estate:
     folder = settings.component_dir(component.name)
     slots = slots_of(component, Place(folder, settings.reserve_bytes, settings.reserve_inodes))
     boot, trials, clock = boot_of(component, folder), TrialFile(folder), SystemClock()
+    data = DataFolder(folder, settings.reserve_bytes)
     if component.kind == "image":
         root, look = (
             RootFilesystem(boot, slots, restart_machine, component.metrics_port),
             partial(_look, component, folder),
         )
-        return Estate(folder, boot, slots, root, trials, clock, processes.everybody, look)
+        return Estate(folder, boot, slots, root, trials, clock, processes.everybody, look, data=data)
     application = Application(
         folder,
         slots,
@@ -93,7 +95,8 @@ def estate_of(settings: Settings, component: ComponentSettings) -> Estate:
         user=settings.app_user,
         cgroup=True,
     )
-    return Estate(folder, boot, slots, application, trials, clock, partial(guard.application_pids, folder))
+    pids = partial(guard.application_pids, folder)
+    return Estate(folder, boot, slots, application, trials, clock, pids, data=data)
 
 
 def _look(component: ComponentSettings, folder: Path) -> tuple[Finding, ...]:

@@ -202,6 +202,9 @@ class SlotContents(Protocol):
     def installed(self, slot: SlotName) -> Manifest | None:
         """The manifest of a slot that was written whole and sealed, else None."""
 
+    def signed(self, slot: SlotName) -> bytes | None:
+        """The same as the bytes that were signed."""
+
     def digest(self, slot: SlotName) -> str | None: ...
     def room(self, size_bytes: int, inodes: int, slot: SlotName) -> None:
         """Raise InstallFailed(no_space) unless the release fits, before the first byte is written."""

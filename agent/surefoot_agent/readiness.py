@@ -17,9 +17,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from surefoot_agent import guard, processes, vigil
+from surefoot_agent.application import port_kept
 from surefoot_agent.boot import adopt, platform
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings, components_of
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from surefoot_agent.privileged.inquiry import Board
 
 IDENTITY_FILES = (f"{PAIR}.key", f"{PAIR}.crt", CA_FILE, DEVICE_FACTS)
+Value = TypeVar("Value")
 GUARD_TIMEOUT_S = 10.0
 OF_COMPONENT = frozenset(
     {"journal", "current", "slots", "read", "room", "guard", "port", *platform.NAMES, *demands.NAMES}
@@ -218,19 +220,20 @@ def observe(settings: Settings, component: ComponentSettings, clock_floor_s: flo
         identity=_identity_modes(settings.state_dir / "identity"),
         state_problem=_problem(lambda: _probe_write(settings.state_dir)),
         current=shown.current if shown else guard.current_slot(folder),
-        states=shown.states if shown else guard.slot_states(folder),
+        states=shown.states if shown else _read_or({}, lambda: guard.slot_states(folder)),
         releases=_releases(folder),
         room_problem=_problem(lambda: _probe_room(folder, settings)),
         clock_s=time.time(),
         clock_floor_s=clock_floor_s,
         guard_problem=_problem(_probe_guard),
         port_problem=_problem(lambda: _probe_port(folder, settings, component)),
-        journal_problem=_problem(lambda: _probe_journal(settings.state_dir, component.name)),
+        journal_problem=_problem(lambda: _probe_journal(settings.state_dir, component.name))
+        or _problem(lambda: _probe_records(folder)),
         budget_problem=_problem(lambda: _probe_budget(folder, settings, component)),
         guard_active=vigil.guard_runs(folder),
         agent_active=vigil.agent_runs(settings.state_dir),
         adopted={slot.value: name for slot, name in adopt.releases(folder).items()},
-        on_trial=_on_trial(folder),
+        on_trial=_read_or(None, lambda: _on_trial(folder)),
         demands=board.findings if board else demands.findings(component),
         programs_problem=_problem(lambda: local.refuse_unrunnable(folders_of(settings).checks())),
         read=_read_back(component, folder) if read else {},
@@ -290,11 +293,28 @@ def _probe_journal(state_dir: Path, component: str) -> None:
         raise OSError(f"The journal cannot be read: {error}") from error
 
 
+def _probe_records(folder: Path) -> None:
+    """What agent and guard keep beside the journal; torn or missing is no problem, what cannot be read is."""
+    for name in ("boot", "trial", "data"):
+        try:
+            guard.load_record(folder, name)
+        except OSError as error:
+            raise OSError(f"{error.filename} cannot be read: {error.strerror}") from error
+
+
+def _read_or(instead: Value, read: Callable[[], Value]) -> Value:
+    """What is read; where the disk refuses, which a finding of its own says, the rest is told all the same."""
+    try:
+        return read()
+    except OSError:
+        return instead
+
+
 def _on_trial(folder: Path) -> str | None:
     """It is marked bad until its health was seen, by us and on purpose."""
-    trial = guard.load_trial(folder)
-    open_still = trial is not None and trial["verdict"] is None and not trial.get("finished")
-    return str(trial["slot"]) if trial is not None and open_still else None
+    trial = guard.load_trial(folder) or {}
+    open_still = "slot" in trial and trial.get("verdict") is None and not trial.get("finished")
+    return str(trial["slot"]) if open_still else None
 
 
 def _read_back(component: ComponentSettings, folder: Path) -> Mapping[str, str | None]:
@@ -310,7 +330,7 @@ def _read_back(component: ComponentSettings, folder: Path) -> Mapping[str, str |
 def _releases(folder: Path) -> Mapping[str, str | None]:
     if not (folder / "slots").is_dir():
         return {slot.value: None for slot in SlotName}
-    slots = DirectorySlots(folder)
+    slots = DirectorySlots(folder, make=False)
     found = {slot.value: slots.installed(slot) for slot in SlotName}
     return {slot: manifest.version if manifest else None for slot, manifest in found.items()}
 
@@ -320,7 +340,7 @@ def _probe_room(folder: Path, settings: Settings) -> None:
     current = guard.current_slot(folder)
     if current is None or not (folder / "slots").is_dir():
         return
-    slots = DirectorySlots(folder, settings.reserve_bytes, settings.reserve_inodes)
+    slots = DirectorySlots(folder, settings.reserve_bytes, settings.reserve_inodes, make=False)
     manifest = slots.installed(SlotName(current))
     if manifest is not None:
         slots.room(manifest.installed_size_bytes, manifest.inodes, SlotName(current).other)
@@ -331,7 +351,7 @@ def _probe_budget(folder: Path, settings: Settings, component: ComponentSettings
     current = guard.current_slot(folder)
     if current is None or not (folder / "slots").is_dir():
         return
-    manifest = DirectorySlots(folder).installed(SlotName(current))
+    manifest = DirectorySlots(folder, make=False).installed(SlotName(current))
     if manifest is None:
         return
     needed_s = probation.needed_s(Suite(manifest, (*manifest.checks, *folders_of(settings).checks())))
@@ -352,8 +372,7 @@ def _probe_guard() -> None:
 
 
 def _probe_port(folder: Path, settings: Settings, component: ComponentSettings) -> None:
-    kept = folder / "metrics_port"
-    port = component.metrics_port or (int(kept.read_text()) if kept.is_file() else 0)
+    port = component.metrics_port or port_kept(folder) or 0
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from surefoot_agent import migrations
+from surefoot_agent import carry, migrations
 from surefoot_agent.boot import adopt
+from surefoot_agent.carry import Carrier
 from surefoot_agent.clock import Clock
 from surefoot_agent.data import DataFolder
 from surefoot_agent.migrations import Migration
@@ -55,6 +56,8 @@ class Hands:
     """Why this boot began: judged once per process."""
     data: DataFolder = field(kw_only=True)
     migrate: Callable[[Migration], None] = field(default=migrations.run, kw_only=True)
+    carrier: Carrier = field(default=carry, kw_only=True)
+    """Who carries the data where a release wants them; the module itself where this process may touch them."""
     system: Path = field(default=Path("/"), kw_only=True)
     """Where this machine's programs and /proc are."""
     abilities: frozenset[Ability] = field(default=frozenset(), kw_only=True)

@@ -11,7 +11,6 @@ from pathlib import Path
 from surefoot_agent.clock import SystemClock
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings
-from surefoot_agent.data import OutOfReach
 from surefoot_agent.download.air import Air
 from surefoot_agent.download.beside import beside_of
 from surefoot_agent.download.late import http_downloader
@@ -21,6 +20,7 @@ from surefoot_agent.health.local import folders_of
 from surefoot_agent.health.uplink import Uplink
 from surefoot_agent.identity import Identity
 from surefoot_agent.ports import Slots
+from surefoot_agent.privileged.carrier import PrivilegedCarrier, PrivilegedData
 from surefoot_agent.privileged.proxies import Line, PrivilegedApplication, PrivilegedBoot, PrivilegedTrials
 from surefoot_agent.privileged.root import PrivilegedRoot
 from surefoot_agent.privileged.slots import Evidence, PrivilegedImages, PrivilegedSlots
@@ -74,5 +74,6 @@ def split_hands(
         max_starts=component.max_starts,
         origin=origin,
         reboots=is_root,
-        data=OutOfReach(folder),
+        data=PrivilegedData(folder, line),
+        carrier=PrivilegedCarrier(line),
     )

@@ -5,7 +5,8 @@ because files are copied after it and never change once they are there. Keys tra
 ones stay encrypted, and an offline key without a passphrase is refused. A backup is readable by its owner alone, is
 complete or not there at all, and is checked piece by piece by its hashes before anything of it is put in place.
 Refuses to restore over a server that is there: the folders must be empty. What the server counts rises by the clock,
-so a restored one does not count below what devices have seen (`keys.counter`).
+so a restored one does not count below what devices have seen (`keys.counter`); the feed's numbers go on from the clock,
+so that none comes twice to who reads it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sqlite3
 import subprocess
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,6 +40,11 @@ LEFT_OUT = frozenset({"broker", "server.lock", "surefoot.db", "surefoot.db-wal",
 """Of the data folder: the broker is made anew at each start, the database is copied by itself."""
 PIECE = 1 << 20
 ENCRYPTED = b"ENCRYPTED PRIVATE KEY"
+FEED = "feed_event"
+PG_GOES_ON = """DO $$ BEGIN IF to_regclass('feed_event') IS NOT NULL THEN
+PERFORM setval(pg_get_serial_sequence('feed_event', 'id'), greatest({}, (SELECT coalesce(max(id), 1) FROM feed_event)));
+END IF; END $$"""
+"""The same as `_go_on`, on PostgreSQL."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +89,12 @@ def back_up(settings: Settings, target: Path, now: datetime) -> Made:
     return Made(target, len(files), target.stat().st_size)
 
 
-def restore(settings: Settings, source: Path) -> Made:
-    """Put everything in its place; raises ConfigError where something is there already or the archive is damaged."""
+def restore(settings: Settings, source: Path, at_ms: int | None = None) -> Made:
+    """Put everything in its place; raises ConfigError where something is there already or the archive is damaged.
+
+    `at_ms`: from which number the feed goes on; milliseconds of the clock, which no server outruns.
+    """
+    at_ms = time.time_ns() // 1_000_000 if at_ms is None else at_ms
     for folder in (settings.data_dir, settings.keys_dir):
         if folder.exists() and any(folder.iterdir()):
             hint = "Restore into empty folders, and start the server with them."
@@ -93,7 +104,7 @@ def restore(settings: Settings, source: Path) -> Made:
     try:
         unpacked.mkdir(mode=0o700, parents=True)
         manifest = _unpack(source, unpacked)
-        _load(settings, manifest, unpacked / DATABASE)
+        _load(settings, manifest, unpacked / DATABASE, at_ms)
         _place(unpacked / "keys", settings.keys_dir)
         _place(unpacked / "data", settings.data_dir)
     except OSError as error:
@@ -214,7 +225,7 @@ def _dump(settings: Settings, to: Path) -> str:
     return "sqlite"
 
 
-def _load(settings: Settings, manifest: Manifest, dump: Path) -> None:
+def _load(settings: Settings, manifest: Manifest, dump: Path, at_ms: int) -> None:
     kind = make_url(settings.database).get_backend_name()
     if kind != manifest.database:
         hint = f"Give the server a database_url of {manifest.database}."
@@ -222,7 +233,9 @@ def _load(settings: Settings, manifest: Manifest, dump: Path) -> None:
     if kind == "postgresql":
         _run("pg_restore", settings, "--exit-on-error", "--single-transaction", "--no-owner", "--dbname=", str(dump))
         dump.unlink()
+        _run("psql", settings, "--quiet", "--set=ON_ERROR_STOP=1", f"--command={PG_GOES_ON.format(at_ms)}")
         return
+    _go_on(dump, at_ms)
     place = Path(make_url(settings.database).database or "")
     if place.parent == settings.data_dir:
         target = dump.parent / "data" / place.name
@@ -230,6 +243,16 @@ def _load(settings: Settings, manifest: Manifest, dump: Path) -> None:
         dump.rename(target)
     else:
         shutil.move(dump, place)
+
+
+def _go_on(path: Path, at_ms: int) -> None:
+    """Let the feed of an SQLite database count on from there; one of an old version has none yet."""
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        if database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (FEED,)).fetchone() is None:
+            return
+        last = database.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (FEED,)).fetchone()
+        database.execute("DELETE FROM sqlite_sequence WHERE name = ?", (FEED,))
+        database.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (FEED, max(at_ms, last[0] if last else 0)))
 
 
 def _run(program: str, settings: Settings, *arguments: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from starlette.exceptions import HTTPException
 
 from surefoot_server.space import HINT, is_full
@@ -89,6 +89,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(SurefootError, refused)
     app.add_exception_handler(RequestValidationError, malformed)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DataError, unfit)
     app.add_exception_handler(DBAPIError, _store)
     app.add_exception_handler(OSError, _store)
     app.add_exception_handler(Exception, _bug)
@@ -122,6 +123,11 @@ def _first(errors: Sequence[Any]) -> str:
         return "it cannot be parsed"
     where = ".".join(str(part) for part in errors[0].get("loc", ()))
     return f"{where}: {errors[0].get('msg', 'wrong')}"
+
+
+async def unfit(_request: Request, _error: Exception) -> JSONResponse:
+    """Text that PostgreSQL does not take, such as with a NUL in it."""
+    return problem(422, "malformed", "Something that was sent holds what no database stores.", KINDS["malformed"].hint)
 
 
 async def _http(_request: Request, error: Exception) -> JSONResponse:

@@ -47,6 +47,8 @@ UPLINK = f"{topics.PREFIX}/d/+/up/#"
 WAIT_S = 0.2
 """Longest sleep of the loop; it is woken for everything but the keepalive."""
 MISC_S = 1.0
+BROKEN = select.POLLERR | select.POLLHUP | select.POLLNVAL
+"""What a poll tells without being asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +225,14 @@ class Gateway:
             poll.register(self._ear.fileno(), select.POLLIN)
             ready = dict(poll.poll(0 if hears and link.full() else WAIT_S * 1000))
             self._hush(self._ear.fileno() in ready)
-            if hears and (link.full() or ready.get(link.fileno(), 0) & ~select.POLLOUT):
+            told = ready.get(link.fileno(), 0)
+            if not hears and told & BROKEN:
+                # No read will find it out, and to poll would tell it at once for ever. What came of it unacknowledged
+                # comes again on the next connection, which waits for room.
+                log.warning("broker_connection_broken error=%s", "broken off while the queue is full")
+                self._client.give_up()
+                return
+            if hears and (link.full() or told & ~select.POLLOUT):
                 self._read(link)
             self._write(link)
             if (now := time.monotonic()) >= misc_at:

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from surefoot_server import newer
 from surefoot_server.telemetry.fast_wire import read_batch
 from surefoot_shared import topics, wire
 from surefoot_shared.errors import Invalid
@@ -151,7 +152,7 @@ def _hand_in_device(device: str, messages: Sequence[Inbound], ingest: Ingest) ->
 
 def _hello(device: str, payload: bytes, public_keys_of: PublicKeysOf) -> tuple[Hello, DevicePublicKey]:
     raw, key = _open(SealKind.HELLO, wire.decode(Sealed, payload), _keys(device, public_keys_of))
-    hello = wire.decode(Hello, raw)
+    hello = newer.read_hello(raw)
     return _owned(hello, hello.device, device), key
 
 
@@ -160,7 +161,7 @@ def _events(device: str, payload: bytes, public_keys_of: PublicKeysOf) -> tuple[
     if len(sealed) > EVENTS_LIMIT:
         raise Invalid("malformed", f"The message holds {len(sealed)} events; {EVENTS_LIMIT} are allowed.")
     keys = _keys(device, public_keys_of)
-    events = [wire.decode(Event, _open(SealKind.EVENT, one, keys)[0]) for one in sealed]
+    events = [newer.read_event(_open(SealKind.EVENT, one, keys)[0]) for one in sealed]
     return tuple(_owned(event, event.device, device) for event in events)
 
 

@@ -190,6 +190,8 @@ class BatchIngest:
         streams: dict[str, list[Event]] = {}
         for event in events:
             streams.setdefault(event.stream, []).append(event)
+        if device_id in self._cut:
+            repository.expect_more(self._session, [device_id])
         for stream, numbered in streams.items():
             self._devices.record_events(self._session, device_id, numbered, self._now)
             self._streams[device_id, stream] = None
@@ -224,6 +226,7 @@ class BatchIngest:
     def finish(self) -> None:
         """What is done once for the whole batch, inside its transaction."""
         self._session.flush()
+        repository.expect_more(self._session, self._cut)
         repository.touch(self._session, self._seen, self._now)
         if self._seen:
             attention.one_voice(self._session, self._seen, self._now)

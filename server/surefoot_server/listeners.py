@@ -31,6 +31,9 @@ def take_port(host: str, port: int, purpose: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     taken = socket.socket(family, socket.SOCK_STREAM)
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Connections inherit it. asyncio sets it only where a socket names its protocol; without it a small body behind its
+    # head waits 40 ms for the other side's delayed acknowledgement: 15,600 small files took 12 minutes.
+    taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         taken.bind((host, port))
         taken.listen(BACKLOG)

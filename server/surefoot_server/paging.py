@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 
 from surefoot_shared.errors import Invalid
 
@@ -21,6 +21,11 @@ Key = str | int
 NEXT = "Next-Cursor"
 MOST, USUAL = 5000, 1000
 CURSOR_CHARACTERS = 600
+GREATEST = (1 << 63) - 1
+"""Number of a row; no database takes a greater one."""
+
+RowId = Annotated[int, Path(ge=1, le=GREATEST)]
+"""A row's number in an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ def _read(path: str, cursor: str) -> Key:
     if not isinstance(found, list) or len(found) != 2 or found[0] != path:
         raise _strange()
     key = found[1]
-    if isinstance(key, bool) or not isinstance(key, (str, int)) or (isinstance(key, int) and abs(key) >= 1 << 63):
+    if isinstance(key, bool) or not isinstance(key, (str, int)) or (isinstance(key, int) and abs(key) > GREATEST):
         raise _strange()
     return key
 

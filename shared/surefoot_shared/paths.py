@@ -84,6 +84,7 @@ def _printable(path: str) -> bool:
 def _folded(path: str) -> str:
     """The same for what some file system takes for the same: Unicode's canonical caseless matching (D145)."""
     if path.isascii():
-        return path.lower()
+        folded = path.lower()
+        return path if folded == path else folded  # most are: a second string of each is megabytes
     shown = PASSED_OVER.sub("", path)
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", shown).casefold())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -197,10 +197,15 @@ def manifest_bytes(manifest: Manifest) -> bytes:
     return wire.encode(manifest)
 
 
-def parse_manifest(raw: bytes) -> Manifest:
-    """Parse verified manifest bytes; raises UntrustedRelease(manifest_malformed)."""
+def parse_manifest(raw: bytes, known: Iterable[TreeFile] = ()) -> Manifest:
+    """Parse verified manifest bytes; raises UntrustedRelease(manifest_malformed).
+
+    Files that are in `known`, those of another release, are in memory once for both.
+    """
+    held = {file: file for file in known}
     try:
-        return wire.decode(Manifest, raw, MANIFEST_LIMIT_BYTES)
+        early = wire.early_of(TreeFile, lambda file: held.get(file, file))
+        return wire.decode(Manifest, raw, MANIFEST_LIMIT_BYTES, early)
     except Invalid as error:
         raise UntrustedRelease("manifest_malformed", f"The manifest cannot be read: {error.message}") from error
 

@@ -173,6 +173,8 @@ def _convert(setting: Setting, value: object, source: str) -> object:
 def _path(value: object, where: str, source: str) -> Path:
     if not isinstance(value, (str, Path)) or not str(value):
         raise ConfigError("config_invalid", f"{where} must be a path, not {value!r}.")
+    if "\0" in str(value):
+        raise ConfigError("config_invalid", f"{where} holds a NUL, which no path has.")
     path = Path(value)
     if source != COMMAND_LINE and not path.is_absolute():  # a service has no folder of its own to start from
         raise ConfigError("config_invalid", f"{where} must be an absolute path, not {value!r}.")

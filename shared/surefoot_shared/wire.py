@@ -60,13 +60,17 @@ def _told(cls: type) -> tuple[tuple[str, bool, object], ...]:
     return tuple((field.name, "later" in field.metadata, field.default) for field in dataclasses.fields(cls))
 
 
-def parse(raw: bytes, limit_bytes: int = LIMIT_BYTES) -> dict[str, Json]:
+Early = Callable[[dict[str, Json]], object]
+"""Called with each object as it is read; what it returns stands in its place."""
+
+
+def parse(raw: bytes, limit_bytes: int = LIMIT_BYTES, early: Early | None = None) -> dict[str, Json]:
     """Parse a JSON object; raises Invalid where it is too large, no JSON, or no object."""
     if len(raw) > limit_bytes:
         raise Invalid("malformed", f"The message has {len(raw)} bytes; {limit_bytes} are allowed.")
     try:
         # Decoded here: json.loads of bytes would guess UTF-16 and take a byte order mark. RFC 8259 §8.1.
-        value = json.loads(raw.decode(), parse_constant=_no_constant)
+        value = json.loads(raw.decode(), parse_constant=_no_constant, object_hook=early)
     except (ValueError, RecursionError) as error:
         raise Invalid("malformed", f"The message is no JSON: {str(error)[:100]}.") from error
     if not isinstance(value, dict):
@@ -74,9 +78,31 @@ def parse(raw: bytes, limit_bytes: int = LIMIT_BYTES) -> dict[str, Json]:
     return value
 
 
-def decode(cls: type[T], raw: bytes, limit_bytes: int = LIMIT_BYTES) -> T:
-    """Parse bytes into `cls`; raises Invalid. A class with a field `v` accepts that version only."""
-    return from_json(cls, parse(raw, limit_bytes))
+def decode(cls: type[T], raw: bytes, limit_bytes: int = LIMIT_BYTES, early: Early | None = None) -> T:
+    """Parse bytes into `cls`; raises Invalid. A class with a field `v` accepts that version only.
+
+    `early` may build the values of a long list while it is read (`early_of`), so that it is not in memory twice.
+    """
+    return from_json(cls, parse(raw, limit_bytes, early))
+
+
+def early_of(cls: type[T], share: Callable[[T], T]) -> Early:
+    """Build each object that has all fields of `cls` and is right; `share` may put another, equal one in its place.
+
+    What is not right stays as it is: who meets it later says where it stands.
+    """
+    kind: object = cls
+    built, names = _built(kind), {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+
+    def early(value: dict[str, Json]) -> object:
+        if not names <= value.keys():
+            return value
+        try:
+            return share(typing.cast(T, built(value, "")))  # which returns what the annotation says
+        except Invalid:
+            return value
+
+    return early
 
 
 def from_json(cls: type[T], value: Json) -> T:
@@ -121,6 +147,8 @@ def _build_dataclass(cls: type) -> Build:
         return tuple((f.name, f.name in needed, _built(hints[f.name])) for f in fields)
 
     def build(value: Json, where: str) -> object:
+        if isinstance(value, cls):
+            return value  # built early
         if not isinstance(value, dict):
             raise Invalid("malformed", f"{where} must be an object.")
         said = value.get("v", reads)

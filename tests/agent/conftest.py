@@ -11,3 +11,4 @@ import pytest
 def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out fsync where the power that is cut is simulated: the machine under the tests keeps its own."""
     monkeypatch.setattr(os, "fsync", lambda fd: None)
+    monkeypatch.setattr(os, "sync", lambda: None)

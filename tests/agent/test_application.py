@@ -322,3 +322,10 @@ def test_an_unreadable_record_is_written_anew_from_the_process_that_runs(node: N
     assert running is not None
     assert kept is not None
     assert (running.start_id, running.pid) == (kept.start_id, kept.pid) == (started.start_id, started.pid)
+
+
+@pytest.mark.parametrize("kept", [b"\xff", b"0", b"99999999", b"-1", b""])
+def test_a_kept_port_that_is_none_is_picked_anew(node: Node, kept: bytes) -> None:
+    (node.folder / "metrics_port").write_bytes(kept)
+
+    assert 0 < node.control().metrics_port < 1 << 16

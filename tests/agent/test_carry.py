@@ -9,7 +9,7 @@ import pytest
 from surefoot_agent import carry, effects, guard, migrations
 from surefoot_agent import events as e
 from surefoot_agent.application import Application
-from surefoot_agent.data import SLOWEST_COPY_BYTES_PER_S, DataFolder, Irreversible, OutOfReach, Phase
+from surefoot_agent.data import SLOWEST_COPY_BYTES_PER_S, DataFolder, Irreversible, Phase
 from surefoot_agent.downlink import BundleArrived
 from surefoot_agent.record import Ending, Record
 from surefoot_agent.trial import Verdict
@@ -209,23 +209,9 @@ def test_data_without_room_for_their_copy_refuse_the_release_before_its_first_by
     assert device.downloader.fetched == []
 
 
-@pytest.mark.parametrize("data", [UP_AND_DOWN, DataHandling(), DataHandling(False, irreversible=("run",))])
-def test_a_device_that_may_not_touch_data_refuses_such_a_release_before_its_first_byte(
-    device: Device, data: DataHandling
-) -> None:
-    next(iter(device.parts.values())).data = OutOfReach(device.component_dir)  # type: ignore[assignment]
-    device.publish("1.1", data)
-    device.assign(device.wish("1.1", "a-1"))
-
-    device.run_until_idle(device.start_agent())
-
-    assert device.server.outcomes() == [("a-1", Outcome.REFUSED, "data_not_kept")]
-    assert device.downloader.fetched == []
-
-
 def test_an_attempt_that_is_cleaned_up_leaves_the_data_as_they_were(device: Device) -> None:
     record = armed(device, DataHandling())
-    carry.there(device.hands(), record)
+    carry.there(device.hands(), carry.move_of(record))
     (device.application.data / "format").write_text("torn")
     device.boot_control.set_primary(A)
 

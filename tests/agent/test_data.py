@@ -245,3 +245,51 @@ def test_what_is_set_aside_is_one_copy_and_makes_room_for_the_next(tmp_path: Pat
     folder.keep(Kept("a-2", 1, Phase.KEPT, "1.0", "1.2"))
 
     assert not (tmp_path / "data.aside").exists()
+
+
+@pytest.mark.parametrize("victim", ["counts", "day"])
+def test_a_link_that_takes_the_place_of_a_file_while_it_is_copied_is_not_followed(
+    tmp_path: Path, folder: DataFolder, victim: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "key").write_text("root's")
+    right, place = os.open, tmp_path / "data" / victim
+
+    def swapped(path: object, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if path == victim and not place.is_symlink():
+            place.rename(tmp_path / "moved")
+            place.symlink_to(secret if victim == "day" else secret / "key")
+        return right(path, flags, mode, dir_fd=dir_fd)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", swapped)
+
+    with pytest.raises(InstallFailed) as refused:
+        folder.keep(KEPT)
+
+    assert refused.value.kind == "data_not_kept"
+    assert not [path for path in tmp_path.rglob("*") if "data" in str(path) and path.name == "key"]
+
+
+def test_a_pipe_that_takes_the_place_of_a_file_does_not_hold_the_copy_up(
+    tmp_path: Path, folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right, place = os.open, tmp_path / "data" / "counts"
+
+    def swapped(path: object, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if path == "counts":
+            place.unlink()
+            os.mkfifo(place)
+        return right(path, flags, mode, dir_fd=dir_fd)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", swapped)
+
+    with pytest.raises(InstallFailed, match="became something else"):
+        folder.keep(KEPT)
+
+
+def test_folders_without_an_end_are_said_so(tmp_path: Path, folder: DataFolder) -> None:
+    (tmp_path / "data" / "/".join("d" * module.DEPTH)).mkdir(parents=True)
+
+    with pytest.raises(InstallFailed, match="nested deeper"):
+        folder.keep(KEPT)

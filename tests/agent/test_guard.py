@@ -6,10 +6,12 @@ import fcntl
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -126,6 +128,13 @@ def test_a_flipped_bit_anywhere_makes_a_generation_void(tmp_path: Path) -> None:
         spoiled = bytearray(frame)
         spoiled[position] ^= 1
         assert guard.decode_frame(bytes(spoiled)) is None, position
+
+
+@pytest.mark.parametrize("body", [b"\xff{", b"{", b"[" * 100_000, b"[1]"])
+def test_a_frame_of_what_is_no_record_is_none(body: bytes) -> None:
+    head = guard._HEAD.pack(guard.MAGIC, 1, len(body)) + body
+
+    assert guard.decode_frame(head + struct.pack(">I", zlib.crc32(head))) is None
 
 
 def test_nothing_whole_is_no_record(tmp_path: Path) -> None:

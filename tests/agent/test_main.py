@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,6 +53,17 @@ def config(tmp_path: Path) -> Path:
 def test_status_of_a_node_that_was_never_enrolled_says_so(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "--config", str(config)]) == USAGE
     assert "[not_enrolled]" in capsys.readouterr().err
+
+
+def test_a_legacy_locale_changes_no_name(tmp_path: Path) -> None:
+    config = tmp_path / "agent.toml"
+    config.write_text(f'state_dir = "{tmp_path}/thiết-bị"\n', encoding="utf-8")
+    legacy = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    argv = [sys.executable, "-m", "surefoot_agent", "status", "--config", str(config)]
+
+    done = subprocess.run(argv, env={**os.environ, **legacy}, capture_output=True)
+
+    assert f"{tmp_path}/thiết-bị holds no identity" in done.stderr.decode()
 
 
 def test_status_of_a_new_node_says_that_nothing_runs(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import socket
+import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -239,3 +242,46 @@ def test_a_board_in_two_halves_is_looked_at_by_the_half_that_may(
     assert found["boot"].message == "Slot B runs."
     assert not {"devices", "current", "panic"} & found.keys()  # of which this half sees nothing
     assert "B: good" in found["slots"].message
+
+
+def framed(body: bytes) -> bytes:
+    """A whole frame around whatever."""
+    head = struct.pack(">4sQI", guard.MAGIC, 1, len(body)) + body
+    return head + struct.pack(">I", zlib.crc32(head))
+
+
+ODD = {
+    "the component is a file": lambda state: (shutil.rmtree(state / "app"), (state / "app").write_text("x")),
+    "a record is a folder": lambda state: (state / "app" / "trial.0").mkdir(),
+    "a record is of no attempt": lambda state: guard.save_record(state / "app", "trial", {"assignment": 1}),
+    "a record is no JSON": lambda state: (state / "app" / "trial.0").write_bytes(framed(b"\xff{")),
+    "the port is junk": lambda state: (state / "app" / "metrics_port").write_bytes(b"\xff"),
+    "the port is none": lambda state: (state / "app" / "metrics_port").write_text("99999999"),
+    "the set's record is another's": lambda state: (
+        guard.save_record(state / "app", "trial", {"set": "s", "verdict": None}),
+        _folder(state / "joint"),
+        guard.save_record(state / "joint", "trial", {"x": 1}),
+    ),
+}
+UNREADABLE = {"the component is a file", "a record is a folder"}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_state_is_told_as_a_finding_beside_all_others(settings: Settings, name: str) -> None:
+    ODD[name](settings.state_dir)
+
+    findings = check(settings)
+
+    assert {"identity", "state", "journal", "slots", "room", "clock", "guard", "port"} <= {f.name for f in findings}
+    assert ("journal" in failing(findings)) == (name in UNREADABLE)
+
+
+def test_looking_makes_no_folder_that_was_not_there(settings: Settings) -> None:
+    """The disk of a camera that is looked at may have become read-only."""
+    folder = settings.state_dir / "app" / "slots" / "B"
+    folder.rmdir()
+
+    findings = check(settings)
+
+    assert not folder.exists()
+    assert "room" not in failing(findings)

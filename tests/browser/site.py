@@ -89,10 +89,13 @@ class Site:
         assert answer.status == status, f"{path} answered {answer.status}"
         assert "script-src 'self';" in answer.headers["content-security-policy"], path
 
-    def serious(self, page: Page) -> list[str]:
-        """What axe-core finds to be serious or worse, one line each."""
-        page.evaluate(AXE)
-        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    def serious(self, page: Page, rules: list[str] | None = None) -> list[str]:
+        """What axe-core finds to be serious or worse, by all its rules or by these, one line each."""
+        if not page.evaluate("'axe' in window"):
+            page.evaluate(AXE)
+        found = page.evaluate(
+            "rules => axe.run(document, {resultTypes: ['violations'], ...(rules && {runOnly: rules})})", rules
+        )
         return [
             f"{v['id']}: {node['target']} {node['failureSummary'][:200]}"
             for v in found["violations"]

@@ -11,6 +11,7 @@ import pytest
 def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is prepared before the world can end need not reach this machine's own disk."""
     monkeypatch.setattr(os, "fsync", lambda fd: None)
+    monkeypatch.setattr(os, "sync", lambda: None)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

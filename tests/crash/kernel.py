@@ -60,6 +60,6 @@ def unrename(old: str, new: str, grave: str | None) -> None:
         Real.rename(grave, new)
 
 
-def quietly(call: Callable[[str], None], path: str | None) -> None:
+def quietly(call: Callable[..., None], *paths: str | None) -> None:
     with suppress(FileNotFoundError):
-        call(str(path))
+        call(*map(str, paths))

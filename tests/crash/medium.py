@@ -184,6 +184,11 @@ class Medium:
         inode = inode_of(os.fstat(handle))
         self._changes = [c for c in self._changes if c.inode != inode]
 
+    def sync(self) -> None:
+        """Everything; on Linux it returns once that is on the medium (man 2 sync)."""
+        self.point("sync")
+        self._changes.clear()
+
     def unlink(self, path: Any, *, dir_fd: int | None = None) -> None:
         place = self._place(path, dir_fd)
         if place is None:
@@ -191,7 +196,7 @@ class Medium:
         if os.path.lexists(place) and not is_folder(place):
             self.point(f"unlink {self._name(place)}")
             grave = self._bury(place)
-            self._named(place, "unlink", lambda: Real.rename(grave, place))
+            self._named(place, "unlink", lambda: quietly(Real.rename, grave, place))  # its folder may be gone for good
         return Real.unlink(path, dir_fd=dir_fd)
 
     def rename(self, source: Any, target: Any, *, src_dir_fd: int | None = None, dst_dir_fd: int | None = None) -> None:
@@ -338,6 +343,7 @@ class Medium:
         """Stand under `os`, `open` and SQLite for as long as this lasts."""
         swaps = [(os, name, getattr(self, name)) for name in Real.NAMES]
         swaps += [(os, "replace", self.rename), (os, "remove", self.unlink), (os, "fdatasync", self.fsync)]
+        swaps += [(os, "sync", self.sync)]
         swaps += [(os, "fchmod", self.chmod)]
         swaps += [(os, name, self.copied(name)) for name in ("sendfile", "copy_file_range") if hasattr(os, name)]
         swaps += [(builtins, "open", self._open_file), (io, "open", self._open_file)]

@@ -14,6 +14,7 @@ from pathlib import Path
 from surefoot_agent import guard
 from surefoot_agent.application import Application
 from surefoot_agent.boot.symlink import SymlinkBoot
+from surefoot_agent.data import DataFolder
 from surefoot_agent.runner import Runner
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_agent.trial import TrialFile
@@ -63,6 +64,8 @@ class Node(Device):
         part.boot_control = SymlinkBoot(part.component_dir)  # type: ignore[assignment]
         part.trials = TrialFile(part.component_dir)  # type: ignore[assignment]
         part.downloader._slots = part.slots
+        part.data = DataFolder(part.component_dir)  # type: ignore[assignment]
+        (part.component_dir / "data" / "format").write_text("1")
         part.application = Application(  # type: ignore[assignment]
             part.component_dir, part.slots, metrics_port=20_000, clock=lambda: self.world.now
         )
@@ -102,7 +105,7 @@ class Node(Device):
     def guard(self) -> None:
         """Let the guard look once the time of the agent is over; twice, as after a reboot it counts a start first."""
         for _ in range(2):
-            self.world.now += 2 * self.guard_budget_s
+            self.world.now += 2 * max(self.guard_budget_s, *map(_budget_s, self.parts.values()), 0.0)
             for part in self.parts.values():
                 with self.active():
                     guard.look(part.component_dir)
@@ -144,12 +147,16 @@ class Node(Device):
                 broken.append(f"{part.name} boots {linked}, which nobody found healthy")
             if how is End.KILLED and running != linked:
                 broken.append(f"{part.name} runs {running}, boots {linked}")
+            if linked == "1.0" and self._form(part) != "1":
+                broken.append(f"{part.name} boots 1.0 on data of form {self._form(part)}")
         return broken
 
     def _wrong(self, part: Part, committed: bool) -> list[str]:
         wanted = "1.1" if committed else "1.0"
         current, trial = part.boot_control.current(), guard.load_record(part.component_dir, "trial")
         running, other = self._running_version(part), part.boot_control.state(current.other)
+        changes, kept = part.manifests["1.1"].data is not None, guard.load_record(part.component_dir, "data")
+        form = "2 for good" if committed and changes else "1"
         part.slots.verify(current)  # raises where the slot that boots is not whole
         checks = {
             f"{part.name} boots {part.linked_version()}, not {wanted}": part.linked_version() == wanted,
@@ -157,8 +164,13 @@ class Node(Device):
             f"{part.name} boots a slot that is not good": part.boot_control.state(current) is SlotState.GOOD,
             f"{part.name}: the guard would still act": trial is None or not guard.must_act(trial, 1e12),
             f"{part.name}: what failed is still good": committed or other is not SlotState.GOOD,
+            f"{part.name} has data of form {self._form(part)}, not {form}": self._form(part) == form,
+            f"{part.name}: the data are still away": kept is None or kept["phase"] not in ("kept", "going_back"),
         }
         return [what for what, holds in checks.items() if not holds]
+
+    def _form(self, part: Part) -> str:
+        return (part.component_dir / "data" / "format").read_text()
 
     def _alone(self) -> list[str]:
         running = len(self.table.alive)
@@ -178,3 +190,9 @@ class Node(Device):
     def is_idle(self) -> bool:
         with self.active():
             return self.start_agent().record.state is AttemptState.IDLE
+
+
+def _budget_s(part: Part) -> float:
+    """Of a trial whose release changes the data, which takes its time."""
+    trial = guard.load_record(part.component_dir, "trial") or {}
+    return float(str(trial.get("budget_s", 0.0)))

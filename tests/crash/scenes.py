@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from surefoot_shared.release import DataHandling
 from surefoot_shared.status import Outcome
 from tests.crash.node import Back, End, Node
 
@@ -32,6 +33,30 @@ def silent(node: Node) -> None:
     healthy(node)
 
 
+FORWARD = DataHandling(forward=("run",), backward=("run",), irreversible=("run",))
+
+
+def migrated(node: Node) -> None:
+    publish(node, FORWARD)
+    healthy(node)
+
+
+def migrated_back(node: Node) -> None:
+    publish(node, FORWARD)
+    sick(node)
+
+
+def backward_fails(node: Node) -> None:
+    node.migrations.fails = {"backward"}
+    migrated_back(node)
+
+
+def publish(node: Node, data: DataHandling) -> None:
+    """Let 1.1 be a release that changes the data."""
+    for part in node.parts.values():
+        part.publish("1.1", data)
+
+
 @dataclass(frozen=True)
 class Scene:
     name: str
@@ -44,6 +69,13 @@ SCENES = (
     Scene("sick", sick, frozenset({Outcome.REVERTED})),
     Scene("broken", broken, frozenset({Outcome.REVERTED})),
     Scene("silent", silent, frozenset({Outcome.REVERTED})),
+)
+
+
+DATA_SCENES = (
+    Scene("migrated", migrated, frozenset({Outcome.COMMITTED})),
+    Scene("migrated back", migrated_back, frozenset({Outcome.REVERTED})),
+    Scene("backward fails", backward_fails, frozenset({Outcome.REVERTED})),
 )
 
 

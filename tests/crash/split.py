@@ -17,6 +17,7 @@ from typing import Any
 from unittest import mock
 
 from surefoot_agent import guard
+from surefoot_agent.data import DataFolder
 from surefoot_agent.ports import Bytes, Piece
 from surefoot_agent.privileged import steward
 from surefoot_agent.privileged.chain_child import answer
@@ -77,7 +78,7 @@ class InThread(Line):
         self._there, self.component, self._mine = there, "app", threading.local()
         self.source: Bytes | None = None
 
-    def ask(self, verb: Verb, frames: Sequence[bytes] = (), **more: object) -> Reply:
+    def ask(self, verb: Verb, frames: Sequence[bytes] = (), wait_s: float = 0.0, **more: object) -> Reply:
         request = wire.decode(Request, wire.encode(Request(verb, self.component, **more)))  # type: ignore[arg-type]
         if verb is Verb.PROVE:
             manifest, targets, role, *roots = frames
@@ -92,11 +93,19 @@ class InThread(Line):
             yield
 
 
-class Images(PrivilegedImages):
+class Streams:
+    """What is written goes to the steward straight."""
+
+    _line: Line
+
     def write(self, slot: SlotName, piece: Piece, source: Bytes) -> None:
         assert isinstance(self._line, InThread)
         self._line.source = source
         self._line.ask(Verb.WRITE, slot=slot, piece=piece)
+
+
+class Images(Streams, PrivilegedImages):
+    """Slots port."""
 
 
 class StillDate:
@@ -154,7 +163,7 @@ class SplitRootNode(RootNode):
         folder = part.component_dir
         slots, boot = ImageSlots(folder, self._devices), self.loader.control(folder)
         root, clock = Root(self, boot, slots, self.system), StillDate(self.world)
-        estate = Estate(folder, boot, slots, root, TrialFile(folder), clock, lambda: ())
+        estate = Estate(folder, boot, slots, root, TrialFile(folder), clock, lambda: (), data=DataFolder(folder))
         line = InThread(Steward("app", estate, self._vault()))
         proxies = Images(folder, self._devices, line, Evidence(self.system / "trust"))
         part.slots, part.boot_control = proxies, PrivilegedBoot(line)  # type: ignore[assignment]

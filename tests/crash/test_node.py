@@ -8,16 +8,17 @@ guard leaves nothing in place that was not found healthy.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.crash.node import Back, End, Node
-from tests.crash.scenes import SCENES, Scene, ended_at, instants, undisturbed
+from tests.crash.scenes import DATA_SCENES, SCENES, Scene
+from tests.crash.sweep import Recorder, Sweep
 
-Recorder = Callable[[str, object], None]
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(900)]
+SWEEP = Sweep("directory", Node)
+DATA_SWEEP = Sweep("directory with data", Node, 48, "data.copy")
 
 
 @pytest.mark.parametrize("back", Back, ids=[back.value for back in Back])
@@ -26,14 +27,13 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(900)]
 def test_the_device_lands_on_its_feet_wherever_the_world_ends(
     tmp_path: Path, scene: Scene, how: End, back: Back, record_property: Recorder
 ) -> None:
-    every = list(instants(undisturbed(tmp_path / "node", scene, Node)))
-    record_property("instants", len(every))
+    assert SWEEP.broken(tmp_path, scene, how, back, record_property) == {}
 
-    broken = {
-        str(instant): promises
-        for instant in every
-        if (promises := ended_at(tmp_path / "node", scene, Node, instant, how, back))
-    }
 
-    assert broken == {}
-    assert len(every) > 100
+@pytest.mark.parametrize("back", Back, ids=[back.value for back in Back])
+@pytest.mark.parametrize("how", End, ids=[how.value for how in End])
+@pytest.mark.parametrize("scene", DATA_SCENES, ids=[scene.name for scene in DATA_SCENES])
+def test_its_data_are_those_that_the_release_can_use_wherever_the_world_ends(
+    tmp_path: Path, scene: Scene, how: End, back: Back, record_property: Recorder
+) -> None:
+    assert DATA_SWEEP.broken(tmp_path, scene, how, back, record_property) == {}

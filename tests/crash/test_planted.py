@@ -9,24 +9,26 @@ from typing import Any
 
 import pytest
 
-from surefoot_agent import effects, guard
+from surefoot_agent import carry, effects, guard
 from surefoot_agent import events as e
 from surefoot_agent.boot.symlink import SymlinkBoot
+from surefoot_agent.data import Kept
 from surefoot_agent.record import Record
 from surefoot_agent.sight import Hands
 from surefoot_shared.status import SlotState
 from tests.crash.node import Back, End, Node
-from tests.crash.scenes import SCENES, ended_at, instants, prepared, undisturbed
+from tests.crash.scenes import DATA_SCENES, SCENES, Scene, ended_at, instants, prepared, undisturbed
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(300)]
 HEALTHY = SCENES[0]
 
 
-def found(folder: Path, how: End, back: Back = Back.AGENT) -> Iterator[str]:
-    """Go through the instants of a healthy update until one breaks a promise."""
-    for instant in instants(undisturbed(folder, HEALTHY, Node)):
+def found(folder: Path, how: End, back: Back = Back.AGENT, scene: Scene = HEALTHY, begin: str = "") -> Iterator[str]:
+    """Go through the instants of an update, from that with a word on, until one breaks a promise."""
+    every = list(instants(undisturbed(folder, scene, Node)))
+    for instant in every[next(place for place, instant in enumerate(every) if begin in instant.what) :]:
         try:
-            yield from ended_at(folder, HEALTHY, Node, instant, how, back)
+            yield from ended_at(folder, scene, Node, instant, how, back)
         except Exception as error:  # the bug may as well crash the agent
             yield repr(error)
 
@@ -38,6 +40,17 @@ def test_a_boot_state_that_is_not_synced_is_found(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(guard, "_write_synced", unsynced)
 
     assert next(found(tmp_path / "node", End.POWER), None) is not None
+
+
+def test_data_that_are_called_migrated_before_they_are_on_the_medium_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsynced(hands: carry.Bearer, kept: Kept, command: carry.Command) -> None:
+        hands.migrate(carry._migration(hands, kept, command))
+
+    monkeypatch.setattr(carry, "_run", unsynced)
+
+    assert next(found(tmp_path / "node", End.POWER, Back.AGENT, DATA_SCENES[0], "data.before"), None) is not None
 
 
 def test_a_switch_before_the_trial_was_written_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

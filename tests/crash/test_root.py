@@ -6,10 +6,7 @@ a share of its instants, another share each, and all of them where SUREFOOT_CRAS
 
 from __future__ import annotations
 
-import functools
-import os
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +19,11 @@ from surefoot_agent.sight import Hands
 from tests.crash.loaders import LOADERS
 from tests.crash.node import Back, End
 from tests.crash.root import root_node
-from tests.crash.scenes import SCENES, Instant, Scene, ended_at, instants, undisturbed
+from tests.crash.scenes import SCENES, Scene, ended_at, instants, undisturbed
+from tests.crash.sweep import Recorder, Sweep
 
-Recorder = Callable[[str, object], None]
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(900)]
-SHARE = 1 if os.environ.get("SUREFOOT_CRASH_ALL") else 24
-
-
-@functools.lru_cache
-def points(folder: Path, loader: str, scene: Scene) -> tuple[Instant, ...]:
-    """The instants of a run that nothing disturbs; the same for every way to end it."""
-    return tuple(instants(undisturbed(folder / "node", scene, root_node(LOADERS[loader]))))
-
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("undisturbed")
+SWEEPS = {name: Sweep(name, root_node(loader), 24) for name, loader in LOADERS.items()}
 
 
 @pytest.mark.parametrize("back", Back, ids=[back.value for back in Back])
@@ -45,21 +31,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("scene", SCENES, ids=[scene.name for scene in SCENES])
 @pytest.mark.parametrize("loader", LOADERS)
 def test_the_machine_lands_on_its_feet_wherever_the_world_ends(
-    tmp_path: Path, folder: Path, loader: str, scene: Scene, how: End, back: Back, record_property: Recorder
+    tmp_path: Path, loader: str, scene: Scene, how: End, back: Back, record_property: Recorder
 ) -> None:
-    make, every = root_node(LOADERS[loader]), points(folder, loader, scene)
-    tried = every[zlib.crc32(f"{loader} {scene.name} {how} {back}".encode()) % SHARE :: SHARE]
-    record_property("instants", len(tried))
-    record_property("of", len(every))
-
-    broken = {
-        str(instant): promises
-        for instant in tried
-        if (promises := ended_at(tmp_path / "node", scene, make, instant, how, back))
-    }
-
-    assert broken == {}
-    assert len(every) > 100
+    assert SWEEPS[loader].broken(tmp_path, scene, how, back, record_property) == {}
 
 
 @pytest.mark.parametrize("loader", LOADERS)

@@ -154,4 +154,4 @@ def test_gitlab_is_told_of_the_files_that_the_script_leaves() -> None:
 def test_both_kits_ask_for_the_same() -> None:
     asked = [set(re.findall(r"--[a-z]+", re.sub(r".*pip install.*", "", f.read_text()))) for f in (ACTION, TEMPLATE)]
 
-    assert asked[0] == asked[1] == {"--seed", "--junit", "--markdown", "--report"}
+    assert asked[0] == asked[1] == {"--seed", "--jobs", "--junit", "--markdown", "--report"}

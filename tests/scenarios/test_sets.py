@@ -60,9 +60,9 @@ class Pair:
         words = [word for release in releases for word in ("--release", release)]
         self.world.wait(lambda: not self.world.operator.attempt("device", "assign", "cam-01", *words).code, "the set")
 
-    def roll_out(self, *releases: str) -> str:
+    def roll_out(self, strategy: str, *releases: str) -> str:
         words = [word for release in releases for word in ("--release", release)]
-        where = ("--cohort", "all", "--policy", str(Path(__file__).parent / "all_at_once.yaml"), "--yes")
+        where = ("--cohort", "all", "--policy", str(Path(__file__).parent / f"{strategy}.yaml"), "--yes")
         begun: list[str] = []
 
         def start() -> bool:
@@ -129,8 +129,8 @@ def test_where_the_model_freezes_its_frames_the_application_goes_back_with_it(pa
     assert pair.running() == ("1.0", "1.0")
 
 
-def test_a_rollout_of_a_set_is_one_verdict_and_goes_back_as_one(pair: Pair) -> None:
-    rollout = pair.roll_out("model/1.1", "app/1.1")
+def test_a_set_staged_ahead_switches_by_one_order_is_one_verdict_and_goes_back_as_one(pair: Pair) -> None:
+    rollout = pair.roll_out("blue_green", "model/1.1", "app/1.1")
     pair.world.wait(lambda: pair.world.rollout(rollout).state == "succeeded", "the end of the rollout", 120.0)
     there = pair.running()
 
@@ -141,8 +141,8 @@ def test_a_rollout_of_a_set_is_one_verdict_and_goes_back_as_one(pair: Pair) -> N
     assert [(name, what) for name, what, _ in pair.outcomes()] == [("app", "committed"), ("model", "committed")]
 
 
-def test_a_rollout_fails_where_only_what_goes_with_its_release_is_bad(pair: Pair) -> None:
-    rollout = pair.roll_out("app/1.1", "model/1.2")
+def test_a_rolling_rollout_fails_where_only_what_goes_with_its_release_is_bad(pair: Pair) -> None:
+    rollout = pair.roll_out("rolling", "app/1.1", "model/1.2")
 
     pair.world.wait(lambda: pair.world.rollout(rollout).state == "failed", "the verdict", 120.0)
 

@@ -8,6 +8,7 @@ import os
 import queue
 import signal
 import socket
+import struct
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -60,7 +61,9 @@ class House:
         )
 
     def gateway(self, limits: IntakeLimits | None = None, keepalive_s: int = 30) -> Gateway:
-        made = Gateway(self.gateway_config(limits, keepalive_s), self.book, self.letters.put)
+        return self.runs(Gateway(self.gateway_config(limits, keepalive_s), self.book, self.letters.put))
+
+    def runs(self, made: Gateway) -> Gateway:
         made.start()
         self._parts.callback(made.stop)
         assert made.wait_connected(WAIT_S)
@@ -171,6 +174,42 @@ class Device:
     def _send(self, seqs: list[int]) -> None:
         for seq in seqs:
             self.link.publish("events", events_payload(self.key, event(self.name, seq)))
+
+
+class Between:
+    """Passes on what one client and the broker say, until `reset` breaks the client off as a dead router does."""
+
+    def __init__(self, port: int) -> None:
+        self._to, self._doors = port, socket.create_server(("127.0.0.1", 0))
+        self.port = self._doors.getsockname()[1]
+        self._ends: list[socket.socket] = []
+        threading.Thread(target=self._welcome, daemon=True).start()
+
+    def reset(self) -> None:
+        """An RST to the client; who comes next is let through."""
+        self._ends[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        for end in self._ends[:2]:
+            end.shutdown(socket.SHUT_RD)  # wakes the thread that waits for it: a close under it would not be one
+        self._ends[0].close()
+        self._ends[1].close()
+
+    def close(self) -> None:
+        self._doors.close()
+
+    def _welcome(self) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                client, _ = self._doors.accept()
+                broker = socket.create_connection(("127.0.0.1", self._to))
+                self._ends += [client, broker]
+                for a, b in ((client, broker), (broker, client)):
+                    threading.Thread(target=_pass_on, args=(a, b), daemon=True).start()
+
+
+def _pass_on(a: socket.socket, b: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while piece := a.recv(65536):
+            b.sendall(piece)
 
 
 def until(condition: Callable[[], bool]) -> None:

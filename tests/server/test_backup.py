@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
+from surefoot_server.audit import service as audit
 from surefoot_server.backup import back_up, restore
 from surefoot_server.config import Settings
 from surefoot_server.db import Database
 from surefoot_server.devices.models import Device
+from surefoot_server.events.feed import Feed
 from surefoot_server.keys.install import install_keys
 from surefoot_server.keys.online import OnlineRepository
 from surefoot_shared.errors import ConfigError
@@ -68,6 +70,28 @@ def test_what_the_restored_server_signs_counts_above_what_was_signed_after_the_b
     installed = install_keys(target.keys_dir, target.data_dir)
 
     assert OnlineRepository(installed.repo_dir, installed.online_dir).next_seq() > last
+
+
+def test_no_number_of_the_feed_comes_twice_where_a_server_went_on_after_its_backup(
+    rig: Rig, tmp_path: Path, target: Settings
+) -> None:
+    rig.device("cam-1")
+    back_up(rig.state.settings, tmp_path / "b.tar", NOW)
+    rig.device("cam-2")
+    seen = newest(rig.db)
+
+    restore(target, tmp_path / "b.tar")
+
+    again = Database(target.database)
+    Feed(again, 100)
+    with again.write() as session:
+        audit.record(session, "alice", "note", "server", {}, NOW)
+    assert newest(again) > max(seen, 1_700_000_000_000)
+    again.dispose()
+
+
+def newest(database: Database) -> int:
+    return Feed(database, 100).bounds()[1]
 
 
 def test_encrypted_keys_stay_so_and_an_open_one_is_refused(rig: Rig, tmp_path: Path) -> None:
@@ -147,4 +171,8 @@ def test_postgresql_is_dumped_and_loaded_by_its_own_programs(
     with database.read() as session:
         assert [d.id for d in session.exec(select(Device))] == ["cam-1"]
     database.upgrade()
+    Feed(database, 100)
+    with database.write() as session:
+        audit.record(session, "alice", "note", "server", {}, NOW)
+    assert newest(database) > 1_700_000_000_000
     database.dispose()

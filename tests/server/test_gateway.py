@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from surefoot_server.intake import IntakeLimits
 from surefoot_shared.identity import generate_key
 from surefoot_shared.messages import Ack, Lease, PresenceMessage, Request, RequestKind, Source, TrustHint
 from surefoot_shared.status import Presence
-from tests.server.house import BROKERS, WAIT_S, House, until
+from tests.server.house import BROKERS, WAIT_S, Between, House, until
 from tests.server.recorder import event, events_payload, hello, hello_payload
 
 pytestmark = [pytest.mark.needs("mosquitto"), pytest.mark.slow]
@@ -283,20 +284,24 @@ def test_a_store_that_is_slow_shows_in_the_length_of_the_queue_and_loses_nothing
     assert gateway.stats().intake.dropped == 0
 
 
-def test_a_gateway_that_has_no_room_to_read_keeps_its_connection(
-    mosquitto: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Unread, the broker's answers to pings looked like silence: a server with much to do was cut off from all."""
-    house, keepalive_s = mosquitto, 1
+def takes_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a reconnect, where what is said again comes on top of what waits from before."""
     asked = gateway_module._properties
 
     def more(config: GatewayConfig) -> Properties:
-        """As after a reconnect, where what is said again comes on top of what waits from before."""
         found = asked(config)
         found.ReceiveMaximum = 1000
         return found
 
     monkeypatch.setattr(gateway_module, "_properties", more)
+
+
+def test_a_gateway_that_has_no_room_to_read_keeps_its_connection(
+    mosquitto: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unread, the broker's answers to pings looked like silence: a server with much to do was cut off from all."""
+    house, keepalive_s = mosquitto, 1
+    takes_more(monkeypatch)
     house.book.away = True
     gateway = house.gateway(IntakeLimits(queue=20, batch=1, batch_s=0.01), keepalive_s)
     cam = house.device("cam-1")
@@ -311,6 +316,31 @@ def test_a_gateway_that_has_no_room_to_read_keeps_its_connection(
     house.book.wait(lambda: len(house.book.seqs("cam-1")) >= 20)
 
     assert "broker_disconnected" not in caplog.text
+
+
+def test_a_connection_that_breaks_while_the_queue_is_full_is_closed_and_opened_again(
+    mosquitto: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody read, so nobody found out before the next word to the broker; the poll told it without end."""
+    house = mosquitto
+    between = Between(house.broker.port)
+    takes_more(monkeypatch)
+    house.book.away = True
+    config = replace(house.gateway_config(IntakeLimits(queue=20, batch=1, batch_s=0.01)), port=between.port)
+    gateway = house.runs(Gateway(config, house.book, house.letters.put))
+    cam = house.device("cam-1")
+    cam.report(*range(1, 61))
+    until(lambda: gateway.stats().intake.queued >= 20)
+
+    between.reset()
+
+    until(lambda: not gateway.stats().connected)
+    assert gateway.stats().intake.queued >= 20
+    house.book.away = False
+    house.acknowledges(gateway)
+    cam.deliver()
+    assert set(house.book.seqs("cam-1")) == set(range(1, 61))
+    between.close()
 
 
 def test_a_gateway_whose_broker_never_was_there_waits_for_it_and_stops_at_once_when_told(mosquitto: House) -> None:

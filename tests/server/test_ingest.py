@@ -206,3 +206,25 @@ def test_a_key_that_cannot_be_read_is_no_key(rig: Rig, ingest: Ingest) -> None:
         rig.devices.register(session, "cam-2", "rpi5", "rubbish", NOW)
 
     assert ingest.public_keys("cam-2") == ()
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["in one batch", "in two batches"])
+def test_events_that_were_left_out_after_a_hello_are_not_acknowledged_by_later_ones(
+    ingest: Ingest, answers: Answers, at_once: bool
+) -> None:
+    """A hole right below the first events after a hello counts as one that nothing can fill: here something can."""
+    with ingest.batch() as taken:
+        taken.events("cam-1", [event("cam-1", 1)])
+    with ingest.batch() as taken:
+        taken.cut("cam-1")  # 2 and 3, beyond its rate
+        taken.hello(hello("cam-1"))
+        if at_once:
+            taken.events("cam-1", [event("cam-1", 4)])
+    if not at_once:
+        with ingest.batch() as taken:
+            taken.events("cam-1", [event("cam-1", 4)])
+
+    assert answers.acks[-1] == ("cam-1", Ack("s1", 1, 0))
+    with ingest.batch() as taken:
+        taken.events("cam-1", [event("cam-1", n) for n in (2, 3, 4)])
+    assert answers.acks[-1] == ("cam-1", Ack("s1", 4, 0))

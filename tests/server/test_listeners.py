@@ -56,6 +56,13 @@ def port_of(taken: socket.socket) -> int:
     return int(taken.getsockname()[1])
 
 
+def test_a_small_answer_does_not_wait_for_the_other_sides_acknowledgement() -> None:
+    with take_port("127.0.0.1", 0, "a test") as taken, socket.create_connection(taken.getsockname()):
+        accepted, _ = taken.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_taken_port_is_named_with_its_purpose() -> None:
     with take_port("127.0.0.1", 0, "a test") as taken:
         with pytest.raises(ConfigError) as refused:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from surefoot_server.devices.models import Device, DeviceComponent, DeviceEvent
+from surefoot_server.devices.models import Device, DeviceComponent, DeviceEvent, DeviceStream
 from surefoot_server.inbound import Telegram, hand_in, read
 from surefoot_server.ingest import Ingest
 from surefoot_server.telemetry import repository
@@ -91,6 +91,28 @@ def test_everything_a_neighbouring_agent_says_is_stored(rig: Rig, ingest: Ingest
     assert (device.agent, device.hello_at, part.digest, part.state) == ("0.1.0", later(1), "2" * 64, "probation")
     assert (event.seq, event.outcome, event.assignment_id) == (42, "reverted", "a-17")
     assert (sample.name, sample.value, sample.slot) == ("camera_fps", 24.9, "B")
+
+
+def strange(name: str) -> bytes:
+    """The same from an agent that has got more words."""
+    more = {"event": {"kind": "rehearsal", "outcome": "postponed"}, "hello": {"components": [{"state": "warming"}]}}
+    return json.dumps({**json.loads(older(name)), **more.get(name, {})}).encode()
+
+
+def test_words_that_nobody_knows_yet_stop_neither_what_follows_nor_the_device(
+    rig: Rig, ingest: Ingest, key: DeviceKey
+) -> None:
+    hear(ingest, key, strange)
+    hear(ingest, key, older)  # the same numbers: what was kept is a duplicate by now
+
+    device = rig.device_row(DEVICE)
+    with rig.db.read() as session:
+        event = session.exec(select(DeviceEvent)).one()
+        stream = session.get(DeviceStream, (DEVICE, event.stream))
+    assert (device.hello_at, device.agent) == (later(1), "0.1.0")
+    assert stream is not None
+    assert (event.kind, event.seq, stream.event_seq) == ("notice", 42, 42)
+    assert "kind 'rehearsal', outcome 'postponed'" in event.message
 
 
 def test_what_is_left_out_is_assumed(rig: Rig, ingest: Ingest, key: DeviceKey) -> None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from annotated_types import Le
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
+from surefoot_server.access.matrix import flat
 from surefoot_server.access.roles import Role
 from surefoot_server.app import create_app
 from surefoot_server.audit import service as audit
 from surefoot_server.db import utc_now
+from surefoot_server.paging import GREATEST
 from tests.server.access.test_guard import routes
 from tests.server.rig import NOW, Rig
 from tests.server.rollouts.conftest import fleet as fleet
@@ -171,3 +176,26 @@ def test_every_list_has_pages_or_a_reason(rig: Rig) -> None:
 def _is_list(route: dict[str, Any]) -> bool:
     answer = route["responses"].get("200", {}).get("content", {}).get("application/json", {})
     return answer.get("schema", {}).get("type") == "array"
+
+
+def test_no_number_in_an_address_is_greater_than_a_database_takes(rig: Rig) -> None:
+    numbers = {
+        (route.path, field.name): field.field_info.metadata
+        for route in flat(create_app(rig.state).routes)
+        if isinstance(route, APIRoute)
+        for field in asked_in_address(route.dependant)
+        if int in (field.field_info.annotation, *get_args(field.field_info.annotation))
+    }
+    unbounded = {
+        where for where, rules in numbers.items() if not any(isinstance(r, Le) and r.le <= GREATEST for r in rules)
+    }
+
+    assert ("/api/v1/flags/{flag_id}/withdraw", "flag_id") in numbers
+    assert unbounded == set()
+
+
+def asked_in_address(dependant: Dependant) -> Iterator[Any]:
+    """Fields of a route's path and query, and of whatever it depends on."""
+    yield from (*dependant.path_params, *dependant.query_params)
+    for below in dependant.dependencies:
+        yield from asked_in_address(below)

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 
 from surefoot_server import migrations, partitions
+from surefoot_server.access.roles import Role
 from surefoot_server.cohorts import service as cohorts
 from surefoot_server.db import Database
 from surefoot_server.devices.models import Assignment, Device, DeviceEvent
@@ -40,10 +41,11 @@ from surefoot_server.telemetry.models import (
 )
 from surefoot_server.telemetry.repository import ms
 from surefoot_server.telemetry.summaries import Span, summaries
-from surefoot_shared.messages import Ack, Sample, TelemetryBatch
+from surefoot_shared.messages import Ack, EventKind, Sample, TelemetryBatch
 from surefoot_shared.status import Outcome
+from tests.server.console.browser import browser
 from tests.server.postgresql import Cluster
-from tests.server.rig import NOW, Rig, digest, hello, later, outcome, runs
+from tests.server.rig import NOW, Rig, digest, event, hello, later, outcome, runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("initdb")]
 
@@ -366,3 +368,24 @@ def test_what_came_late_is_noted(postgresql_rig: Rig) -> None:
 
     with rig.db.read() as session:
         assert [row.from_ms for row in session.exec(select(TelemetryLate))] == [ms(NOW)]
+
+
+def test_a_nul_that_a_person_typed_is_malformed_and_no_fault_of_the_server(postgresql_rig: Rig) -> None:
+    postgresql_rig.release("app/1.1")
+
+    program = postgresql_rig.client().post("/api/v1/releases/app/1.1/flag", json={"reason": "dark\0"})
+    person = browser(postgresql_rig, Role.OPERATOR).post("/releases/app/1.1/flag", data={"reason": "dark\0"})
+
+    assert (program.status_code, program.json()["kind"]) == (422, "malformed")
+    assert (person.status_code, "does not belong there" in person.text) == (422, True)
+
+
+def test_a_nul_in_a_devices_message_is_shown_and_keeps_nothing_back(postgresql_rig: Rig) -> None:
+    rig = postgresql_rig
+    rig.device("cam-1")
+
+    stored = rig.events("cam-1", event("cam-1", 1, EventKind.NOTICE, message="read: a\0b"))
+
+    assert stored == 1
+    with rig.db.read() as session:
+        assert session.exec(select(DeviceEvent.message)).one() == "read: a\N{SYMBOL FOR NULL}b"

@@ -78,6 +78,11 @@ def test_a_relative_path_is_taken_from_the_command_line_only(tmp_path: Path, mon
         TABLE.load([], {"SAMPLE_FOLDER": "data"})
 
 
+def test_a_path_with_a_nul_is_refused_where_it_is_read() -> None:
+    with pytest.raises(ConfigError, match="holds a NUL"):
+        TABLE.load([], {"SAMPLE_FOLDER": "/data\0x"})
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "named"),
     [

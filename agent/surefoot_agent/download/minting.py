@@ -28,7 +28,7 @@ def mint(
     ca_file: Path, lease: Lease, names: Sequence[str], over: Callable[[], bool] = never, total_s: float = TOTAL_S
 ) -> Mapping[str, str]:
     """Return the addresses of these names; a name that the storage does not hold is missing."""
-    token = lease.sources[0].token if lease.sources else ""
+    token = next((source.token for source in lease.sources if lease.mint_url.startswith(source.url)), "")
     if not lease.mint_url.startswith("https://") or not token:
         raise Invalid("malformed", "The lease names no place that mints addresses over TLS.")
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}

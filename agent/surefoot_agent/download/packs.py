@@ -27,7 +27,7 @@ from surefoot_agent.ports import Changed, Piece, Slots
 from surefoot_shared.errors import InstallFailed, SurefootError, Unreachable
 from surefoot_shared.messages import Pack
 from surefoot_shared.pack import WHOLE, Encoding, Member, PackIndex
-from surefoot_shared.release import Manifest, digest_of, manifest_bytes
+from surefoot_shared.release import Manifest, digest_of
 from surefoot_shared.status import SlotName
 
 log = logging.getLogger(__name__)
@@ -114,12 +114,11 @@ class PackFiller:
             return raw
 
     def _manifest_held(self, digest: str) -> bytes | None:
-        """The manifest of that digest, where a slot has it; one that says more than this agent reads helps nobody."""
+        """The manifest of that digest, where a slot has it."""
         if digest == WHOLE:
             return b""
-        manifests = (self._slots.installed(slot) for slot in SlotName if self._slots.digest(slot) == digest)
-        raws = (manifest_bytes(manifest) for manifest in manifests if manifest is not None)
-        return next((raw for raw in raws if digest_of(raw) == digest), None)
+        raws = (self._slots.signed(slot) for slot in SlotName if self._slots.digest(slot) == digest)
+        return next((raw for raw in raws if raw is not None and digest_of(raw) == digest), None)
 
     def _made_manifest(self, pack: Pack, held: Held, size_bytes: int, base: bytes, stop: Stop) -> bytes:
         encoding = Encoding(pack.encoding)

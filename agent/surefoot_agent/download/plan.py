@@ -17,7 +17,8 @@ from surefoot_shared.messages import Pack
 from surefoot_shared.pack import PACK_LIMIT_BYTES, WHOLE, Encoding
 
 COMPRESSED_RATIO = 0.45
-"""Of what releases hold, zstd leaves about this much: measured on a vision stack, 364 MB became 127 MB, models less."""
+"""Of what releases hold, zstd leaves about this much: measured on a vision stack, 364 MB became 127 MB, models less.
+Packs that compress worse say of their release that it does: what is compressed already stays as large as it is."""
 ZSTD_FROM_BYTES = 4096
 """Below this a frame saves less than one more question costs."""
 
@@ -95,18 +96,30 @@ def plan(
     """
     if not missing:
         return Plan((), held_bytes)
-    each = [_single(piece, zstd and Encoding.ZSTD in able.encodings) for piece in missing]
-    cost = sum(step.size_bytes for step in each)
+    framed = zstd and Encoding.ZSTD in able.encodings
+    ratio = _ratio([pack for pack in offered if pack.from_digest == WHOLE])
     notes: list[str] = []
     for start in dict.fromkeys(pack.from_digest for pack in offered):
         packs = tuple(pack for pack in offered if pack.from_digest == start)
+        alike = max(ratio, _ratio(packs))
+        cost = sum(_single(piece, framed, alike).size_bytes for piece in missing)
         why = _why_not(packs, cost, able, here)
         if why is None:
             way = Way.PACKED if start == WHOLE else Way.PATCHED
             steps = tuple(Step(way, pack.sha256, _left(pack, here), len(missing)) for pack in packs)
             return Plan(steps, held_bytes, tuple(notes), packs)
         notes.append(why)
-    return Plan(tuple(each), held_bytes, tuple(notes))
+    return Plan(tuple(_single(piece, framed, ratio) for piece in missing), held_bytes, tuple(notes))
+
+
+def _ratio(packs: Sequence[Pack]) -> float:
+    """How much of what these packs hold is left of it once it is compressed."""
+    decoded = sum(pack.decoded_bytes for pack in packs)
+    return (
+        min(1.0, max(COMPRESSED_RATIO, sum(pack.size_bytes for pack in packs) / decoded))
+        if decoded > 0
+        else COMPRESSED_RATIO
+    )
 
 
 def _left(pack: Pack, here: Mapping[str, int]) -> int:
@@ -130,11 +143,11 @@ def _why_not(packs: Sequence[Pack], cost: int, able: Able, here: Mapping[str, in
     return None
 
 
-def _single(piece: Piece, zstd: bool) -> Step:
+def _single(piece: Piece, zstd: bool, ratio: float) -> Step:
     """One piece by itself; a frame is of the whole blob, so a small part of one comes as it is."""
-    size = int(piece.blob_bytes * COMPRESSED_RATIO)
-    if zstd and ZSTD_FROM_BYTES <= piece.blob_bytes <= PACK_LIMIT_BYTES and size < piece.size_bytes:
-        return Step(Way.COMPRESSED, piece.sha256, size, 1)
+    worth = piece.blob_bytes * COMPRESSED_RATIO < piece.size_bytes
+    if zstd and ZSTD_FROM_BYTES <= piece.blob_bytes <= PACK_LIMIT_BYTES and worth:
+        return Step(Way.COMPRESSED, piece.sha256, int(piece.blob_bytes * ratio), 1)
     return Step(Way.PLAIN, piece.sha256, piece.size_bytes, 1)
 
 

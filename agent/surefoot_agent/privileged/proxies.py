@@ -38,7 +38,9 @@ from surefoot_shared.status import SlotName, SlotState
 CONNECT_S = 20.0
 """A helper that died is started again within seconds."""
 ANSWER_S = 660.0
-"""The longest request: an application that takes its whole stop_s twice."""
+"""The longest request but for those of data: an application that takes its whole stop_s twice."""
+BUDGET_S, LOCK_WAIT_S = 86_400.0, 3600.0
+"""What the other side lets itself be told; what its own look at the data takes longer, it adds itself."""
 RETRY_S = 0.2
 LANGUAGE: Mapping[str, type[SurefootError]] = {
     **FAMILIES,
@@ -55,17 +57,17 @@ class Line:
         self._path, self.component, self._connect_s = path, component, connect_s
         self._mine = threading.local()
 
-    def ask(self, verb: Verb, frames: Sequence[bytes] = (), **more: object) -> Reply:
+    def ask(self, verb: Verb, frames: Sequence[bytes] = (), wait_s: float = ANSWER_S, **more: object) -> Reply:
         """One request; raises what the other side answered, or InstallFailed(helper_unreachable)."""
         request = Request(verb, self.component, **more)  # type: ignore[arg-type]  # checked by Request itself
         try:
-            return self._once(request, frames)
+            return self._once(request, frames, wait_s)
         except Gone as gone:
             self._drop()
             if self.holds:
                 raise unreachable(gone) from gone
         try:
-            return self._once(request, frames)  # an idle connection was closed, or the helper restarted
+            return self._once(request, frames, wait_s)  # an idle connection was closed, or the helper restarted
         except Gone as gone:
             self._drop()
             raise unreachable(gone) from gone
@@ -101,8 +103,9 @@ class Line:
             found = self._mine.wire = Wire(self._connected())
         return found
 
-    def _once(self, request: Request, frames: Sequence[bytes]) -> Reply:
+    def _once(self, request: Request, frames: Sequence[bytes], wait_s: float = ANSWER_S) -> Reply:
         there = self.wire()
+        self._mine.socket.settimeout(wait_s)
         there.say(request)
         for frame in frames:
             there.send(frame)
@@ -220,8 +223,8 @@ class PrivilegedTrials(TrialFile):
             slot=SlotName(trial.slot),
             assignment=trial.assignment,
             attempt=trial.attempt,
-            budget_s=trial.budget_s,
-            lock_wait_s=trial.lock_wait_s,
+            budget_s=min(trial.budget_s, BUDGET_S),
+            lock_wait_s=min(trial.lock_wait_s, LOCK_WAIT_S),
             max_starts=trial.max_starts,
             set=trial.set,
         ).trial

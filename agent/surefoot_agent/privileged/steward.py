@@ -12,14 +12,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from surefoot_agent import processes
+from surefoot_agent import carry, guard, migrations, processes
 from surefoot_agent.clock import Clock
+from surefoot_agent.data import DataFolder
 from surefoot_agent.finding import Finding
+from surefoot_agent.migrations import Migration
 from surefoot_agent.ports import ApplicationControl, BootControl, BootTrial, Piece, Slots
 from surefoot_agent.privileged import gate
+from surefoot_agent.privileged.data import DataVerbs
 from surefoot_agent.privileged.talk import CHUNK_BYTES, BootFacts, Incoming, Reply, Request, Verb, Wire
 from surefoot_agent.privileged.vault import Chain, Vault
 from surefoot_agent.slots.image import ImageSlots
@@ -36,7 +39,18 @@ WRITER_S = 5.0
 """For a writer whose connection was lost to notice it."""
 LOG_LINES = 5000
 QUIET = frozenset(
-    {Verb.BOOT, Verb.RUNNING, Verb.TEND, Verb.LOG, Verb.PIDS, Verb.LISTENS, Verb.ROOM, Verb.READ, Verb.EXAMINE}
+    {
+        Verb.BOOT,
+        Verb.RUNNING,
+        Verb.TEND,
+        Verb.LOG,
+        Verb.PIDS,
+        Verb.LISTENS,
+        Verb.ROOM,
+        Verb.READ,
+        Verb.EXAMINE,
+        Verb.DATA,
+    }
 )
 """Asked again and again, and changing nothing that is news."""
 LEAVE_S = 5.0
@@ -57,6 +71,12 @@ class Estate:
     """Every process that belongs to it."""
     examine: Callable[[], tuple[Finding, ...]] = tuple
     """What `check` says that only this side can see."""
+    data: DataFolder = field(kw_only=True)
+    migrate: Callable[[Migration], None] = field(default=migrations.run, kw_only=True)
+
+    @property
+    def component_dir(self) -> Path:
+        return self.folder
 
 
 class Steward:
@@ -91,6 +111,7 @@ class Steward:
             Verb.PIDS: self._pids,
             Verb.LISTENS: self._listens,
             Verb.EXAMINE: self._examine,
+            **DataVerbs(estate, estate.trials, self._view, self._alone).acts(),
         }
 
     @property
@@ -134,6 +155,7 @@ class Steward:
         manifest, raw = proved
         with self._writing(request.slot):
             refuse_other_kind(self._estate.slots.kind, manifest.slot)
+            carry.refuse_older(self._estate.data.kept(), manifest.counter, manifest.version)
             self._estate.slots.room(manifest.installed_size_bytes, manifest.inodes, request.slot)
             self._estate.boot.set_state(request.slot, SlotState.BAD)  # before its first byte changes
             self._estate.slots.begin(request.slot, manifest, raw)
@@ -251,6 +273,7 @@ class Steward:
             old = estate.slots.installed(previous)
             spec = estate.application.spec(previous, old) if old is not None else None
             path = way_back(estate.boot, previous)
+            data_s = carry.seconds(estate, carry.Move(request.assignment, request.attempt, request.slot, previous))
             trial = Trial(
                 assignment=request.assignment,
                 attempt=request.attempt,
@@ -258,13 +281,13 @@ class Steward:
                 slot=request.slot.value,
                 previous=previous.value,
                 armed_boot_id=clock.boot_id(),
-                budget_s=request.budget_s,
-                deadline_monotonic=clock.monotonic() + request.budget_s,
+                budget_s=(budget_s := max(request.budget_s, data_s)),
+                deadline_monotonic=clock.monotonic() + budget_s,
                 deadline_boot_id=clock.boot_id(),
                 max_starts=request.max_starts,
                 fallback=Fallback.of(spec) if spec is not None else None,
                 starts=0 if path.machine else 1,
-                lock_wait_s=request.lock_wait_s,
+                lock_wait_s=max(request.lock_wait_s, guard.LOCK_WAIT_S + data_s),
                 set=request.set,
                 machine=path.machine,
                 back=path.back,
@@ -341,6 +364,7 @@ class Steward:
             refuse_revoked=self._vault.refuse_revoked,
             restarts=self._restarts,
             tried=tried,
+            kept=estate.data.kept(),
         )
 
 

@@ -70,6 +70,11 @@ class Verb(str, Enum):
     PIDS = "pids"
     LISTENS = "listens"
     EXAMINE = "examine"
+    DATA = "data"
+    CARRY_THERE = "carry_there"
+    CARRY_BACK = "carry_back"
+    CARRY_COMMIT = "carry_commit"
+    CARRY_FINISH = "carry_finish"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +159,7 @@ class Reply:
     """What is left to be fetched of one that was to be reused."""
     findings: tuple[Finding, ...] = ()
     size_bytes: int | None = None
-    """So many bytes of a slot follow, in one frame."""
+    """So many bytes of a slot follow, in one frame. Of `data`: those of a copy, and `yes` or why it has no room."""
     v: int = 1
 
 

@@ -46,10 +46,19 @@ class Labels:
             known = self._known.get(slot)
             if known is None or known.key != key:
                 raw = file.read_bytes()
-                known = self._known[slot] = Content(key, digest_of(raw), parse_manifest(raw))
+                beside = self._known.get(slot.other)
+                manifest = parse_manifest(raw, beside.manifest.files if beside else ())
+                known = self._known[slot] = Content(key, digest_of(raw), manifest)
         except OSError as error:
             raise InstallFailed("slot_corrupt", f"Slot {slot.value} has no manifest.") from error
         return known
+
+    def raw(self, slot: SlotName) -> bytes | None:
+        """The bytes of a manifest, as they were signed; None without one."""
+        try:
+            return self._file(slot, "manifest").read_bytes()
+        except OSError:
+            return None
 
     def remembered(self, slot: SlotName) -> Content | None:
         """What was put into the slot last, whole or not; None where that cannot be read."""
@@ -99,6 +108,9 @@ class Labelled:
     def installed(self, slot: SlotName) -> Manifest | None:
         content = self._labels.whole(slot)
         return content.manifest if content else None
+
+    def signed(self, slot: SlotName) -> bytes | None:
+        return self._labels.raw(slot) if self._labels.whole(slot) else None
 
     def digest(self, slot: SlotName) -> str | None:
         content = self._labels.whole(slot)

@@ -105,6 +105,9 @@ class RaucSlots:
         digest = self._record().get(slot.value)
         return self._staged.installed(slot) if digest and self._staged.digest(slot) == digest else None
 
+    def signed(self, slot: SlotName) -> bytes | None:
+        return self._staged.signed(slot) if self.installed(slot) else None
+
     def digest(self, slot: SlotName) -> str | None:
         return self._record().get(slot.value) if self.installed(slot) else None
 

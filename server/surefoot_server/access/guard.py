@@ -20,7 +20,7 @@ from sqlmodel import Session
 from surefoot_server import db
 from surefoot_server.access import service, sessions
 from surefoot_server.access.reach import Over, reach_of, shown
-from surefoot_server.access.roles import Principal, Role, highest
+from surefoot_server.access.roles import FLEET, Principal, Role, highest
 from surefoot_server.audit import service as audit
 from surefoot_server.devices.models import Device
 from surefoot_server.state import ServerState, state_of
@@ -29,6 +29,19 @@ from surefoot_shared.errors import NotAllowed
 COOKIE = "surefoot_session"
 REFUSED = "access.refused"
 SAFE = frozenset({"GET", "HEAD"})
+HELD = {
+    Role.VIEWER: ("viewer over {}", "viewer over fleet"),
+    Role.OPERATOR: ("operator over {}", "operator over fleet"),
+    Role.RELEASER: ("releaser over {}", "releaser over fleet"),
+    Role.ADMIN: ("admin over {}", "admin over fleet"),
+}
+"""Texts of their own for each role: within a sentence `admin` alone may as well be somebody's name."""
+NEEDED = {
+    Role.VIEWER: ("this needs viewer", "this needs viewer over the fleet"),
+    Role.OPERATOR: ("this needs operator", "this needs operator over the fleet"),
+    Role.RELEASER: ("this needs releaser", "this needs releaser over the fleet"),
+    Role.ADMIN: ("this needs admin", "this needs admin over the fleet"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +218,6 @@ def _named(request: Request, over: Over) -> str:
 
 
 def _lacking(who: Principal, role: Role, over: Over) -> NotAllowed:
-    has = ", ".join(f"{g.role.value} over {g.scope}" for g in who.held())
-    needed = f"{role.value} over the fleet" if over is Over.FLEET else role.value
-    return NotAllowed("not_allowed", f"{who.name} is {has}; this needs {needed}.")
+    has = ", ".join(HELD[g.role][g.scope == FLEET].format(g.scope) for g in who.held())
+    anywhere, everywhere = NEEDED[role]
+    return NotAllowed("not_allowed", f"{who.name} is {has}; {everywhere if over is Over.FLEET else anywhere}.")

@@ -41,17 +41,18 @@ def rows(routes: Iterable[object]) -> list[Row]:
     """Every route and those of included routers; works on an application's routes and on a router's."""
     found = {
         (str(getattr(route, "path", route)), method): _permission(route)
-        for route in _flat(routes)
+        for route in flat(routes)
         for method in getattr(route, "methods", None) or {"?"}
     }
     return [Row(path, method, permission) for (path, method), permission in sorted(found.items(), key=lambda i: i[0])]
 
 
-def _flat(listed: Iterable[object]) -> Iterator[object]:
+def flat(listed: Iterable[object]) -> Iterator[object]:
+    """Every route, those of included routers too."""
     for route in listed:
         below = getattr(route, "original_router", None)  # how FastAPI keeps an included router
         if isinstance(below, APIRouter):
-            yield from _flat(below.routes)
+            yield from flat(below.routes)
         else:
             yield route
 

@@ -15,7 +15,7 @@ from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.audit import search, service
 from surefoot_server.audit.search import Form, Question
-from surefoot_server.paging import Page, pages
+from surefoot_server.paging import GREATEST, Page, pages
 from surefoot_server.state import state_of
 from surefoot_shared.errors import Conflict
 
@@ -79,7 +79,7 @@ def list_entries(
     _who: Anywhere,
     asked: Asked,
     page: Annotated[Page, Depends(pages(200, 1000))],
-    before: Annotated[int | None, Query(ge=1)] = None,
+    before: Annotated[int | None, Query(ge=1, le=GREATEST)] = None,
 ) -> list[EntryOut]:
     """The newest first; with a role in a scope, what is about its devices, rollouts, cohorts, channels and drills."""
     with state_of(request).db.read() as session:

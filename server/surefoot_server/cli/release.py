@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import click
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from surefoot_server.releases.build import ReleaseFolder
     from surefoot_server.releases.sign import SignedRelease
 
-WORTH_TELLING_BYTES = 50_000_000
+WORTH_TELLING_S = 2.0
+ASKED_AT_ONCE = 20_000
 DIR = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -204,12 +206,15 @@ def publish(terminal: Terminal, out: Path) -> None:
 
 
 def _tenths(terminal: Terminal, what: str) -> Callable[[int, int], None]:
-    """Say how far something is, ten times at most, and nothing at all where it is over in a moment."""
-    told = 0
+    """Say how far something is, ten times at most, and nothing at all where it is over in a moment.
+
+    Many small files take as long as few large ones, so it is time that counts.
+    """
+    told, began = 0, monotonic()
 
     def progress(done: int, total: int) -> None:
         nonlocal told
-        if total >= WORTH_TELLING_BYTES and done * 10 // total > told:
+        if total and done * 10 // total > told and monotonic() - began >= WORTH_TELLING_S:
             told = done * 10 // total
             terminal.say(f"  {what} {shown.size(done)} of {shown.size(total)}")
 
@@ -219,9 +224,7 @@ def _tenths(terminal: Terminal, what: str) -> Callable[[int, int], None]:
 def _upload(terminal: Terminal, api: Api, folder: ReleaseFolder) -> None:
     files = {sha256: folder.blob(sha256) for sha256 in folder.manifest.blobs} | folder.documents()
     sizes = {sha256: file.stat().st_size for sha256, file in files.items()}
-    answer = api.post("/blobs/missing", {"sha256": list(sizes)})
-    missing = answer.get("missing") if isinstance(answer, dict) else None
-    names = [str(name) for name in missing] if isinstance(missing, list) else []
+    names = _missing(api, list(sizes))
     total = sum(sizes[name] for name in names)
     terminal.say(f"{len(names)} of {count(len(sizes), _part(folder))} to upload, {shown.size(total)}.")
     done = 0
@@ -231,10 +234,18 @@ def _upload(terminal: Terminal, api: Api, folder: ReleaseFolder) -> None:
         if number == len(names) or done * 10 // max(total, 1) > (done - sizes[name]) * 10 // max(total, 1):
             terminal.say(f"  {number}/{len(names)}  {shown.size(done)} of {shown.size(total)}")
     forms = folder.forms()
-    answer = api.post("/blobs/missing", {"sha256": list(forms)})
-    lacking = answer.get("missing") if isinstance(answer, dict) else None
-    for form in map(str, lacking if isinstance(lacking, list) else []):
+    for form in _missing(api, list(forms)):
         api.put_file(f"/blobs/{form}", forms[form])
+
+
+def _missing(api: Api, names: Sequence[str]) -> list[str]:
+    """Which of these the server lacks; it takes no more than 100,000 names in one question."""
+    missing: list[str] = []
+    for at in range(0, len(names), ASKED_AT_ONCE):
+        answer = api.post("/blobs/missing", {"sha256": list(names[at : at + ASKED_AT_ONCE])})
+        found = answer.get("missing") if isinstance(answer, dict) else None
+        missing += map(str, found if isinstance(found, list) else [])
+    return missing
 
 
 def _part(folder: ReleaseFolder) -> str:

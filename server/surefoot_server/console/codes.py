@@ -180,6 +180,50 @@ ACTS = (
 )
 """The last part of what the audit trail calls an act, and the decisions of the engine."""
 
+KINDS_OF_THINGS = (
+    N_("access"),
+    N_("advisory"),
+    N_("audit"),
+    N_("builders"),
+    N_("certificate-header"),
+    N_("channel"),
+    N_("cohort"),
+    N_("device"),
+    N_("drill"),
+    N_("enrol-token"),
+    N_("enrolment"),
+    N_("factory-ca"),
+    N_("fleet"),
+    N_("halt"),
+    N_("hello"),
+    N_("hook"),
+    N_("keys"),
+    N_("message"),
+    N_("policy"),
+    N_("release"),
+    N_("renewal"),
+    N_("rollout"),
+    N_("server"),
+    N_("sign in"),
+    N_("site"),
+    N_("token"),
+    N_("user"),
+    N_("waiver"),
+    N_("webhook"),
+)
+"""The first part of what the audit trail calls an act: what it was done to."""
+
+PROOF = (
+    N_("digest"),
+    N_("slot"),
+    N_("pid"),
+    N_("executable"),
+    N_("directory"),
+    N_("marked good"),
+    N_("soak s"),
+)
+"""How an agent knows what runs."""
+
 FAILURES = (
     N_("download"),
     N_("storage"),

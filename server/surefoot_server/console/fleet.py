@@ -142,6 +142,10 @@ def of_rollout(say: Language, rollout: Standing) -> str:
         return f"{words}: " + say.gettext(
             "%(bad)s of %(members)s did not keep it in %(phase)s", bad=say.number(rung.bad), **values
         )
+    if rollout.state != RolloutState.RUNNING.value:
+        return f"{words}: " + say.gettext(
+            "%(done)s of %(members)s committed in %(phase)s", done=say.number(rung.done), **values
+        )
     return f"{words}: " + say.gettext(
         "%(done)s of %(members)s committed in %(phase)s, which is %(state)s",
         done=say.number(rung.done),

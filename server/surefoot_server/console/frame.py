@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -23,6 +23,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from surefoot_server import db
+from surefoot_server.access.guard import SAFE
 from surefoot_server.access.guard import own_form as own_form  # pages reach it here
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.console import assets, times, words
@@ -82,14 +83,13 @@ class View:
 def view_of(request: Request, who: Principal | None = None) -> View:
     cookies = request.cookies
     theme = cookies.get(THEME_COOKIE, "")
-    query = request.url.query
     return View(
         who=who,
         say=language_of(request),
         zone=times.zone(unquote(cookies.get(times.COOKIE, "")[:64])),
         theme=theme if theme in THEMES else "",
         path=request.url.path,
-        back=request.url.path + (f"?{query}" if query else ""),
+        back=_address(request.url.path, request.url.query) if request.method in SAFE else came_from(request),
         now=db.utc_now(),
     )
 
@@ -112,6 +112,19 @@ def show(
 
 def render(template: str, view: View, **values: object) -> str:
     return environment(view.say.code).get_template(template).render(view=view, **values)
+
+
+def came_from(request: Request) -> str:
+    """The page of the console whose form was sent; the first page where the browser does not say."""
+    try:
+        page = urlsplit(request.headers.get("referer", ""))
+    except ValueError:  # such as `http://[`
+        return "/"
+    return own_path(_address(page.path, page.query)) if page.netloc == request.headers.get("host") else "/"
+
+
+def _address(path: str, query: str) -> str:
+    return path + (f"?{query}" if query else "")
 
 
 def own_path(path: str) -> str:
@@ -137,8 +150,10 @@ def environment(code: str) -> Environment:
     made.filters |= {
         "tone": words.tone,
         "said": _said,
+        "act": _act,
         "told": _told,
         "moment": _moment,
+        "second": _second,
         "since": _since,
         "span": _span,
         "number": _number,
@@ -156,6 +171,11 @@ def _said(context: Context, word: str) -> str:
 
 
 @pass_context
+def _act(context: Context, action: str) -> str:
+    return words.act_said(context["view"].say, action)
+
+
+@pass_context
 def _told(context: Context, sentence: str) -> str:
     return sentences.told(context["view"].say, sentence)
 
@@ -164,6 +184,11 @@ def _told(context: Context, sentence: str) -> str:
 def _moment(context: Context, at: datetime | None) -> Markup:
     view = context["view"]
     return times.moment(at, view.zone, view.say)
+
+
+@pass_context
+def _second(context: Context, at: datetime) -> Markup:
+    return times.second(at, context["view"].zone)
 
 
 @pass_context

@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 
 from surefoot_server.devices.models import Assignment
 from surefoot_server.languages.catalogue import Language
+from surefoot_server.rollouts.facts import NOT_A_TRY
 from surefoot_server.rollouts.judge import Counts, reports_needed, trip_count
 from surefoot_server.rollouts.models import RolloutMember, RolloutPhase
 from surefoot_server.rollouts.policy import Policy
@@ -23,6 +24,7 @@ from surefoot_server.rollouts.views import PhaseOut
 from surefoot_shared.status import Outcome
 
 BAD = frozenset({Outcome.REVERTED.value, Outcome.FAILED.value, Outcome.LOST.value, Outcome.REFUSED.value})
+NOT_DUE = frozenset(outcome.value for outcome in NOT_A_TRY)
 OPEN = "open"
 """In counts by outcome: attempts under way."""
 
@@ -105,7 +107,7 @@ class Rung:
             say.gettext("%(done)s of %(members)s done", done=say.number(self.done), members=say.number(self.members))
         ]
         for name, count in sorted(self.outcomes.items()):
-            if name not in (Outcome.COMMITTED.value, OPEN) and count:
+            if name in BAD and count:
                 parts.append(f"{say.number(count)} {say.gettext(name)}")
         others = (
             (self.busy, say.gettext("at work")),
@@ -132,11 +134,16 @@ def of_views(policy: Policy, phases: Sequence[PhaseOut]) -> tuple[Rung, ...]:
             bake_left_s=phase.bake_left_s,
             asleep=phase.asleep,
             staged=phase.staged,
-            needed=_needed(policy, phase.index, phase.members, phase.due, phase.outcomes, phase.acknowledged),
-            trips=_trips(policy, phase.members, phase.due),
+            needed=_needed(policy, phase.index, phase.members, _due(phase), phase.outcomes, phase.acknowledged),
+            trips=_trips(policy, phase.members, _due(phase)),
         )
         for phase in phases
     )
+
+
+def _due(phase: PhaseOut) -> int:
+    """Of its own: a phase that nobody was offered yet counts those of the phases before that still try."""
+    return phase.due if phase.offered else 0
 
 
 def of_rows(session: Session, policy: Policy, phases: Sequence[RolloutPhase]) -> tuple[Rung, ...]:
@@ -147,6 +154,7 @@ def of_rows(session: Session, policy: Policy, phases: Sequence[RolloutPhase]) ->
     rungs = []
     for row in phases:
         mine = counts.get(row.index, Counter[str]())
+        due = sum(count for name, count in mine.items() if name not in NOT_DUE)
         rungs.append(
             Rung(
                 index=row.index,
@@ -158,8 +166,8 @@ def of_rows(session: Session, policy: Policy, phases: Sequence[RolloutPhase]) ->
                 members=row.members,
                 busy=mine[OPEN],
                 outcomes={name: count for name, count in mine.items() if name != OPEN},
-                needed=_needed(policy, row.index, row.members, sum(mine.values()), mine, row.acknowledged),
-                trips=_trips(policy, row.members, sum(mine.values())),
+                needed=_needed(policy, row.index, row.members, due, mine, row.acknowledged),
+                trips=_trips(policy, row.members, due),
             )
         )
     return tuple(rungs)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError
 from starlette.responses import Response
 
 from surefoot_server import errors
@@ -21,6 +22,7 @@ def install(app: FastAPI) -> None:
     """Answer browsers with pages; after `errors.install`, whose handlers answer everybody else."""
     app.add_exception_handler(SurefootError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(DataError, _malformed)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -32,14 +34,15 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _malformed(request: Request, error: Exception) -> Response:
     if not _is_person(request):
-        return await errors.malformed(request, error)
+        return await (errors.unfit if isinstance(error, DataError) else errors.malformed)(request, error)
     say = frame.language_of(request)
     message = say.gettext("The address or the form holds something that does not belong there.")
     return _page(request, Refusal("malformed", message, "", ""), 422)
 
 
 def _page(request: Request, refusal: Refusal, status: int) -> Response:
-    return frame.show(request, "problem.html", status=status, error=refusal)
+    form = frame.came_from(request) if request.method == "POST" else "/"
+    return frame.show(request, "problem.html", status=status, error=refusal, form=form)
 
 
 def _is_person(request: Request) -> bool:

@@ -29,13 +29,18 @@ def moment(at: datetime | None, where: tzinfo, say: Language) -> Markup:
     return _time(at, "at", local(at, where)) if at is not None else _never(say)
 
 
+def second(at: datetime, where: tzinfo) -> Markup:
+    """`2026-03-01 19:00:07`, for steps of which several happen in a minute."""
+    return _time(at, "second", local(at, where, "%Y-%m-%d %H:%M:%S"))
+
+
 def since(at: datetime | None, now: datetime, say: Language) -> Markup:
     """`3 min ago`, or `in 3 min`."""
     return _time(at, "since", ago(at, now, say)) if at is not None else _never(say)
 
 
-def local(at: datetime, where: tzinfo) -> str:
-    text = at.astimezone(where).strftime("%Y-%m-%d %H:%M")
+def local(at: datetime, where: tzinfo, form: str = "%Y-%m-%d %H:%M") -> str:
+    text = at.astimezone(where).strftime(form)
     return f"{text} UTC" if where is timezone.utc else text
 
 

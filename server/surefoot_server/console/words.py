@@ -173,6 +173,11 @@ def tone(word: str) -> str:
     return TONES.get(word, "work")
 
 
+def act_said(say: Language, action: str) -> str:
+    """What an act of the audit trail did, without the kind of thing that it was done to: `rollout.start` → `start`."""
+    return ": ".join(said(say, part) for part in action.split(".")[1:] or [action])
+
+
 def said(say: Language, word: str) -> str:
     """The word for a reader; one of nobody's vocabulary stays as it is, and so do the names within several words."""
     text = word if " " in word else word.replace("_", " ")

@@ -7,7 +7,8 @@ suspicious; the returned watermark never covers an event that is not stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -23,6 +24,7 @@ from surefoot_shared.errors import NotFound
 from surefoot_shared.messages import USABLE_AGAIN, ComponentReport, Event, EventKind, Hello
 from surefoot_shared.status import AttemptState, Outcome
 
+NUL_SHOWN = "\N{SYMBOL FOR NULL}"
 HELLOS_KEPT = 16
 """A replay is refused by its number alone; this many nonces prove which refused ones were signed twice."""
 TEXT_LIMIT = attention.TEXT_LIMIT
@@ -64,9 +66,24 @@ def take_hello(session: Session, device: Device, hello: Hello, now: datetime) ->
     return HelloVerdict.ACCEPTED
 
 
+def ask_anew(session: Session, hello: Hello, next_seq: Callable[[], int]) -> None:
+    """Number anew what the device has taken and, by what it runs, carried out, while no outcome of it is stored.
+
+    The outcome may follow in a moment; or it was acknowledged by a server whose database was lost since, and never
+    comes: to the higher number the device answers that it is there already, and proves it. Another end it is not asked
+    for: a release that went back or failed would be tried again.
+    """
+    idle = {c.component: c for c in hello.components if c.state is AttemptState.IDLE and c.digest is not None}
+    for row in repository.wanted(session, hello.device) if idle else ():
+        said = idle.get(row.component)
+        if said and row.outcome_by != "device" and row.seq <= said.seq and row.digest == said.digest:
+            row.seq = next_seq()
+            session.add(row)
+
+
 def take_events(session: Session, device: Device, events: Sequence[Event], now: datetime) -> int:
     """Store the events of one stream that are new and apply them in order; return the stream's watermark."""
-    mine = {e.seq: e for e in events if e.device == device.id}
+    mine = {e.seq: _storable(e) for e in events if e.device == device.id}
     if not mine:
         return 0
     stream = repository.stream(session, device.id, events[0].stream)
@@ -80,6 +97,13 @@ def take_events(session: Session, device: Device, events: Sequence[Event], now: 
     _advance(stream, sorted(mine))
     session.add(stream)
     return stream.event_seq
+
+
+def _storable(event: Event) -> Event:
+    """A check's output may hold a NUL, as files do after a power cut; PostgreSQL stores none, and what it refused would
+    be sent again for ever.
+    """
+    return replace(event, message=event.message.replace("\0", NUL_SHOWN)) if "\0" in event.message else event
 
 
 def _advance(stream: DeviceStream, seqs: Sequence[int]) -> None:

@@ -179,6 +179,13 @@ def held(session: Session, device_id: str, component_name: str) -> tuple[str, ..
     return tuple(dict.fromkeys(digest for digest in (row.digest, *slots) if digest))
 
 
+def expect_more(session: Session, device_ids: Collection[str]) -> None:
+    """Events of these were left out, so a hole in their numbers is not there for good, a hello before or not."""
+    if device_ids:
+        theirs = col(DeviceStream.device_id).in_(device_ids), col(DeviceStream.resync).is_(True)
+        session.exec(update(DeviceStream).where(*theirs).values(resync=False))
+
+
 def in_force(session: Session, device_id: str, component_name: str) -> list[Assignment]:
     """Open or still wanted assignments of one component: what a new one takes the place of."""
     query = select(Assignment).where(

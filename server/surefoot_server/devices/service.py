@@ -183,6 +183,8 @@ class DeviceService:
         self._witness(session, device.id, hello.audit, now)
         if verdict is not HelloVerdict.REPLAYED:
             db.mark_dirty(session, device.id)
+        if verdict is HelloVerdict.ACCEPTED:
+            reports.ask_anew(session, hello, self._director.next_seq)
         return verdict
 
     def ack_for(self, session: Session, device_id: str, stream: str) -> Ack:
@@ -193,8 +195,7 @@ class DeviceService:
     def presence(self, session: Session, device_id: str, message: PresenceMessage) -> None:
         """Note online or offline. An old instance's will arrives after the new one said hello: it says nothing.
 
-        It does not count as being heard: the message is retained, so the broker repeats it whenever the server
-        connects.
+        It does not count as being heard: it is retained, so the broker repeats it whenever the server connects.
         """
         device = repository.device(session, device_id)
         if message.state is Presence.OFFLINE and device.instance not in ("", message.instance):
@@ -380,7 +381,6 @@ def _check_fits(device: Device, component: str, release: Release) -> None:
 
 
 def _signed_wish(row: Assignment, release: Release) -> SignedWish:
-    joint = wire.from_json(JointSet, row.joint) if row.joint else None
     note = AssignmentNote(
         device=row.device_id,
         assignment=row.id,
@@ -389,7 +389,7 @@ def _signed_wish(row: Assignment, release: Release) -> SignedWish:
         intent=Intent(row.intent),
         activate=row.activate,
         windows=tuple((start, end) for start, end in row.windows or ()),
-        joint=joint,
+        joint=wire.from_json(JointSet, row.joint) if row.joint else None,
         recreate=row.recreate,
         shadow=wire.from_json(ShadowTerms, row.shadow) if row.shadow else None,
     )

@@ -15,7 +15,7 @@ from surefoot_server.access.orders import own_cohort
 from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.drills.models import Drill, DrillDevice, DrillSchedule
-from surefoot_server.paging import Page, Paged, pages
+from surefoot_server.paging import Page, Paged, RowId, pages
 from surefoot_server.state import state_of
 from surefoot_shared.errors import NotFound
 
@@ -104,7 +104,7 @@ def schedules(request: Request, _who: Anywhere, page: Paged) -> list[ScheduleOut
 
 
 @router.post("/schedules/{schedule_id}/stop")
-def unschedule(request: Request, schedule_id: int, who: Stopper) -> ScheduleOut:
+def unschedule(request: Request, schedule_id: RowId, who: Stopper) -> ScheduleOut:
     return _schedule(state_of(request).drills.unschedule(schedule_id, who.name, db.utc_now()))
 
 

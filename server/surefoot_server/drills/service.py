@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from surefoot_server.audit import service as audit
@@ -181,48 +182,56 @@ class DrillService:
 
 
 def plan(session: Session, component: str, cohort: str) -> list[Plan]:
-    """Who takes part, from which release to which, and who does not and why."""
+    """Who takes part, from which release to which, and who does not and why; a few queries, however many they are."""
     ids = set(cohorts.devices(session, cohorts.resolve(session, cohort).expression))
     claims = rollouts.claims_on(session, component, rollouts.AT_WORK)
+    busy, previous = _busy(session, component), _previous(session, component)
     query = (
-        select(Device, DeviceComponent)
+        select(Device.id, Device.revoked_at, Device.online, DeviceComponent.release_id)
         .join(DeviceComponent, col(DeviceComponent.device_id) == col(Device.id))
         .where(DeviceComponent.component == component)
         .order_by(col(Device.id))
     )
-    return [_plan(session, device, part, claims) for device, part in session.exec(query) if device.id in ids]
+    plans = []
+    for device, revoked_at, online, release in session.exec(query):
+        if device in ids:
+            back, skipped = previous.get(device), ""
+            if revoked_at is not None:
+                skipped = "its certificate is revoked"
+            elif not online:
+                skipped = "it is not connected"
+            elif device in claims:
+                skipped = f"rollout {claims[device]} is at work on it"
+            elif device in busy:
+                skipped = "it is at work on another order"
+            elif release is None or back is None:
+                skipped = "no earlier release of it is known"
+            plans.append(Plan(device, release, back, skipped))
+    return plans
 
 
-def _plan(session: Session, device: Device, part: DeviceComponent, claims: dict[str, str]) -> Plan:
-    previous = _previous(session, part)
-    skipped = ""
-    if device.revoked_at is not None:
-        skipped = "its certificate is revoked"
-    elif not device.online:
-        skipped = "it is not connected"
-    elif device.id in claims:
-        skipped = f"rollout {claims[device.id]} is at work on it"
-    elif _busy(session, device.id, part.component):
-        skipped = "it is at work on another order"
-    elif part.release_id is None or previous is None:
-        skipped = "no earlier release of it is known"
-    return Plan(device.id, part.release_id, previous, skipped)
-
-
-def _previous(session: Session, part: DeviceComponent) -> str | None:
-    """What ran before the release that runs now: the newest order that was committed says so."""
+def _previous(session: Session, component: str) -> dict[str, str]:
+    """Device → what ran before the release that runs now: the newest order that was committed says so."""
     query = (
-        select(Assignment.previous_release_id)
-        .where(
-            Assignment.device_id == part.device_id,
-            Assignment.component == part.component,
-            Assignment.release_id == part.release_id,
-            Assignment.outcome == Outcome.COMMITTED.value,
+        select(Assignment.device_id, Assignment.release_id, Assignment.previous_release_id)
+        .join(
+            DeviceComponent,
+            sa.and_(
+                col(DeviceComponent.device_id) == col(Assignment.device_id),
+                col(DeviceComponent.component) == col(Assignment.component),
+                col(DeviceComponent.release_id) == col(Assignment.release_id),
+            ),
         )
-        .order_by(col(Assignment.seq).desc())
+        .where(Assignment.component == component, Assignment.outcome == Outcome.COMMITTED.value)
+        .order_by(col(Assignment.seq))
     )
-    found: str | None = session.exec(query.limit(1)).first()
-    return found if found != part.release_id else None
+    newest = {device: (release, previous) for device, release, previous in session.exec(query)}
+    return {device: before for device, (now, before) in newest.items() if before is not None and before != now}
+
+
+def _busy(session: Session, component: str) -> set[str]:
+    query = select(Assignment.device_id).where(Assignment.component == component, col(Assignment.open).is_(True))
+    return set(session.exec(query))
 
 
 def _check_component(session: Session, component: str) -> None:
@@ -235,13 +244,6 @@ def _check_component(session: Session, component: str) -> None:
             f"There is no component {component!r}: no release and no device has it.",
             f"Components with a release: {known}.",
         )
-
-
-def _busy(session: Session, device_id: str, component: str) -> bool:
-    query = select(Assignment.id).where(
-        Assignment.device_id == device_id, Assignment.component == component, col(Assignment.open).is_(True)
-    )
-    return session.exec(query).first() is not None
 
 
 def _due(session: Session, now: datetime) -> list[int]:

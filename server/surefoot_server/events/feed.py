@@ -89,10 +89,11 @@ class Feed:
             return list(session.exec(query))
 
     def forget_old(self) -> None:
-        """Drop what is beyond the number of entries to keep."""
-        _, newest = self.bounds()
+        """Drop what is beyond the number of entries to keep; their numbers have a hole where a backup came back."""
+        newest_first = sa.select(col(FeedEvent.id)).order_by(col(FeedEvent.id).desc())
         with self.database.write() as session:
-            session.connection().execute(sa.delete(FeedEvent).where(col(FeedEvent.id) <= newest - self._keep))
+            if (last := session.connection().scalar(newest_first.offset(self._keep).limit(1))) is not None:
+                session.connection().execute(sa.delete(FeedEvent).where(col(FeedEvent.id) <= last))
 
 
 def matching(wanted: Filter) -> SelectOfScalar[FeedEvent]:

@@ -36,7 +36,9 @@ class Happening(str, Enum):
 
 
 class FeedEvent(SQLModel, table=True):
-    """`id` never comes twice, and a smaller one is never committed after a larger one."""
+    """`id` never comes twice, and a smaller one is never committed after a larger one. After a restore it goes on from
+    the clock (`backup.py`): a reader has seen numbers that the backup does not know.
+    """
 
     __tablename__ = "feed_event"
     id: int | None = Field(default=None, sa_type=sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True)

@@ -19,7 +19,7 @@ from surefoot_server.feedback import repository
 from surefoot_server.feedback.hooks import Act, Made, Order
 from surefoot_server.feedback.models import Advisory, Flag, Hook
 from surefoot_server.notify.signing import Signed
-from surefoot_server.paging import Paged
+from surefoot_server.paging import Paged, RowId
 from surefoot_server.rollouts.triggers import Do
 from surefoot_server.state import state_of
 from surefoot_shared.errors import Invalid
@@ -157,7 +157,7 @@ def list_flags(request: Request, _who: Viewer, page: Paged, withdrawn: bool = Fa
 
 
 @router.post("/flags/{flag_id}/withdraw")
-def withdraw_flag(request: Request, flag_id: int, who: Withdrawer) -> FlagOut:
+def withdraw_flag(request: Request, flag_id: RowId, who: Withdrawer) -> FlagOut:
     """Take a flag back; one against a release as a whole counts everywhere, and needs the role over the fleet."""
     with state_of(request).db.read(whole=True) as session:
         row = session.get(Flag, flag_id)
@@ -185,7 +185,7 @@ def list_advisories(request: Request, _who: Viewer, page: Paged) -> list[Advisor
 
 
 @router.post("/advisories/{advisory_id}/withdraw")
-def withdraw_advisory(request: Request, advisory_id: int, who: Operator) -> AdvisoryOut:
+def withdraw_advisory(request: Request, advisory_id: RowId, who: Operator) -> AdvisoryOut:
     state = state_of(request)
     row = state.feedback.withdraw_advisory(advisory_id, who.name, db.utc_now())
     with state.db.read() as session:

@@ -20,6 +20,7 @@ from surefoot_server.findings.matching import Finding, Waived
 from surefoot_server.findings.models import FindingWaiver
 from surefoot_server.findings.provenance import LIMIT_BYTES as PROVENANCE_LIMIT_BYTES
 from surefoot_server.findings.provenance import Attested, judged
+from surefoot_server.paging import RowId
 from surefoot_server.releases import repository as releases
 from surefoot_server.state import state_of
 from surefoot_shared.errors import Invalid
@@ -208,7 +209,7 @@ def waive(request: Request, component: str, version: str, body: WaiveIn, who: Re
 
 
 @router.post("/waivers/{waiver_id}/withdraw")
-def withdraw(request: Request, waiver_id: int, who: Releaser) -> WaiverOut:
+def withdraw(request: Request, waiver_id: RowId, who: Releaser) -> WaiverOut:
     with state_of(request).db.write() as session:
         return _waiver(service.withdraw_waiver(session, waiver_id, who.name, db.utc_now()))
 

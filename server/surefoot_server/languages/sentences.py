@@ -23,6 +23,8 @@ from surefoot_shared.status import AttemptState, Outcome, PhaseState, RolloutSta
 ENUMS = (AttemptState, Outcome, PhaseState, RolloutEvent, RolloutState, Verdict, Severity, Failure)
 CODES = frozenset({str(each.value) for enum in ENUMS for each in enum} | set(KINDS))
 """Words of machines that have a translation of their own wherever they stand."""
+UNDERSCORED = re.compile(r"(?<![\w./-])[a-z]+(?:_[a-z]+)+(?![\w/-]|\.\w)")
+"""What may be a code within a sentence, and is no part of a path or a name."""
 SEPARATORS = ("; ", ": ", ", ", ". ", " × ")
 SPAN = re.compile(r"(\d+(?:\.\d+)?) (s|min|h|d)")
 FIGURES = re.compile(r"[\d:.,+%-]+(?: [\d:.,+%-]+)*")
@@ -87,10 +89,14 @@ class Reading:
 
 
 def told(say: Language, text: str) -> str:
-    """The sentence for a reader; in English it is as it was stored."""
-    if say.code == SOURCE or not text or len(text) > LONGEST:
+    """The sentence for a reader; in English it is as it was stored, but for names of errors and states as words."""
+    if not text or len(text) > LONGEST:
         return text
-    return _told(say.code, text)
+    return UNDERSCORED.sub(_spaced, text) if say.code == SOURCE else _told(say.code, text)
+
+
+def _spaced(code: re.Match[str]) -> str:
+    return code[0].replace("_", " ") if code[0] in CODES else code[0]
 
 
 def code_said(say: Language, word: str) -> str:

@@ -18,6 +18,7 @@ CONTEXT = "sentence"
 """Of such a text in a catalogue, so that it may read otherwise than a label of the same words."""
 SPEAKERS = (
     "access/guard.py",
+    "access/reach.py",
     "audit/checkpoints.py",
     "channels/requirements.py",
     "devices/reports.py",
@@ -36,6 +37,7 @@ SPEAKERS = (
     "rollouts/approvals.py",
     "rollouts/bars.py",
     "rollouts/companions.py",
+    "rollouts/contradictions.py",
     "rollouts/creation.py",
     "rollouts/engine.py",
     "rollouts/going_back.py",
@@ -52,6 +54,7 @@ SPEAKERS = (
     "rollouts/shadowing.py",
     "rollouts/strays.py",
     "rollouts/switching.py",
+    "rollouts/taken.py",
     "rollouts/taking_back.py",
     "rollouts/triggers.py",
     "rollouts/unsigned.py",

@@ -16,7 +16,7 @@ from surefoot_server.languages.catalogue import NAMES
 from surefoot_server.notify import service
 from surefoot_server.notify.models import Delivery, Form, Webhook
 from surefoot_server.notify.service import Order
-from surefoot_server.paging import Page, Paged, pages
+from surefoot_server.paging import Page, Paged, RowId, pages
 from surefoot_server.state import state_of
 from surefoot_shared.errors import Invalid, NotFound
 
@@ -117,7 +117,7 @@ def list_deliveries(
 
 
 @router.get("/{webhook}/deliveries/{delivery_id}")
-def show_delivery(request: Request, webhook: str, delivery_id: int, _who: Viewer) -> DeliveryOut:
+def show_delivery(request: Request, webhook: str, delivery_id: RowId, _who: Viewer) -> DeliveryOut:
     """One delivery: how often it was tried, and what the receiver answered."""
     with state_of(request).db.read() as session:
         row, found = service.find(session, webhook), session.get(Delivery, delivery_id)
@@ -133,7 +133,7 @@ def test(request: Request, webhook: str, who: Admin) -> DeliveryOut:
 
 
 @router.post("/{webhook}/deliveries/{delivery_id}/resend", status_code=202)
-def resend(request: Request, webhook: str, delivery_id: int, who: Admin) -> DeliveryOut:
+def resend(request: Request, webhook: str, delivery_id: RowId, who: Admin) -> DeliveryOut:
     """Try a delivery anew, whatever became of it; the receiver sees the same message id."""
     return delivery_out(state_of(request).notify.resend(webhook, delivery_id, who.name, db.utc_now()))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from surefoot_server.console.words import said
+from surefoot_server.console.words import act_said, said
 from surefoot_server.events.models import Happening
 from surefoot_server.languages.catalogue import N_, SOURCE, Language
 from surefoot_server.languages.sentences import told
@@ -60,8 +60,8 @@ def lines(entry: Entry, say: Language) -> list[str]:
 
 
 def _act(action: str, say: Language) -> str:
-    """As API and audit trail call it; in another language its last word, since the thing is named beside it."""
-    return str(action) if say.code == SOURCE else said(say, str(action).rpartition(".")[2])
+    """As API and audit trail call it; in another language in words, without the thing, which is named beside it."""
+    return str(action) if say.code == SOURCE else act_said(say, str(action))
 
 
 def _named(entry: Entry, say: Language) -> str:

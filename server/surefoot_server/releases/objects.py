@@ -9,6 +9,7 @@ storage that is away, or lost, costs bandwidth and nothing else. Credentials com
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
@@ -20,6 +21,8 @@ from surefoot_server.releases.blobs import NAME, BlobStore
 from surefoot_shared.errors import NotFound, Unreachable
 
 log = logging.getLogger(__name__)
+ENDPOINTS = ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
+"""Variables that say where a storage other than Amazon's is; whoever writes http:// there means it."""
 
 
 class ObjectStorage:
@@ -27,7 +30,8 @@ class ObjectStorage:
 
     def __init__(self, url: str, options: Mapping[str, str] | None = None) -> None:
         """`options` go before the environment: `aws_endpoint`, `aws_region`, `aws_access_key_id` and so on."""
-        plain = {"allow_http": True} if (options or {}).get("aws_endpoint", "").startswith("http://") else {}
+        endpoints = ((options or {}).get("aws_endpoint"), *map(os.environ.get, ENDPOINTS))
+        plain = {"allow_http": True} if next(filter(None, endpoints), "").startswith("http://") else {}
         self._store = S3Store.from_url(url, config=dict(options or {}), client_options=plain)  # type: ignore[arg-type]
         self._there: set[str] = set()
         self._known = False

@@ -53,6 +53,14 @@ class ReleaseService:
         with self._db.write() as session:
             return self._store(session, parsed, digest, len(manifest), bill, actor, now)
 
+    def soak_s(self, digests: Sequence[str]) -> float:
+        """How long the longest of these runs after the switch before it may commit; 0 where no manifest is there."""
+        found = [0.0]
+        for digest in digests:
+            if self._blobs.has(digest):
+                found.append(parse_manifest(self._blobs.existing(digest).read_bytes()).probation.soak_s)
+        return max(found)
+
     def _bill(self, manifest: Manifest) -> bytes | None:
         """The bill of materials that the manifest names, parsed once so that nothing is signed in that cannot be."""
         if manifest.sbom is None:

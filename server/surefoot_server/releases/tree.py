@@ -32,29 +32,30 @@ def read_tree(folder: Path, blobs: Path, progress: Progress) -> tuple[TreeFile, 
     """Return every regular file, sorted by path, and copy each into `blobs` under its sha256. Raises Invalid."""
     if not folder.is_dir():
         raise _refused(str(folder), "is not a folder")
-    found = sorted(_walk(folder, ""), key=lambda item: item[0])
+    found = sorted(_walk(os.fsencode(folder), ""), key=lambda item: item[0])
     if not found:
         raise _refused(str(folder), "holds no file")
     with _as_refusal():
         refuse_twins(path for path, _ in found)
     total, done, files = sum(status.st_size for _, status in found), 0, []
     for path, status in found:
-        file = _copy(folder / path, path, status, blobs)
+        file = _copy(os.path.join(os.fsencode(folder), path.encode()), path, status, blobs)
         files.append(file)
         done += file.size
         progress(done, total)
     return tuple(files)
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
+def _walk(folder: bytes, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Names are UTF-8 whatever the locale says: a legacy one would give the release another digest."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            path = f"{prefix}{entry.name}"
+            path = f"{prefix}{entry.name.decode('utf-8', 'surrogateescape')}"
             status = entry.stat(follow_symlinks=False)
             with _as_refusal():
                 check_tree_path(path)
             if stat.S_ISDIR(status.st_mode):
-                yield from _walk(Path(entry.path), f"{path}/")
+                yield from _walk(entry.path, f"{path}/")
             else:
                 _check_kind(path, status.st_mode)
                 yield path, status
@@ -77,7 +78,7 @@ def _check_kind(path: str, mode: int) -> None:
         raise _refused(path, "is set-user-id or set-group-id")
 
 
-def _copy(source: Path, path: str, status: os.stat_result, blobs: Path) -> TreeFile:
+def _copy(source: bytes, path: str, status: os.stat_result, blobs: Path) -> TreeFile:
     """Hash and copy in one read, so that the blob is what was hashed even while somebody writes to the file."""
     digest, size, part = hashlib.sha256(), 0, blobs / ".part"
     with _opened(source, path) as file, part.open("wb") as copy:
@@ -94,7 +95,7 @@ def _copy(source: Path, path: str, status: os.stat_result, blobs: Path) -> TreeF
     return TreeFile(path, mode, size, digest.hexdigest())
 
 
-def _opened(source: Path, path: str) -> FileIO:
+def _opened(source: bytes, path: str) -> FileIO:
     """Open what was a file a moment ago: a link is not followed, and a pipe not waited for."""
     try:
         return open(os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)

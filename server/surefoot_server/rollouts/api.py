@@ -68,7 +68,9 @@ def plan(request: Request, body: OrderIn, who: Planner) -> PlanOut:
     state = state_of(request)
     _check(request, who, body)
     with state.db.read() as session:
-        return views.plan_out(session, state.rollouts.plan(session, _order(body)), db.utc_now())
+        planned = state.rollouts.plan(session, _order(body))
+        soak_s = state.releases.soak_s(planned.digests) if planned.policy.limits.window else 0.0
+        return views.plan_out(session, planned, db.utc_now(), soak_s)
 
 
 @router.post("/forecast")

@@ -13,6 +13,13 @@ from surefoot_server.access.roles import Principal, Role
 from surefoot_server.rollouts.document import Field
 from surefoot_shared.errors import Conflict, NotAllowed
 
+WORDS = {
+    Role.OPERATOR: ("1 approval by operator", "{} approvals by operator"),
+    Role.RELEASER: ("1 approval by releaser", "{} approvals by releaser"),
+    Role.ADMIN: ("1 approval by admin", "{} approvals by admin"),
+}
+"""Texts of their own for each role: within a sentence `admin` alone may as well be somebody's name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Approval:
@@ -23,9 +30,8 @@ class Approval:
 
     @property
     def words(self) -> str:
-        if self.count == 1:
-            return f"1 approval by {self.by.value}"
-        return f"{self.count} approvals by {self.by.value}"
+        one, many = WORDS[self.by]
+        return one if self.count == 1 else many.format(self.count)
 
 
 def parse(field: Field) -> Approval | None:

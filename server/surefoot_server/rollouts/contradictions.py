@@ -1,4 +1,4 @@
-"""What a policy asks for that cannot be, or that nobody means: sentences for the plan, each with its line and field.
+"""What a policy asks for that cannot be, or that few mean: sentences for the plan, each with its line and field.
 
 Promises: pure; every sentence is about this policy and these phases, and rests on the arithmetic that the engine itself
 uses. Refuses to refuse: a contradiction may be wanted for a test, so the plan tells and the start goes on.
@@ -13,7 +13,8 @@ from surefoot_server.access.roles import Role
 from surefoot_server.rollouts import document, windows
 from surefoot_server.rollouts.approvals import Approval
 from surefoot_server.rollouts.document import Field
-from surefoot_server.rollouts.judge import clean_devices, trip_count
+from surefoot_server.rollouts.gate import Gate, Objective
+from surefoot_server.rollouts.judge import TRIPWIRE_UP_TO, bears_one_from, clean_devices, trip_count
 from surefoot_server.rollouts.policy import Policy
 
 Step = str | int
@@ -22,11 +23,14 @@ Found = tuple[tuple[Step, ...], str]
 
 
 def contradictions(
-    text: str, policy: Policy, sizes: Sequence[int], people: Mapping[Role, int], now: datetime
+    text: str, policy: Policy, sizes: Sequence[int], people: Mapping[Role, int], now: datetime, soak_s: float = 0.0
 ) -> list[str]:
-    """One sentence each. `sizes`: devices of each phase. `people`: how many can give an approval of a role."""
-    found = [*_objectives(policy, sizes), *_times(policy), *_hours(policy, now), *_approvals(policy, people)]
+    """One sentence each. `sizes`: devices of each phase. `people`: how many can give an approval of a role. `soak_s`:
+    how long the release runs on a device after the switch before it may commit.
+    """
     root = document.parse(text)
+    found = [*_objectives(policy, sizes), *_times(policy), *_hours(policy, now, soak_s), *_approvals(policy, people)]
+    found += [said for each in policy.gate.objectives for said in _counts(policy, each, sizes)]
     return [_place(root, path).wrong(said).message.removeprefix("The policy: ") for path, said in found]
 
 
@@ -45,6 +49,34 @@ def _objectives(policy: Policy, sizes: Sequence[int]) -> Iterator[Found]:
                 yield path, f"{phase.name} can never pass: {needed} devices prove it, and it has {size}"
 
 
+def _counts(policy: Policy, objective: Objective, sizes: Sequence[int]) -> Iterator[Found]:
+    """Where one device is enough although a rate is given, and a tripwire that nothing reaches."""
+    path, limit, wire = (
+        ("gate", "objectives", objective.metric.value),
+        objective.fail_if_surely_above,
+        objective.tripwire,
+    )
+    if objective.dry_run or objective in Gate().objectives:  # what nobody chose is not misread by anybody
+        return
+    told = {p.name: (n, trip_count(n, objective)) for p, n in zip(policy.phases, sizes, strict=True) if n > 1}
+    at_once = [f"{name} ({n})" for name, (n, trips) in told.items() if trips == 1]
+    if limit and wire != 1 and at_once:
+        bears = bears_one_from(limit, objective.confidence)
+        said = f"the first device that {objective.metric.value} fails {', '.join(at_once)}"
+        yield path, f"{said}: of so few one is surely above {limit:.1%}, and from {bears} devices on a phase bears one"
+    served = {name: (n, trips) for name, (n, trips) in told.items() if n <= TRIPWIRE_UP_TO}
+    if wire is None or limit is None or wire == 1:
+        return
+    if told and not served:
+        yield path, f"its tripwire of {wire} serves phases of at most {TRIPWIRE_UP_TO} devices, and all are larger"
+    elif served and all(trips is not None and trips < wire for _, trips in served.values()):
+        most = max(trips or 0 for _, trips in served.values())
+        yield (
+            path,
+            f"its tripwire of {wire} is never reached: the rate fails every phase that it serves at {most} or fewer",
+        )
+
+
 def _times(policy: Policy) -> Iterator[Found]:
     late = policy.triggers.not_passed
     for index, phase in enumerate(policy.phases):
@@ -57,8 +89,16 @@ def _times(policy: Policy) -> Iterator[Found]:
             yield path, f"{phase.name} bakes for {phase.bake_s:g} s, and {wait}: nobody is waited for after the bake"
 
 
-def _hours(policy: Policy, now: datetime) -> Iterator[Found]:
+def _hours(policy: Policy, now: datetime, soak_s: float) -> Iterator[Found]:
     limits = policy.limits
+    open_s = _longest_s(limits.window, limits.freeze, now)
+    if open_s is not None and 0 < open_s < soak_s:
+        said = f"it is open for {open_s / 60:g} min at a time, and the release soaks for {soak_s / 60:g} min"
+        yield ("limits", "window"), f"{said}: no device that switches is proved before it closes"
+    fetch_s, step_s = _longest_s(limits.download_window, (), now), policy.timeouts.step_s
+    if fetch_s is not None and fetch_s < step_s:
+        said = f"it is open for {fetch_s / 60:g} min at a time, and timeouts.step is {step_s / 60:g} min"
+        yield ("limits", "download_window"), f"{said}: a device whose download gets nowhere is never ended by it"
     for name, window, freezes in (
         ("window", limits.window, limits.freeze),
         ("download_window", limits.download_window, ()),
@@ -67,6 +107,15 @@ def _hours(policy: Policy, now: datetime) -> Iterator[Found]:
         if found and all(start >= now + windows.HORIZON - windows.MINUTE for start, _ in found):
             days = windows.HORIZON.days
             yield ("limits", "freeze" if freezes else name), f"it leaves no hour to switch in within {days} days"
+
+
+def _longest_s(window: windows.Window | None, freezes: tuple[windows.Freeze, ...], now: datetime) -> float | None:
+    """The longest that it is open at a time, None where there is no window; 0 where it never opens."""
+    if window is None:
+        return None
+    found = windows.intervals(window, freezes, "UTC", now)
+    until = now + windows.HORIZON - windows.MINUTE
+    return max(((end - start).total_seconds() for start, end in found if start < until), default=0.0)
 
 
 def _approvals(policy: Policy, people: Mapping[Role, int]) -> Iterator[Found]:

@@ -31,7 +31,7 @@ class StartPhase:
 
 @dataclass(frozen=True, slots=True)
 class CollapsePhase:
-    """Nobody is in the phase: passed at once, and said so."""
+    """Nobody is in the phase, or nobody any more: passed at once, and said so."""
 
     phase: int
     reason: str

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from surefoot_server.rollouts import recreate, retries, strays, switching, taking_back, unsigned
+from surefoot_server.rollouts import recreate, retries, strays, switching, taken, taking_back, unsigned
 from surefoot_server.rollouts.decisions import (
     Activate,
     AskApproval,
@@ -230,7 +230,10 @@ def _end_of_offering(policy: Policy, watch: Watch, index: int) -> Iterator[Decis
     found = finding(policy, watch, index)
     open_ones = sum(1 for m in watch.facts.members if m.waiting and m.online and m.phase <= index)
     at_work = sum(1 for m in watch.facts.members if watch.busy(m, m.attempt))
-    if open_ones == 0 and at_work == 0 and found.out_of_reach:
+    gone = taken.over(watch, index, policy.phases[index].name, found)
+    if gone is not None:
+        yield gone
+    elif open_ones == 0 and at_work == 0 and found.out_of_reach:
         yield _inconclusive(policy, index, found, found.reason)  # nothing that bakes would change it
     elif open_ones == 0 and at_work == 0 and found.counts.due > 0:
         reason = f"all {found.counts.due} devices that are awake have ended their attempt"
@@ -301,10 +304,14 @@ def _summary(facts: Facts) -> str:
         for outcome in (Outcome.COMMITTED, Outcome.SHADOWED)
     )
     asleep = sum(1 for m in facts.members if m.waiting) + facts.others.waiting
-    anybody = facts.members or tried or asleep
+    over = sum(1 for m in facts.members if m.attempt is None and m.claimed_by) + facts.others.claimed
+    over += sum(1 for m in facts.members if m.attempt is not None and m.attempt.outcome is Outcome.SUPERSEDED)
+    over += facts.others.outcomes.get(Outcome.SUPERSEDED, 0)
+    anybody = facts.members or tried or asleep or over
     said = f"{done} of {tried} devices committed it" if anybody else "every device already runs it"
     said = f"{beside} of {tried} devices ran it beside their own; nothing was switched" if beside else said
-    return said + (f"; {asleep} asleep will be offered it when they wake" if asleep else "")
+    said += f"; {asleep} asleep will be offered it when they wake" if asleep else ""
+    return said + (f"; {over} were taken over by others" if over else "")
 
 
 def _devices(count: int) -> str:

@@ -111,6 +111,10 @@ class PhaseFact:
     """When its devices were told to switch together."""
     others: int = 0
     ended: Mapping[Outcome, int] = field(default_factory=dict)
+    proved: bool = False
+    """It passed by a verdict, and not because there was nobody in it."""
+    taken: Mapping[str, int] = field(default_factory=dict)
+    """Of `others`: rollout → those that it has now ("": their order was ended); read once nobody is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,8 @@ class Others:
     """Awake ones that are still to be ordered back; counted where they are ordered in shares."""
     kept: int = 0
     """They run the release and there is nothing to go back to; told once nobody is left to send back."""
+    claimed: int = 0
+    """Offered nothing, and of a younger rollout now; told once every phase is over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,16 +61,26 @@ def without_way_back(
     """
     found: set[str] = set()
     for component in row.components[1:]:
-        query = stuck(row, component, never)
-        query = query if among is None else query.where(col(RolloutMember.device_id).in_(among))
-        found.update(session.connection().scalars(query))
+        before = col(OTHER.previous_release_id)
+        asked = query(row, component, [col(RolloutMember.device_id)])
+        asked = asked.where(before.is_(None) | before.in_(sorted(never)))
+        asked = asked if among is None else asked.where(col(RolloutMember.device_id).in_(among))
+        found.update(session.connection().scalars(asked))
     return frozenset(found)
 
 
-def stuck(row: Rollout, component: str, never: Collection[str]) -> sa.Select[Any]:
-    """Those devices, by one companion."""
+def is_stuck(component: str, never: Collection[str]) -> sa.ColumnElement[bool]:
+    """The same of the device and the Assignment of a query around it, by one companion."""
     before = col(OTHER.previous_release_id)
-    return query(row, component, [col(RolloutMember.device_id)]).where(before.is_(None) | before.in_(sorted(never)))
+    return sa.exists(
+        sa.select(col(OTHER.id)).where(
+            col(OTHER.device_id) == col(RolloutMember.device_id),
+            col(OTHER.component) == component,
+            col(OTHER.joint)["id"].as_string() == col(Assignment.joint)["id"].as_string(),
+            col(OTHER.id) != col(Assignment.id),
+            before.is_(None) | before.in_(sorted(never)),
+        )
+    )
 
 
 def open_parts(session: Session, row: Rollout, *, back: bool) -> Mapping[str, list[Part]]:

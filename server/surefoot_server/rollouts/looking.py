@@ -21,23 +21,21 @@ from surefoot_server.devices.models import (
     UNTALLIED,
     VACATED,
     Assignment,
-    Device,
     DeviceComponent,
 )
 from surefoot_server.devices.why import SILENT_AFTER
 from surefoot_server.releases.models import Release
-from surefoot_server.rollouts import joined, outages, queries, repository, stages, switching, taking_back, tally
+from surefoot_server.rollouts import outages, owing, queries, repository, stages, switching, taken, taking_back, tally
 from surefoot_server.rollouts.facts import Facts, MemberFact, Others, Outages, Watch
 from surefoot_server.rollouts.models import BACKING_OFF, WAITING, Rollout, RolloutMember, RolloutPhase
 from surefoot_server.rollouts.policy import Policy
-from surefoot_shared.status import Outcome, RolloutState
+from surefoot_shared.status import RolloutState
 
 AT_ONCE = 500
 """Devices that are offered something within one transaction; the rest have their turn at the next look."""
 OFFERING = frozenset({RolloutState.RUNNING.value, RolloutState.SUCCEEDED.value})
 OPEN, LOST = "open", "outcome = 'lost'"
 """Attempts that go on, and those of devices that use up the budget of their site until they are back."""
-TO_GO_BACK = (Outcome.COMMITTED.value, Outcome.LOST.value)
 
 
 def facts(session: Session, row: Rollout, policy: Policy, now: datetime, awake_since: datetime | None = None) -> Facts:
@@ -45,7 +43,7 @@ def facts(session: Session, row: Rollout, policy: Policy, now: datetime, awake_s
     down = outages.read(session, now)
     ids = dict.fromkeys([*_tried(session, row.id, OPEN), *_tried(session, row.id, UNTALLIED)])
     if row.state == RolloutState.REVERTING.value:
-        ids |= dict.fromkeys(_to_go_back(session, row))
+        ids |= dict.fromkeys(owing.devices(session, row, AT_ONCE))
     if policy.recreate is not None:
         ids |= dict.fromkeys(_with_nothing(session, row.id))
     if policy.orders_switch:
@@ -53,17 +51,18 @@ def facts(session: Session, row: Rollout, policy: Policy, now: datetime, awake_s
     strayed = _strayed(session, row) if row.state in OFFERING else []
     ids |= dict.fromkeys([*strayed, *_failed(session, row, policy), *_backing_off(session, row)])
     known = _with_newer(session, row, repository.listed(session, row, list(ids), now, down), strayed)
-    found = _facts(session, row, known, down)
+    found = _facts(session, row, policy, known, down)
     if row.state not in OFFERING:
         return found
     watch = Watch(found, now, policy.timeouts.asleep_after_s)
     free = policy.max_concurrent - switching.at_work(policy, watch)
     waiting = _waiting(session, row, down, now, max(1, min(free, AT_ONCE)), awake_since)
     more = repository.listed(session, row, [one for one in waiting if one not in ids], now, down)
-    return _facts(session, row, [*known, *more], down) if more else found
+    found = _facts(session, row, policy, [*known, *more], down) if more else found
+    return found if awake_since else _with_taken(session, row, replace(watch, facts=found))
 
 
-def _facts(session: Session, row: Rollout, listed: Sequence[repository.Listed], down: Outages) -> Facts:
+def _facts(session: Session, row: Rollout, policy: Policy, listed: Sequence[repository.Listed], down: Outages) -> Facts:
     phases = repository.phases(session, row.id)
     whole, ended = _without(row, phases, listed)
     places = Counter(each.member.phase for each in listed)
@@ -77,8 +76,24 @@ def _facts(session: Session, row: Rollout, listed: Sequence[repository.Listed], 
         members=tuple(each.member for each in listed),
         outages=down,
         back=stages.read(row),
-        others=_others(session, row, len(phases), whole, [each.member for each in listed]),
+        others=_others(session, row, policy, len(phases), whole, [each.member for each in listed]),
     )
+
+
+def _with_taken(session: Session, row: Rollout, watch: Watch) -> Facts:
+    """Where a phase has nobody left to wait for: who has its devices now."""
+    found, index = watch.facts, row.phase
+    if found.state is not RolloutState.RUNNING or index >= len(found.phases) or not found.phases[index].others:
+        return found
+    asked = {"rollout": row.id, "of_phase": index, **queries.claims(row)}
+    if not taken.may_be(watch, index) or session.connection().scalar(queries.free(len(row.components)), asked):
+        return found
+    listed = {m.device for m in found.members}
+    gone = [one for one in session.connection().scalars(queries.gone(), asked) if one not in listed]
+    claims = repository.claims_of(session, row, gone)
+    holders = Counter(claims.get(device, taken.NOBODY) for device in gone)
+    phases = tuple(replace(p, taken=holders) if i == index else p for i, p in enumerate(found.phases))
+    return replace(found, phases=phases)
 
 
 def _tried(session: Session, rollout_id: str, which: str) -> list[str]:
@@ -170,55 +185,6 @@ def _waiting(
     return list(session.connection().scalars(queries.waiting(awake_since is not None, len(row.components)), asked))
 
 
-def _to_go_back(session: Session, row: Rollout) -> list[str]:
-    """Those that have it, or may have it, and were not sent back: the connected ones first."""
-    query = (
-        _owing(session, row)
-        .order_by(col(Device.online).desc(), col(RolloutMember.phase), col(RolloutMember.place))
-        .limit(AT_ONCE)
-    )
-    return list(session.connection().scalars(query, queries.claims(row)))
-
-
-def _owing(session: Session, row: Rollout) -> sa.Select[Any]:
-    return (
-        sa.select(col(RolloutMember.device_id))
-        .select_from(RolloutMember)
-        .join(Device, col(Device.id) == col(RolloutMember.device_id))
-        .join(Assignment, col(Assignment.id) == col(RolloutMember.assignment_id))
-        .outerjoin(DeviceComponent, _part(row))
-        .where(
-            col(RolloutMember.rollout_id) == row.id,
-            col(RolloutMember.standing) == repository.MEMBER,
-            col(RolloutMember.revert_assignment_id).is_(None),
-            col(Assignment.outcome).in_(TO_GO_BACK) | (col(DeviceComponent.digest) == row.digest),
-            col(Assignment.previous_release_id).is_not(None),
-            col(Assignment.previous_release_id).not_in(_never(session, row)),
-            ~_parted(session, row),
-            col(Device.revoked_at).is_(None),
-            ~queries.claimed(len(row.components)),
-        )
-    )
-
-
-def _never(session: Session, row: Rollout) -> list[str]:
-    """Releases that nobody goes back to: its own, and those that are barred."""
-    return [*row.releases, *repository.barred(session, row)]
-
-
-def _parted(session: Session, row: Rollout) -> sa.ColumnElement[bool]:
-    """A companion of it could not go back, so its set cannot."""
-    never = _never(session, row) if row.companions else []
-    stuck = [joined.stuck(row, component, never) for component in row.components[1:]]
-    return sa.or_(sa.false(), *(col(RolloutMember.device_id).in_(each.correlate(None)) for each in stuck))
-
-
-def _part(row: Rollout) -> sa.ColumnElement[bool]:
-    return sa.and_(
-        col(DeviceComponent.device_id) == col(RolloutMember.device_id), col(DeviceComponent.component) == row.component
-    )
-
-
 def _without(
     row: Rollout, phases: Sequence[RolloutPhase], listed: Sequence[repository.Listed]
 ) -> tuple[dict[str, int], list[dict[str, int]]]:
@@ -231,27 +197,33 @@ def _without(
 
 
 def _others(
-    session: Session, row: Rollout, phases: int, whole: dict[str, int], members: Sequence[MemberFact]
+    session: Session, row: Rollout, policy: Policy, phases: int, whole: dict[str, int], members: Sequence[MemberFact]
 ) -> Others:
     """What is told at the very end is counted at the very end."""
-    waiting = kept = 0
+    waiting = claimed = awake = kept = 0
     if row.state == RolloutState.RUNNING.value and row.phase >= phases:
         waiting = count_waiting(session, row) - sum(1 for m in members if m.waiting)
-    if row.state == RolloutState.REVERTING.value and all(m.attempt is None or m.revert for m in members):
-        kept = _count_kept(session, row) - sum(1 for m in members if m.runs_release and not m.has_previous)
-    reverts = tally.outcomes(whole, reverts=True)
-    return Others(tally.outcomes(whole), reverts, waiting, _awake_to_go_back(session, row, members), kept)
+        claimed = _count_claimed(session, row) - sum(1 for m in members if m.attempt is None and m.claimed_by)
+    if row.state == RolloutState.REVERTING.value:
+        awake = _awake_to_go_back(session, row, policy, members)
+        kept = _kept(session, row, members)
+    return Others(tally.outcomes(whole), tally.outcomes(whole, reverts=True), waiting, awake, kept, claimed)
 
 
-def _awake_to_go_back(session: Session, row: Rollout, members: Sequence[MemberFact]) -> int:
-    """Those of a large fleet that are not listed, since only so many are ordered at once."""
-    if row.state != RolloutState.REVERTING.value:
-        return 0
+def _awake_to_go_back(session: Session, row: Rollout, policy: Policy, members: Sequence[MemberFact]) -> int:
+    """Those of a large fleet that are not listed, since only so many are ordered at once; asked where it matters."""
     listed = sum(1 for m in members if taking_back.must_go_back(m))
-    if listed < AT_ONCE:
+    if listed < AT_ONCE or not taking_back.goes_in_shares(policy, stages.read(row)):
         return 0
-    awake = _owing(session, row).where(col(Device.online).is_(True)).with_only_columns(sa.func.count())
-    return max(0, (session.connection().scalar(awake, queries.claims(row)) or 0) - listed)
+    return max(0, owing.count_awake(session, row) - listed)
+
+
+def _kept(session: Session, row: Rollout, members: Sequence[MemberFact]) -> int:
+    """Those that keep it, once nobody is left to send back and nobody awake is at it."""
+    at_it = (m.online and any(a is not None and a.outcome is None for a in (m.attempt, m.revert)) for m in members)
+    if any(at_it) or any(taking_back.must_go_back(m) for m in members):
+        return 0
+    return owing.count_kept(session, row) - sum(1 for m in members if m.runs_release and not m.has_previous)
 
 
 def count_waiting(session: Session, row: Rollout) -> int:
@@ -262,19 +234,7 @@ def count_waiting(session: Session, row: Rollout) -> int:
     return session.connection().scalar(query, queries.claims(row)) or 0
 
 
-def _count_kept(session: Session, row: Rollout) -> int:
-    query = (
-        sa.select(sa.func.count())
-        .select_from(RolloutMember)
-        .join(Assignment, col(Assignment.id) == col(RolloutMember.assignment_id))
-        .join(DeviceComponent, _part(row))
-        .where(
-            col(RolloutMember.rollout_id) == row.id,
-            col(RolloutMember.standing) == repository.MEMBER,
-            col(DeviceComponent.digest) == row.digest,
-            col(Assignment.previous_release_id).is_(None)
-            | col(Assignment.previous_release_id).in_(_never(session, row))
-            | _parted(session, row),
-        )
-    )
-    return session.connection().scalar(query) or 0
+def _count_claimed(session: Session, row: Rollout) -> int:
+    query = sa.select(sa.func.count()).select_from(RolloutMember)
+    query = query.where(col(RolloutMember.rollout_id) == row.id, sa.text(WAITING), queries.claimed(len(row.components)))
+    return session.connection().scalar(query, queries.claims(row)) or 0

@@ -16,6 +16,8 @@ from surefoot_server.db import UtcDateTime
 
 WAITING = "standing = 'member' AND assignment_id IS NULL"
 """Members that were offered nothing yet: an index holds these alone."""
+NOT_SENT_BACK = "standing = 'member' AND assignment_id IS NOT NULL AND revert_assignment_id IS NULL"
+"""Members that were offered it and not ordered back: an index holds these alone, so taking back costs who is left."""
 LEFT_OUT = "standing <> 'member'"
 """Devices that are no members: an index holds these alone, so that they can be counted."""
 BACKING_OFF = "retry_at IS NOT NULL AND assignment_id IS NULL"
@@ -147,6 +149,14 @@ class RolloutMember(SQLModel, table=True):
             "standing",
             sqlite_where=sa.text(LEFT_OUT),
             postgresql_where=sa.text(LEFT_OUT),
+        ),
+        sa.Index(
+            "ix_rollout_member_not_sent_back",
+            "rollout_id",
+            "phase",
+            "place",
+            sqlite_where=sa.text(NOT_SENT_BACK),
+            postgresql_where=sa.text(NOT_SENT_BACK),
         ),
         sa.Index(
             "ix_rollout_member_waiting",

@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from surefoot_server.devices.models import STRAYED, UNTALLIED, Assignment, Device
+from surefoot_server.rollouts.facts import NOT_A_TRY
 from surefoot_server.rollouts.models import WAITING, Rollout, RolloutMember
 from surefoot_shared.status import RolloutState
 
@@ -80,6 +81,36 @@ def waiting(awake: bool, components: int = 1) -> sa.Select[Any]:
         .limit(sa.bindparam("most", type_=sa.Integer))
     )
     return query.where(col(Device.hello_at) >= sa.bindparam("awake_since")) if awake else query
+
+
+@functools.cache
+def free(components: int = 1) -> sa.Select[Any]:
+    """One of a phase that was offered nothing and that nobody else has. Parameters: rollout, of_phase, `claims`."""
+    return (
+        sa.select(col(RolloutMember.device_id))
+        .where(
+            col(RolloutMember.rollout_id) == sa.bindparam("rollout"),
+            sa.text(WAITING),
+            col(RolloutMember.phase) == sa.bindparam("of_phase"),
+            ~claimed(components),
+        )
+        .limit(1)
+    )
+
+
+@functools.cache
+def gone() -> sa.Select[Any]:
+    """Devices of a phase that have no attempt which says anything of the release. Parameters: rollout, of_phase."""
+    return (
+        sa.select(col(RolloutMember.device_id))
+        .outerjoin(Assignment, col(Assignment.id) == col(RolloutMember.assignment_id))
+        .where(
+            col(RolloutMember.rollout_id) == sa.bindparam("rollout"),
+            col(RolloutMember.standing) == MEMBER,
+            col(RolloutMember.phase) == sa.bindparam("of_phase"),
+            col(Assignment.id).is_(None) | col(Assignment.outcome).in_(sorted(outcome.value for outcome in NOT_A_TRY)),
+        )
+    )
 
 
 def claims(row: Rollout) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from surefoot_server.rollouts.models import (
 )
 from surefoot_server.rollouts.tally import Ended
 from surefoot_shared.errors import NotFound
-from surefoot_shared.status import AttemptState, Outcome, PhaseState, RolloutState
+from surefoot_shared.status import AttemptState, Outcome, PhaseState, RolloutState, Verdict
 
 CHUNK = 500
 """Values in one IN list: PostgreSQL and SQLite take more, and gain nothing by it."""
@@ -181,9 +181,7 @@ def listed(
     session: Session, row: Rollout, device_ids: Sequence[str] | None, now: datetime, down: Outages
 ) -> list[Listed]:
     """Read members, these or all, in the order in which they have their turn."""
-    claims: dict[str, str] = {}
-    for component in reversed(row.components):
-        claims |= claims_on(session, component, CLAIMING, younger_than=row.number, among=device_ids)
+    claims = claims_of(session, row, device_ids)
     of = {"rollout": row.id, "component_of": row.component}
     chunks: list[Sequence[str] | None] = [None]
     if device_ids is None:
@@ -277,6 +275,14 @@ def barred(session: Session, row: Rollout, halted: Collection[str] | None = None
     for component in row.components:
         found |= bars.barred(named, component, counters(session, component), names)
     return found
+
+
+def claims_of(session: Session, row: Rollout, among: Sequence[str] | None = None) -> dict[str, str]:
+    """device → the younger rollout that wants one of this one's components for itself."""
+    claims: dict[str, str] = {}
+    for component in reversed(row.components):
+        claims |= claims_on(session, component, CLAIMING, younger_than=row.number, among=among)
+    return claims
 
 
 def claims_on(
@@ -390,4 +396,5 @@ def _phase_fact(row: RolloutPhase, approved: bool) -> PhaseFact:
         looks=row.looks,
         began_at=row.began_at,
         activated_at=row.activated_at,
+        proved=row.state == PhaseState.PASSED.value and row.verdict == Verdict.PASS.value,
     )

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import logging
 import secrets
-import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
 from sqlmodel import Session
 
@@ -45,6 +43,7 @@ from surefoot_server.rollouts.candidates import candidates
 from surefoot_server.rollouts.creation import Order, Planned
 from surefoot_server.rollouts.facts import Facts
 from surefoot_server.rollouts.going_back import Forecast
+from surefoot_server.rollouts.halting import HaltList, SignedHalts
 from surefoot_server.rollouts.models import Rollout
 from surefoot_server.rollouts.policy import CommittedDevices, Policy
 from surefoot_server.rollouts.readings import Readings
@@ -63,16 +62,6 @@ STOP_TRIES = 5
 """Of an act that stops, against an engine on PostgreSQL that changes the rollout with each look."""
 
 
-class HaltList(Protocol):
-    """The part of the online repository that signs which digests nobody may switch to, and knows whether it can."""
-
-    def halt(self, digests: Collection[str], now: datetime) -> bytes: ...
-
-    def halted(self) -> Collection[str]: ...
-
-    def unsignable(self, component: str, now: datetime) -> str: ...
-
-
 class Outrun(Conflict):
     """The compare-and-set was lost: nothing was changed."""
 
@@ -82,9 +71,7 @@ class RolloutService:
         self._db = db
         self._orders = orders
         self._halts = halts
-        self._publish_halt = publish_halt
-        self._halted: frozenset[str] | None = None
-        self._halting = threading.Lock()
+        self._signed = SignedHalts(db, halts, publish_halt)
         self._looked_at: datetime | None = None
         self._searched = Searches()
         self._readings = Readings()
@@ -147,7 +134,7 @@ class RolloutService:
         elif policy.start_at is not None and policy.start_at > tx.now:
             change_rollout(tx, RolloutEvent.SCHEDULE, f"it starts at {policy.start_at.isoformat()}")
         else:
-            change_rollout(tx, RolloutEvent.START, "started")
+            change_rollout(tx, RolloutEvent.START, "it began at once")
 
     def _lift_or_refuse(self, session: Session, planned: Planned, actor: str, now: datetime) -> None:
         found = {row.id: row for digest in planned.digests for row in halting.halting(session, digest)}
@@ -318,7 +305,7 @@ class RolloutService:
     def _halts_anew(self, session: Session, rollout_id: str) -> bool:
         """Whether the rollout halts a release that is not on the signed list yet."""
         row = repository.rollout(session, rollout_id)
-        return row.halts_digest and not row.digests <= self._on_list()
+        return row.halts_digest and not row.digests <= self._signed.digests()
 
     def _rounds(self, session: Session, rollout_id: str, now: datetime) -> bool:
         """Count what ended, then decide and apply until nothing is left to decide, in the caller's transaction.
@@ -362,24 +349,9 @@ class RolloutService:
         row.version = version + 1
         session.add(row)
 
-    def sync_halts(self, now: datetime, *, anew: bool = False) -> None:
-        """Bring the signed halt list in line with the database, and tell the fleet where that changed it; `anew` in any
-        case: another server may have lifted meanwhile what this one said last."""
-        with self._halting:
-            with self._db.read() as session:
-                wanted = frozenset(halting.halted_digests(session))
-            if wanted == self._on_list() and not anew:
-                return
-            raw = self._halts.halt(wanted, now)
-            self._halted = wanted
-            self._publish_halt(raw)  # within the lock: the older of two lists must not be what the broker keeps
-            log.info("halt_list_changed digests=%d", len(wanted))
-
-    def _on_list(self) -> frozenset[str]:
-        """The digests of the signed list."""
-        if self._halted is None:
-            self._halted = frozenset(self._halts.halted())
-        return self._halted
+    def sync_halts(self, now: datetime, *, anew: bool = False, again: bool = False) -> None:
+        """Bring the signed halt list in line with the database, and tell the fleet; see `SignedHalts.sync`."""
+        self._signed.sync(now, anew=anew, again=again)
 
     def why(self, session: Session, device_id: str, component: str, now: datetime) -> str | None:
         """Why a rollout has not offered this component to the device, or keeps it from switching; None where none."""

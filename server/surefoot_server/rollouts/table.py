@@ -42,7 +42,7 @@ class PhaseEvent(str, Enum):
     ASK = "ask"
     START = "start"
     COLLAPSE = "collapse"
-    """Nobody is in the phase: it is passed visibly, not skipped silently."""
+    """Nobody is in the phase, or all of it was taken over: it is passed visibly, not skipped silently."""
     BAKE = "bake"
     PASS = "pass"
     FAIL = "fail"
@@ -103,6 +103,7 @@ PHASE: Mapping[tuple[P, PhaseEvent], P] = {
     (P.PENDING,  F.ASK):      P.AWAITING_APPROVAL,
     (P.AWAITING_APPROVAL, F.START): P.OFFERING,
     (P.AWAITING_APPROVAL, F.FAIL):  P.FAILED,    # those before it went bad while people thought
+    (P.OFFERING, F.COLLAPSE): P.PASSED,     # others took it over whole, and an earlier phase has passed
     (P.OFFERING, F.BAKE):     P.BAKING,
     (P.OFFERING, F.FAIL):     P.FAILED,
     (P.OFFERING, F.HOLD):     P.HELD,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from surefoot_server.rollouts.decisions import BakeBack, Decision, EndRevert, HoldBack, NextBack, SendBack
-from surefoot_server.rollouts.facts import MemberFact, Watch
+from surefoot_server.rollouts.facts import BackFact, MemberFact, Watch
 from surefoot_server.rollouts.policy import Policy
 from surefoot_server.rollouts.strategy import Strategy
 from surefoot_shared.status import AttemptState, Outcome
@@ -45,6 +45,11 @@ def take_back(policy: Policy, watch: Watch) -> Iterator[Decision]:
         yield SendBack(member.device, why, together or not policy.orders_switch)
     if not orders and not _at_it(watch):
         yield from _next(policy, watch, back)
+
+
+def goes_in_shares(policy: Policy, back: BackFact) -> bool:
+    """Whether it matters now how many are still to be ordered back: the last share takes whoever is left."""
+    return policy.strategy is not Strategy.BLUE_GREEN and not policy.way_back.is_last(back.stage)
 
 
 def counted(watch: Watch) -> _Count:

@@ -251,7 +251,8 @@ def decision_out(row: RolloutDecision) -> DecisionOut:
     return DecisionOut(**same, device=row.device_id)
 
 
-def plan_out(session: Session, planned: Planned, now: datetime) -> PlanOut:
+def plan_out(session: Session, planned: Planned, now: datetime, soak_s: float = 0.0) -> PlanOut:
+    """`soak_s`: of the release, where the policy has a window that it should fit into."""
     plan, policy = planned.plan, planned.policy
     begins, ends = earliest.begins(policy, now), earliest.ends(policy, plan, now)
     members = [m.device for p in plan.phases for m in p.members]
@@ -290,7 +291,7 @@ def plan_out(session: Session, planned: Planned, now: datetime) -> PlanOut:
         downloads=[DownloadOut(**{name: getattr(d, name) for name in DownloadOut.model_fields}) for d in fetching],
         warnings=list(policy.recreate.words) if policy.recreate else [],
         contradictions=contradicting.contradictions(
-            planned.order.policy, policy, [len(p.members) for p in plan.phases], users.people(session, now), now
+            planned.order.policy, policy, [len(p.members) for p in plan.phases], users.people(session, now), now, soak_s
         ),
     )
 

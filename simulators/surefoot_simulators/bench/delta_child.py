@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from surefoot_agent.acceptance import proved_manifest
 from surefoot_agent.download.beside import Beside
 from surefoot_agent.download.http import HttpDownloader
 from surefoot_agent.download.spool import Spool
@@ -54,7 +55,7 @@ def update(release: Path, state: Path, slot: SlotName, lease: Lease) -> dict[str
     with together(LOOK_S) as memory:
         began = time.monotonic()
         raw = downloader.manifest(wish, lease)
-        manifest = parse_manifest(raw)
+        manifest = proved_manifest(wish, raw, slots.installed(slot.other))
         slots.begin(slot, manifest, raw)
         del raw
         downloader.fill(wish, manifest, slot, lease, lambda have, total: None, lambda: False)

@@ -98,6 +98,7 @@ def _ostree(old: Path, new: Path, work: Path) -> int:
         revisions.append(subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip())
     delta = work / "delta"
     argv = [*run, "static-delta", "generate", f"--from={revisions[0]}", f"--to={revisions[1]}", "--inline"]
+    argv.append("--min-fallback-size=0")  # else what is large is not in the delta: a device fetches it beside it, whole
     subprocess.run([*argv, f"--filename={delta}"], check=True, stdout=subprocess.DEVNULL)
     return delta.stat().st_size
 

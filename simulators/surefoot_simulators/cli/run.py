@@ -23,6 +23,7 @@ NOT_SO = 6
 """As for a gate that failed."""
 SHOWN_EVERY_S = 600.0
 """Of virtual time, between two states of the live view."""
+ELSEWHERE = "Make its folder, or choose another place."
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -60,11 +61,15 @@ def run(
     given = files(scenarios)
     if record is not None and len(given) != 1:
         raise click.UsageError("--record takes one scenario.")
+    for path in (junit, markdown, report, record):
+        if path is not None:
+            try_to_write(path)
     recordings = []
     for recording in played(terminal, given, seed, jobs):
         recordings.append(recording)
         terminal.say(to_text(recording))
-    for path, text in ((junit, to_junit(recordings)), (markdown, to_markdown(recordings))):
+    paths = [str(path) for path in given]
+    for path, text in ((junit, to_junit(recordings, paths)), (markdown, to_markdown(recordings))):
         if path is not None:
             write(path, text.encode())
     if report is not None:
@@ -92,11 +97,18 @@ def played(terminal: Terminal, given: Sequence[Path], seed: int | None, jobs: in
 
 
 def files(given: Sequence[Path]) -> list[Path]:
-    """Each file, and of a folder every scenario in it; raises NotFound where there is none."""
+    """Each file once, and of a folder every scenario in it; raises NotFound where there is none, and ConfigError where
+    two are called alike, since reports tell them apart by their names."""
     found = [file for path in given for file in (sorted(path.glob("*.toml")) if path.is_dir() else [path])]
+    found = list({file.resolve(): file for file in found}.values())
     missing = [path for path in found if not path.is_file()]
     if missing or not found:
         raise NotFound("not_found", f"There is no scenario at {(missing or list(given))[0]}.")
+    by_name = {file.stem: file for file in found}
+    for file in found:
+        if by_name[file.stem] is not file:
+            both = f"{file} and {by_name[file.stem]}"
+            raise ConfigError("config_invalid", f"Two scenarios have the same name: {both}.", "Rename one of them.")
     return found
 
 
@@ -143,9 +155,19 @@ def versions(world: World) -> str:
     return "  ".join(f"{version}: {count}" for version, count in sorted(counts.items())) + f"  at it: {busy}"
 
 
+def try_to_write(path: Path) -> None:
+    """Before anything is played: hours of it would be lost. Leaves nothing; raises ConfigError naming the file."""
+    if path.exists():
+        if not os.access(path, os.W_OK):
+            raise ConfigError("config_invalid", f"{path} cannot be written: Permission denied.", ELSEWHERE)
+        return
+    write(path, b"")
+    path.unlink()
+
+
 def write(path: Path, raw: bytes) -> None:
     """Raises ConfigError naming the file."""
     try:
         path.write_bytes(raw)
     except OSError as error:
-        raise ConfigError("config_invalid", f"{path} cannot be written: {error.strerror}.") from error
+        raise ConfigError("config_invalid", f"{path} cannot be written: {error.strerror}.", ELSEWHERE) from error

@@ -51,6 +51,10 @@ class SimSlots:
         held = self._held[slot]
         return held.manifest if held.sealed else None
 
+    def signed(self, slot: SlotName) -> bytes | None:
+        held = self._held[slot]
+        return held.raw if held.sealed else None
+
     def digest(self, slot: SlotName) -> str | None:
         held = self._held[slot]
         return digest_of(held.raw) if held.sealed else None

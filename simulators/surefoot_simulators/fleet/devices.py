@@ -245,6 +245,8 @@ class SimFleet:
         release = path.removeprefix("releases/").removesuffix("/manifest.json")
         fate = Fate.COMMITS if note.intent is not Intent.UPDATE else self._fate_of(device.name, release)
         device.attempt = Attempt(note, release, digest, fate)
+        if digest == device.digest and note.shadow is None:  # it is there already, and proves it
+            self._finish(device, device.attempt, Outcome.COMMITTED, None, _proof(digest, device.slot))
 
     def _obey_halt(self, device: SimDevice, payload: bytes) -> None:
         attempt = device.attempt
@@ -259,8 +261,7 @@ class SimFleet:
         device.previous, device.slot = (device.release, device.digest), slot
         device.release, device.digest = attempt.release, attempt.digest
         device.history.append(attempt.release)
-        proof = RunningProof(attempt.digest, slot, 42, f"/slots/{slot.value}/app", f"/slots/{slot.value}", True, 1.0)
-        self._finish(device, attempt, Outcome.COMMITTED, None, proof)
+        self._finish(device, attempt, Outcome.COMMITTED, None, _proof(attempt.digest, slot))
 
     def _finish(
         self,
@@ -320,6 +321,10 @@ def topics_of(name: str) -> tuple[str, ...]:
 
 def _presence(state: Presence) -> bytes:
     return wire.encode(PresenceMessage(state, "sim-1"))
+
+
+def _proof(digest: str, slot: SlotName) -> RunningProof:
+    return RunningProof(digest, slot, 42, f"/slots/{slot.value}/app", f"/slots/{slot.value}", True, 1.0)
 
 
 def _now() -> str:

@@ -30,6 +30,7 @@ class WorldBroker:
     _bundles: dict[str, bytes] = field(default_factory=dict)
     _fleet: dict[str, bytes] = field(default_factory=dict)
     _opened: dict[str, int] = field(default_factory=dict)
+    _outages: int = 0
 
     # --- devices ------------------------------------------------------------------------------------------------------
 
@@ -57,16 +58,21 @@ class WorldBroker:
         self.queue.later(after_s, say_will)
 
     def restart(self, down_s: float) -> None:
-        """Every session ends; what waits for the server and what is retained was written down."""
-        self.up = False
+        """Every session ends; what waits for the server and what is retained was written down.
+
+        Of outages that overlap the last to end is the end.
+        """
+        self._outages, self.up = self._outages + 1, False
         links = [self.sessions[name] for name in sorted(self.sessions)]
         self.sessions.clear()
         for link in links:
             link.drop()
 
         def come_up() -> None:
-            self.up = True
-            self.arrived()
+            self._outages -= 1
+            if not self._outages:
+                self.up = True
+                self.arrived()
 
         self.queue.later(down_s, come_up)
 

@@ -6,6 +6,7 @@ strikes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -69,6 +70,23 @@ STEPS = frozenset(
 """What `point` may name: a state that was just stored, or a write."""
 
 
+ANY = ("kind", "at", "every", "times")
+ON_DEVICES = ("where", "share", "count")
+KEYS: Mapping[Kind, Sequence[str]] = {
+    **dict.fromkeys(TRAPPABLE, ("point",)),
+    Kind.POWER_CUT: ("point", "for"),
+    **dict.fromkeys((Kind.LINK_CUT, Kind.DISK_FULL, Kind.SWITCH_IGNORED), ("for",)),
+    **dict.fromkeys((Kind.BROKER_RESTART, Kind.SERVER_RESTART, Kind.DATABASE_LOCK), ("for",)),
+    Kind.NETWORK: ("network", "for"),
+    Kind.CLOCK_SKEW: ("by",),
+    Kind.CORRUPT: ("pieces",),
+    Kind.FORGED: ("what",),
+}
+"""What a kind looks at beside when and whom."""
+NEEDED: Mapping[Kind, Sequence[str]] = {Kind.NETWORK: ("network",), Kind.CLOCK_SKEW: ("by",)}
+"""Without it the fault would change nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """`share` of the devices for which `where` holds, or `count` of them. `every_s`: again, `times` in all."""
@@ -113,9 +131,18 @@ def read(table: Table) -> Fault:
         network=network(table.table("network")),
     )
     table.checked("where", lambda: grammar.parse(made.where))
+    if table.has("share") and table.has("count"):
+        raise table.wrong("it has a share as well; give one of both", "count")
+    if made.times > 1 and not made.every_s and not made.point:
+        raise table.wrong("it strikes once, unless `every` says how far apart", "times")
+    if made.every_s and made.times == 1:
+        raise table.wrong("it strikes once, unless `times` says how often", "every")
+    for key in NEEDED.get(kind, ()):
+        if not table.has(key):
+            raise table.wrong(f"a fault of kind {kind.value} needs {key}", key)
     if made.point and made.point not in STEPS:
         raise table.wrong(f"{made.point!r} is not one of {', '.join(sorted(STEPS))}", "point")
     if made.point and kind not in TRAPPABLE:
         raise table.wrong(f"a fault of kind {kind.value} strikes at a time, not at a step", "point")
-    table.done()
+    table.done((*ANY, *(ON_DEVICES if kind in DEVICE_KINDS else ()), *KEYS.get(kind, ())))
     return made

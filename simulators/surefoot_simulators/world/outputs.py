@@ -7,23 +7,31 @@ Sources: the JUnit schema that Jenkins and GitLab read; GitHub's job summaries.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
-from surefoot_simulators.world.recording import Recording
+from surefoot_simulators.world.drawing import length
+from surefoot_simulators.world.recording import Recording, Teller
 
 HOUR_S = 3600.0
+DECIDERS = (Teller.SERVER, Teller.OPERATOR)
+DECISIONS = 12
+"""Lines of a summary, the last of them; the report has all."""
 
 
-def to_junit(recordings: Sequence[Recording]) -> str:
-    """One suite for each scenario, one case for each expectation."""
+def to_junit(recordings: Sequence[Recording], files: Sequence[str] = ()) -> str:
+    """One suite for each scenario, one case for each expectation; `files` are the scenarios' paths, in their order.
+
+    A failure says what was found, and below it what the server and the operators decided.
+    """
+    paths = files or [f"{recording.scenario}.toml" for recording in recordings]
     cases = sum(len(recording.expectations) for recording in recordings)
     failures = sum(not met.held for recording in recordings for met in recording.expectations)
     lines = [
         '<?xml version="1.0" encoding="utf-8"?>',
         f'<testsuites name="surefoot sim" tests="{cases}" failures="{failures}">',
     ]
-    for recording in recordings:
-        lines += _suite(recording)
+    for recording, path in zip(recordings, paths, strict=True):
+        lines += _suite(recording, path)
     return "\n".join([*lines, "</testsuites>", ""])
 
 
@@ -34,7 +42,12 @@ def to_markdown(recordings: Sequence[Recording]) -> str:
     missed = [(r, met) for r in recordings for met in r.expectations if not met.held]
     if missed:
         lines += ["", "What did not hold:", ""]
-        lines += [f"- `{r.scenario}`, line {met.line}: {met.text}. Found: {met.found}." for r, met in missed]
+        lines += [
+            f"- `{r.scenario}`, line {met.line}: {met.text}. Found: {met.found.rstrip('.')}." for r, met in missed
+        ]
+        for recording in recordings:
+            if not recording.passed and (decided := decisions(recording)):
+                lines += ["", f"What was decided in `{recording.scenario}`:", "", *(f"- {line}" for line in decided)]
     return "\n".join([*lines, ""])
 
 
@@ -47,20 +60,31 @@ def to_text(recording: Recording) -> str:
     lines += [
         f"  not so: {met.text} (line {met.line}); found {met.found}" for met in recording.expectations if not met.held
     ]
+    if not recording.passed:
+        lines += [f"  decided {line}" for line in decisions(recording)]
     return "\n".join(lines)
 
 
-def _suite(recording: Recording) -> list[str]:
+def decisions(recording: Recording) -> list[str]:
+    """What server and operators decided about the fleet and why, the last lines of it: where to begin to understand."""
+    told = [each for each in recording.story if each.by in DECIDERS and each.device is None]
+    left = [f"({len(told) - DECISIONS} earlier decisions are in the report)"] if len(told) > DECISIONS else []
+    return left + [f"after {length(each.t)}: {each.text}" for each in told[-DECISIONS:]]
+
+
+def _suite(recording: Recording, path: str) -> list[str]:
     failures = sum(not met.held for met in recording.expectations)
     name = quoteattr(recording.scenario)
     lines = [f'  <testsuite name={name} tests="{len(recording.expectations)}" failures="{failures}">']
     for met in recording.expectations:
-        file = quoteattr(f"{recording.scenario}.toml")
+        file = quoteattr(path)
         head = f'    <testcase classname={name} name={quoteattr(met.text)} file={file} line="{met.line}"'
         if met.held:
             lines.append(f"{head}/>")
         else:
-            lines += [f"{head}>", f"      <failure message={quoteattr(f'found {met.found}')}/>", "    </testcase>"]
+            decided = escape("\n".join(decisions(recording)))
+            found = quoteattr(f"found {met.found}")
+            lines += [f"{head}>", f"      <failure message={found}>{decided}</failure>", "    </testcase>"]
     return [*lines, "  </testsuite>"]
 
 

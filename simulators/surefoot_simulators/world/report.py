@@ -199,7 +199,7 @@ def _story(recording: Recording) -> str:
     left = len(recording.story) - len(lines)
     rows = [(length(told.t), told.by.value, escape(told.device or ""), escape(told.text)) for told in lines]
     more = f"<p>{left} more lines are in the JSON of the run.</p>" if left else ""
-    head = f"<details><summary>The story, {len(recording.story)} lines</summary>"
+    head = f"<details{'' if recording.passed else ' open'}><summary>The story, {len(recording.story)} lines</summary>"
     return head + _table(("after", "by", "device", ""), rows, numbers={0}) + more + "</details>"
 
 

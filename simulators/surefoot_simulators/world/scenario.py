@@ -22,8 +22,8 @@ from surefoot_shared.status import RolloutState
 from surefoot_simulators.device.boot import Kind
 from surefoot_simulators.device.conduct import Conduct
 from surefoot_simulators.device.link import Network
-from surefoot_simulators.world import expectations, faults
-from surefoot_simulators.world.expectations import Expectation
+from surefoot_simulators.world import asked, faults, reach
+from surefoot_simulators.world.asked import Expectation
 from surefoot_simulators.world.faults import Fault
 from surefoot_simulators.world.lines import network
 from surefoot_simulators.world.toml_lines import Table, parse
@@ -62,6 +62,7 @@ class Effect:
     conduct: Conduct
     share: float = 1.0
     where: str = EVERYBODY
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,8 @@ def read(path: Path) -> Scenario:
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise Invalid("malformed", f"{path} cannot be read: {getattr(error, 'strerror', error)}.") from error
+        why = getattr(error, "strerror", "it is no text")
+        raise Invalid("malformed", f"{path} cannot be read: {why}.", "Give a scenario in TOML.") from error
     return parsed(text, path.stem, str(path))
 
 
@@ -185,12 +187,15 @@ def parsed(text: str, name: str, file: str = "") -> Scenario:
     """Read a scenario's text; `file` is what complaints call it."""
     root = parse(text, file or name)
     fleet = root.table("fleet")
-    runs = fleet.text("runs", "1.0")
     groups = tuple(_group(each) for each in fleet.tables("devices"))
     if not groups:
         raise fleet.wrong("it has no devices; give [[fleet.devices]]")
     component = root.text("component", "app")
     releases = tuple(_release(each, component, number) for number, each in enumerate(root.tables("release"), 1))
+    if not releases:
+        raise root.wrong("it has no release; give [[release]], the first of which is what the fleet runs")
+    own = [release.version for release in releases if release.component == component]
+    runs = fleet.text("runs", (own or [releases[0].version])[0])
     scenario = Scenario(
         name=name,
         title=root.text("title"),
@@ -204,7 +209,7 @@ def parsed(text: str, name: str, file: str = "") -> Scenario:
         rollouts=tuple(_rollout(each, releases) for each in root.tables("rollout")),
         faults=tuple(faults.read(each) for each in root.tables("fault")),
         acts=tuple(_act(each) for each in root.tables("act")),
-        expectations=tuple(expectations.read(each) for each in root.tables("expect")),
+        expectations=tuple(asked.read(each) for each in root.tables("expect")),
         heartbeat_s=fleet.span_s("heartbeat", 6 * HOUR_S),
         telemetry_s=fleet.span_s("telemetry", 6 * HOUR_S),
         begins_at_hour=root.number("begins_at_hour", 12.0, high=24.0),
@@ -212,26 +217,10 @@ def parsed(text: str, name: str, file: str = "") -> Scenario:
         settles=root.flag("settles", True),
         least_svn=root.whole("least_svn", 0),
     )
-    _check(scenario, root, fleet)
     fleet.done()
     root.done()
+    reach.check(scenario, file or name)
     return scenario
-
-
-def _check(scenario: Scenario, root: Table, fleet: Table) -> None:
-    versions = {release.version for release in scenario.releases}
-    if len(versions) < len(scenario.releases):
-        raise root.wrong("two releases have the same version, by which they are known here, also of two components")
-    for group in scenario.groups:
-        if (group.runs or scenario.runs) not in versions:
-            raise fleet.wrong(f"release {group.runs or scenario.runs} is not among {sorted(versions)}", "runs")
-    if not scenario.expectations:
-        raise root.wrong("it expects nothing; give [[expect]]")
-    for expectation in scenario.expectations:
-        if expectation.version and expectation.version not in versions:
-            known = ", ".join(sorted(versions))
-            message = f"line {expectation.line}: expect.version: {expectation.version!r} is not one of {known}"
-            raise Invalid("malformed", f"{scenario.name}, {message}.")
 
 
 def _group(table: Table) -> Group:
@@ -329,7 +318,7 @@ def _effect(table: Table) -> Effect:
     )
     where = table.text("where", EVERYBODY)
     table.checked("where", lambda: grammar.parse(where))
-    made = Effect(conduct, table.number("share", 1.0, high=1.0), where)
+    made = Effect(conduct, table.number("share", 1.0, high=1.0), where, table.line)
     table.done()
     return made
 

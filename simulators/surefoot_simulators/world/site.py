@@ -171,7 +171,7 @@ class Site:
         if locked:
             self.interrupted()
         self.db.locked = locked
-        if not locked:
+        if not locked and self.up:
             self._arrived()
             self._look_soon()
 

@@ -85,9 +85,9 @@ def _link_cut(world: World, node: Node, fault: Fault) -> None:
 
 
 def _network(world: World, node: Node, fault: Fault) -> None:
-    before, node.link.network = node.link.network, fault.network
-    if fault.for_s:
-        world.queue.later(fault.for_s, lambda: setattr(node.link, "network", before))
+    link = node.link
+    put = lambda network: setattr(link, "network", network)  # noqa: E731
+    world.lasting.hold((fault.kind, node.birth.name), fault.for_s, link.network, fault.network, put)
 
 
 def _clock_skew(_world: World, node: Node, fault: Fault) -> None:
@@ -95,8 +95,9 @@ def _clock_skew(_world: World, node: Node, fault: Fault) -> None:
 
 
 def _disk_full(world: World, node: Node, fault: Fault) -> None:
-    before, node.slots.free_bytes = node.slots.free_bytes, 0
-    world.queue.later(fault.for_s, lambda: setattr(node.slots, "free_bytes", before))
+    slots = node.slots
+    put = lambda free: setattr(slots, "free_bytes", free)  # noqa: E731
+    world.lasting.hold((fault.kind, node.birth.name), fault.for_s, slots.free_bytes, 0, put)
 
 
 def _corrupt(_world: World, node: Node, fault: Fault) -> None:
@@ -108,8 +109,9 @@ def _rot(_world: World, node: Node, _fault: Fault) -> None:
 
 
 def _switch_ignored(world: World, node: Node, fault: Fault) -> None:
-    node.boot.ignores_switches = True
-    world.queue.later(fault.for_s, lambda: setattr(node.boot, "ignores_switches", False))
+    boot = node.boot
+    put = lambda ignores: setattr(boot, "ignores_switches", ignores)  # noqa: E731
+    world.lasting.hold((fault.kind, node.birth.name), fault.for_s, False, True, put)
 
 
 def _forged(world: World, node: Node, fault: Fault) -> None:
@@ -124,13 +126,12 @@ def _broker_restart(world: World, fault: Fault) -> None:
 
 
 def _server_restart(world: World, fault: Fault) -> None:
-    world.site.stop()
-    world.queue.later(fault.for_s, world.site.start)
+    put = lambda up: (world.site.start if up else world.site.stop)()  # noqa: E731
+    world.lasting.hold(fault.kind, fault.for_s, True, False, put)
 
 
 def _database_lock(world: World, fault: Fault) -> None:
-    world.site.lock(True)
-    world.queue.later(fault.for_s, lambda: world.site.lock(False))
+    world.lasting.hold(fault.kind, fault.for_s, False, True, world.site.lock)
 
 
 def _mass_reconnect(world: World, _fault: Fault) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import TypeVar
 
@@ -24,6 +24,7 @@ HEADER = re.compile(r"\s*(\[\[?)\s*([\w.\"-]+)\s*\]\]?\s*(?:#.*)?$")
 KEY = re.compile(r"\s*([\w-]+)\s*=")
 SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+HINT = "Correct the file and run it again."
 Place = tuple[str | int, ...]
 E = TypeVar("E", bound=Enum)
 T = TypeVar("T")
@@ -34,7 +35,7 @@ def parse(text: str, name: str) -> Table:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise Invalid("malformed", f"{name}: {error}.") from error
+        raise Invalid("malformed", f"{name}: {error}.", HINT) from error
     return Table(values, (), name, lines_of(text))
 
 
@@ -94,14 +95,19 @@ class Table:
         """The complaint about a key, or about the table."""
         where = self._lines.get((*self._place, key), self.line) if key else self.line
         field = ".".join(str(part) for part in (*self._place, *((key,) if key else ())))
-        return Invalid("malformed", f"{self._name}, line {where}: {field or 'document'}: {why}.")
+        return Invalid("malformed", f"{self._name}, line {where}: {field or 'document'}: {why}.", HINT)
 
-    def done(self) -> None:
-        """Raise Invalid where a key was given that nobody asked for."""
+    def narrowed(self, keys: Collection[str]) -> Table:
+        """This table as if only these keys were given: what a kind does not look at has its default."""
+        return Table({k: v for k, v in self._values.items() if k in keys}, self._place, self._name, self._lines)
+
+    def done(self, keys: Collection[str] | None = None) -> None:
+        """Raise Invalid where a key was given that nobody asked for, or that is none of these."""
+        asked = self._read if keys is None else set(keys)
         for key in self._values:
-            if key not in self._read:
-                known = ", ".join(sorted(self._read))
-                raise self.wrong(f"there is no such key; known are {known}", key)
+            if key not in asked:
+                known = ", ".join(sorted(asked))
+                raise self.wrong(f"there is no such key{' here' if keys else ''}; known are {known}", key)
 
     def text(self, key: str, default: str | None = None) -> str:
         return self._typed(key, str, "a text", default)
@@ -177,7 +183,9 @@ class Table:
         """Build a value of what was read; a ValueError or Invalid of it is about this key."""
         try:
             return make()
-        except (ValueError, Invalid) as error:
+        except Invalid as error:
+            raise self.wrong(error.message.rstrip("."), key) from error
+        except ValueError as error:
             raise self.wrong(str(error).rstrip("."), key) from error
 
     def _peek(self, key: str) -> bool:

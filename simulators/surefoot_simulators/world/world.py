@@ -26,6 +26,7 @@ from surefoot_simulators.device.node import Node
 from surefoot_simulators.world.acts import Acts
 from surefoot_simulators.world.broker import WorldBroker
 from surefoot_simulators.world.events import EventQueue
+from surefoot_simulators.world.holds import Holds
 from surefoot_simulators.world.notes import Notes
 from surefoot_simulators.world.recording import RecordedDevice, Teller
 from surefoot_simulators.world.releases import BYTE, STARTED_AT, Made, demand, keys_made, make_release, scratch_folder
@@ -53,6 +54,7 @@ class World:
         self.broker = WorldBroker(self.queue)
         self.blobs: dict[str, bytes] = {}
         self.faults: Counter[str] = Counter()
+        self.lasting = Holds(self.later)
         self.acts = Acts(self)
         self.speaker: str | None = None
         """The device whose agent is at work."""

@@ -60,6 +60,23 @@ def put(server: Server, content: bytes = CONTENT, name: str = NAME) -> int:
     return ask(server, "PUT", f"/blobs/{name}", content)[0]
 
 
+def test_a_small_object_does_not_wait_for_the_other_sides_acknowledgement(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    class Watched(cache.Handler):
+        def do_GET(self) -> None:
+            seen.append(self.connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            super().do_GET()
+
+    monkeypatch.setattr(server, "RequestHandlerClass", Watched)
+
+    ask(server, "GET", f"/blobs/{NAME}")
+
+    assert seen == [1]
+
+
 def test_one_brings_it_and_everybody_has_it(server: Server) -> None:
     assert ask(server, "GET", f"/blobs/{NAME}")[0] == 404
     waits = ask(server, "GET", f"/blobs/{NAME}")

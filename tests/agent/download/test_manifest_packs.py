@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from surefoot_shared.errors import InstallFailed, Unreachable
 from surefoot_shared.messages import Lease, Pack
 from surefoot_shared.release import digest_of, manifest_bytes
 from tests.agent.download import sources
-from tests.agent.download.devices import FROM, OLD_MANIFEST, RAW, TO, Device, content, lease, wish
+from tests.agent.download.devices import FROM, OLD_MANIFEST, RAW, TO, A, Device, content, lease, wish
 from tests.agent.download.sources import Blobs, Request, serving
 from tests.agent.download.unpacking import MadePack, packed, patched, plain
 
@@ -51,6 +52,19 @@ def test_a_device_that_holds_nothing_takes_it_compressed(tmp_path: Path) -> None
         raw = device.downloader.manifest(wish(), offering(blobs, PATCH, WHOLE))
 
     assert (raw, asked(blobs)) == (RAW, [WHOLE.offer.sha256])
+
+
+def test_a_manifest_that_says_more_than_this_agent_reads_is_a_base_like_any_other(tmp_path: Path) -> None:
+    told = json.dumps({**json.loads(OLD_RAW), "what_a_later_server_says": 1}).encode()
+    device = Device(tmp_path)
+    device.slots.begin(A, OLD_MANIFEST, told)
+    device.slots.seal(A)
+    patch = packed([patched(0, told, RAW)], to=TO, start=digest_of(told))
+
+    with serving(content(patch)) as blobs:
+        raw = device.downloader.manifest(wish(), offering(blobs, patch))
+
+    assert (raw, asked(blobs)) == (RAW, [patch.offer.sha256])
 
 
 def offered(raw: bytes) -> Pack:

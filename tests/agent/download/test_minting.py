@@ -16,6 +16,9 @@ from surefoot_shared.errors import ConfigError, Invalid, Unreachable
 from surefoot_shared.messages import Lease, Source
 from tests.agent.download.certificates import Pki, make_pki
 
+NEARER = (Source("http://server/token/", ""), Source("https://elsewhere/", "theirs"))
+"""Where artifacts come without TLS as well, that source is the first of a lease."""
+
 
 class Minter(http.server.BaseHTTPRequestHandler):
     asked: list[tuple[str | None, object]]
@@ -61,7 +64,7 @@ def minter(pki: Pki) -> Iterator[tuple[type[Minter], Lease]]:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         url = f"https://127.0.0.1:{server.server_address[1]}/urls"
-        yield handler, Lease("a-1", (Source("https://one/", "tok"),), 60.0, mint_url=url)
+        yield handler, Lease("a-1", (*NEARER, Source(url.removesuffix("urls"), "tok")), 60.0, mint_url=url)
         server.shutdown()
         thread.join()
 
@@ -99,7 +102,16 @@ def test_what_is_no_answer_is_told(
 
 def test_the_token_never_travels_in_plain_text(pki: Pki) -> None:
     with pytest.raises(Invalid):
-        mint(pki.ca, Lease("a-1", (Source("https://one/", "tok"),), 60.0, mint_url="http://127.0.0.1:9/urls"), ["n"])
+        mint(
+            pki.ca,
+            Lease("a-1", (Source("http://127.0.0.1:9/", "tok"),), 60.0, mint_url="http://127.0.0.1:9/urls"),
+            ["n"],
+        )
+
+
+def test_the_token_of_another_source_is_no_key_to_the_server(pki: Pki) -> None:
+    with pytest.raises(Invalid):
+        mint(pki.ca, Lease("a-1", NEARER, 60.0, mint_url="https://127.0.0.1:9/urls"), ["n"])
 
 
 @pytest.mark.parametrize("part", ["head", "body"])
@@ -119,7 +131,7 @@ def test_a_server_that_accepts_and_says_nothing_is_left_when_the_time_is_over(pk
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}/urls"
         with pytest.raises(Unreachable) as caught:
-            mint(pki.ca, Lease("a-1", (Source("https://one/", "tok"),), 60.0, mint_url=url), ["n"], total_s=0.3)
+            mint(pki.ca, Lease("a-1", (Source(url, "tok"),), 60.0, mint_url=url), ["n"], total_s=0.3)
 
     assert caught.value.kind == "too_slow"
 

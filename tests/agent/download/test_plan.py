@@ -79,6 +79,22 @@ def test_a_pack_that_costs_more_than_what_is_missing_is_left() -> None:
     assert "cost more" in chosen.notes[0]
 
 
+def test_packs_of_what_does_not_compress_are_not_refused_for_frames_that_would() -> None:
+    dense = Pack(OLD, NEW, "c" * 64, 20 * MB, Encoding.XZ, 20 * MB + 4096)
+
+    assert plan(MISSING, 0, [dense], True, ABLE).packs == (dense,)
+    assert plan(MISSING, 0, [pack(20 * MB)], True, ABLE).packs == ()
+
+
+def test_what_comes_by_itself_is_estimated_by_how_packs_of_the_release_compress() -> None:
+    dense = Pack(WHOLE, NEW, "c" * 64, 90 * MB, Encoding.XZ, 100 * MB)
+
+    chosen = plan(MISSING, 70 * MB, [dense], True, ABLE)
+
+    assert (chosen.packs, chosen.size_bytes) == ((), 27 * MB)
+    assert {step.way for step in chosen.steps} == {Way.COMPRESSED}  # each has a frame only where it saves something
+
+
 def test_packs_that_belong_together_are_taken_together_or_not_at_all() -> None:
     chosen = plan(MISSING, 0, [WHOLE_1, pack(MB, WHOLE, Encoding.ZSTD)], False, Able((Encoding.XZ,), True, OLD, 9**9))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from surefoot_agent.boot.fake import COUNTER, FakeBoot
+from surefoot_agent.data import DataFolder
 from surefoot_agent.ports import Running
 from surefoot_agent.privileged import steward
 from surefoot_agent.privileged.chain_child import answer
@@ -68,7 +69,8 @@ class ImageRig:
         self.boot.commit(A)
 
     def estate_of(self, slots: ImageSlots) -> Estate:
-        return Estate(self.folder, self.boot, slots, self.root, TrialFile(self.folder), StillClock(), lambda: (1,))
+        folder, trials = self.folder, TrialFile(self.folder)
+        return Estate(folder, self.boot, slots, self.root, trials, StillClock(), lambda: (1,), data=DataFolder(folder))
 
     def serve(self) -> None:
         self.server = Server(self.path, self.uid, {"app": Steward("app", self.estate, self.vault)})

@@ -10,22 +10,26 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from surefoot_agent import guard
 from surefoot_agent.application import Application
 from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.clock import SystemClock
+from surefoot_agent.data import DataFolder
 from surefoot_agent.ports import Piece
+from surefoot_agent.privileged.carrier import PrivilegedCarrier, PrivilegedData
 from surefoot_agent.privileged.chain_child import answer
 from surefoot_agent.privileged.proxies import Line, PrivilegedApplication, PrivilegedBoot, PrivilegedTrials
 from surefoot_agent.privileged.serve import Server
 from surefoot_agent.privileged.slots import Evidence, PrivilegedSlots
 from surefoot_agent.privileged.steward import Estate, Steward
 from surefoot_agent.privileged.vault import Owner, Vault
+from surefoot_agent.sight import Hands
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_agent.trial import Trial, TrialFile
 from surefoot_shared import wire
-from surefoot_shared.release import Manifest, digest_of, manifest_bytes, note_of, parse_manifest
+from surefoot_shared.release import DataHandling, Manifest, digest_of, manifest_bytes, note_of, parse_manifest
 from surefoot_shared.status import SlotName, SlotState
 from surefoot_shared.trust.repository import release_target
 from tests.agent.apps import SLEEPER, until
@@ -33,6 +37,7 @@ from tests.agent.trees import install, release
 from tests.shared.trust.simulator import DEVICE, HW, NOW, FleetSimulator
 
 A, B = SlotName.A, SlotName.B
+NONE: Any = None
 
 
 class StillClock(SystemClock):
@@ -56,7 +61,8 @@ class Rig:
         self.application = Application(self.folder, self.slots, restart_delay_s=0.01)
         pids = partial(guard.application_pids, self.folder)
         trials = TrialFile(self.folder)
-        self.estate = Estate(self.folder, self.boot, self.slots, self.application, trials, StillClock(), pids)
+        data, clock = DataFolder(self.folder), StillClock()
+        self.estate = Estate(self.folder, self.boot, self.slots, self.application, trials, clock, pids, data=data)
         self.steward = Steward("app", self.estate, self.vault)
         self.server = Server(folder / "helper.sock", -1, {"app": self.steward})
         self.server.start()
@@ -68,9 +74,36 @@ class Rig:
         application = PrivilegedApplication(self.folder, self.line)
         return PrivilegedBoot(self.line), slots, PrivilegedTrials(self.folder, self.line), application
 
-    def publish(self, version: str, counter: int, svn: int = 0, hw: tuple[str, ...] = (HW,)) -> Manifest:
-        """Sign a release and let the agent have its metadata, as a bundle would."""
-        manifest = self.unsigned(version, counter, svn, hw)
+    def hands(self) -> Hands:
+        """What an honest agent of two halves has; nothing is downloaded or judged with them."""
+        boot, slots, trials, application = self.proxies()
+        return Hands(
+            component_dir=self.folder,
+            boot=boot,
+            slots=slots,
+            downloader=NONE,
+            application=application,
+            health=NONE,
+            trials=trials,
+            clock=StillClock(),
+            reports_dir=self.folder.parent / "reports",
+            guard_budget_s=60.0,
+            max_starts=3,
+            data=PrivilegedData(self.folder, self.line),
+            carrier=PrivilegedCarrier(self.line),
+        )
+
+    def publish(
+        self,
+        version: str,
+        counter: int,
+        svn: int = 0,
+        hw: tuple[str, ...] = (HW,),
+        data: DataHandling | None = None,
+        files: Mapping[str, bytes] = {},
+    ) -> Manifest:
+        """Sign a release and let the agent have its metadata, as a bundle would. `files`: more programs in it."""
+        manifest = self.unsigned(version, counter, svn, hw, data, files)
         raw = self.raws[version]
         target = release_target(raw)
         self.fleet.listed[target.path] = target
@@ -78,10 +111,18 @@ class Rig:
         self.sign()
         return manifest
 
-    def unsigned(self, version: str, counter: int, svn: int = 0, hw: tuple[str, ...] = (HW,)) -> Manifest:
+    def unsigned(
+        self,
+        version: str,
+        counter: int,
+        svn: int = 0,
+        hw: tuple[str, ...] = (HW,),
+        data: DataHandling | None = None,
+        files: Mapping[str, bytes] = {},
+    ) -> Manifest:
         """A release that nobody signed."""
-        self.files[version] = {"run": SLEEPER, "version": version.encode()}
-        plain = release(self.files[version], version, ("run",), ("run",))
+        self.files[version] = {"run": SLEEPER, "version": version.encode(), **files}
+        plain = release(self.files[version], version, ("run", *files), ("run",))
         raw = manifest_bytes(
             Manifest(
                 component="app",
@@ -91,6 +132,7 @@ class Rig:
                 hw=hw,
                 files=plain.files,
                 application=plain.application,
+                data=data,
             )
         )
         self.raws[version] = raw

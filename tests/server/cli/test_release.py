@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from surefoot_server.access.roles import Role
+from surefoot_server.cli import release
 from tests.server.cli.conftest import Operator
 
 
@@ -60,6 +61,27 @@ def test_only_what_the_server_lacks_is_uploaded(surefoot: Operator, app: Path, t
 
     assert said.code == 0
     assert "1 of 2 files to upload, 17 B." in said.err
+
+
+def test_a_release_of_more_files_than_one_question_takes_is_published(
+    surefoot: Operator, app: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release, "ASKED_AT_ONCE", 1)
+
+    publish(surefoot, app, tmp_path / "out")
+
+    assert surefoot("release", "show", "app/1.1").code == 0
+
+
+def test_a_build_that_takes_a_while_says_how_far_it_is(
+    surefoot: Operator, app: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release, "WORTH_TELLING_S", 0.0)
+
+    said = surefoot("release", "build", app, "--component", "app", "--version", "1", "--counter", "1", "--hw", "rpi5",
+                    "-o", tmp_path / "out")  # fmt: skip
+
+    assert "  read 1.0 kB of 1.0 kB" in said.err
 
 
 def test_of_an_image_only_the_chunks_that_changed_are_uploaded(surefoot: Operator, tmp_path: Path) -> None:

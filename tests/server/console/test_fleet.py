@@ -43,6 +43,10 @@ def stands(total: int, running: dict[str, int], *rollouts: Standing) -> fleets.F
             "10 of 12 devices run app/2.4.0; app/2.4.1 is rolling out: 5 of 40 committed in early, which is baking.",
         ),
         (
+            stands(12, {"app/2.4.0": 10}, rollout("halted", rung("offering"))),
+            "10 of 12 devices run app/2.4.0; app/2.4.1 is halted: 5 of 40 committed in early.",
+        ),
+        (
             stands(12, {"app/2.4.1": 12}, rollout("succeeded", rung("passed"))),
             "12 of 12 devices run app/2.4.1; the rollout of app/2.4.1 succeeded.",
         ),

@@ -62,6 +62,7 @@ def test_a_rung_says_in_words_what_is_drawn() -> None:
     assert rung().thresholds(EN) == "36 reports are needed to pass; stopped by 4 failed or 2 reverted"
     assert rung(trips={}).thresholds(EN) == "36 reports are needed to pass; no count stops it"
     assert rung().picture(EN).startswith("10 of 40 done, 2 went wrong, 8 at work, 20 waiting; 36 reports")
+    assert rung(outcomes={"committed": 5, "cancelled": 3}).standing(EN) == "5 of 40 done · 8 at work · 27 waiting"
     assert rung(asleep=5).standing(EN).endswith("8 at work · 5 asleep · 15 waiting")
 
 
@@ -72,15 +73,34 @@ def test_the_rows_and_the_apis_view_make_the_same_ladder(rig: Rig) -> None:
     fleet.commit(*others)
     fleet.end(Outcome.FAILED, first)
 
-    with rig.db.read() as session:
-        row = repository.rollout(session, rollout_id)
-        policy = policies.parse(row.policy)
-        by_rows = ladder.of_rows(session, policy, repository.phases(session, rollout_id))
-        by_views = ladder.of_views(policy, views.rollout_out(session, row, fleet.now).phases)
+    by_rows, by_views = _both(fleet, rollout_id)
 
     told = [(r.name, r.done, r.bad, r.busy, r.waiting, r.needed, dict(r.trips)) for r in by_rows]
     assert told == [(r.name, r.done, r.bad, r.busy, r.waiting, r.needed, dict(r.trips)) for r in by_views]
     assert (by_rows[0].bad, by_rows[0].done) == (1, len(others))
+
+
+def test_a_phase_that_waits_for_its_turn_has_thresholds_of_its_own_members(rig: Rig) -> None:
+    fleet = Fleet(rig)
+    rollout_id = fleet.start(policy=POLICY)
+    fleet.commit(*fleet.in_phase(rollout_id, 0)[1:])
+
+    by_rows, by_views = _both(fleet, rollout_id)
+
+    assert (by_views[1].needed, by_views[1].trips) == (by_rows[1].needed, by_rows[1].trips)
+    assert by_views[1].needed > 1
+
+
+def test_those_that_a_halt_took_back_are_due_for_no_report(rig: Rig) -> None:
+    fleet = Fleet(rig)
+    rollout_id = fleet.start(policy=POLICY)
+    first, *others = fleet.in_phase(rollout_id, 0)
+    fleet.commit(*others)
+    fleet.end(Outcome.CANCELLED, first)
+
+    by_rows, by_views = _both(fleet, rollout_id)
+
+    assert by_rows[0].needed == by_views[0].needed == len(others)
 
 
 def test_nobody_asks_a_device_for_a_report_whose_refusal_a_person_let_pass(rig: Rig) -> None:
@@ -100,14 +120,14 @@ def test_nobody_asks_a_device_for_a_report_whose_refusal_a_person_let_pass(rig: 
 
 def _needed(fleet: Fleet, rollout_id: str) -> tuple[int, int]:
     """Of the first phase, by its rows and by the API's view."""
+    by_rows, by_views = _both(fleet, rollout_id)
+    return by_rows[0].needed, by_views[0].needed
+
+
+def _both(fleet: Fleet, rollout_id: str) -> tuple[tuple[Rung, ...], tuple[Rung, ...]]:
+    """The ladder by its rows, and by the API's view."""
     with fleet.rig.db.read() as session:
         row = repository.rollout(session, rollout_id)
         policy = policies.parse(row.policy)
         by_rows = ladder.of_rows(session, policy, repository.phases(session, rollout_id))
-        by_views = ladder.of_views(policy, views.rollout_out(session, row, fleet.now).phases)
-    return by_rows[0].needed, by_views[0].needed
-
-
-def test_a_rollout_without_phases_has_no_ladder(rig: Rig) -> None:
-    with rig.db.read() as session:
-        assert ladder.of_rows(session, policies.parse(""), []) == ()
+        return by_rows, ladder.of_views(policy, views.rollout_out(session, row, fleet.now).phases)

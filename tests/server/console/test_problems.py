@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from surefoot_server.access.roles import Role
 from tests.server.console.browser import browser
 from tests.server.rig import Rig
@@ -19,6 +21,23 @@ def test_what_a_person_typed_is_text_in_it(rig: Rig) -> None:
     answer = browser(rig).get("/devices/<script>")
 
     assert "<script>" not in answer.text.replace('<script src="/static', "")
+
+
+@pytest.mark.parametrize(
+    ("referer", "shown"),
+    [
+        ("http://testserver/rollouts/r1?x=1", True),
+        ("http://evil.example/rollouts/r1?x=1", False),
+        ("http://[/rollouts/r1?x=1", False),
+        ("", False),
+    ],
+)
+def test_whose_form_was_refused_finds_the_way_back_to_it(rig: Rig, referer: str, shown: bool) -> None:
+    answer = browser(rig).post("/rollouts/r1/pause", headers={"Referer": referer})
+
+    assert answer.status_code == 403
+    assert ('<a href="/rollouts/r1?x=1">Back to the page' in answer.text) is shown
+    assert ('name="back" value="/rollouts/r1?x=1"' in answer.text) is shown
 
 
 def test_a_malformed_address_is_said_in_the_readers_language(rig: Rig) -> None:

@@ -74,6 +74,8 @@ def test_who_lacks_a_role_is_told_which_and_whom_to_ask() -> None:
     english, vietnamese = refusals.of(EN, error), refusals.of(VI, error)
 
     assert english.hint == "Ask an administrator for that role, or somebody who has it to do this."
-    assert vietnamese.detail == "hoa có vai trò viewer trên fleet; việc này cần operator trên cả hệ thống."
+    assert vietnamese.detail == (
+        "hoa có vai trò người xem trên toàn bộ thiết bị; việc này cần người vận hành trên toàn bộ thiết bị."
+    )
     assert vietnamese.hint.startswith("Hãy xin quản trị viên")
     assert not vietnamese.english

@@ -21,6 +21,10 @@ def test_a_moment_is_in_the_viewers_zone_with_utc_for_machines_and_on_hover() ->
     )
 
 
+def test_a_step_of_an_attempt_is_told_to_the_second() -> None:
+    assert ">2026-03-01 19:00:00<" in times.second(NOW, times.zone("Asia/Ho_Chi_Minh"))
+
+
 def test_without_a_zone_it_is_utc_and_says_so() -> None:
     assert ">2026-03-01 12:00 UTC<" in times.moment(NOW, timezone.utc, EN)
 

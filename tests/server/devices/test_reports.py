@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlmodel import col, select
 
 from surefoot_server.audit.models import AuditEntry
-from surefoot_server.devices.models import DeviceComponent, DeviceEvent
+from surefoot_server.devices.models import Assignment, DeviceComponent, DeviceEvent
 from surefoot_server.devices.reports import HelloVerdict
 from surefoot_shared.messages import EventKind, Hello, MetadataVersions, RevertReport
 from surefoot_shared.status import AttemptState, Outcome
@@ -364,3 +365,53 @@ def test_what_a_device_refused_asks_for_a_person(rig: Rig) -> None:
     rig.events("cam-1", event("cam-1", 1, EventKind.SECURITY, reason="wrong_device", message="A bundle for cam-2."))
 
     assert rig.device_row("cam-1").attention_message == "A bundle for cam-2."
+
+
+# --- a server that lost what it knew
+
+
+def ordered(rig: Rig) -> Assignment:
+    """cam-1 on app/1.0, of which app/1.1 is wanted."""
+    rig.device("cam-1")
+    for release in ("app/1.0", "app/1.1"):
+        rig.release(release)
+    say_hello(rig, hello("cam-1", 1, components=(runs("app/1.0"),)))
+    return rig.assign("cam-1", "app/1.1")
+
+
+def test_a_device_that_has_done_what_no_outcome_is_stored_of_is_asked_for_it_by_a_new_number(rig: Rig) -> None:
+    """Its outcome was acknowledged by a server that was restored from a backup since: it would never say it again."""
+    row = ordered(rig)
+
+    say_hello(rig, hello("cam-1", 2, components=(runs("app/1.1", seq=row.seq),)))
+
+    asked = rig.read(row)
+    assert asked.seq > row.seq
+    assert (asked.open, asked.outcome) == (True, None)
+    rig.events("cam-1", outcome(asked, 1, Outcome.COMMITTED))
+    assert (rig.read(row).outcome, app(rig, "cam-1").release_id) == ("committed", "app/1.1")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"release": "app/1.0"},  # it went back, or failed: it would try again
+        {"release": "app/1.1", "state": AttemptState.PROBATION},
+        {"release": "app/1.1", "seq": 0},  # it has not seen the order, and will answer it
+    ],
+)
+def test_any_other_device_is_not_asked_again(rig: Rig, said: dict[str, object]) -> None:
+    row = ordered(rig)
+
+    say_hello(rig, hello("cam-1", 2, components=(runs(**{"seq": row.seq, **said}),)))  # type: ignore[arg-type]
+
+    assert rig.read(row).seq == row.seq
+
+
+def test_who_has_told_its_outcome_is_not_asked_again(rig: Rig) -> None:
+    row = ordered(rig)
+    rig.events("cam-1", outcome(row, 1, Outcome.COMMITTED))
+
+    say_hello(rig, hello("cam-1", 2, components=(runs("app/1.1", seq=row.seq),)))
+
+    assert rig.read(row).seq == row.seq

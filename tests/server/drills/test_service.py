@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 from sqlmodel import select
 
 from surefoot_server.drills.models import Drill, DrillDevice
@@ -146,3 +147,14 @@ def test_a_scheduled_drill_that_nobody_could_take_part_in_is_a_failed_one(lab: L
 
     assert (lab.drill("d1").state, lab.drill("d1").started_by) == ("failed", "drill")
     assert "No device can take part" in lab.drill("d1").reason
+
+
+def test_a_plan_takes_as_many_queries_for_a_fleet_as_for_one(lab: Lab) -> None:
+    with lab.fleet.rig.db.read() as session:
+        asked: list[str] = []
+        sa.event.listen(session.connection(), "before_cursor_execute", lambda _c, _cur, sql, *_: asked.append(sql))
+        one, few = plan(session, "app", f"device == '{lab.names[0]}'"), len(asked)
+        asked.clear()
+        every = plan(session, "app", "all")
+
+    assert (len(one), len(every) > 4, len(asked)) == (1, True, few)

@@ -103,6 +103,26 @@ def test_in_english_a_sentence_is_as_it_was_stored() -> None:
     assert told(language("en"), "halt by admin: no") == "halt by admin: no"
 
 
+def test_a_role_is_a_word_within_a_sentence_and_somebody_called_admin_is_not() -> None:
+    assert told(VI, "it waits for 2 approvals by admin") == "đang chờ 2 phê duyệt của quản trị viên"
+    assert told(VI, "linh is operator over cohort:admin; this needs releaser.") == (
+        "linh có vai trò người vận hành trên cohort:admin; việc này cần người phát hành."
+    )
+    assert told(VI, "halt by admin: no") == "chặn bởi admin: no"
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        ("app/1.2: cancelled_by_order", "app/1.2: cancelled by order"),
+        ("the check health_failed at 3:00", "the check health failed at 3:00"),
+        ("camera_fps fell; /var/health_failed and health_failed.txt", None),
+    ],
+)
+def test_in_english_codes_are_words_too_but_no_names_or_paths(stored: str, said: str | None) -> None:
+    assert told(language("en"), stored) == (said or stored)
+
+
 def test_a_code_is_a_word_in_each_language() -> None:
     assert code_said(language("en"), "health_failed") == "health failed"
     assert code_said(VI, "health_failed") == "kiểm tra sức khỏe không đạt"

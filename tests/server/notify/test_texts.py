@@ -49,6 +49,16 @@ def test_a_vietnamese_reader_reads_vietnamese() -> None:
     assert told[0] != "Rollout r1 is halted"
 
 
+def test_an_act_is_told_in_words_in_vietnamese() -> None:
+    assert (
+        subject(entry("decision", action="rollout.start_phase"), language("vi"))
+        == "Đợt triển khai r1: bắt đầu giai đoạn"
+    )
+    assert subject(entry("audit", "user:an", action="user.password.refused"), language("vi")).endswith(
+        ": mật khẩu: bị từ chối"
+    )
+
+
 def test_a_held_way_back_is_told_in_vietnamese() -> None:
     for told in (entry("rollout", held=True), entry("alarm", action="rollout.hold_back")):
         assert "đường quay về bị giữ lại" in subject(told, language("vi"))

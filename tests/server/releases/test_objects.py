@@ -71,6 +71,18 @@ def test_what_the_store_has_is_copied_once_and_fetched_by_an_address_that_needs_
         assert (reply.status, reply.read()) == (206, b"weights")
 
 
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_a_storage_in_the_own_network_without_tls_is_named_in_the_environment_alone(
+    options: dict[str, str], blobs: BlobStore, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    for name, value in {**options, "aws_endpoint": ""}.items():
+        monkeypatch.setenv(name.upper(), value)
+    monkeypatch.delenv("AWS_ENDPOINT")
+    monkeypatch.setenv(variable, options["aws_endpoint"])
+
+    assert ObjectStorage("s3://releases/fleet").copy(blobs) == 1
+
+
 def test_what_the_store_lost_goes_there_too_and_a_restart_copies_nothing_anew(
     objects: ObjectStorage, blobs: BlobStore, options: dict[str, str]
 ) -> None:

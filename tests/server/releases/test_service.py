@@ -11,7 +11,7 @@ from surefoot_server.devices.models import DeviceComponent
 from surefoot_server.releases import repository
 from surefoot_shared.errors import Conflict, SurefootError, UntrustedRelease
 from surefoot_shared.messages import ComponentReport
-from surefoot_shared.release import digest_of
+from surefoot_shared.release import digest_of, parse_manifest
 from surefoot_shared.status import AttemptState, SlotName
 from tests.server.releases import shelf
 from tests.server.rig import NOW, Rig, hello
@@ -32,6 +32,14 @@ def test_a_signed_release_with_all_its_blobs_is_published(rig: Rig, tmp_path: Pa
     assert rig.state.blobs.existing(row.digest).read_bytes() == made.manifest
     with rig.db.read() as session:
         assert audit.entries(session, "release:app/1.1")[0].action == "release.publish"
+
+
+def test_the_longest_soak_of_a_set_is_read_from_its_manifests(rig: Rig, tmp_path: Path) -> None:
+    made = shelf.make(rig, tmp_path)
+    row = shelf.publish(rig, made)
+
+    assert rig.state.releases.soak_s([row.digest, "f" * 64]) == parse_manifest(made.manifest).probation.soak_s > 0
+    assert rig.state.releases.soak_s(["f" * 64]) == 0
 
 
 def test_publishing_again_changes_nothing(rig: Rig, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -41,6 +43,17 @@ def test_every_file_is_listed_by_path_with_mode_size_and_hash(tree: Path) -> Non
         TreeFile("a.txt", 0o644, 0, digest_of(b"")),
         TreeFile("bin/count", 0o755, 3, digest_of(b"run")),
     )
+
+
+def test_names_are_utf_8_whatever_the_locale_says(tree: Path, tmp_path: Path) -> None:
+    (tree / "ế.txt").write_bytes(b"")
+    said = f"print(ascii([f.path for f in read_tree(Path({str(tree)!r}), Path({str(tmp_path)!r}), print)]))"
+    code = f"from pathlib import Path; from surefoot_server.releases.tree import read_tree; {said}"
+    legacy = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **legacy}, capture_output=True, text=True)
+
+    assert done.stdout.splitlines()[-1:] == [ascii(["a.txt", "bin/count", "ế.txt"])], done.stderr
 
 
 @pytest.mark.parametrize(

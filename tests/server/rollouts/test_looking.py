@@ -102,6 +102,43 @@ def test_what_a_halt_withdrew_is_in_no_counter_once_it_has_its_turn_again(fleet:
     agree(fleet, rollout)
 
 
+def taken_over(fleet: Fleet, phase: int) -> tuple[str, str]:
+    """A halted rollout of which a younger one took a phase, and that one; the older goes on."""
+    rollout = fleet.start(policy=LENIENT)
+    if phase:
+        fleet.commit(*fleet.in_phase(rollout, 0))
+        fleet.tick()
+        fleet.tick(70)
+    fleet.service.halt(rollout, policies.CommittedDevices.KEEP, "bob", fleet.now)
+    younger = fleet.start(
+        "app/1.2", cohort=" or ".join(f"device == '{name}'" for name in fleet.in_phase(rollout, phase))
+    )
+    fleet.service.resume(rollout, "bob", fleet.now)
+    return rollout, younger
+
+
+def test_a_first_phase_that_was_taken_over_is_held_at_once_with_who_has_it(fleet: Fleet) -> None:
+    rollout, younger = taken_over(fleet, 0)
+
+    fleet.tick(1)
+
+    row = fleet.rollout(rollout)
+    assert row.state == "held"
+    assert f"all 3 devices of canary now belong to rollout {younger}, and no earlier phase has passed" in row.reason
+    agree(fleet, rollout)
+
+
+def test_a_last_phase_that_was_taken_over_ends_a_rollout_whose_canary_passed(fleet: Fleet) -> None:
+    rollout, younger = taken_over(fleet, 1)
+
+    fleet.tick(1)
+
+    assert [phase.state for phase in fleet.phases(rollout)] == ["passed", "passed"]
+    assert fleet.phases(rollout)[1].reason == f"all 9 devices of rest now belong to rollout {younger}"
+    assert fleet.rollout(rollout).reason == "3 of 3 devices committed it; 9 were taken over by others"
+    agree(fleet, rollout)
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_through_a_bad_day_the_counters_equal_a_recount(fleet: Fleet, seed: int) -> None:
     assert bad_day(fleet, seed, steps=12)

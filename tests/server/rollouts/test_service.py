@@ -288,6 +288,21 @@ def test_what_a_crash_left_to_say_is_said_before_the_engine_looks_at_anything(
     assert fleet.rig.state.online.halted() == (digest("app/1.1"),)
 
 
+def test_a_start_tells_what_the_database_says_and_not_the_list_that_was_signed_last(fleet: Fleet) -> None:
+    rollout = fleet.start()
+    lists = _OwnList()
+    lists.halt(["stale"], None)
+    told = list[bytes]()
+    fleet.service.halt(rollout, CommittedDevices.KEEP, "bob", fleet.now)
+    started = RolloutService(fleet.rig.db, fleet.rig.devices, lists, told.append)
+
+    started.sync_halts(fleet.now, again=True)
+    started.sync_halts(fleet.now)
+    started.sync_halts(fleet.now, again=True)
+
+    assert told == [digest("app/1.1").encode()] * 2
+
+
 def test_a_halt_is_told_again_where_another_server_had_lifted_what_this_one_said(fleet: Fleet) -> None:
     """Each server has a list of its own, and only the one that leads looks at the database every second."""
     rollout, told = fleet.start(), list[bytes]()
@@ -543,6 +558,9 @@ class _OwnList:
     def halted(self) -> tuple[str, ...]:
         return self._said
 
+    def halt_list(self) -> bytes:
+        return ",".join(self._said).encode()
+
     def unsignable(self, component: str, now: object) -> str:
         return ""
 
@@ -554,6 +572,9 @@ class _OwnList:
 class _Broken:
     def halted(self) -> tuple[str, ...]:
         return ()
+
+    def halt_list(self) -> bytes:
+        return b""
 
     def unsignable(self, component: str, now: object) -> str:
         return ""

@@ -58,7 +58,8 @@ def test_a_phase_never_steps_outside_its_table(state: PhaseState, event: PhaseEv
 def test_a_phase_passes_only_out_of_its_bake_or_where_nobody_is_in_it() -> None:
     ways = {(at, event) for (at, event), to in PHASE.items() if to is PhaseState.PASSED}
 
-    assert ways == {(PhaseState.BAKING, PhaseEvent.PASS), (PhaseState.PENDING, PhaseEvent.COLLAPSE)}
+    collapse = {(state, PhaseEvent.COLLAPSE) for state in (PhaseState.PENDING, PhaseState.OFFERING)}
+    assert ways == {(PhaseState.BAKING, PhaseEvent.PASS), *collapse}
 
 
 def test_an_ended_rollout_never_runs_again_by_itself() -> None:

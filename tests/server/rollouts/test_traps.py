@@ -236,6 +236,107 @@ TRAPS = (
         "failed",
         "the tripwire is 2",
     ),
+    # --- devices that others took over
+    Trap(
+        "a first phase that a younger rollout took over whole proves nothing: a person is asked at once",
+        KEEP,
+        "tick 0; claim r9 c1 c2 c3; tick 0",
+        "StartPhase HoldPhase",
+        "held",
+        "all 3 devices of canary now belong to rollout r9, and no earlier phase has passed",
+    ),
+    Trap(
+        "a person who lets such a phase go on is asked again, for as long as the others have it",
+        KEEP,
+        "claim r9 c1 c2 c3; tick 0; resume; tick 0; tick 7200",
+        "StartPhase HoldPhase HoldPhase",
+        "held",
+        "all 3 devices of canary now belong to rollout r9",
+    ),
+    Trap(
+        "and once the others let it go it has its turn",
+        KEEP,
+        "claim r9 c1 c2 c3; tick 0; claim - c1 c2 c3; resume; tick 0; end committed c1 c2 c3; tick 0; tick 60",
+        "StartPhase HoldPhase BeginBake PassPhase StartPhase",
+        "running",
+        "its phase is open",
+    ),
+    Trap(
+        "a phase that was taken over before it began is not offered to anybody and holds just as well",
+        KEEP.replace("percent: 25,", "percent: 25, min_devices: 3,"),
+        "claim r8 c1 c2; claim r9 c3; tick 0",
+        "StartPhase HoldPhase",
+        "held",
+        "all 3 devices of canary are out of its reach: 2 to rollout r8, 1 to rollout r9",
+    ),
+    Trap(
+        "devices taken over do not hide that their orders were ended by a person",
+        KEEP,
+        "tick 0; claim r9 c1; end cancelled c2; end superseded c3; tick 0",
+        "StartPhase HoldPhase",
+        "held",
+        "1 to rollout r9, 2 had their order ended",
+    ),
+    Trap(
+        "a policy that fails what it cannot decide does not condemn a release of which nothing was learnt",
+        KEEP.replace("max_wait: 1h", "max_wait: 1h, on_inconclusive: fail"),
+        "tick 0; claim r9 c1 c2 c3; tick 0",
+        "StartPhase HoldPhase",
+        "held",
+        "now belong to rollout r9",
+    ),
+    Trap(
+        "a rollout whose only phase was taken over never says that it succeeded",
+        ONE,
+        "tick 0; claim r9 c1 c2 c3; tick 0; tick 7200",
+        "StartPhase HoldPhase",
+        "held",
+        "no earlier phase has passed",
+        rest=0,
+    ),
+    Trap(
+        "after a phase that passed, one that was taken over is passed over visibly, and the end says so",
+        KEEP,
+        "tick 0; end committed c1 c2 c3; tick 0; tick 60; claim r9 r1 r2 r3; tick 0",
+        "StartPhase BeginBake PassPhase StartPhase CollapsePhase Finish",
+        "succeeded",
+        "3 of 3 devices committed it; 3 were taken over by others",
+        rest=3,
+    ),
+    Trap(
+        "a phase passed over because nobody was in it is no proof for the next",
+        KEEP,
+        "claim r9 r1 r2 r3; tick 0",
+        "CollapsePhase StartPhase HoldPhase",
+        "held",
+        "all 3 devices of rest now belong to rollout r9, and no earlier phase has passed",
+        canaries=0,
+        rest=3,
+    ),
+    Trap(
+        "one sleeper that nobody else wants is waited for",
+        KEEP,
+        "offline c3; claim r9 c1 c2; tick 0; tick 3000",
+        "StartPhase",
+        "running",
+        "canary begins with 3 devices",
+    ),
+    Trap(
+        "a device that sleeps within its attempt is waited for too",
+        KEEP,
+        "tick 0; state downloading c3; offline c3; claim r9 c1 c2; tick 400",
+        "StartPhase",
+        "running",
+        "its phase is open",
+    ),
+    Trap(
+        "one device that reported is evidence, however many were taken over",
+        KEEP,
+        "tick 0; end committed c1; claim r9 c2 c3; tick 0",
+        "StartPhase BeginBake",
+        "running",
+        "all 1 devices that are awake have ended",
+    ),
     # --- silence and timers
     Trap(
         "a bricked device gives no feedback, and that is a failure",
@@ -358,7 +459,7 @@ def play(world: World, line: str) -> None:
                 world.end_revert(name)
         case "down":
             world.down(float(words[0]))
-        case "resume" | "approve" | "offline" | "online" | "full" | "vacate":
+        case "resume" | "approve" | "offline" | "online" | "full" | "vacate" | "claim":
             getattr(world, verb)(*words)
         case _:
             raise AssertionError(verb)

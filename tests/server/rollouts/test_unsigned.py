@@ -93,7 +93,7 @@ def test_an_order_that_cannot_be_signed_is_taken_back_told_and_given_again(
 
     assert fleet.wished() == set(fleet.names)
     assert {name for name, _ in fleet.rig.said.bundles} == set(fleet.names)
-    assert page(fleet, rollout).reason == "started"
+    assert page(fleet, rollout).reason == "it began at once"
     fleet.commit(*fleet.names)
     fleet.tick(120)
     fleet.tick(1)

@@ -141,6 +141,14 @@ class World:
         for name in names:
             self.put(replace(self.member(name), online=True, last_seen_at=self.now))
 
+    def claim(self, rollout: str, *names: str) -> None:
+        """A younger rollout has them; what was under way of this one is superseded, `-` lets them go again."""
+        for name in names:
+            member = self.member(name)
+            if member.attempt is not None and member.attempt.outcome is None:
+                self.end(Outcome.SUPERSEDED, name)
+            self.put(replace(self.member(name), claimed_by=None if rollout == "-" else rollout))
+
     def offered(self) -> set[str]:
         return {m.device for m in self.facts.members if m.attempt is not None}
 
@@ -183,7 +191,7 @@ class World:
                 phase = self._step(index, PhaseEvent.BAKE)
                 self._set_phase(index, replace(phase, baking_at=phase.baking_at or self.now))
             case d.PassPhase(index):
-                self._set_phase(index, self._step(index, PhaseEvent.PASS))
+                self._set_phase(index, replace(self._step(index, PhaseEvent.PASS), proved=True))
                 self.facts = replace(self.facts, phase=index + 1)
             case d.HoldPhase(index):
                 self._set_phase(index, self._step(index, PhaseEvent.HOLD))

@@ -87,9 +87,25 @@ def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
         command.files([tmp_path])
 
 
+def test_two_of_one_name_are_refused_and_one_that_is_given_twice_is_played_once(file: Path) -> None:
+    other = file.parent / "other" / file.name
+    other.parent.mkdir()
+    other.write_text(SMALL)
+
+    with pytest.raises(ConfigError, match="the same name"):
+        command.files([file, other])
+    assert command.files([file, file.parent]) == [file]
+
+
 @pytest.mark.usefixtures("seeds")
 def test_one_record_is_of_one_scenario(file: Path, tmp_path: Path) -> None:
-    assert main.run(["sim", "run", str(file), str(file), "--record", str(tmp_path / "a.json")]) == 2
+    (file.parent / "b.toml").write_text(SMALL)
+    assert main.run(["sim", "run", str(file), str(file.parent / "b.toml"), "--record", str(tmp_path / "a.json")]) == 2
+
+
+def test_where_a_file_cannot_be_written_nothing_is_played(file: Path, seeds: list[int | None]) -> None:
+    assert main.run(["sim", "run", str(file), "--junit", str(file.parent / "no" / "a.xml")]) != 0
+    assert seeds == []
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -93,3 +93,16 @@ def test_what_was_not_stored_comes_again(house: House) -> None:
     house.broker.put_back(came)
 
     assert house.broker.take_waiting() == came
+
+
+def test_of_outages_that_overlap_the_last_to_end_is_the_end(house: House) -> None:
+    house.broker.restart(30.0)
+    house.wait(20.0)
+    house.broker.restart(30.0)
+    house.broker.restart(0.0)
+    house.wait(20.0)
+    assert not house.broker.up
+
+    house.wait(20.0)
+
+    assert house.broker.up

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from surefoot_shared.errors import Invalid
 from surefoot_shared.status import AttemptState, Outcome, PhaseState, RolloutState, SlotName
-from surefoot_simulators.world.expectations import JUDGES, SUBJECTS, Expectation, Kind, Seen, judge, read
+from surefoot_simulators.world.asked import SUBJECTS, Expectation, Kind
+from surefoot_simulators.world.expectations import JUDGES, Seen, judge
 from surefoot_simulators.world.recording import (
     Answer,
     Ending,
@@ -22,7 +22,6 @@ from surefoot_simulators.world.recording import (
     Teller,
     Told,
 )
-from surefoot_simulators.world.toml_lines import parse
 
 S = AttemptState
 
@@ -164,25 +163,16 @@ def test_every_kind_has_its_judge_and_its_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    "expectation",
     [
-        ('kind = "bricked"', "it needs at_most, at_least or exactly"),
-        ('kind = "rollout"', "it needs a state"),
-        ('kind = "rollout"\nstate = "done"', "line 2: state: 'done' is not one of draft"),
-        ('kind = "ever_ran"\nat_most = 1', "it needs a version"),
-        ('kind = "parted"\nversions = "1.1"\nexactly = 0', "it needs two versions or more"),
-        ('kind = "luck"', "'luck' is not one of"),
+        E(Kind.RUNS_AT_END, 1, version="1.1", low=2),
+        E(Kind.EVER_RAN, 1, version="1.2", low=1),
+        E(Kind.OUTCOMES, 1, version="1.2", low=1, high=1),
     ],
+    ids=lambda e: e.words,
 )
-def test_what_asks_nothing_is_refused(text: str, words: str) -> None:
-    with pytest.raises(Invalid, match=words):
-        read(parse(text, "a.toml"))
-
-
-def test_exactly_is_both_bounds() -> None:
-    made = read(parse('kind = "bricked"\nexactly = 0', "a.toml"))
-
-    assert (made.low, made.high) == (0.0, 0.0)
+def test_devices_that_are_missing_say_why_they_are(expectation: Expectation) -> None:
+    assert judge(expectation, SEEN).found == "0: a runs 1.0: it reverted."
 
 
 def test_an_answer_is_held_to_its_words_and_one_that_knows_nothing_is_none() -> None:

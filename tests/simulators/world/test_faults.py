@@ -30,6 +30,13 @@ def test_states_and_writes_are_steps(point: str) -> None:
         ('kind = "link_cut"\npoint = "in probation"', "strikes at a time, not at a step"),
         ('kind = "link_cut"\nwhere = "hw =="', "line 2: where"),
         ('kind = "link_cut"\nhow = 1', "line 2: how: there is no such key"),
+        ('kind = "link_cut"\nby = "5m"', "line 2: by: there is no such key here; known are at, count"),
+        ('kind = "broker_restart"\nshare = 0.5', "line 2: share: there is no such key here"),
+        ('kind = "network"', "a fault of kind network needs network"),
+        ('kind = "clock_skew"', "a fault of kind clock_skew needs by"),
+        ('kind = "reboot"\nshare = 0.5\ncount = 2', "line 3: count: it has a share as well"),
+        ('kind = "reboot"\ntimes = 3', "line 2: times: it strikes once, unless"),
+        ('kind = "reboot"\nevery = "1m"', "line 2: every: it strikes once, unless"),
     ],
 )
 def test_what_cannot_be_is_refused_with_line_and_field(text: str, words: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 from surefoot_simulators.world.outputs import to_junit, to_markdown, to_text
-from surefoot_simulators.world.recording import Met
+from surefoot_simulators.world.recording import Met, Teller, Told
 from tests.simulators.world.test_recording import RECORDING
 
 MISSED = replace(
@@ -40,3 +40,15 @@ def test_the_summary_has_a_row_for_each_scenario_and_names_what_did_not_hold() -
 def test_a_person_reads_the_result_first() -> None:
     assert to_text(RECORDING).startswith("bad_release: passed")
     assert "found 3: a, b, c" in to_text(MISSED)
+
+
+def test_a_failure_says_what_was_decided_and_why_and_where_its_scenario_lies() -> None:
+    story = tuple(Told(60.0 * n, Teller.SERVER, f"hold phase: look {n} & <no> data") for n in range(20))
+    missed = replace(MISSED, story=(*story, Told(9.0, Teller.DEVICE, "a sneeze", "cam-1")))
+    case = ElementTree.fromstring(to_junit([missed], ["fleets/worse.toml"])).findall(".//testcase")[1]
+
+    assert case.get("file") == "fleets/worse.toml"
+    assert "look 19 & <no> data" in (case.findtext("failure") or "")
+    assert "  decided after 19 min: hold phase: look 19 & <no> data" in to_text(missed)
+    assert "(8 earlier decisions are in the report)" in to_markdown([missed])
+    assert "sneeze" not in to_text(missed)

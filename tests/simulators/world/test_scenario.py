@@ -43,7 +43,6 @@ def test_a_release_brings_checks_of_its_own_or_the_usual_ones() -> None:
         ("where = \"device == 'cam-0001'\"", 'where = "device =="', "release.1.effect.0.where"),
         ('duration = "2h"', "", "duration: it is missing"),
         ('title = "Three', 'colour = "red"\ntitle = "Three', "colour: there is no such key"),
-        ('version = "1.1"\nexactly', 'version = "3"\nexactly', "expect.version: '3' is not one of"),
         ('version = "1.0"\n', 'version = "1.0"\nsoak = "3h"\n', "release.0.soak: probation"),
     ],
 )
@@ -60,6 +59,13 @@ def test_what_is_wrong_is_named_with_line_and_field(old: str, new: str, words: s
 def test_a_scenario_that_expects_nothing_is_refused() -> None:
     with pytest.raises(Invalid, match="it expects nothing"):
         parsed(SMALL.partition("[[expect]]")[0], "small")
+
+
+def test_a_fleet_runs_the_first_release_unless_it_is_said() -> None:
+    text = SMALL.replace('"1.0"', '"0.9"')
+
+    assert parsed(text, "x").runs == "0.9"
+    assert parsed(text.replace("[[fleet.devices]]", '[fleet]\nruns = "1.1"\n[[fleet.devices]]', 1), "x").runs == "1.1"
 
 
 def test_a_fleet_that_runs_what_is_not_there_is_refused() -> None:

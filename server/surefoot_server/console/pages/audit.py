@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Annotated
@@ -19,6 +20,7 @@ from surefoot_server.audit.search import Form, Question
 from surefoot_server.console import frame
 from surefoot_server.console.navigation import Entry
 from surefoot_server.languages.catalogue import N_
+from surefoot_server.paging import GREATEST
 from surefoot_server.state import state_of
 
 router = APIRouter(include_in_schema=False)
@@ -77,7 +79,7 @@ def audit(
     request: Request,
     who: Viewer,
     given: Filter,
-    before: Annotated[int, Query(ge=0)] = 0,
+    before: Annotated[int, Query(ge=0, le=GREATEST)] = 0,
     verify: bool = False,
 ) -> HTMLResponse:
     view, whole = frame.view_of(request, who), who.reach is None
@@ -94,7 +96,7 @@ def audit(
         more=rows[PAGE - 1].seq if len(rows) > PAGE else 0,
         before=before,
         actors=actors,
-        actions=actions,
+        actions=_by_kind(actions),
         checked=checked,
         place=place_of,
     )
@@ -113,6 +115,13 @@ def place_of(object: str) -> str:
     """Where a thing of the trail has its page; empty where it has none."""
     kind, _, name = object.partition(":")
     return PAGES[kind].format(_quoted(name)) if kind in PAGES and name else ""
+
+
+def _by_kind(actions: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for action in actions:
+        found.setdefault(action.partition(".")[0], []).append(action)
+    return found
 
 
 def _quoted(name: str) -> str:

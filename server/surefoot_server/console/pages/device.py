@@ -17,8 +17,9 @@ from surefoot_server.console import frame, measures
 from surefoot_server.console.pages.devices import Tags, listed
 from surefoot_server.devices import tagging
 from surefoot_server.feedback.models import Flag
+from surefoot_server.paging import RowId
 from surefoot_server.state import state_of
-from surefoot_shared.errors import NotFound
+from surefoot_shared.errors import Invalid, NotFound
 from surefoot_shared.messages import RequestKind
 
 router = APIRouter(include_in_schema=False)
@@ -85,7 +86,7 @@ def flag(request: Request, device_id: str, who: Operator, reason: Reason) -> Res
 
 
 @router.post("/devices/{device_id}/flags/{flag_id}/withdraw")
-def withdraw(request: Request, device_id: str, flag_id: int, who: Operator) -> Response:
+def withdraw(request: Request, device_id: str, flag_id: RowId, who: Operator) -> Response:
     """Take back a flag of this device."""
     frame.own_form(request)
     state = state_of(request)
@@ -121,10 +122,13 @@ def revoke(
     """Shut the device out for good; the form asks for its name, since no rollout brings it back."""
     frame.own_form(request)
     state = state_of(request)
-    if confirmed.strip() == device_id:
-        with state.db.write() as session:
-            state.devices.revoke(session, device_id, who.name, db.utc_now())
-        state.deny()
+    if confirmed.strip() != device_id:
+        raise Invalid(
+            "malformed", "The name that was typed is not the device's: nothing was done.", "Go back, and type it again."
+        )
+    with state.db.write() as session:
+        state.devices.revoke(session, device_id, who.name, db.utc_now())
+    state.deny()
     return _back(device_id)
 
 

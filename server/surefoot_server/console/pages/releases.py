@@ -19,6 +19,7 @@ from surefoot_server.console.navigation import Entry
 from surefoot_server.findings import service as findings
 from surefoot_server.findings.bill import LIMIT_BYTES
 from surefoot_server.languages.catalogue import N_
+from surefoot_server.paging import RowId
 from surefoot_server.releases import repository
 from surefoot_server.rollouts.triggers import Do
 from surefoot_server.state import state_of
@@ -96,7 +97,7 @@ def flag(request: Request, component: str, version: str, who: Operator, reason: 
 
 
 @router.post("/releases/{component}/{version}/flags/{flag_id}/withdraw")
-def withdraw_flag(request: Request, component: str, version: str, flag_id: int, who: Operator) -> Response:
+def withdraw_flag(request: Request, component: str, version: str, flag_id: RowId, who: Operator) -> Response:
     frame.own_form(request)
     state_of(request).feedback.withdraw_flag(flag_id, who.name, db.utc_now())
     return _back(component, version)
@@ -119,7 +120,7 @@ def advise(
 
 
 @router.post("/releases/{component}/{version}/advisories/{advisory_id}/withdraw")
-def withdraw_advisory(request: Request, component: str, version: str, advisory_id: int, who: Operator) -> Response:
+def withdraw_advisory(request: Request, component: str, version: str, advisory_id: RowId, who: Operator) -> Response:
     frame.own_form(request)
     state_of(request).feedback.withdraw_advisory(advisory_id, who.name, db.utc_now())
     return _back(component, version)

@@ -68,7 +68,8 @@ def preview(request: Request, who: Operator, typed: Typed) -> HTMLResponse:
         _check(request, who, filled)
         with state.db.read() as session:
             planned = state.rollouts.plan(session, filled.order())
-            plan, foretold = views.plan_out(session, planned, db.utc_now()), _foretold(session, planned)
+            soak_s = state.releases.soak_s(planned.digests) if planned.policy.limits.window else 0.0
+            plan, foretold = views.plan_out(session, planned, db.utc_now(), soak_s), _foretold(session, planned)
     except SurefootError as error:
         return _form(request, who, filled, error)
     return frame.show(

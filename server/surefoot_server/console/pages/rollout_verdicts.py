@@ -11,6 +11,7 @@ from surefoot_server.access.guard import require_session
 from surefoot_server.access.reach import Over
 from surefoot_server.access.roles import Principal, Role
 from surefoot_server.console import frame, plots
+from surefoot_server.paging import RowId
 from surefoot_server.rollouts import repository, verdicts
 from surefoot_server.state import state_of
 from surefoot_shared.errors import NotFound
@@ -26,7 +27,7 @@ def newest(request: Request, who: Viewer, rollout_id: str) -> HTMLResponse:
 
 
 @router.get("/rollouts/{rollout_id}/verdicts/{verdict_id}")
-def one(request: Request, who: Viewer, rollout_id: str, verdict_id: int) -> HTMLResponse:
+def one(request: Request, who: Viewer, rollout_id: str, verdict_id: RowId) -> HTMLResponse:
     return _shown(request, who, rollout_id, verdict_id)
 
 

@@ -11,11 +11,12 @@
   document.cookie = `surefoot_zone=${encodeURIComponent(zone)}; path=/; max-age=31536000; SameSite=Strict`;
 
   function localTimes(root) {
-    for (const time of root.querySelectorAll("time.at")) {
+    for (const time of root.querySelectorAll("time.at, time.second")) {
       const at = new Date(time.dateTime);
       if (isNaN(at)) continue;
+      const seconds = time.className === "second" ? `:${pad(at.getSeconds())}` : "";
       time.textContent =
-        `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())} ${pad(at.getHours())}:${pad(at.getMinutes())}`;
+        `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())} ${pad(at.getHours())}:${pad(at.getMinutes())}${seconds}`;
     }
   }
   if (told !== zone) localTimes(document);

@@ -136,6 +136,7 @@ class Standing:
                 self.wait_anew()
                 self.change(activated_at=self.at)
             case d.CollapsePhase() | d.PassPhase():
+                self.change(proved=isinstance(decision, d.PassPhase))
                 self.phase += 1
             case d.HoldPhase(reason=reason):
                 self.reason = reason

@@ -4,18 +4,27 @@
 arithmetic. The statistics are scipy's, and it is imported only where there is something to compute.
 """
 
-from surefoot_server.rollouts.judge.bounds import clean_devices, proved_below, surely_above, trip_count
+from surefoot_server.rollouts.judge.bounds import (
+    TRIPWIRE_UP_TO,
+    bears_one_from,
+    clean_devices,
+    proved_below,
+    surely_above,
+    trip_count,
+)
 from surefoot_server.rollouts.judge.measured import Look, MetricMeasure, Reading
 from surefoot_server.rollouts.judge.rates import Counts, Measure, measure
 from surefoot_server.rollouts.judge.verdict import Finding, judge, reachable, reports_needed
 
 __all__ = [
+    "TRIPWIRE_UP_TO",
     "Counts",
     "Finding",
     "Look",
     "Measure",
     "MetricMeasure",
     "Reading",
+    "bears_one_from",
     "clean_devices",
     "judge",
     "measure",

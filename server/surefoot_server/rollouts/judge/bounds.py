@@ -49,6 +49,11 @@ def clean_devices(objective: Objective) -> int | None:
     return math.ceil(math.log(1 - objective.confidence) / math.log(1 - objective.pass_if_proved_below) - 1e-9)
 
 
+def bears_one_from(limit: float, confidence: float) -> int:
+    """The size of a phase from which on one device is not surely above the limit; a limit above 0 and below 1."""
+    return max(1, math.ceil(math.log(confidence) / math.log(1 - limit) - 1e-9))
+
+
 def tripped(objective: Objective, count: int, due: int) -> bool:
     return objective.tripwire is not None and due <= TRIPWIRE_UP_TO and count >= objective.tripwire
 

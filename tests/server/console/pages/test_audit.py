@@ -31,6 +31,18 @@ def test_entries_are_found_by_the_address_alone(trail: Rig) -> None:
     assert ">rollout:r1</a>" in page.get("/audit", params={"actor": "anna", "action": "rollout.halt"}).text
 
 
+def test_an_act_is_in_the_readers_words_beside_its_code(trail: Rig) -> None:
+    page = browser(trail)
+    english = page.get("/audit").text
+    page.headers["Accept-Language"] = "vi"
+    vietnamese = page.get("/audit").text
+
+    assert 'halt <code class="quiet code">rollout.halt</code>' in english
+    assert 'chặn <code class="quiet code">rollout.halt</code>' in vietnamese
+    assert '<optgroup label="thiết bị">' in vietnamese
+    assert '<option value="rollout.halt">chặn · rollout.halt</option>' in vietnamese
+
+
 def test_what_was_given_as_a_reason_is_text(trail: Rig) -> None:
     text = browser(trail).get("/audit").text
 

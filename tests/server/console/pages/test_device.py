@@ -130,7 +130,8 @@ def test_an_operator_acknowledges_what_needs_attention(fleet: Rig) -> None:
 def test_an_administrator_revokes_only_after_typing_the_name(fleet: Rig) -> None:
     page = browser(fleet, Role.ADMIN)
 
-    page.post("/devices/cam-1/revoke", data={"confirmed": "cam-2"})
+    refused = page.post("/devices/cam-1/revoke", data={"confirmed": "cam-2"})
+    assert (refused.status_code, "nothing was done" in refused.text) == (422, True)
     assert fleet.device_row("cam-1").revoked_at is None
     page.post("/devices/cam-1/revoke", data={"confirmed": "cam-1"})
 

@@ -12,7 +12,9 @@ from surefoot_server.console.pages.drills import recovery_s
 from surefoot_server.drills import api as drills
 from surefoot_server.drills.models import Drill, DrillDevice, DrillSchedule
 from tests.server.console.browser import browser
+from tests.server.drills.test_service import Lab
 from tests.server.rig import NOW, Rig
+from tests.server.rollouts.fleet import Fleet
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def test_an_operator_schedules_a_drill_and_stops_it(fleet: Rig) -> None:
     page = browser(fleet, Role.OPERATOR)
     assert "2 devices belong" in page.get("/drills").text
 
-    page.post("/drills/schedules", data={"component": "app", "days": 7})
+    page.post("/drills/schedules", data={"component": "app", "days": 7, "devices": 2})
     with fleet.db.read() as session:
         row = session.exec(select(DrillSchedule)).one()
     assert row.every_s == 7 * 86_400
@@ -69,6 +71,36 @@ def test_an_operator_schedules_a_drill_and_stops_it(fleet: Rig) -> None:
     page.post(f"/drills/schedules/{row.id}/stop")
 
     assert "every 7 d" not in page.get("/drills").text
+
+
+def test_a_drill_begins_only_once_the_number_of_its_devices_was_read(rig: Rig) -> None:
+    lab = Lab(Fleet(rig))
+    page, wish = browser(rig, Role.OPERATOR), {"component": "app", "cohort": "all"}
+    able, more = len(lab.names), len(rig.client().get("/api/v1/devices").json()) - len(lab.names)
+
+    asked = page.post("/drills", data=wish).text
+    stale = page.post("/drills", data={**wish, "devices": able - 1}).text
+
+    for text in (asked, stale):
+        assert f"{able} devices go back to the release before now" in text
+        assert f"{more} more cannot take part" in text
+        assert f"Run the drill on {able} devices" in text
+    assert drills_of(rig) == []
+    page.post("/drills", data={**wish, "devices": able})
+    assert drills_of(rig) == ["all"]
+
+
+def drills_of(rig: Rig) -> list[str]:
+    with rig.db.read() as session:
+        return [row.cohort for row in session.exec(select(Drill))]
+
+
+def test_a_schedule_asks_with_the_number_of_devices_too(fleet: Rig) -> None:
+    text = browser(fleet, Role.OPERATOR).post("/drills/schedules", data={"component": "app", "days": 7}).text
+
+    assert "that would be 2 devices now" in text
+    with fleet.db.read() as session:
+        assert session.exec(select(DrillSchedule)).all() == []
 
 
 def test_a_drill_that_nobody_can_take_part_in_is_refused_on_a_page(fleet: Rig) -> None:

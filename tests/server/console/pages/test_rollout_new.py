@@ -81,6 +81,16 @@ def test_the_preview_foretells_how_long_how_many_at_worst_and_how_likely_a_mista
     assert fleet.wished() == set()
 
 
+def test_the_preview_tells_what_of_the_policy_can_hardly_be_meant(fleet: Fleet, operator: TestClient) -> None:
+    odd = {"failed": "3%", "bake": "72h"}
+
+    fine, said = (operator.post("/rollouts/new", data={**FILLED, **more}).text for more in ({}, odd))
+
+    assert "Does the policy mean this?" not in fine
+    assert "the first device that failed fails 25% (3): of so few one is surely above 3.0%" in said
+    assert "nobody is waited for after the bake" in said
+
+
 def test_what_cannot_be_played_is_previewed_without_a_forecast(fleet: Fleet, operator: TestClient) -> None:
     text = operator.post("/rollouts/new", data={**FILLED, "document": SHADOW}).text
 
