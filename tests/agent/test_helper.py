@@ -305,3 +305,12 @@ def test_adopting_twice_or_before_enrolment_is_refused(tmp_path: Path) -> None:
         adopt(settings)
 
     assert vault_of(settings).owner().device == "cam-17"
+
+
+def test_the_process_of_root_loads_no_parser_of_metadata_and_nothing_of_the_network() -> None:
+    heavy = "{'tuf', 'securesystemslib', 'cryptography', 'paho', 'ssl', 'http', 'urllib3', 'asyncio'}"
+    code = f"import sys, surefoot_agent.helper; print(sorted({heavy} & set(sys.modules)))"
+
+    out = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert out.strip() == "[]"

@@ -25,7 +25,7 @@ from surefoot_agent.downlink import parse_down
 from surefoot_agent.download import air, discovery
 from surefoot_agent.ports import Decision, Refusal
 from surefoot_agent.privileged import chain_child, talk
-from surefoot_agent.privileged.chain import Question as HelpersQuestion
+from surefoot_agent.privileged.chain_talk import Question as HelpersQuestion
 from surefoot_agent.trust_talk import Answer, Question
 from surefoot_server import config as server_config
 from surefoot_server import inbound

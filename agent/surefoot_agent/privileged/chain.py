@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
-from surefoot_agent.trust_talk import Failure, failure_of
+from surefoot_agent.privileged.chain_talk import Listed, Proof, Question
+from surefoot_agent.trust_talk import failure_of
 from surefoot_shared import wire
 from surefoot_shared.errors import Invalid, UntrustedRelease
 from surefoot_shared.release import MANIFEST_LIMIT_BYTES, TargetNote, role_name, target_path
@@ -27,47 +26,6 @@ from surefoot_shared.trust.policy import Policy, policy_path
 
 ROOTS_LIMIT = 64
 """New roots in one question; a device that missed more goes on with the next."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """`root` is trusted; everything else is a stranger's. Bytes are base64."""
-
-    component: str
-    digest: str
-    root: str
-    newer_roots: tuple[str, ...]
-    targets: str
-    role: str
-    now: str
-    """UTC, ISO 8601: what expiry is checked against."""
-    v: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """What release keys signed about the digest."""
-
-    note: TargetNote
-    manifest_size: int
-    permits: tuple[Permit, ...] = ()
-    """Those of this component that lead to the digest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What the release keys say of the digest. `roots` is how many of the newer roots are accepted.
-
-    Policy and versions are told of what must not run too: whoever asks for it must not be able to hide them after.
-    """
-
-    roots: int
-    policy: Policy
-    seen: Mapping[str, Seen]
-    listed: Listed | None = None
-    refused: Failure | None = None
-    """Why nothing is listed; exactly one of the two is set."""
-    v: int = 1
 
 
 def prove(question: Question) -> Proof:

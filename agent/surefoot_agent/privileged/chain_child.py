@@ -11,26 +11,17 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import BinaryIO
 
-from surefoot_agent.privileged.chain import Proof, Question, prove
+from surefoot_agent.privileged.chain import prove
+from surefoot_agent.privileged.chain_talk import Answer, Question
 from surefoot_agent.trust_child import limit_resources
-from surefoot_agent.trust_talk import Failure, failure_of
+from surefoot_agent.trust_talk import failure_of
 from surefoot_shared import wire
 from surefoot_shared.errors import SurefootError, UntrustedRelease
 
 QUESTION_LIMIT_BYTES = 8 * 1024 * 1024
 """A root, a chain of newer ones, the top level and a role of a thousand releases, in base64."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Exactly one of the two is set."""
-
-    proof: Proof | None = None
-    error: Failure | None = None
-    v: int = 1
 
 
 def answer(raw: bytes) -> Answer:

@@ -19,8 +19,7 @@ from pathlib import Path
 
 from surefoot_agent.clock import stamp
 from surefoot_agent.guard import identity_of
-from surefoot_agent.privileged.chain import Listed, Proof, Question
-from surefoot_agent.privileged.chain_child import Answer
+from surefoot_agent.privileged.chain_talk import Answer, Listed, Proof, Question
 from surefoot_agent.trust import FAMILIES
 from surefoot_agent.trust_talk import Failure
 from surefoot_shared import wire
@@ -32,7 +31,7 @@ from surefoot_shared.trust.durable import locked, write_durably
 from surefoot_shared.trust.fields import IMAGE
 from surefoot_shared.trust.floors import Floors, FloorStore
 from surefoot_shared.trust.permit import may_use
-from surefoot_shared.trust.verify import check_target
+from surefoot_shared.trust.target import check_target
 
 DEVICE = "device.json"
 PERMITTED = "permitted.json"

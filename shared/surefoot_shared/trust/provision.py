@@ -20,8 +20,8 @@ from surefoot_shared.release import Manifest, TargetNote, note_of, parse_manifes
 from surefoot_shared.status import Intent
 from surefoot_shared.trust.fields import IMAGE
 from surefoot_shared.trust.floors import FloorStore
+from surefoot_shared.trust.target import check_target
 from surefoot_shared.trust.updater import trusted_root
-from surefoot_shared.trust.verify import check_target
 
 TARGETS_FILE, ROLE_FILE, MANIFEST_FILE = "targets.json", "role.json", "manifest.json"
 

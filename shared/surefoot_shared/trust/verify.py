@@ -21,20 +21,18 @@ from surefoot_shared import wire
 from surefoot_shared.errors import Invalid, UntrustedRelease
 from surefoot_shared.messages import AssignmentNote, MetadataVersions
 from surefoot_shared.release import MANIFEST_LIMIT_BYTES, TargetNote, role_name, target_path
-from surefoot_shared.status import Intent
 from surefoot_shared.trust.bundle import Bundle, unpack
 from surefoot_shared.trust.clock import parse_time, trusted_time
 from surefoot_shared.trust.durable import locked, sync_trees
 from surefoot_shared.trust.fields import DIRECTOR, IMAGE, X_DEVICE, X_NONCE, X_SIGNED_AT
-from surefoot_shared.trust.floors import Floors, FloorStore
+from surefoot_shared.trust.floors import FloorStore
 from surefoot_shared.trust.halt import verify_halt
 from surefoot_shared.trust.permit import Permit, may_use, permit_folder, permit_path
 from surefoot_shared.trust.policy import Policy, policy_path
+from surefoot_shared.trust.target import check_target
 from surefoot_shared.trust.updater import Refreshed, Source, halt_keys, read_bootstrap, time_keys, trusted_root
 from surefoot_shared.trust.versions import metadata_versions
 
-MAY_GO_BACK = frozenset({Intent.DOWNGRADE, Intent.REVERT})
-"""Intents that allow a counter below the committed one; an svn below the floor takes a permit."""
 PERMITS_LIMIT = 200
 """Permits of one component that a device looks at; they are pruned like releases."""
 
@@ -281,25 +279,6 @@ def director_notes(targets: Targets, device: str) -> Sequence[tuple[TargetFile, 
     if len(set(components)) != len(components):
         raise UntrustedRelease("duplicate_assignment", "The director assigns two releases to one component.")
     return notes
-
-
-def check_target(target: TargetNote, intent: Intent, hw: str, floors: Floors, permitted: bool = False) -> None:
-    """The match rules that need no metadata: hardware, svn floor, counter. Raises UntrustedRelease.
-
-    `permitted`: the release keys let this device go below its floor this once.
-    """
-    component, name = target.component, f"{target.component} {target.version}"
-    if hw not in target.hw:
-        raise UntrustedRelease("wrong_hardware", f"{name} is for {', '.join(target.hw)[:200]}; this device is {hw}.")
-    if permitted:
-        return
-    floor = floors.svn.get(component, 0)
-    if target.svn < floor:
-        raise UntrustedRelease("below_svn_floor", f"{name} has security version {target.svn}; the floor is {floor}.")
-    counter = floors.counter.get(component, 0)
-    if target.counter < counter and intent not in MAY_GO_BACK:
-        message = f"{name} has counter {target.counter}; {counter} is committed and the intent is {intent.value}."
-        raise UntrustedRelease("below_counter", message)
 
 
 def _assignment_note(entry: TargetFile, device: str) -> AssignmentNote:

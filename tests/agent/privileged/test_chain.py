@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from surefoot_agent.clock import stamp
-from surefoot_agent.privileged.chain import Listed, Question, prove
+from surefoot_agent.privileged.chain import prove
+from surefoot_agent.privileged.chain_talk import Listed, Question
 from surefoot_shared.errors import UntrustedRelease
 from surefoot_shared.release import digest_of
 from surefoot_shared.trust.permit import Permit

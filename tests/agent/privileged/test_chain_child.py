@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from surefoot_agent.privileged.chain_child import Answer, answer
+from surefoot_agent.privileged.chain_child import answer
+from surefoot_agent.privileged.chain_talk import Answer
 from surefoot_shared import wire
 from tests.agent.privileged.test_chain import question
 from tests.shared.trust.simulator import FleetSimulator
