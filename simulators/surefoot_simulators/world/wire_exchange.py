@@ -63,7 +63,7 @@ class WireExchange:
         taken_over = self._devices.pop(device, None) is not None
         self._subscribed.discard(device)
         last = packets.Will(topics.up(device, "presence"), will)
-        self._devices[device] = self._net.connect(device, self._context_of(device), will=last)
+        self._devices[device] = self._net.connect(device, _identities().context(device), will=last)
         self._await(int(taken_over))
 
     def subscribe(self, device: str) -> Sequence[Delivered]:
@@ -94,12 +94,14 @@ class WireExchange:
         self._net.publish(self._server, topic, payload, qos=0 if topic.endswith("/ack") else 1, retain=retain)
         if borrowed:
             self._leave()
-        return [self._received(name) for name in sorted(self._subscribed) if hears(name, topic)]
+        return [self._received(name, topic) for name in sorted(self._subscribed) if hears(name, topic)]
 
     def heard(self) -> Sequence[Telegram]:
         return self._pending
 
     def acknowledge(self, count: int) -> None:
+        if not count:
+            return
         assert self._server is not None
         for telegram in self._pending[:count]:
             self._net.acknowledge(self._server, telegram)
@@ -204,14 +206,13 @@ class WireExchange:
         if len(self._pending) > self._owed:
             raise failed(f"it sent the server what nobody said: {self._pending[-1].topic}")
 
-    def _received(self, device: str) -> Delivered:
+    def _received(self, device: str, topic: str) -> Delivered:
         client = self._devices[device]
         self._net.wait(lambda: bool(client.came), lambda: f"a message for {device}")
         _, telegram = client.came.popleft()
+        if telegram.topic != topic:
+            raise failed(f"it sent {device} what nobody said: {telegram.topic}")
         return Delivered(device, telegram.topic, telegram.payload)
-
-    def _context_of(self, device: str) -> ssl.SSLContext:
-        return _identities().context(device)
 
 
 def close_all() -> None:

@@ -149,6 +149,16 @@ def test_a_broker_that_restarts_without_the_server_keeps_everything_for_it(excha
     assert said(exchange) == [(HELLO, b"1"), (PRESENCE, b"off"), (HELLO, b"2"), (PRESENCE, b"off")]
 
 
+def test_nothing_is_acknowledged_while_there_is_no_broker(exchange: Exchange) -> None:
+    join(exchange, "cam-1")
+    exchange.say("cam-1", HELLO, b"1", retain=False)
+    exchange.stop()
+    exchange.acknowledge(0)
+    exchange.start()
+
+    assert said(exchange)[0] == (HELLO, b"1")
+
+
 def test_who_speaks_in_the_place_of_a_server_that_is_away_takes_nothing_from_it(exchange: Exchange) -> None:
     join(exchange, "cam-1")
     exchange.server(here=False)

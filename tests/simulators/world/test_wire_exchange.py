@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from surefoot_server.broker import mosquitto
+from surefoot_server.inbound import Telegram
 from surefoot_shared import topics
 from surefoot_shared.errors import ConfigError, SurefootError
 from surefoot_simulators.world import wire_exchange
@@ -47,5 +48,25 @@ def test_a_device_has_no_more_rights_than_its_certificate_gives() -> None:
         with pytest.raises(SurefootError, match="refused"):
             exchange.say("cam-1", topics.up("cam-2", "hello"), b"x", retain=False)
         assert exchange.heard() == []
+    finally:
+        exchange.close()
+
+
+@pytest.mark.needs("mosquitto")
+def test_a_message_that_nobody_said_ends_the_run() -> None:
+    exchange = WireExchange()
+    exchange.start()
+    try:
+        exchange.connect("cam-1", b"off")
+        exchange.subscribe("cam-1")
+        strange = (False, Telegram(topics.down("cam-2", "ack"), b"x"))
+        exchange._devices["cam-1"].came.append(strange)
+        with pytest.raises(SurefootError, match="it sent cam-1 what nobody said"):
+            exchange.publish(topics.FLEET_HALT, b"h", retain=True)
+
+        assert exchange._server is not None
+        exchange._server.came.extend([strange, strange])
+        with pytest.raises(SurefootError, match="it sent the server what nobody said"):
+            exchange.say("cam-1", topics.up("cam-1", "hello"), b"x", retain=False)
     finally:
         exchange.close()
