@@ -229,7 +229,7 @@ class Link:
             self._drop = Disconnected("not_allowed", f"The broker refused this device: {reason}.")
             self._down.set()
             return
-        own = [(f"{topics.PREFIX}/d/{self._identity.device}/down/#", 1), (f"{topics.PREFIX}/fleet/#", 1)]
+        own = [(each, 1) for each in topics.heard_by(self._identity.device)]
         _, self._greeting = client.subscribe([*own, *((topics.chunks_of(name), 1) for name in list(self._listeners))])
 
     def _on_subscribe(

@@ -45,6 +45,11 @@ def up(device_id: str, what: str) -> str:
     return f"{PREFIX}/d/{device_id}/up/{what}"
 
 
+def heard_by(device_id: str) -> tuple[str, str]:
+    """The filters to which a device subscribes: its own, and the fleet's."""
+    return f"{PREFIX}/d/{device_id}/down/#", f"{PREFIX}/fleet/#"
+
+
 def blob(sha256: str, n: int) -> str:
     """Chunk n of an artifact, where a network has no HTTP."""
     return f"{PREFIX}/blobs/{sha256}/{n}"

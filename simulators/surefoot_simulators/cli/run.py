@@ -12,7 +12,7 @@ import click
 
 from surefoot_server.cli.params import Whole
 from surefoot_server.cli.terminal import Terminal, json_option, pass_terminal
-from surefoot_shared import wire
+from surefoot_shared import wire as coding
 from surefoot_shared.errors import ConfigError, NotFound
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.argument("scenarios", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--seed", type=Whole(0, 2**31), help="Instead of the scenario's own; the same seed, the same run.")
 @click.option("--jobs", type=Whole(1, 64), default=1, show_default=True, help="Scenarios that are played at a time.")
+@click.option("--wire", is_flag=True, help="Let every message pass a real mosquitto; the outcome is the same.")
 @click.option("--junit", type=FILE, help="Write the expectations as JUnit XML.")
 @click.option("--markdown", type=FILE, help="Write a summary for the page of a CI job.")
 @click.option("--report", type=FILE, help="Write one HTML page with the fleet over time, phases and the story.")
@@ -42,6 +43,7 @@ def run(
     scenarios: tuple[Path, ...],
     seed: int | None,
     jobs: int,
+    wire: bool,
     junit: Path | None,
     markdown: Path | None,
     report: Path | None,
@@ -49,7 +51,8 @@ def run(
 ) -> int:
     """Play SCENARIOS (TOML files, or folders of them) in virtual time; exits with 6 where an expectation is not so.
 
-    Devices are real agent cores, the server is the real one without its sockets. docs/simulator.md describes the files.
+    Devices are real agent cores, the server is the real one without its sockets (its broker is real with
+    --wire). docs/simulator.md describes the files.
 
     \b
     Example:
@@ -65,7 +68,7 @@ def run(
         if path is not None:
             try_to_write(path)
     recordings = []
-    for recording in played(terminal, given, seed, jobs):
+    for recording in played(terminal, given, seed, jobs, wire):
         recordings.append(recording)
         terminal.say(to_text(recording))
     paths = [str(path) for path in given]
@@ -82,7 +85,7 @@ def run(
     return 0 if all(recording.passed for recording in recordings) else NOT_SO
 
 
-def played(terminal: Terminal, given: Sequence[Path], seed: int | None, jobs: int) -> Iterator[Recording]:
+def played(terminal: Terminal, given: Sequence[Path], seed: int | None, jobs: int, wire: bool) -> Iterator[Recording]:
     """In the order of the files, all of which are read before the first is played."""
     from surefoot_simulators.world import side_by_side
     from surefoot_simulators.world.run import run as play
@@ -90,10 +93,10 @@ def played(terminal: Terminal, given: Sequence[Path], seed: int | None, jobs: in
 
     scenarios = [read(path) for path in given]
     if jobs > 1 and len(given) > 1:
-        yield from side_by_side.play(given, seed, jobs)
+        yield from side_by_side.play(given, seed, jobs, wire=wire)
         return
     for scenario in scenarios:
-        yield play(scenario, seed, watcher(terminal, scenario.name))
+        yield play(scenario, seed, watcher(terminal, scenario.name), wire=wire)
 
 
 def files(given: Sequence[Path]) -> list[Path]:
@@ -112,7 +115,7 @@ def files(given: Sequence[Path]) -> list[Path]:
     return found
 
 
-def summary(recording: Recording) -> dict[str, wire.Json]:
+def summary(recording: Recording) -> dict[str, coding.Json]:
     """What `--json` shows of a run; `--record` has all of it."""
     return {
         "scenario": recording.scenario,
@@ -122,9 +125,9 @@ def summary(recording: Recording) -> dict[str, wire.Json]:
         "seconds": recording.seconds,
         "devices": len(recording.devices),
         "digest": recording.digest,
-        "expectations": wire.to_json(recording.expectations),
-        "faults": wire.to_json(recording.faults),
-        "counts": wire.to_json(recording.counts),
+        "expectations": coding.to_json(recording.expectations),
+        "faults": coding.to_json(recording.faults),
+        "counts": coding.to_json(recording.counts),
     }
 
 

@@ -1,7 +1,7 @@
 """As much of MQTT 3.1.1 as a simulated device speaks: bytes there and back. Pure.
 
 Promises: what is cut in the middle waits for its rest. Refuses nothing: the broker is real and judges the packets.
-Source: MQTT 3.1.1 §2 and §3; a `receive_maximum` is sent as MQTT 5 instead, for measurements of a broker's subscriber.
+Source: MQTT 3.1.1 §2 and §3; MQTT 5, as server and agents speak it, where a function is called so or `five`.
 """
 
 from __future__ import annotations
@@ -22,18 +22,23 @@ class Will:
 
 def connect(client_id: str, keepalive_s: int = 60, will: Will | None = None) -> bytes:
     """A clean session, with a retained last will of QoS 1 where one is given."""
-    flags = 0x02 | (0x04 | 0x08 | 0x20 if will else 0)
-    body = _text("MQTT") + bytes([4, flags]) + keepalive_s.to_bytes(2, "big") + _text(client_id)
+    body = _text("MQTT") + bytes([4, 0x02 | _will_flags(will)]) + keepalive_s.to_bytes(2, "big") + _text(client_id)
     if will is not None:
         body += _text(will.topic) + len(will.payload).to_bytes(2, "big") + will.payload
     return _packet(0x10, body)
 
 
-def connect_5(client_id: str, receive_maximum: int, session_s: int, keepalive_s: int = 60) -> bytes:
-    """MQTT 5, taking up the session of that name."""
+def connect_5(
+    client_id: str, receive_maximum: int = 65535, session_s: int = 0, keepalive_s: int = 60, will: Will | None = None
+) -> bytes:
+    """MQTT 5, taking up the session of that name where it is to last so long; else it begins clean."""
     properties = b"\x11" + session_s.to_bytes(4, "big") + b"\x21" + receive_maximum.to_bytes(2, "big")
-    body = _text("MQTT") + bytes([5, 0]) + keepalive_s.to_bytes(2, "big") + bytes([len(properties)]) + properties
-    return _packet(0x10, body + _text(client_id))
+    flags = (0 if session_s else 0x02) | _will_flags(will)
+    body = _text("MQTT") + bytes([5, flags]) + keepalive_s.to_bytes(2, "big") + bytes([len(properties)]) + properties
+    body += _text(client_id)
+    if will is not None:
+        body += b"\x00" + _text(will.topic) + len(will.payload).to_bytes(2, "big") + will.payload
+    return _packet(0x10, body)
 
 
 def subscribe(mid: int, *topics: str, five: bool = False) -> bytes:
@@ -41,9 +46,9 @@ def subscribe(mid: int, *topics: str, five: bool = False) -> bytes:
     return _packet(0x82, body + b"".join(_text(topic) + b"\x01" for topic in topics))
 
 
-def publish(topic: str, payload: bytes, mid: int = 0, *, retain: bool = False) -> bytes:
+def publish(topic: str, payload: bytes, mid: int = 0, *, retain: bool = False, five: bool = False) -> bytes:
     """QoS 1 with a message id, QoS 0 without."""
-    head = _text(topic) + (mid.to_bytes(2, "big") if mid else b"")
+    head = _text(topic) + (mid.to_bytes(2, "big") if mid else b"") + (b"\x00" if five else b"")
     return _packet(0x30 | (0x02 if mid else 0) | int(retain), head + payload)
 
 
@@ -80,6 +85,10 @@ def published(first: int, body: bytes) -> tuple[str, bytes, int]:
     if first & 0x06:
         return topic, body[end + 2 :], int.from_bytes(body[end : end + 2], "big")
     return topic, body[end:], 0
+
+
+def _will_flags(will: Will | None) -> int:
+    return 0x04 | 0x08 | 0x20 if will else 0
 
 
 def _packet(first: int, body: bytes) -> bytes:

@@ -10,6 +10,7 @@ from contextlib import closing
 
 from surefoot_simulators.device.node import Node
 from surefoot_simulators.world import expectations, strikes
+from surefoot_simulators.world.exchange import Exchange, MemoryExchange
 from surefoot_simulators.world.expectations import Seen
 from surefoot_simulators.world.hearing import heard
 from surefoot_simulators.world.open_files import make_room
@@ -23,14 +24,26 @@ SETTLING_S = 1800.0
 Watcher = Callable[[World], None]
 
 
-def run(scenario: Scenario, seed: int | None = None, watch: Watcher | None = None) -> Recording:
-    """Play it; `watch` is shown the world after each event. Raises ConfigError where so many devices have no room."""
+def run(scenario: Scenario, seed: int | None = None, watch: Watcher | None = None, *, wire: bool = False) -> Recording:
+    """Play it; `watch` is shown the world after each event. With `wire` every message passes a real mosquitto.
+
+    Raises ConfigError where so many devices have no room, or mosquitto is missing.
+    """
     make_room(sum(group.count for group in scenario.groups))
-    with closing(World(scenario, scenario.seed if seed is None else seed)) as world, heard(world):
+    seed = scenario.seed if seed is None else seed
+    with closing(_exchange(wire)) as exchange, closing(World(scenario, seed, exchange)) as world, heard(world):
         set_going(world)
         strikes.plan(world)
         world.queue.run(scenario.seconds, _Over(world, watch))
         return recorded(world)
+
+
+def _exchange(wire: bool) -> Exchange:
+    if not wire:
+        return MemoryExchange()
+    from surefoot_simulators.world.wire_exchange import WireExchange  # certificates and paho cost a quarter of a second
+
+    return WireExchange()
 
 
 def set_going(world: World) -> None:

@@ -1,7 +1,7 @@
 """Where a simulated world keeps its files: in memory where there is room, since nobody needs them back.
 
 Promises: folders are in memory only where the fleet fits there (a container's memory disk has 64 MB); all of a process
-go when it ends, and those of one that was killed with the next that begins.
+go when it ends, and those of one that was killed, and a broker that it left behind, with the next that begins.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+
+from surefoot_server.broker.child import end_stale
 
 MEMORY_DISK = Path("/dev/shm")  # noqa: S108 -- a memory file system, where there is one: fsync costs nothing
 PREFIX = "surefoot-world-"
@@ -55,6 +57,8 @@ def sweep(base: Path) -> None:
             continue  # another process swept it, or it is another user's
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for pid_file in left.glob("*/broker/*.pid"):
+                end_stale(pid_file, pid_file.with_suffix(".conf"))
             shutil.rmtree(left, ignore_errors=True)
         except BlockingIOError:
             pass  # its process lives

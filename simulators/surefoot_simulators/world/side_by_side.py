@@ -10,7 +10,7 @@ import logging
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,26 +23,37 @@ from surefoot_simulators.world.scenario import read
 INTERRUPTED = 130
 
 
-def play(files: Sequence[Path], seed: int | None, jobs: int) -> Iterator[Recording]:
-    """`seed` instead of each scenario's own; at most `jobs` processes."""
+def play(files: Sequence[Path], seed: int | None, jobs: int, *, wire: bool = False) -> Iterator[Recording]:
+    """`seed` instead of each scenario's own; at most `jobs` processes. `wire` as for `run`: a broker each."""
     fresh = multiprocessing.get_context("spawn")  # threads of this process do not come along
     level = logging.getLogger().level
-    with ProcessPoolExecutor(min(jobs, len(files)), fresh, _begin, (level,)) as pool:
-        for told in [pool.submit(_play, file, seed) for file in files]:
+    with ProcessPoolExecutor(min(jobs, len(files)), fresh, _begin, (level, wire)) as pool:
+        for told in [pool.submit(_play, file, seed, wire) for file in files]:
             recording = told.result()
             if isinstance(recording, _Ended):
                 raise recording.kind(*recording.said)
             yield recording
 
 
-def _begin(level: int) -> None:
+def _begin(level: int, wire: bool = False) -> None:
     logging.basicConfig(level=level)
-    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))  # who began it says so, once
+    ends: list[Callable[[], None]] = []
+    if wire:
+        from surefoot_simulators.world.wire_exchange import close_all
+
+        ends.append(close_all)
+
+    def interrupted(*_: object) -> None:
+        for end in ends:
+            end()
+        os._exit(INTERRUPTED)  # who began it says so, once
+
+    signal.signal(signal.SIGINT, interrupted)
 
 
-def _play(file: Path, seed: int | None) -> Recording | _Ended:
+def _play(file: Path, seed: int | None, wire: bool) -> Recording | _Ended:
     try:
-        return run(read(file), seed)
+        return run(read(file), seed, wire=wire)
     except SurefootError as error:
         return _Ended(type(error), (error.kind, error.message, error.hint))
 

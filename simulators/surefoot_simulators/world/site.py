@@ -167,10 +167,12 @@ class Site:
         self.interrupted()
         self.up, self._look_at = False, math.inf
         self._newest_look = next(self._look_number)
+        self.broker.server(here=False)
 
     def start(self) -> None:
         self.up = True
         self._start()
+        self.broker.server(here=True)
         self._arrived()
         self._look_soon()
 
@@ -192,7 +194,7 @@ class Site:
         self._intake_waits = False
         if not self.up:
             return
-        telegrams = self.broker.take_waiting()
+        telegrams = self.broker.waiting()
         said: list[Inbound] = []
         for telegram in telegrams:
             try:
@@ -203,10 +205,10 @@ class Site:
             with self.ingest.batch() as batch:
                 hand_in(said, batch)
         except Unreachable:
-            self.broker.put_back(telegrams)
             self._intake_waits = True
             self._queue.later(AGAIN_S, self._take_in)
             return
+        self.broker.acknowledge(telegrams)
         self.batches += 1
         self.delivery.say_waiting()
         if any(telegram.topic.rpartition("/")[2] not in CALM for telegram in telegrams):

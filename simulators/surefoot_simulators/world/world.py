@@ -26,6 +26,7 @@ from surefoot_simulators.device.node import Node
 from surefoot_simulators.world.acts import Acts
 from surefoot_simulators.world.broker import WorldBroker
 from surefoot_simulators.world.events import EventQueue
+from surefoot_simulators.world.exchange import Exchange, MemoryExchange
 from surefoot_simulators.world.holds import Holds
 from surefoot_simulators.world.notes import Notes
 from surefoot_simulators.world.recording import RecordedDevice, Teller
@@ -45,14 +46,15 @@ SWITCHED_ON_S = 60.0
 class World:
     """`close` removes its folder."""
 
-    def __init__(self, scenario: Scenario, seed: int) -> None:
+    def __init__(self, scenario: Scenario, seed: int, exchange: Exchange | None = None) -> None:
+        """`exchange` passes the messages; it stays its maker's to close. Without one they are passed in memory."""
         self.scenario, self.seed = scenario, seed
         self.queue = EventQueue()
         self.later: Later = self.queue.later
         self.folder = scratch_folder(room_for(sum(group.count for group in scenario.groups)))
         self.started_at = STARTED_AT
         self.scenery = Scenery(seed, scenario.begins_at_hour, scenario.night_ratio)
-        self.broker = WorldBroker(self.queue)
+        self.broker = WorldBroker(self.queue, exchange or MemoryExchange())
         self.blobs: dict[str, bytes] = {}
         self.faults: Counter[str] = Counter()
         self.lasting = Holds(self.later)

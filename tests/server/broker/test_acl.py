@@ -24,6 +24,7 @@ from surefoot_server.broker.acl import Access, allows, known_name, render_mosqui
 from surefoot_server.broker.mosquitto import render
 from surefoot_server.pki.ca import create_ca
 from surefoot_server.pki.crl import LIFE
+from surefoot_shared import topics
 from surefoot_shared.errors import Invalid
 from tests.server.broker.rig import WAIT_S, Credentials, Fleet
 
@@ -443,3 +444,9 @@ def test_the_rendered_file_denies_the_denied_and_refuses_a_name_that_would_break
     assert "pattern write surefoot/v1/d/%u/up/#" in text
     with pytest.raises(Invalid):
         render_mosquitto({"cam\ntopic readwrite #"})
+
+
+def test_a_device_may_hear_what_it_subscribes_to_and_nobody_elses() -> None:
+    for each in topics.heard_by("cam"):
+        assert allows("cam", Access.READ, each)
+    assert not allows("cam", Access.READ, topics.heard_by("other")[0])

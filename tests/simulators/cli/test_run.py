@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from surefoot_server.broker import mosquitto
 from surefoot_server.cli import main
 from surefoot_shared.errors import ConfigError, NotFound
 from surefoot_simulators.cli import run as command
@@ -33,7 +34,7 @@ def seeds(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
     """Nothing is played: each run is the same recording, and the seed that was asked for is noted."""
     asked: list[int | None] = []
 
-    def play(scenario: Scenario, seed: int | None, watch: object) -> object:
+    def play(scenario: Scenario, seed: int | None, watch: object, wire: bool) -> object:
         asked.append(seed)
         return replace(RECORDING, scenario=scenario.name)
 
@@ -56,7 +57,7 @@ def test_what_held_exits_with_zero_and_leaves_its_files(file: Path, tmp_path: Pa
 
 def test_what_did_not_hold_exits_with_six(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     missed = replace(RECORDING, expectations=(replace(RECORDING.expectations[0], held=False),))
-    monkeypatch.setattr(playing, "run", lambda *_given: missed)
+    monkeypatch.setattr(playing, "run", lambda *_given, **_how: missed)
 
     assert main.run(["sim", "run", str(file)]) == 6
 
@@ -117,16 +118,27 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_with_jobs_several_are_played_at_a_time_and_one_as_ever(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: list[int | None]
 ) -> None:
-    asked: list[tuple[int, int | None, int]] = []
+    asked: list[tuple[int, int | None, int, bool]] = []
 
-    def play(files: Sequence[Path], seed: int | None, jobs: int) -> list[Recording]:
-        asked.append((len(files), seed, jobs))
+    def play(files: Sequence[Path], seed: int | None, jobs: int, wire: bool) -> list[Recording]:
+        asked.append((len(files), seed, jobs, wire))
         return [replace(RECORDING, scenario=path.stem) for path in files]
 
     monkeypatch.setattr(side_by_side, "play", play)
     (tmp_path / "other.toml").write_text(SMALL)
 
-    assert main.run(["sim", "run", str(file), str(tmp_path / "other.toml"), "--jobs", "2", "--seed", "3"]) == 0
+    assert (
+        main.run(["sim", "run", str(file), str(tmp_path / "other.toml"), "--jobs", "2", "--seed", "3", "--wire"]) == 0
+    )
     assert main.run(["sim", "run", str(file), "--jobs", "2"]) == 0
-    assert asked == [(2, 3, 2)]
+    assert asked == [(2, 3, 2, True)]
     assert seeds == [None]
+
+
+def test_without_a_real_broker_nothing_is_played_on_the_wire_and_how_to_install_one_is_said(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(mosquitto, "program", lambda: None)
+
+    assert main.run(["sim", "run", str(file), "--wire"]) == 2
+    assert "apt install mosquitto" in capsys.readouterr().err

@@ -87,7 +87,7 @@ class Yard:
         self.stirs += 1
 
     def said(self, what: str) -> list[bytes]:
-        return [t.payload for t in self.broker.waiting if t.topic == up("cam-1", what)]
+        return [t.payload for t in self.broker.waiting() if t.topic == up("cam-1", what)]
 
 
 @pytest.fixture(params=[Kind.LINK, Kind.COUNTER], ids=["folder", "root"])

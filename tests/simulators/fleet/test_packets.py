@@ -41,3 +41,17 @@ def test_connecting_says_name_and_will() -> None:
 def test_subscribing_asks_for_quality_one() -> None:
     assert packets.subscribe(1, "a", "b") == b"\x82\x0a\x00\x01\x00\x01a\x01\x00\x01b\x01"
     assert packets.subscribe(1, "a", five=True) == b"\x82\x07\x00\x01\x00\x00\x01a\x01"
+
+
+def test_with_mqtt_5_a_session_is_taken_up_only_where_it_is_to_last() -> None:
+    clean, lasting = packets.connect_5("cam"), packets.connect_5("cam", session_s=60)
+
+    assert (clean[9], lasting[9]) == (0x02, 0)
+
+
+def test_with_mqtt_5_will_and_message_have_properties_of_their_own() -> None:
+    connect = packets.connect_5("cam", will=packets.Will("w", b"off"))
+
+    assert connect[9] == 0x02 | 0x04 | 0x08 | 0x20
+    assert connect.endswith(b"\x00\x03cam\x00\x00\x01w\x00\x03off")
+    assert packets.publish("a", b"x", 7, five=True) == b"\x32\x07\x00\x01a\x00\x07\x00x"

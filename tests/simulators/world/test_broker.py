@@ -7,6 +7,7 @@ import random
 import pytest
 
 from surefoot_agent.downlink import BundleArrived, Connected, HaltArrived, LinkEvent
+from surefoot_shared import topics
 from surefoot_simulators.device.link import KEEPALIVE_S, SimLink
 from surefoot_simulators.world.broker import WorldBroker
 from surefoot_simulators.world.events import EventQueue
@@ -27,7 +28,10 @@ class House:
         self.queue.run(self.queue.now + seconds)
 
     def said(self) -> list[str]:
-        return [telegram.topic.rpartition("/")[2] for telegram in self.broker.take_waiting()]
+        """And stores it."""
+        came = self.broker.waiting()
+        self.broker.acknowledge(came)
+        return [telegram.topic.rpartition("/")[2] for telegram in came]
 
 
 @pytest.fixture
@@ -49,7 +53,7 @@ def test_what_a_device_says_waits_for_the_server_through_a_restart(house: House)
     house.link.publish("events", b"x")
     house.wait(1.0)
     house.broker.restart(5.0)
-    during = house.broker.take_waiting()
+    during = house.broker.waiting()
     house.wait(10.0)
 
     assert during == []
@@ -89,10 +93,12 @@ def test_a_device_that_came_back_has_no_will(house: House) -> None:
 
 def test_what_was_not_stored_comes_again(house: House) -> None:
     house.connect()
-    came = house.broker.take_waiting()
-    house.broker.put_back(came)
+    came = house.broker.waiting()
+    again = house.broker.waiting()
+    house.broker.acknowledge(again)
 
-    assert house.broker.take_waiting() == came
+    assert len(came) == 1
+    assert (again, house.broker.waiting()) == (came, [])
 
 
 def test_of_outages_that_overlap_the_last_to_end_is_the_end(house: House) -> None:
@@ -106,3 +112,55 @@ def test_of_outages_that_overlap_the_last_to_end_is_the_end(house: House) -> Non
     house.wait(20.0)
 
     assert house.broker.up
+
+
+def test_what_passed_is_the_same_only_where_the_same_arrived_at_the_same_time() -> None:
+    one, same, late, other = House(), House(), House(), House()
+    for each in (one, same, late, other):
+        each.connect()
+        each.said()
+    late.wait(1.0)
+    for each in (one, same, late):
+        each.broker.publish_bundle("cam-1", b"signed")
+    other.broker.publish_halt(b"signed")
+
+    assert one.broker.passed == same.broker.passed
+    assert len({one.broker.passed, late.broker.passed, other.broker.passed}) == 3
+
+
+def test_what_is_published_during_an_outage_is_there_afterwards(house: House) -> None:
+    house.broker.restart(30.0)
+    for raw in (b"older", b"newer"):
+        house.broker.publish_bundle("cam-1", raw)
+    house.wait(31.0)
+    house.connect()
+
+    assert [event.raw for event in house.heard if isinstance(event, BundleArrived)] == [b"newer"]
+
+
+@pytest.mark.parametrize(("stays", "sent"), [(True, [topics.FLEET_HALT]), (False, [])])
+def test_who_does_not_stay_until_it_has_subscribed_is_sent_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch, stays: bool, sent: list[str]
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(house.link, "deliver", lambda topic, _payload: told.append(topic))
+    house.broker.publish_halt(b"halts")
+    house.broker.open(house.link)
+    if not stays:
+        house.broker.restart(0.0)
+    house.wait(1.0)
+
+    assert told == sent
+
+
+def test_a_session_that_is_taken_over_says_its_will_and_a_broker_that_stops_every_will(house: House) -> None:
+    house.connect()
+    house.link.stop()
+    house.said()
+    house.connect()
+    taken_over = house.said()
+    house.broker.restart(1.0)
+    house.wait(1.0)
+
+    assert taken_over == ["presence", "presence"]  # the will, and that it is there
+    assert house.said() == ["presence", "presence"]  # the will, and what is retained of it

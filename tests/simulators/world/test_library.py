@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
 import pytest
 
 from surefoot_simulators.world.faults import Kind
+from surefoot_simulators.world.recording import Recording
 from surefoot_simulators.world.run import run
 from surefoot_simulators.world.scenario import read
+from surefoot_simulators.world.world import World
 
 ROOT = Path(__file__).parents[3]
 LIBRARY = sorted((ROOT / "simulators" / "scenarios").glob("*.toml"))
@@ -20,9 +23,34 @@ PAGE = ROOT / "docs" / "simulator.md"
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("path", LIBRARY, ids=lambda path: path.stem)
 def test_what_a_scenario_expects_is_so(path: Path) -> None:
-    recording = run(read(path))
+    recording, _ = in_memory(path)
 
     assert [f"{met.text} (line {met.line}): {met.found}" for met in recording.expectations if not met.held] == []
+
+
+@functools.cache
+def in_memory(path: Path) -> tuple[Recording, bytes]:
+    return played(path, wire=False)
+
+
+def played(path: Path, wire: bool) -> tuple[Recording, bytes]:
+    """What was recorded, and a digest of each message that arrived."""
+    worlds: list[World] = []
+    recording = run(read(path), watch=lambda world: worlds.append(world) if not worlds else None, wire=wire)
+    return recording, worlds[0].broker.passed
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.needs("mosquitto")
+@pytest.mark.parametrize("name", ["broker_restarts", "messy_messages", "operator_halts", "silent_death"])
+def test_a_real_broker_over_real_sockets_gives_the_same_recording_message_for_message(name: str) -> None:
+    path = ROOT / "simulators" / "scenarios" / f"{name}.toml"
+
+    recording, passed = played(path, wire=True)
+
+    assert [met.text for met in recording.expectations if not met.held] == []
+    assert (recording.digest, passed) == (in_memory(path)[0].digest, in_memory(path)[1])
 
 
 def test_the_library_strikes_with_every_kind_of_fault() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -46,3 +49,16 @@ def test_folders_of_dead_processes_are_swept_and_those_of_live_and_new_ones_are_
     os.close(held)
 
     assert sorted(tmp_path.iterdir()) == [other, live, newborn]
+
+
+def test_a_broker_that_a_dead_process_left_behind_is_ended(tmp_path: Path) -> None:
+    broker = tmp_path / f"{PREFIX}a" / "world" / "broker"
+    broker.mkdir(parents=True)
+    left = subprocess.Popen([sys.executable, "-c", "input()", broker / "mosquitto.conf"], stdin=subprocess.PIPE)
+    (broker / "mosquitto.pid").write_text(str(left.pid))
+    os.utime(tmp_path / f"{PREFIX}a", (1, 1))
+
+    sweep(tmp_path)
+
+    assert left.wait(10) == -signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from surefoot_shared.errors import Invalid
-from surefoot_simulators.world import side_by_side
+from surefoot_simulators.world import side_by_side, wire_exchange
 from surefoot_simulators.world.run import run
 from surefoot_simulators.world.scenario import read
 from tests.simulators.world.conftest import SMALL
@@ -46,3 +46,16 @@ def test_a_worker_that_is_interrupted_goes_without_a_word(monkeypatch: pytest.Mo
     signal.signal(signal.SIGINT, before)
 
     assert ends == [130]
+
+
+def test_a_worker_that_is_interrupted_leaves_no_broker_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[object] = []
+    monkeypatch.setattr(os, "_exit", ends.append)
+    monkeypatch.setattr(wire_exchange, "close_all", lambda: ends.append("brokers"))
+    before = signal.getsignal(signal.SIGINT)
+
+    side_by_side._begin(logging.WARNING, wire=True)
+    signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+    assert ends == ["brokers", 130]
