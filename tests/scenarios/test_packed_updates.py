@@ -21,7 +21,7 @@ from surefoot_shared.status import Presence
 from surefoot_simulators.camera.tree import Faults, write_camera_tree, write_recipe
 from surefoot_simulators.demo.fleet import HARDWARE
 from tests.scenarios.conftest import OpenWorld
-from tests.scenarios.test_split import ALL_AT_ONCE, DEVICE, SplitNode
+from tests.scenarios.test_split import ALL_AT_ONCE, DEVICE, joined
 from tests.scenarios.world import SOAK_S, World
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -54,17 +54,14 @@ def test_an_update_comes_in_a_pack_made_from_what_the_devices_run(open_world: Op
     """One device by itself, and one in two halves: its agent may read the slots, and only the helper writes them."""
     world = open_world()
     publish(world, OLD, 300, MODEL)
-    split = SplitNode(world)
-    try:
+    with joined(world) as split:
         for version in (OLD, NEW):
             if version == NEW:
                 publish(world, NEW, 301, CHANGED)
                 world.wait(lambda: are_ready(world), "packs from the old release to the new", 120.0)
             world.update(version, policy=ALL_AT_ONCE)
             world.wait(lambda: run(world, version), f"{version} on both devices", 120.0)  # noqa: B023 -- at once
-        logs = [world.node.agent.log.read_text(), split.units[2].log.read_text()]
-    finally:
-        split.close()
+        logs = [world.node.agent.log.read_text(), split.agent.log.read_text()]
 
     for log in logs:
         said = [line.partition("says=")[2] for line in log.splitlines() if "says=" in line]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,18 +31,25 @@ def served(node: SplitNode) -> int:
     return sum("done verb=" in life for life in lives)
 
 
-@pytest.fixture
-def split(open_world: OpenWorld) -> Iterator[tuple[World, SplitNode]]:
-    world = open_world()
+@contextmanager
+def joined(world: World) -> Iterator[SplitNode]:
+    """A device in two halves that is enrolled in this world, and in contact with 1.0 running."""
     node = SplitNode(DEVICE, HARDWARE[0], world.folder / "split", SETTINGS)
     token, keys = world.operator.enrolment_token(1), world.operator.keys
     node.enrol(world.server.device_url, keys / "bootstrap", token, world.ground.release("1.0"))
     node.start()
     try:
         world.wait(lambda: world.server.api.devices()[DEVICE].version == "1.0", "the split device on 1.0")
-        yield world, node
+        yield node
     finally:
         node.stop()
+
+
+@pytest.fixture
+def split(open_world: OpenWorld) -> Iterator[tuple[World, SplitNode]]:
+    world = open_world()
+    with joined(world) as node:
+        yield world, node
 
 
 def test_an_update_through_the_helper_is_committed_though_the_helper_dies_again_and_again(

@@ -136,7 +136,7 @@ def test_a_schedule_stays_within_the_scope_and_is_stopped_there_alone(cities: Ri
 
 
 def test_the_page_of_drills_schedules_and_stops_ones_own(cities: Rig) -> None:
-    browser, form = signed_in(cities, Role.OPERATOR, HA), {"component": "app", "days": "7"}
+    browser, form = signed_in(cities, Role.OPERATOR, HA), {"component": "app", "days": "7", "devices": "1"}
 
     answers = [browser.post("/drills/schedules", data={**form, "cohort": name}) for name in ("hanoi", "saigon")]
     stops = [browser.post(f"/drills/schedules/{n}/stop") for n in (1, 2)]
