@@ -53,15 +53,19 @@ class Together:
     peak_mib: float = 0.0
 
     def look(self) -> None:
-        """Add up what each has now; pages that they share count in each."""
+        """Add up what each has now; pages that they share count in each, those of a child before its exec not twice."""
         own = os.getpid()
-        total = 0.0
-        for pid in (own, *children(own)):
+        total = rss_mib(own)
+        for pid in children(own):
             try:
-                total += rss_mib(pid)
+                total += rss_mib(pid) if _words(pid) != _words(own) else 0.0
             except (FileNotFoundError, ProcessLookupError):
                 continue  # it ended between the list and the look
         self.peak_mib = max(self.peak_mib, total)
+
+
+def _words(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 @contextmanager

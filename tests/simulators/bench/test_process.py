@@ -74,6 +74,7 @@ def test_the_memory_of_a_process_and_its_children_is_that_of_one_moment(started:
     own = rss_mib(os.getpid())
     with together(every_s=0.01) as memory:
         _python(started, "b = b'x' * (64 << 20); print(flush=True); input()")
+        memory.look()
         started.pop().communicate(b"\n")  # gone before the next one comes
         _python(started, "b = b'x' * (32 << 20); print(flush=True); input()")
         memory.look()

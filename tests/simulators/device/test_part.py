@@ -69,7 +69,7 @@ def test_a_hello_names_every_component(yard: Pair) -> None:
     yard.pair.start()
     yard.queue.run(60.0)
 
-    hellos = [t.payload for t in yard.broker.waiting if t.topic == up("cam-2", "hello")]
+    hellos = [t.payload for t in yard.broker.waiting() if t.topic == up("cam-2", "hello")]
     told = wire.decode(Hello, wire.decode(Sealed, hellos[-1]).payload.encode())
 
     assert [component.component for component in told.components] == ["app", "model"]
