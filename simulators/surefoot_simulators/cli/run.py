@@ -31,6 +31,11 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.argument("scenarios", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--seed", type=Whole(0, 2**31), help="Instead of the scenario's own; the same seed, the same run.")
 @click.option("--jobs", type=Whole(1, 64), default=1, show_default=True, help="Scenarios that are played at a time.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds of the fleet in one second, at most; 1 is real time. [default: as fast as can be]",
+)
 @click.option("--wire", is_flag=True, help="Let every message pass a real mosquitto; the outcome is the same.")
 @click.option("--junit", type=FILE, help="Write the expectations as JUnit XML.")
 @click.option("--markdown", type=FILE, help="Write a summary for the page of a CI job.")
@@ -43,6 +48,7 @@ def run(
     scenarios: tuple[Path, ...],
     seed: int | None,
     jobs: int,
+    speed: float | None,
     wire: bool,
     junit: Path | None,
     markdown: Path | None,
@@ -68,7 +74,9 @@ def run(
         if path is not None:
             try_to_write(path)
     recordings = []
-    for recording in played(terminal, given, seed, jobs, wire):
+    if speed is not None and jobs > 1:
+        raise click.UsageError("--speed plays one scenario after the other; leave out --jobs.")
+    for recording in played(terminal, given, seed, jobs, wire, speed):
         recordings.append(recording)
         terminal.say(to_text(recording))
     paths = [str(path) for path in given]
@@ -85,7 +93,9 @@ def run(
     return 0 if all(recording.passed for recording in recordings) else NOT_SO
 
 
-def played(terminal: Terminal, given: Sequence[Path], seed: int | None, jobs: int, wire: bool) -> Iterator[Recording]:
+def played(
+    terminal: Terminal, given: Sequence[Path], seed: int | None, jobs: int, wire: bool, speed: float | None
+) -> Iterator[Recording]:
     """In the order of the files, all of which are read before the first is played."""
     from surefoot_simulators.world import side_by_side
     from surefoot_simulators.world.run import run as play
@@ -96,7 +106,7 @@ def played(terminal: Terminal, given: Sequence[Path], seed: int | None, jobs: in
         yield from side_by_side.play(given, seed, jobs, wire=wire)
         return
     for scenario in scenarios:
-        yield play(scenario, seed, watcher(terminal, scenario.name), wire=wire)
+        yield play(scenario, seed, watcher(terminal, scenario.name, speed), wire=wire, speed=speed)
 
 
 def files(given: Sequence[Path]) -> list[Path]:
@@ -131,15 +141,16 @@ def summary(recording: Recording) -> dict[str, coding.Json]:
     }
 
 
-def watcher(terminal: Terminal, name: str) -> Callable[[World], None] | None:
+def watcher(terminal: Terminal, name: str, speed: float | None = None) -> Callable[[World], None] | None:
     """One line that is kept up to date, where a person looks on."""
     if terminal.json or not sys.stderr.isatty():
         return None
-    shown = [-SHOWN_EVERY_S]
+    every_s = min(SHOWN_EVERY_S, speed or SHOWN_EVERY_S)
+    shown = [-every_s]
 
     def watch(world: World) -> None:
         now = world.queue.now
-        if now - shown[0] >= SHOWN_EVERY_S:
+        if now - shown[0] >= every_s:
             shown[0] = now
             text = f"\r{name} {now / 3600:7.1f} h  {versions(world)}"
             sys.stderr.write(text[: os.get_terminal_size(sys.stderr.fileno()).columns - 1] + "\033[K\r")

@@ -1,6 +1,6 @@
 """The world's time: what is to happen, in order of its time and, at one time, in the order in which it was said.
 
-Promises: no clock of this machine; two runs that say the same things do the same things.
+Promises: no clock of this machine; two runs that say the same things do the same things, however fast they are played.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ class EventQueue:
 
     def __init__(self) -> None:
         self.now, self.count = 0.0, 0
+        self.pace: Callable[[float], None] = lambda _: None
+        """Called with the time of each event before it happens; whoever looks on may wait there."""
         self._number = 0
         self._waiting: list[tuple[float, int, Act]] = []
 
@@ -30,6 +32,7 @@ class EventQueue:
     def run(self, until: float, over: Callable[[], bool] = lambda: False) -> None:
         """Let time pass until then, or until `over`, which is asked after each event."""
         while self._waiting and self._waiting[0][0] <= until:
+            self.pace(self._waiting[0][0])
             self.now, _, act = heapq.heappop(self._waiting)
             self.count += 1
             act()

@@ -14,6 +14,7 @@ from surefoot_simulators.world.exchange import Exchange, MemoryExchange
 from surefoot_simulators.world.expectations import Seen
 from surefoot_simulators.world.hearing import heard
 from surefoot_simulators.world.open_files import make_room
+from surefoot_simulators.world.pace import Pace
 from surefoot_simulators.world.recording import Recording
 from surefoot_simulators.world.scenario import Scenario
 from surefoot_simulators.world.world import World
@@ -24,14 +25,25 @@ SETTLING_S = 1800.0
 Watcher = Callable[[World], None]
 
 
-def run(scenario: Scenario, seed: int | None = None, watch: Watcher | None = None, *, wire: bool = False) -> Recording:
+def run(
+    scenario: Scenario,
+    seed: int | None = None,
+    watch: Watcher | None = None,
+    *,
+    wire: bool = False,
+    speed: float | None = None,
+) -> Recording:
     """Play it; `watch` is shown the world after each event. With `wire` every message passes a real mosquitto.
+
+    `speed`: at most so many seconds of the world in one of the wall; None: as fast as this machine can.
 
     Raises ConfigError where so many devices have no room, or mosquitto is missing.
     """
     make_room(sum(group.count for group in scenario.groups))
     seed = scenario.seed if seed is None else seed
     with closing(_exchange(wire)) as exchange, closing(World(scenario, seed, exchange)) as world, heard(world):
+        if speed is not None:
+            world.queue.pace = Pace(speed)
         set_going(world)
         strikes.plan(world)
         world.queue.run(scenario.seconds, _Over(world, watch))

@@ -34,7 +34,7 @@ def seeds(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
     """Nothing is played: each run is the same recording, and the seed that was asked for is noted."""
     asked: list[int | None] = []
 
-    def play(scenario: Scenario, seed: int | None, watch: object, wire: bool) -> object:
+    def play(scenario: Scenario, seed: int | None, watch: object, wire: bool, speed: float | None) -> object:
         asked.append(seed)
         return replace(RECORDING, scenario=scenario.name)
 
@@ -142,3 +142,22 @@ def test_without_a_real_broker_nothing_is_played_on_the_wire_and_how_to_install_
 
     assert main.run(["sim", "run", str(file), "--wire"]) == 2
     assert "apt install mosquitto" in capsys.readouterr().err
+
+
+def test_a_speed_is_for_whoever_looks_on_so_one_plays_after_the_other(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[float | None] = []
+
+    def play(scenario: Scenario, seed: int | None, watch: object, wire: bool, speed: float | None) -> Recording:
+        asked.append(speed)
+        return replace(RECORDING, scenario=scenario.name)
+
+    monkeypatch.setattr(playing, "run", play)
+
+    codes = [main.run(["sim", "run", str(file), *words]) for words in (["--speed", "2.5"], [])]
+    wrong = [main.run(["sim", "run", str(file), "--speed", *words]) for words in (["0"], ["1", "--jobs", "2"])]
+
+    assert (codes, asked) == ([0, 0], [2.5, None])
+    assert wrong == [2, 2]
+    assert "leave out --jobs" in capsys.readouterr().err
