@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -26,6 +28,7 @@ SHARE = 1 if os.environ.get("SUREFOOT_CRASH_ALL") else 13
 """Odd, as most requests have three points."""
 SET_SHARE = 1 if os.environ.get("SUREFOOT_CRASH_ALL") else 73
 CHOSEN = (SCENES[1], *DATA_SCENES[:2])
+D = TypeVar("D", LoneDevice, SetDevice)
 
 
 def prepared(folder: Path, scene: Scene) -> LoneDevice:
@@ -46,6 +49,37 @@ def of_a_set(folder: Path, outcome: Outcome) -> SetDevice:
     return device
 
 
+def swept(
+    make: Callable[[], D],
+    allowed: frozenset[Outcome],
+    tried: tuple[int, int],
+    record_property: Recorder,
+    between: Callable[[D], None],
+) -> tuple[dict[str, list[str]], list[str]]:
+    """The promises that were broken, by the point at which the agent died, and all points of an undisturbed run.
+
+    `tried`: (how many points are passed over, which one of how many is tried). `between` happens after the death.
+    """
+    with closing(make()) as device:
+        assert device.run()
+        trace = list(device.world.trace)
+        assert device.broken_promises(allowed) == []
+    begin, share = tried
+    points = range(1 + begin, len(trace) + 1, share)
+    record_property("instants", len(points))
+    record_property("of", len(trace))
+    broken = {}
+    for point in points:
+        with closing(make()) as device:
+            device.world.cut_at = point
+            died = not device.run()
+            between(device)
+            promises = [] if died and device.run() else ["it did not die, or died twice"]
+            if promises := promises or device.broken_promises(allowed):
+                broken[f"{point} {trace[point - 1]}"] = promises
+    return broken, trace
+
+
 @pytest.mark.parametrize("outcome", [Outcome.COMMITTED, Outcome.REVERTED])
 @pytest.mark.parametrize("power", [False, True], ids=["killed", "power cut"])
 def test_a_root_and_an_application_of_two_halves_end_as_one_set_wherever_the_agent_dies(
@@ -53,24 +87,14 @@ def test_a_root_and_an_application_of_two_halves_end_as_one_set_wherever_the_age
 ) -> None:
     monkeypatch.setattr(steward, "way_back", way_back_by(tmp_path / "reboot"))
     allowed = frozenset({outcome, Outcome.REVERTED}) if power else frozenset({outcome})  # it is a one-shot bootloader
-    with closing(of_a_set(tmp_path / "device", outcome)) as device:
-        assert device.run()
-        trace = list(device.world.trace)
-        assert device.broken_promises(allowed) == []
-    tried = range(1 + 7 * power, len(trace) + 1, SET_SHARE)
-    record_property("instants", len(tried))
-    record_property("of", len(trace))
 
-    broken = {}
-    for point in tried:
-        with closing(of_a_set(tmp_path / "device", outcome)) as device:
-            device.world.cut_at = point
-            died = not device.run()
-            if power:
-                device.restart_machine(Cause.POWER_CUT)
-            promises = [] if died and device.run() else ["it did not die, or died twice"]
-            if promises := promises or device.broken_promises(allowed):
-                broken[f"{point} {trace[point - 1]}"] = promises
+    broken, _ = swept(
+        lambda: of_a_set(tmp_path / "device", outcome),
+        allowed,
+        (7 * power, SET_SHARE),
+        record_property,
+        lambda device: device.restart_machine(Cause.POWER_CUT) if power else None,
+    )
 
     assert broken == {}
 
@@ -79,22 +103,11 @@ def test_a_root_and_an_application_of_two_halves_end_as_one_set_wherever_the_age
 def test_an_agent_that_dies_beside_a_living_helper_is_followed_by_one_that_ends_it(
     tmp_path: Path, scene: Scene, record_property: Recorder
 ) -> None:
-    with closing(prepared(tmp_path / "device", scene)) as device:
-        assert device.run()
-        trace = list(device.world.trace)
-        assert device.broken_promises(scene.allowed) == []
-    tried = range(1 + len(scene.name) % SHARE, len(trace) + 1, SHARE)
-    record_property("instants", len(tried))
-    record_property("of", len(trace))
+    begin = len(scene.name) % SHARE
 
-    broken = {}
-    for point in tried:
-        with closing(prepared(tmp_path / "device", scene)) as device:
-            device.world.cut_at = point
-            died = not device.run()
-            promises = [] if died and device.run() else ["it did not die, or died twice"]
-            if promises := promises or device.broken_promises(scene.allowed):
-                broken[f"{point} {trace[point - 1]}"] = promises
+    broken, trace = swept(
+        lambda: prepared(tmp_path / "device", scene), scene.allowed, (begin, SHARE), record_property, lambda _: None
+    )
 
     assert broken == {}
     assert {"sent arm", "after start", "half of write", "before journal save", "before decide"} <= set(trace)
