@@ -1,6 +1,6 @@
 """The verification child: reads one question, verifies under resource limits, writes one answer, ends.
 
-Run as `python -I -m surefoot_agent.trust_child`. Everything it may change is the trust folder. Its limits are set
+Run as `python -I -m surefoot_agent.lean trust_child`. Everything it may change is the trust folder. Its limits are set
 before it reads a byte; what exceeds them ends this process and nothing else. A bug is not dressed up: it crashes, with
 a traceback.
 """
