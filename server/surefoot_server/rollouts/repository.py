@@ -345,9 +345,9 @@ def _member(
 
 
 def _attempt(read: sa.Row[Any], name: str) -> AttemptFact | None:
-    values = {field: getattr(read, f"{name}_{field}") for field in ORDER_FIELDS}
-    if values["state"] is None:
+    if getattr(read, f"{name}_state") is None:
         return None
+    values = {field: getattr(read, f"{name}_{field}") for field in ORDER_FIELDS}
     return AttemptFact(
         state=AttemptState(values["state"]),
         offered_at=values["offered_at"],
