@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from surefoot_agent.joint import together
-from surefoot_agent.ports import Decision, Refusal, Wish
 from surefoot_agent.trust_talk import Answer, HaltAnswer, Question, failure_of
+from surefoot_agent.wishes import Decision, Refusal, Wish
 from surefoot_shared import wire
 from surefoot_shared.errors import InstallFailed, SurefootError
 from surefoot_shared.trust.fields import DIRECTOR, IMAGE
