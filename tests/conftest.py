@@ -16,6 +16,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests import longest
+
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine says nothing about the code
 hypothesis.settings.load_profile("untimed")
 
@@ -126,6 +128,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         unknown = {str(n) for marker in item.iter_markers("needs") for n in marker.args} - PACKAGES.keys()
         if unknown:
             raise pytest.UsageError(f"{item.nodeid} needs {sorted(unknown)}: add the package to tests/conftest.py")
+
+
+@pytest.hookimpl(specname="pytest_collection_modifyitems", trylast=True)  # after the markers chose
+def pytest_longest_first(config: pytest.Config, items: list[pytest.Item]) -> None:
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        items[:] = longest.dealt(items, lambda item: item.nodeid.partition("::")[0], worker["workercount"])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,14 +1,13 @@
-"""Start a verification child without what its libraries would load for others: `python -I -m surefoot_agent.lean NAME`.
+"""Go without what libraries would load for others; start a child so: `python -I -m surefoot_agent.lean NAME`.
 
 The library of TUF imports an HTTP client, and every cloud's and token's signing library that it finds on the machine.
 A child verifies bytes that it was given: without them it starts two to three times as fast, in two thirds of the
-memory, and holds no code that could open a connection. Refuses to be imported for its effect: it is for a process that
-has one task and ends.
+memory, and holds no code that could open a connection. Importing this changes nothing: only whoever owns the process
+may say what it goes without.
 """
 
 from __future__ import annotations
 
-import runpy
 import sys
 from types import ModuleType
 
@@ -24,10 +23,15 @@ class NoFetcher:
         raise RuntimeError("a verification child fetches nothing")
 
 
-def leave_out() -> None:
-    """Let none of them be imported in this process any more."""
+def leave_out_signers() -> None:
+    """Let none of them be imported in this process any more: a device signs with its own key alone."""
     for name in SIGNERS:
         sys.modules[name] = None  # type: ignore[assignment]  # the import system's way to say that there is none
+
+
+def leave_out() -> None:
+    """Let neither a signer nor an HTTP client be imported in this process any more."""
+    leave_out_signers()
     fetcher = ModuleType(FETCHER)
     vars(fetcher)["Urllib3Fetcher"] = NoFetcher
     sys.modules[FETCHER] = fetcher
@@ -35,6 +39,8 @@ def leave_out() -> None:
 
 def main() -> None:
     """Run the module of this package that the first word names; the other words are its own."""
+    import runpy  # for a child alone; the agent's own commands read this module too
+
     leave_out()
     del sys.argv[0]
     runpy.run_module(f"{__package__}.{sys.argv[0]}", run_name="__main__")

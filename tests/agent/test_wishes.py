@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from surefoot_agent import ports, wishes
 from surefoot_agent.wishes import Decision, Refusal
 from surefoot_shared import wire
@@ -22,6 +24,7 @@ def test_the_ports_name_the_very_same_values() -> None:
     assert (ports.Wish, ports.Refusal, ports.Decision) == (wishes.Wish, wishes.Refusal, wishes.Decision)
 
 
+@pytest.mark.slow
 def test_the_child_loads_neither_the_other_ports_nor_the_guard() -> None:
     code = (
         "import sys, surefoot_agent.trust_child; "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from surefoot_shared import wire
 from surefoot_shared.notes import AssignmentNote, JointSet, ShadowTerms
 from surefoot_shared.status import Intent
@@ -23,6 +25,7 @@ def test_shares_are_signed_as_whole_numbers() -> None:
     assert (terms.min_fps_ratio, terms.min_memory_ratio) == (0.9, 0.125)
 
 
+@pytest.mark.slow
 def test_whoever_reads_notes_loads_no_other_message() -> None:
     code = "import sys; from surefoot_shared.trust import versions; print('surefoot_shared.messages' in sys.modules)"
 

@@ -129,6 +129,7 @@ def test_adding_a_component_asks_for_the_known_passphrase_once(monkeypatch: pyte
     assert len(questions) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("keys", "show", "nowhere"), ("release", "sign", "nowhere", "--keys", "nowhere")])
 def test_what_is_done_with_keys_alone_loads_no_database(words: tuple[str, ...]) -> None:
     code = (
