@@ -16,8 +16,6 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests import longest
-
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine says nothing about the code
 hypothesis.settings.load_profile("untimed")
 
@@ -134,6 +132,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_longest_first(config: pytest.Config, items: list[pytest.Item]) -> None:
     worker = getattr(config, "workerinput", None)
     if worker is not None:
+        from tests import longest  # this file is tried alone too, without the others
+
         items[:] = longest.dealt(items, lambda item: item.nodeid.partition("::")[0], worker["workercount"])
 
 

@@ -122,6 +122,10 @@ class Application:
     def tend(self) -> None:
         """Restart a dead application once its delay is over; keep the log within its bound."""
         self.bound_log()
+        record = guard.recorded_application(self._folder)
+        if record is not None and guard.process_alive(record):  # as nearly always: one file read, one process asked
+            self._delay.lives(record.start_id)
+            return
         record = guard.load_application(self._folder)
         if record is None:
             return

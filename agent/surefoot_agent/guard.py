@@ -17,6 +17,7 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
+import functools
 import json
 import os
 import pwd
@@ -263,6 +264,7 @@ def set_slot_state(component_dir: Path, slot: str, state: str) -> None:
         save_record(component_dir, "boot", {**states, slot: state})
 
 
+@functools.cache  # asked several times a second, and nobody outlives a boot
 def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 

@@ -87,6 +87,10 @@ class Journal:
         rows = self._db.execute("SELECT value FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?", (above, limit))
         return tuple(wire.decode(Event, row[0]) for row in rows)
 
+    def changes(self) -> int:
+        """A number that grows with each row written here: who remembers it knows whether to look again."""
+        return self._db.total_changes
+
     def waiting_count(self) -> int:
         return int(self._db.execute("SELECT COUNT(*) FROM outbox").fetchone()[0])
 

@@ -52,6 +52,8 @@ class Post:
         self._fresh: list[Batch] = []
         self._fresh_since = 0.0
         self._numbers: list[int] = []
+        self._all_sent: tuple[int, ...] = ()
+        """How everything stood when nothing was left to send: a second later it mostly stands so still."""
 
     def connected(self, now: float) -> None:
         """Begin anew: what was on its way when the connection broke may be lost."""
@@ -64,12 +66,14 @@ class Post:
 
     def flush(self, now: float) -> None:
         """Send what was not sent on this connection."""
-        if not self._connected:
+        if not self._connected or self._stands() == self._all_sent:
             return
-        while self._send_events(now):
-            pass
-        while self._send_batches(now):
-            pass
+        try:
+            while self._send_events(now) or self._send_batches(now):
+                pass
+        except _NotSent:
+            return
+        self._all_sent = self._stands()
 
     def acknowledged(self, ack: Ack) -> None:
         """Forget what is stored for good; an acknowledgement of another journal's stream means nothing here."""
@@ -126,9 +130,13 @@ class Post:
         )
         return self._sent("telemetry", wire.encode(message), now) and self._advance(None, batch.batch)
 
+    def _stands(self) -> tuple[int, ...]:
+        newest = self._fresh[-1].batch if self._fresh else 0
+        return self._journal.changes(), self._event_sent, self._batch_sent, newest
+
     def _sent(self, what: str, payload: bytes, now: float) -> bool:
         if not self._link.publish(what, payload):
-            return False
+            raise _NotSent
         if self._resend_at is None:
             self._resend_at = now + RESEND_S
         return True
@@ -137,6 +145,10 @@ class Post:
         self._event_sent = self._event_sent if event is None else event
         self._batch_sent = self._batch_sent if batch is None else batch
         return True
+
+
+class _NotSent(Exception):
+    """There is no connection after all."""
 
 
 def _fit(events: Sequence[Event]) -> Sequence[Event]:

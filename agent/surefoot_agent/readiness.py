@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -34,7 +35,7 @@ from surefoot_agent.slots import demands
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_agent.slots.image import ImageSlots
 from surefoot_agent.slots.select import Place, slots_of
-from surefoot_shared.errors import Invalid, SurefootError
+from surefoot_shared.errors import InstallFailed, Invalid, SurefootError
 from surefoot_shared.status import SlotName, SlotState
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
 
 IDENTITY_FILES = (f"{PAIR}.key", f"{PAIR}.crt", CA_FILE, DEVICE_FACTS)
 Value = TypeVar("Value")
-GUARD_TIMEOUT_S = 10.0
+GUARD_TIMEOUT_S = 30.0
+"""Python starts in a second or two on the slowest board, and in many more while that is busy."""
 OF_COMPONENT = frozenset(
     {"journal", "current", "slots", "read", "room", "guard", "port", *platform.NAMES, *demands.NAMES}
 )
@@ -214,8 +216,8 @@ def observe(settings: Settings, component: ComponentSettings, clock_floor_s: flo
     folder = settings.component_dir(component.name)
     linked, split = component.boot == "symlink", bool(settings.helper_socket)
     boot = None if linked or split else platform.observe(component, folder)
-    board = _board(settings, component) if split and not linked else None
-    shown = board or boot
+    board = _board(settings, component) if split else None
+    shown = None if linked else board or boot
     return Facts(
         identity=_identity_modes(settings.state_dir / "identity"),
         state_problem=_problem(lambda: _probe_write(settings.state_dir)),
@@ -243,9 +245,11 @@ def observe(settings: Settings, component: ComponentSettings, clock_floor_s: flo
 
 
 def _board(settings: Settings, component: ComponentSettings) -> Board:
-    from surefoot_agent.privileged.inquiry import board_of  # most devices are whole
+    from surefoot_agent.privileged import inquiry  # most devices are whole
 
-    return board_of(settings, component)
+    if component.boot == "symlink":
+        return inquiry.Board((inquiry.helper_of(settings, component),))
+    return inquiry.board_of(settings, component)
 
 
 def _problem(probe: Callable[[], None]) -> str | None:
@@ -365,7 +369,10 @@ def _probe_budget(folder: Path, settings: Settings, component: ComponentSettings
 def _probe_guard() -> None:
     """The guard must run alone: isolated, so without the agent's packages."""
     command = [sys.executable, "-I", str(guard.__file__), "--help"]
-    done = subprocess.run(command, capture_output=True, timeout=GUARD_TIMEOUT_S, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=GUARD_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise OSError(f"The guard does not say within {GUARD_TIMEOUT_S:g} s that it can run") from error
     if done.returncode != 0:
         last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise OSError(f"The guard ends with {done.returncode}: {last}")
@@ -378,14 +385,16 @@ def _probe_port(folder: Path, settings: Settings, component: ComponentSettings) 
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            if not processes.listens(port, _pids(folder, settings, component)):
-                raise OSError(f"Port {port} is held by another program") from error
+            with suppress(InstallFailed):  # the other half is away, which a finding of its own says
+                if not processes.listens(port, _pids(folder, settings, component)):
+                    raise OSError(f"Port {port} is held by another program") from error
 
 
 def _pids(folder: Path, settings: Settings, component: ComponentSettings) -> Sequence[int]:
     """The application's processes; where they are another user's, the privileged half sees them."""
     if not settings.helper_socket:
         return guard.application_pids(folder)
-    from surefoot_agent.privileged.proxies import Line, PrivilegedApplication
+    from surefoot_agent.privileged.inquiry import line_to
+    from surefoot_agent.privileged.proxies import PrivilegedApplication
 
-    return PrivilegedApplication(folder, Line(Path(settings.helper_socket), component.name)).pids()
+    return PrivilegedApplication(folder, line_to(settings, component)).pids()

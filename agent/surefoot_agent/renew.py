@@ -172,7 +172,9 @@ def look_in_child(state_dir: Path) -> bool:
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=LOOK_S, env={}, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise Unreachable("busy", f"The look at the certificate took longer than {LOOK_S:g} s.") from error
+        message = f"The look at the certificate took longer than {LOOK_S:g} s."
+        hint = "It is tried again by itself; where that repeats, look at what keeps this node so busy."
+        raise Unreachable("busy", message, hint) from error
     if done.returncode != 0:
         complaint = done.stderr[-COMPLAINT_BYTES:].decode(errors="replace").strip().rpartition("\n")[2]
         raise Unreachable("busy", f"The look at the certificate ended with code {done.returncode}: {complaint}.")

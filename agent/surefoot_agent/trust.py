@@ -42,6 +42,7 @@ LOG = logging.getLogger(__name__)
 
 TIMEOUT_S = 60.0
 """Half a second is usual; a Pi with a busy card and a role of a thousand releases needs some."""
+SLOW = "It is tried again by itself; where that repeats, look at what keeps this node so busy."
 ANSWER_LIMIT_BYTES = 1024 * 1024
 FAMILIES: dict[str, type[SurefootError]] = {
     family.__name__: family for family in (UntrustedRelease, ConfigError, InstallFailed, Invalid)
@@ -167,7 +168,8 @@ class ChildTrust:
                     check=False,
                 )
             except subprocess.TimeoutExpired as error:
-                raise Unreachable("busy", f"The verification took longer than {self._timeout_s:g} s.") from error
+                message = f"The verification took longer than {self._timeout_s:g} s."
+                raise Unreachable("busy", message, SLOW) from error
             except OSError as error:
                 raise Unreachable("busy", f"The verification could not be started: {error.strerror}.") from error
             answer.seek(0)

@@ -210,3 +210,41 @@ def test_no_samples_make_no_batch(post: Post, journal: Journal, link: Link) -> N
     post.add([], 0.0)
 
     assert link.batches == []
+
+
+def test_a_second_in_which_nothing_happened_does_not_ask_the_journal(
+    post: Post, journal: Journal, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    waiting = journal.waiting
+
+    def counted(above: int, limit: int) -> tuple[Event, ...]:
+        asked.append(above)
+        return waiting(above, limit)
+
+    monkeypatch.setattr(journal, "waiting", counted)
+    post.connected(0.0)
+    journal.note([draft()])
+    post.tick(1.0)
+    so_far = len(asked)
+
+    for second in range(2, 10):
+        post.tick(float(second))
+    assert len(asked) == so_far
+
+    journal.note([draft()])
+    post.tick(10.0)
+    assert link.events == [[1], [2]]
+
+
+def test_what_a_broken_line_did_not_take_is_tried_again_though_nothing_changed(
+    post: Post, journal: Journal, link: Link
+) -> None:
+    post.connected(0.0)
+    link.up = False
+    journal.note([draft()])
+    post.tick(1.0)
+    link.up = True
+    post.tick(2.0)
+
+    assert link.events == [[1]]

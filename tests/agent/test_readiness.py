@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from surefoot_agent import guard
+from surefoot_agent import guard, readiness
 from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.components import ComponentSettings
 from surefoot_agent.config import Settings
@@ -242,6 +242,33 @@ def test_a_board_in_two_halves_is_looked_at_by_the_half_that_may(
     assert found["boot"].message == "Slot B runs."
     assert not {"devices", "current", "panic"} & found.keys()  # of which this half sees nothing
     assert "B: good" in found["slots"].message
+
+
+def test_a_helper_that_is_away_is_the_one_thing_that_is_wrong(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inquiry, "PATIENCE_S", 0.0)
+    split = replace(settings, helper_dir=tmp_path, helper_socket=str(tmp_path / "nobody.sock"))
+    with socket.socket() as application:
+        application.bind(("127.0.0.1", 0))
+        application.listen()
+        (tmp_path / "app" / "metrics_port").write_text(str(application.getsockname()[1]))
+
+        found = check(split)
+
+    assert failing(found) == {"helper"}
+    assert "helper" not in {finding.name for finding in check(settings)}
+
+
+def test_a_guard_that_does_not_start_in_time_is_said_in_words(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "GUARD_TIMEOUT_S", 0.0001)
+
+    found = {finding.name: finding for finding in check(settings)}
+
+    assert not found["guard"].ok
+    assert found["guard"].message.startswith("The guard does not say within")
 
 
 def framed(body: bytes) -> bytes:

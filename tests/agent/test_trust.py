@@ -152,6 +152,7 @@ def test_a_child_that_hangs_is_ended_and_may_be_tried_again(folder: Path, fleet:
         child(folder, "import time; time.sleep(600)", timeout_s=0.3).decide(fleet.bundle())
 
     assert caught.value.kind == "busy"
+    assert "this node" in caught.value.hint  # no server asked for anything
 
 
 def test_a_child_that_cannot_be_started_may_be_tried_again(folder: Path, fleet: FleetSimulator) -> None:

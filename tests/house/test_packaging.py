@@ -178,6 +178,18 @@ def test_the_agent_of_two_halves_may_write_nothing_of_a_slot() -> None:
     assert not str(settings.component_dir("app")).startswith(f"{settings.state_dir}/")
 
 
+@pytest.mark.parametrize("kind", ["split", "split-root"])
+def test_no_privileged_unit_of_two_halves_takes_the_agents_folder_for_its_own(kind: str) -> None:
+    """systemd gives every StateDirectory= to the unit's user at each start, and a drop-in adds to the unit's list."""
+    for drop_in in sorted((ROOT / "packaging/systemd" / kind).glob("*.conf")):
+        unit = ROOT / "packaging/systemd" / f"{drop_in.stem}.service"
+        listed: list[str] = []
+        for told in re.findall(r"^StateDirectory=(.*)$", f"{unit.read_text()}\n{drop_in.read_text()}", re.MULTILINE):
+            listed = [*listed, *told.split()] if told else []
+
+        assert ("surefoot" in listed) <= (unit.name == "surefoot-agent.service"), drop_in
+
+
 def test_every_user_that_the_two_halves_name_is_made_by_the_package() -> None:
     made = re.findall(r"^u\s+(\S+)", (ROOT / "packaging/sysusers.d/surefoot.conf").read_text(), re.MULTILINE)
     settings = config.load(ROOT / "packaging/agent.d/split.toml", env={})
@@ -190,6 +202,14 @@ def test_stopping_agent_or_guard_leaves_the_application_running() -> None:
     for unit in UNITS:
         if unit.name.startswith(("surefoot-agent", "surefoot-guard", "surefoot-helper")):
             assert "\nKillMode=process\n" in unit.read_text()
+
+
+def test_systemd_never_gives_up_what_is_to_run_always() -> None:
+    """By default five quick ends are the last: two seconds apart, the guard's would be over within ten."""
+    for unit in UNITS:
+        service = _section(unit, "Service")
+        if service.get("Restart") == "always":
+            assert _section(unit, "Unit")["StartLimitIntervalSec"] == "0", unit.name
 
 
 def test_an_application_gets_the_same_limits_from_the_agent_and_from_the_guard() -> None:

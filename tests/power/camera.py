@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.power import disk
-from tests.power.machine import BOOT_LIMIT_S, Machine
+from tests.power.machine import BOOT_LIMIT_S, Machine, board
 from tests.power.medium import Cut, VolatileDisk
 from tests.power.slots import Image
 
@@ -53,7 +53,7 @@ class Camera:
         assert self._machine is None, "the camera is on"
         self._seed += 1
         self._medium = VolatileDisk(self.image, self.folder / f"disk.{self._seed}", self._seed)
-        self._machine = Machine(self._firmware, self._medium.drive, self.folder / "console.log", self.mac)
+        self._machine = Machine(board(self._firmware, self._medium.drive, self.mac), self.folder / "console.log")
         return self._machine
 
     def boots_to_agent(self) -> tuple[str, str, str]:

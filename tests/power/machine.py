@@ -1,4 +1,4 @@
-"""The emulated machine: arm64 with Debian's own U-Boot, one NVMe disk, a network card; its serial line is what is seen.
+"""The emulated machine, seen by its serial line. `board` is arm64 with U-Boot, one NVMe disk, a network card.
 
 Promises: software emulation only, so that it behaves the same wherever it runs; every wait has a limit and fails with
 the last lines of the console; only its own process is ended. Refuses to look inside the guest: what a test knows comes
@@ -14,6 +14,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 UBOOT = Path("/usr/lib/u-boot/qemu_arm64/u-boot.bin")
@@ -21,12 +22,13 @@ MEMORY_MIB = 256
 BOOT_LIMIT_S = 240.0
 """A boot takes about ten seconds alone, and twenty times that on a machine that is busy with everything else."""
 LAST_LINES = 25
+ALWAYS = ("-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-rtc", "base=utc")
 
 
 class Machine:
-    """One machine that is on; `drive` is a file or the address of a VolatileDisk."""
+    """One machine that is on; `command` is QEMU's, with what belongs to it but for the console and the control."""
 
-    def __init__(self, firmware: Path, drive: str, console: Path, mac: str) -> None:
+    def __init__(self, command: Sequence[str], console: Path) -> None:
         self._control = console.with_suffix(".qmp")
         self._control.unlink(missing_ok=True)
         self.lines: list[str] = []
@@ -35,7 +37,7 @@ class Machine:
         self._off = False
         self._log = console.open("a", encoding="utf-8")
         self._process = subprocess.Popen(
-            _command(firmware, drive, self._control, mac),
+            [*command, *ALWAYS, "-qmp", f"unix:{self._control},server=on,wait=off"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -64,6 +66,11 @@ class Machine:
 
     def tail(self) -> str:
         return "\n".join(self.lines[-LAST_LINES:])
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the emulator ended by itself."""
+        return self._off
 
     def reset(self) -> None:
         """Press the reset button."""
@@ -104,11 +111,11 @@ class Machine:
         self._process.stdout.close()
 
 
-def _command(firmware: Path, drive: str, control: Path, mac: str) -> list[str]:
+def board(firmware: Path, drive: str, mac: str) -> list[str]:
+    """Return QEMU's command for the board; `drive` is a file or the address of a VolatileDisk."""
     return [
         *("qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-smp", "1", "-m", str(MEMORY_MIB)),
-        *("-accel", "tcg", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"),
-        *("-qmp", f"unix:{control},server=on,wait=off", "-rtc", "base=utc", "-bios", str(UBOOT)),
+        *("-accel", "tcg", "-bios", str(UBOOT)),
         *("-drive", f"if=pflash,unit=1,format=raw,readonly=on,file={firmware}"),
         *("-drive", f"if=none,id=disk,file={drive},format=raw,cache=writeback"),
         *("-device", "nvme,drive=disk,serial=surefoot"),

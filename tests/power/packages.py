@@ -70,13 +70,17 @@ def base_tree() -> Path:
     return folder
 
 
-def compile_python(folder: Path, root: Path) -> None:
-    """Leave compiled files in the place of the sources: Python starts three times as fast, and the slot is smaller."""
+def compile_python(folder: Path, root: Path, keep: bool = False) -> None:
+    """Leave compiled files in the place of the sources: Python starts three times as fast, and the slot is smaller.
+
+    `keep`: beside the sources, as an installation has them.
+    """
     interpreter = _same_python()
     if interpreter is None:
         return  # the guest reads the sources: slower, and nothing else
-    command = [interpreter, "-m", "compileall", "-q", "-b", "--invalidation-mode", "unchecked-hash"]
-    _run(*command, "-s", str(root), "-p", "/", str(folder))
+    place = [] if keep else ["-b"]
+    command = [interpreter, "-m", "compileall", "-q", *place, "--invalidation-mode", "unchecked-hash"]
+    run(*command, "-s", str(root), "-p", "/", str(folder))
     for source in folder.rglob("*.py"):
         if source.with_suffix(".pyc").exists():
             source.unlink()
@@ -93,8 +97,8 @@ def _make(folder: Path) -> None:
     for made in (debs, root / "usr/lib/modules", root / "boot"):
         made.mkdir(parents=True)
     for deb in _fetch_debs(folder / "apt", debs):
-        _run("dpkg", "-x", str(deb), str(kernel if deb.name.startswith("linux-image") else root))
-    _merge_usr(root)
+        run("dpkg", "-x", str(deb), str(kernel if deb.name.startswith("linux-image") else root))
+    merge_usr(root)
     _furnish(root)
     _take_kernel(kernel, root)
     _fetch_wheels(folder / "wheels", root / "usr/lib/python3/dist-packages")
@@ -104,12 +108,12 @@ def _make(folder: Path) -> None:
         shutil.rmtree(done)
 
 
-def _merge_usr(root: Path) -> None:
+def merge_usr(root: Path) -> None:
     """Packages of this Debian still bring /bin and /lib; a system of it has them as links into /usr."""
     for name in ("bin", "sbin", "lib"):
         (root / "usr" / name).mkdir(exist_ok=True)
         if (root / name).is_dir():
-            _run("cp", "-a", f"{root / name}/.", str(root / "usr" / name))
+            run("cp", "-a", f"{root / name}/.", str(root / "usr" / name))
             shutil.rmtree(root / name)
         (root / name).symlink_to(f"usr/{name}")
 
@@ -139,58 +143,65 @@ def _take_kernel(kernel: Path, root: Path) -> None:
 
 def _fetch_debs(private: Path, into: Path) -> Sequence[Path]:
     own = private_apt(private)
-    named = re.search(r"Depends: (linux-image-\S+)", _run("apt-cache", "depends", KERNEL, env=own))
+    named = re.search(r"Depends: (linux-image-\S+)", run("apt-cache", "depends", KERNEL, env=own))
     assert named is not None, f"{KERNEL} names no kernel"
     return download([named[1], *PACKAGES], own, into)
 
 
 def download(names: Sequence[str], own: dict[str, str], into: Path) -> Sequence[Path]:
     """Download packages into a folder; `own` is the environment of a private apt."""
-    _run("apt-get", "-qq", "download", *names, env=own, cwd=into)
+    run("apt-get", "-qq", "download", *names, env=own, cwd=into)
     return sorted(into.glob("*.deb"))
 
 
-def private_apt(private: Path) -> dict[str, str]:
-    """Make an apt for arm64 whose whole state is in `private`; return the environment in which it is called."""
+def private_apt(private: Path, architecture: str = "arm64") -> dict[str, str]:
+    """Make an apt for an architecture whose state is in `private`; return the environment in which it is called."""
     for name in ("lists/partial", "archives/partial", "etc"):
         (private / name).mkdir(parents=True)
     (private / "status").touch()
     command = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages"]
-    mirrors = sorted(set(_run(*command).splitlines()))
+    mirrors = sorted(set(run(*command).splitlines()))
     sources = [f"deb [signed-by={KEYRING}] {mirror} main" for mirror in mirrors]
     (private / "etc/sources.list").write_text("\n".join(sources) + "\n")
     (private / "apt.conf").write_text(
-        'APT::Architecture "arm64"; APT::Architectures { "arm64"; }; APT::Sandbox::User "";\n'
+        f'APT::Architecture "{architecture}"; APT::Architectures {{ "{architecture}"; }}; APT::Sandbox::User "";\n'
         f'Dir::State "{private}"; Dir::State::lists "{private}/lists"; Dir::State::status "{private}/status";\n'
         f'Dir::Cache "{private}"; Dir::Etc::sourcelist "{private}/etc/sources.list";\n'
         'Dir::Etc::sourceparts "/dev/null";\n'
         'Acquire::Languages "none"; Acquire::Retries "3";\n'
     )
     own = {**os.environ, "APT_CONFIG": str(private / "apt.conf")}
-    _run("apt-get", "-qq", "update", env=own)
+    run("apt-get", "-qq", "update", env=own)
     return own
 
 
 def _fetch_wheels(folder: Path, into: Path) -> None:
-    platforms = [word for name in PLATFORMS for word in ("--platform", name)]
-    fetch = ["download", "--quiet", "--no-deps", "--only-binary=:all:", "--python-version", PIP_VERSION, *platforms]
-    _run(sys.executable, "-m", "pip", *fetch, "-d", str(folder), *_pins())
+    download_wheels(folder, WHEELS, PLATFORMS)
     for wheel in folder.glob("*.whl"):
         with zipfile.ZipFile(wheel) as packed:
             packed.extractall(into, [name for name in packed.namelist() if "/test_data/" not in name])
 
 
-def _pins() -> list[str]:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
-    return [pin for name in WHEELS for pin in (line.split()[0] for line in lines) if pin.startswith(f"{name}==")]
+def download_wheels(into: Path, names: Sequence[str], platforms: Sequence[str]) -> None:
+    """Download the wheels of the lock file for Debian's Python on these platforms."""
+    told = [word for name in platforms for word in ("--platform", name)]
+    fetch = ["download", "--quiet", "--no-deps", "--only-binary=:all:", "--python-version", PIP_VERSION, *told]
+    run(sys.executable, "-m", "pip", *fetch, "-d", str(into), *pins(names))
+
+
+def pins(names: Sequence[str]) -> list[str]:
+    """The lines of the lock file for these packages, as pip takes them."""
+    lines = [line.split()[0] for line in (ROOT / "requirements.lock").read_text().splitlines() if "==" in line]
+    pinned = {line.partition("==")[0]: line for line in lines}  # of two for a name, the last is the newer Python's
+    return [pinned[name] for name in names]
 
 
 def _key() -> str:
     source = Path(__file__).read_bytes()
-    return hashlib.sha256(source + "\n".join(_pins()).encode()).hexdigest()[:16]
+    return hashlib.sha256(source + "\n".join(pins(WHEELS)).encode()).hexdigest()[:16]
 
 
-def _run(*command: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
+def run(*command: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
     done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command[0]} {command[1]} ended with {done.returncode}: {done.stderr.strip()[-500:]}"
     return done.stdout

@@ -44,10 +44,10 @@ params = { url = "http://127.0.0.1:8080/release" }
 class ReachableServer(Server):
     """The demonstration's server, under the address that machines know."""
 
-    def __init__(self, folder: Path, keys: Path, ports: Ports) -> None:
+    def __init__(self, folder: Path, keys: Path, ports: Ports, component: str) -> None:
         super().__init__(folder, keys, ports)
         self.device_url = f"https://{HOST}:{ports.device}"
-        self.api = Api(self.url, self.token_file, COMPONENT)
+        self.api = Api(self.url, self.token_file, component)
         # Blocks that a slot holds are enough here; to make a pack takes a minute of one of the emulator's cores.
         self.unit.set_env("SUREFOOT_SERVER_PACKS_LIMIT_BYTES", "0")
 
@@ -58,13 +58,15 @@ class ReachableServer(Server):
 class Site:
     """One server with its operator; `close` ends it. `images` holds each release's image by version."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, component: str = COMPONENT) -> None:
+        self.component = component
         ports = Ports.free()
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.images, self.cameras = folder, dict[str, Image](), itertools.count(1)
+        self._counters = itertools.count(1)
         self.operator = Operator(folder, ports.api, folder / "server" / "secrets" / "operator.token")
-        self.operator.run("keys", "init", str(self.operator.keys), "--component", COMPONENT)
-        self.server = ReachableServer(folder, self.operator.keys, ports)
+        self.operator.run("keys", "init", str(self.operator.keys), "--component", component)
+        self.server = ReachableServer(folder, self.operator.keys, ports, component)
         self.server.start()
 
     def close(self) -> None:
@@ -74,20 +76,25 @@ class Site:
         """Make, sign and publish the release of an image; return the release folder."""
         image = release_image(self.folder, version, mishap)
         self.images[version] = image_of(image)
-        recipe, out = self.folder / "recipe.toml", self.folder / f"release-{version}"
-        recipe.write_text(RECIPE)
-        counter = str(100 + len(self.images))
-        named = ["--component", COMPONENT, "--version", version, "--counter", counter, "--hw", HARDWARE]
-        self.operator.run("release", "build", str(image), *named, "--recipe", str(recipe), "-o", str(out))
+        out = self.publish(image, version, RECIPE)
+        image.unlink()
+        return out
+
+    def publish(self, content: Path, version: str, recipe: str) -> Path:
+        """Build, sign and publish a release of an image or a folder; return the release folder."""
+        file, out = self.folder / "recipe.toml", self.folder / f"release-{version}"
+        file.write_text(recipe)
+        counter = str(100 + next(self._counters))
+        named = ["--component", self.component, "--version", version, "--counter", counter, "--hw", HARDWARE]
+        self.operator.run("release", "build", str(content), *named, "--recipe", str(file), "-o", str(out))
         self.operator.sign(out)
         self.operator.publish(out)
-        image.unlink()
         return out
 
     def update(self, version: str, device: str) -> str:
         """Start a rollout of the release to this device alone; return its id."""
         policy, cohort = POLICIES / "single.yaml", f"device == '{device}'"
-        words = ["--release", f"{COMPONENT}/{version}", "--cohort", cohort, "--policy", str(policy), "--yes"]
+        words = ["--release", f"{self.component}/{version}", "--cohort", cohort, "--policy", str(policy), "--yes"]
         made = self.operator.run_json("rollout", "start", *words)
         assert isinstance(made, dict)  # the command's documented answer
         return str(made["id"])

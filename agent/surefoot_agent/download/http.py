@@ -255,6 +255,7 @@ class HttpDownloader:
                 self._transfer.from_any(places, name, pieces[0].name, fetch, stop)
                 with self._beside.unpacker.stream(held.handle, Encoding.ZSTD, size, stop) as unpacked:
                     pour.into(pieces, Cursor(0, unpacked.part(size)))
+                held.spend()
             except (InstallFailed, Unreachable) as error:
                 if not gives_way(error, held.size_bytes - had):
                     raise

@@ -1,17 +1,21 @@
 """Fill a slot from packs: what a release lacks of the one that the other slot holds, or all of it, in few objects.
 
 Promises: a pack is fetched through the spool, so a death costs nothing that was on the medium; it is unpacked by the
-child alone; a member that makes wrong bytes costs its own pieces, a pack that cannot be unpacked costs itself, and what
-neither brought is fetched another way. Raises Unreachable where only time helps, and what the slot raises.
+child alone, and the next one is fetched meanwhile; a member that makes wrong bytes costs its own pieces, a pack that
+cannot be unpacked costs itself, and what neither brought is fetched another way. Raises Unreachable where only time
+helps, and what the slot raises.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -27,7 +31,7 @@ from surefoot_agent.ports import Changed, Piece, Slots
 from surefoot_shared.errors import InstallFailed, SurefootError, Unreachable
 from surefoot_shared.messages import Pack
 from surefoot_shared.pack import WHOLE, Encoding, Member, PackIndex
-from surefoot_shared.release import Manifest, digest_of
+from surefoot_shared.release import Manifest, SlotKind, digest_of
 from surefoot_shared.status import SlotName
 
 log = logging.getLogger(__name__)
@@ -53,25 +57,30 @@ class PackFiller:
     ) -> None:
         self._slots, self._transfer, self._air = slots, transfer, air
         self.spool, self.unpacker = spool, unpacker
+        self._proved = ""
+        """The pack that was fetched ahead and whose hash was found right: it is not hashed twice."""
 
     def fill(self, pour: Pour, manifest: Manifest, left: Sequence[Piece], packs: Sequence[Pack], places: Places,
              stop: Stop) -> bool:  # fmt: skip
         """Take the packs one after the other; False where one of them failed, so that others are worth a try."""
         right = True
-        for pack in packs:
-            if not pour.left_of(left):
+        for number, pack in enumerate(packs):
+            missing = pour.left_of(left)
+            if not missing:
                 return right
             used_up = False
             with self.spool.object(pack.sha256) as held:
                 had = held.size_bytes
                 try:
                     self.bring("a pack", pack.sha256, pack.size_bytes, places, held, stop)
-                    used_up = self._unpack(pour, manifest, pour.left_of(left), pack, held, stop)
+                    with self._fetching_ahead(packs[number + 1 : number + 2], missing, places, stop):
+                        used_up = self._unpack(pour, manifest, missing, pack, held, stop)
                 except (InstallFailed, Unreachable) as error:
                     if not gives_way(error, held.size_bytes - had):
                         raise
                     log.warning("pack_failed sha256=%s error=%s", pack.sha256, error)
                     pour.say(error.message)
+                held.spend()
             if used_up:
                 self.spool.finish(pack.sha256)
             else:
@@ -132,8 +141,50 @@ class PackFiller:
         with self.unpacker.members(held.handle, encoding, index, {0}, feed, stop) as unpacked:
             return b"".join(unpacked.part(size_bytes))
 
+    @contextmanager
+    def _fetching_ahead(
+        self, following: Sequence[Pack], missing: Sequence[Piece], places: Places, stop: Stop
+    ) -> Iterator[None]:
+        """Fetch the next pack while this one is unpacked, where the disk has room for it beside the slot.
+
+        Nobody else fetches meanwhile. Whatever becomes of it, the next one in turn goes on from what came.
+        """
+        slot_bytes = 0 if self._slots.kind is SlotKind.IMAGE else sum(piece.size_bytes for piece in missing)
+        fitting = [pack for pack in following if pack.size_bytes <= self.spool.room_bytes() - slot_bytes]
+        ended = threading.Event()
+
+        def over() -> bool:
+            return stop() or ended.is_set()
+
+        def fetch() -> None:
+            for pack in fitting:
+                with contextlib.suppress(InstallFailed, Unreachable), self.spool.object(pack.sha256) as held:
+                    self._from_places("a pack", pack.sha256, pack.size_bytes, places, held, over)
+                    self._proved = pack.sha256
+
+        fetcher = threading.Thread(target=fetch, name="pack-ahead", daemon=True)
+        fetcher.start()
+        try:
+            yield
+        except BaseException:
+            ended.set()
+            raise
+        finally:
+            fetcher.join()
+
     def bring(self, what: str, name: str, size_bytes: int, places: Places, held: Held, stop: Stop) -> None:
         """Have an object whole in the spool, its own hash checked: only then is it worth unpacking."""
+        try:
+            if name != self._proved or held.size_bytes != size_bytes:
+                self._from_places(what, name, size_bytes, places, held, stop)
+        except (InstallFailed, Unreachable) as error:
+            if not self.heard(places, error):
+                raise
+            self.from_the_air(what, name, size_bytes, places, held, stop)
+        if self._transfer.owed is not None:
+            self._transfer.bring(self._transfer.owed, name, size_bytes, whole_file(held.handle), stop)
+
+    def _from_places(self, what: str, name: str, size_bytes: int, places: Places, held: Held, stop: Stop) -> None:
         whole = Piece(what, name, size_bytes, 0, size_bytes)
 
         def rest(place: Place) -> None:
@@ -159,14 +210,7 @@ class PackFiller:
                 rest(place)  # what was there before may have been the wrong part of it
                 self._judge(what, name, held)
 
-        try:
-            self._transfer.from_any(places, name, what, fetch, stop)
-        except (InstallFailed, Unreachable) as error:
-            if not self.heard(places, error):
-                raise
-            self.from_the_air(what, name, size_bytes, places, held, stop)
-        if self._transfer.owed is not None:
-            self._transfer.bring(self._transfer.owed, name, size_bytes, whole_file(held.handle), stop)
+        self._transfer.from_any(places, name, what, fetch, stop)
 
     def heard(self, places: Places, error: SurefootError) -> bool:
         """Whether what no place brought may come over MQTT: not where a lease ended, or a server asks to wait."""

@@ -139,6 +139,10 @@ class Held:
         self.size_bytes, self._unsynced = size_bytes, 0
         self._mark.unlink(missing_ok=True)
 
+    def spend(self) -> None:
+        """Its bytes are where they belong: it goes, and the medium is spared what of it was not written yet."""
+        self._unsynced = 0
+
     def sync(self) -> None:
         if self._unsynced:
             os.fsync(self.handle)

@@ -31,6 +31,15 @@ class Board:
     states: Mapping[str, str] = field(default_factory=lambda: {slot.value: SlotState.EMPTY.value for slot in SlotName})
 
 
+def helper_of(settings: Settings, component: ComponentSettings) -> Finding:
+    """Whether the privileged half answers for a component whose folder can be read without it."""
+    try:
+        line_to(settings, component).ask(Verb.BOOT)
+    except SurefootError as error:
+        return Finding("helper", False, error.message, error.hint)
+    return Finding("helper", True, "The privileged half answers.")
+
+
 def line_to(settings: Settings, component: ComponentSettings) -> Line:
     return Line(Path(settings.helper_socket), component.name, PATIENCE_S)
 

@@ -85,6 +85,7 @@ class Steward:
         self._proved: dict[str, tuple[Manifest, bytes]] = {}
         self._installer = threading.Lock()
         self._begun: set[SlotName] = set()
+        self._told: tuple[Verb, SlotName] | None = None
         self._leave: dict[SlotName, float] = {}
         """Until when more pieces may be written, unless something else is done in between."""
         self._acts: dict[Verb, Callable[[Request, Wire], Reply]] = {
@@ -129,7 +130,10 @@ class Steward:
             failed = InstallFailed("slot_write_failed", f"The privileged half could not do it: {error}.")
             return Reply(failure=failure_of(failed))
         if request.verb not in QUIET:
-            log.info("done verb=%s component=%s slot=%s", request.verb.value, self._component, request.slot.value)
+            again = request.verb is Verb.COMMIT_SLOT and self._told == (request.verb, request.slot)
+            level = logging.DEBUG if again else logging.INFO  # each minute, as long as a release runs
+            log.log(level, "done verb=%s component=%s slot=%s", request.verb.value, self._component, request.slot.value)
+            self._told = (request.verb, request.slot)
         return reply
 
     def prove(self, chain: Chain, raw: bytes, assignment: str) -> Reply:

@@ -11,18 +11,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from surefoot_server.listeners import take_port
 from surefoot_server.outlet import Found, Outlet
 from surefoot_server.packs.orders import Answer, Order, Written
-from surefoot_server.releases.build import ReleaseFolder, build_release
+from surefoot_server.releases.build import MANIFEST_FILE, ReleaseFolder, build_release
 from surefoot_server.releases.recipe import Recipe
 from surefoot_shared import wire
 from surefoot_shared.errors import InstallFailed
 from surefoot_shared.messages import Lease, Pack, Source
-from surefoot_shared.pack import Encoding
+from surefoot_shared.pack import WHOLE, Encoding
 from surefoot_shared.status import SlotName
 from surefoot_simulators.bench import debian, delta_peers, payloads
 from surefoot_simulators.bench.delta_peers import Side, side_of
@@ -85,8 +86,8 @@ def update(old: ReleaseFolder, new: ReleaseFolder, place: Path) -> tuple[dict[st
     """
     place.mkdir(exist_ok=True)
     _make_slots(place / "state", new)
-    store = _store(place / "store", old, new)
-    answer = _make(store, old, new, place)
+    store = stored(place / "store", old, new)
+    answer = make(store, old, new, place)
     told, sent_bytes = _update(store, old, new, answer, place)
     return {**told, "made_s": answer.seconds}, answer.manifest.size_bytes, sent_bytes
 
@@ -123,22 +124,23 @@ def figures(
     ]
 
 
-def _store(folder: Path, *releases: ReleaseFolder) -> Path:
+def stored(folder: Path, *releases: ReleaseFolder) -> Path:
     """Blobs and manifests under their names, as the server keeps them."""
     for release in releases:
         files = {path.name: path for path in (release.folder / "blobs").iterdir()}
-        for sha256, path in {**files, release.digest: release.folder / "manifest.json"}.items():
+        for sha256, path in {**files, release.digest: release.folder / MANIFEST_FILE}.items():
             (folder / sha256[:2]).mkdir(parents=True, exist_ok=True)
             if not (folder / sha256[:2] / sha256).exists():
                 os.link(path, folder / sha256[:2] / sha256)
     return folder
 
 
-def _make(store: Path, old: ReleaseFolder, new: ReleaseFolder, place: Path) -> Answer:
+def make(store: Path, old: ReleaseFolder | None, new: ReleaseFolder, place: Path) -> Answer:
+    """Have the server's process make packs, from nothing where there is no old release; they are in the store then."""
+    begins, encoding = (str(old.folder / MANIFEST_FILE), Encoding.XZ) if old else ("", Encoding.ZSTD)
     out = place / "packs"
     out.mkdir()
-    manifests = [str(release.folder / "manifest.json") for release in (old, new)]
-    order = Order(manifests[0], manifests[1], str(store), str(out), Encoding.XZ, 0)
+    order = Order(begins, str(new.folder / MANIFEST_FILE), str(store), str(out), encoding, 0)
     argv = [sys.executable, "-m", "surefoot_server.packs.child"]
     done = subprocess.run(argv, input=wire.encode(order), capture_output=True)
     if done.returncode:
@@ -149,31 +151,39 @@ def _make(store: Path, old: ReleaseFolder, new: ReleaseFolder, place: Path) -> A
     return wire.decode(Answer, done.stdout, ANSWER_LIMIT_BYTES)
 
 
-def _pack(old: ReleaseFolder, new: ReleaseFolder, made: Written) -> Pack:
-    return Pack(old.digest, new.digest, made.sha256, made.size_bytes, made.encoding, made.decoded_bytes)
+def pack_of(old: ReleaseFolder | None, new: ReleaseFolder, made: Written) -> Pack:
+    start = old.digest if old else WHOLE
+    return Pack(start, new.digest, made.sha256, made.size_bytes, made.encoding, made.decoded_bytes)
 
 
 def _update(
     store: Path, old: ReleaseFolder, new: ReleaseFolder, answer: Answer, place: Path
 ) -> tuple[dict[str, float], int]:
     """Put the old release into slot A, then the new one into B with packs; (what the device says, bytes sent)."""
+    with served(store) as (outlet, source):
+        sources = (source,)
+        device(old, place / "state", SlotName.A, Lease("bench", sources, ENDLESS_S))
+        before = outlet.sent_bytes
+        packs, manifest = tuple(pack_of(old, new, made) for made in answer.packs), pack_of(old, new, answer.manifest)
+        lease = Lease("bench", sources, ENDLESS_S, packs=packs, manifest_packs=(manifest,))
+        told = device(new, place / "state", SlotName.B, lease)
+        return told, outlet.sent_bytes - before
+
+
+@contextmanager
+def served(store: Path) -> Iterator[tuple[Outlet, Source]]:
+    """The server's own plain listener over a store, and what a lease calls it."""
     taken = take_port("127.0.0.1", 0, "artifacts")
-    url = f"http://127.0.0.1:{taken.getsockname()[1]}/token/"
     outlet = Outlet(taken, lambda name: Found(store / name[:2] / name, f'"{name}"'), lambda token: token)
     outlet.start()
     try:
-        _device(old, place / "state", SlotName.A, Lease("bench", (Source(url, ""),), ENDLESS_S))
-        before = outlet.sent_bytes
-        packs, manifest = tuple(_pack(old, new, made) for made in answer.packs), _pack(old, new, answer.manifest)
-        sources = (Source(url, ""),)
-        lease = Lease("bench", sources, ENDLESS_S, packs=packs, manifest_packs=(manifest,))
-        told = _device(new, place / "state", SlotName.B, lease)
-        return told, outlet.sent_bytes - before
+        yield outlet, Source(f"http://127.0.0.1:{taken.getsockname()[1]}/token/", "")
     finally:
         outlet.stop()
 
 
-def _device(release: ReleaseFolder, state: Path, slot: SlotName, lease: Lease) -> dict[str, float]:
+def device(release: ReleaseFolder, state: Path, slot: SlotName, lease: Lease) -> dict[str, float]:
+    """Have a process install the release into a slot; returns what `delta_child` says, raises InstallFailed."""
     argv = [sys.executable, "-m", "surefoot_simulators.bench.delta_child", str(release.folder), str(state), slot.value]
     done = subprocess.run(argv, input=wire.encode(lease), capture_output=True)
     if done.returncode:

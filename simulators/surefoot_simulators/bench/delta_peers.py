@@ -32,7 +32,7 @@ class Side:
 
 
 def side_of(tree: Path, archive: Path) -> Side:
-    return Side(tree, _tar(tree, archive))
+    return Side(tree, tar(tree, archive))
 
 
 def measure(old: Side, new: Side, work: Path, say: Callable[[str], None]) -> list[Peer]:
@@ -54,7 +54,8 @@ def measure(old: Side, new: Side, work: Path, say: Callable[[str], None]) -> lis
     return found
 
 
-def _tar(folder: Path, file: Path) -> Path:
+def tar(folder: Path, file: Path) -> Path:
+    """One file of a folder, the same on every machine."""
     argv = ["tar", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "-C", str(folder), "-cf", str(file), "."]
     subprocess.run(argv, check=True)
     return file

@@ -14,6 +14,7 @@ from surefoot_simulators.bench import (
     distribution,
     fifty,
     forecast,
+    full,
     halt,
     idle,
     ingest,
@@ -46,6 +47,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "distribution": Benchmark("MB/s of artifacts from one server process, beside nginx", distribution.measure),
     "fifty": Benchmark("how often the server sends a release that fifty devices fetch at once", fifty.measure),
     "forecast": Benchmark("seconds and memory of a rollout forecast for a million modelled devices", forecast.measure),
+    "full": Benchmark("MB/s of a whole compressed release into a slot, beside zstd -d and dd", full.measure),
     "halt": Benchmark("seconds from a halt to the last of 1,000 devices", halt.measure),
     "idle": Benchmark("memory and CPU of an idle agent beside its peers", idle.measure),
     "ingest": Benchmark(

@@ -12,20 +12,19 @@ from surefoot_server.cli import outlook
 from surefoot_server.cli.params import Whole
 from surefoot_server.cli.terminal import Terminal, json_option, pass_terminal
 from surefoot_shared import wire
-from surefoot_shared.errors import ConfigError, Invalid
+from surefoot_shared.errors import Invalid
 
-CHARACTERS_LIMIT = 64 * 1024
-"""As many as the server reads of a policy."""
 SALT = "forecast"
 """Membership is drawn once: who is in which phase changes no chance."""
 SAID_EVERY = 50
 FILE = click.Path(path_type=Path, dir_okay=False)
+PLACE = click.Path(path_type=Path)
 
 
 @click.command()
 @click.option("--policy", type=FILE, help="The rollout policy (YAML); the default ladder without it.")
-@click.option("--fleet", type=FILE, required=True, help="Groups of devices and who is offline (YAML).")
-@click.option("--release", type=FILE, help="What is assumed of the release (YAML); plain rates without it.")
+@click.option("--fleet", type=FILE, required=True, help="Groups of devices (YAML), or `device list --json`.")
+@click.option("--release", type=PLACE, help="What is assumed of it (YAML), a recipe, or a built release.")
 @click.option("--runs", type=Whole(1, 100_000), default=1000, show_default=True, help="With each kind of release.")
 @click.option("--seed", type=Whole(0, 2**31), default=1, show_default=True, help="The same seed, the same answer.")
 @json_option
@@ -38,32 +37,22 @@ def forecast(terminal: Terminal, policy: Path | None, fleet: Path, release: Path
     \b
     Example:
       surefoot sim forecast --policy canary.yaml --fleet fleet.yaml --release release.yaml --runs 1000
+      surefoot sim forecast --policy canary.yaml --fleet devices.json --release release.toml
     """
     from surefoot_server.rollouts import policy as policies  # the judge's libraries cost a second
-    from surefoot_server.rollouts.forecast import assumed
     from surefoot_server.rollouts.forecast.people import from_groups
     from surefoot_server.rollouts.forecast.summary import forecast as play
+    from surefoot_simulators.cli import assumptions
 
-    wanted = policies.parse(read(policy))
-    groups, offline = assumed.fleet(read(fleet))
-    given = assumed.release(read(release), offline)
-    people = from_groups(wanted, groups, SALT)
+    wanted = policies.parse(assumptions.read(policy))
+    source = assumptions.release(release, None).source
+    groups, offline = assumptions.fleet(fleet, source)
+    given = assumptions.release(release, offline)
+    people = from_groups(wanted, groups, SALT, given.hw)
     if not people.total:
         raise Invalid("malformed", "No device of this fleet is in any phase of this policy.")
-    found = play(wanted, people, given, runs, seed, say=progress(terminal, 2 * runs))
+    found = play(wanted, people, given.assumed, runs, seed, say=progress(terminal, 2 * runs))
     terminal.data(wire.to_json(found), outlook.text(found))
-
-
-def read(file: Path | None) -> str:
-    """The file's text, "" for none; raises ConfigError naming it."""
-    if file is None:
-        return ""
-    try:
-        with file.open(encoding="utf-8") as opened:
-            return opened.read(CHARACTERS_LIMIT + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise ConfigError("config_invalid", f"{file} cannot be read: {why}.") from error
 
 
 def progress(terminal: Terminal, of: int) -> Callable[[int], None]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +14,13 @@ from surefoot_server.cli.params import Whole
 from surefoot_server.cli.terminal import Terminal, json_option, pass_terminal
 from surefoot_shared import wire as coding
 from surefoot_shared.errors import ConfigError, NotFound
+from surefoot_simulators.cli.live import Live
 
 if TYPE_CHECKING:
     from surefoot_simulators.world.recording import Recording
-    from surefoot_simulators.world.world import World
 
 NOT_SO = 6
 """As for a gate that failed."""
-SHOWN_EVERY_S = 600.0
-"""Of virtual time, between two states of the live view."""
 ELSEWHERE = "Make its folder, or choose another place."
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -76,9 +74,13 @@ def run(
     recordings = []
     if speed is not None and jobs > 1:
         raise click.UsageError("--speed plays one scenario after the other; leave out --jobs.")
-    for recording in played(terminal, given, seed, jobs, wire, speed):
-        recordings.append(recording)
-        terminal.say(to_text(recording))
+    live = Live(terminal, len(given))
+    try:
+        for recording in played(live, given, seed, jobs, wire, speed):
+            recordings.append(recording)
+            live.say(to_text(recording))
+    finally:
+        live.clear()
     paths = [str(path) for path in given]
     for path, text in ((junit, to_junit(recordings, paths)), (markdown, to_markdown(recordings))):
         if path is not None:
@@ -94,19 +96,23 @@ def run(
 
 
 def played(
-    terminal: Terminal, given: Sequence[Path], seed: int | None, jobs: int, wire: bool, speed: float | None
+    live: Live, given: Sequence[Path], seed: int | None, jobs: int, wire: bool, speed: float | None
 ) -> Iterator[Recording]:
     """In the order of the files, all of which are read before the first is played."""
     from surefoot_simulators.world import side_by_side
+    from surefoot_simulators.world.glance import watcher
     from surefoot_simulators.world.run import run as play
     from surefoot_simulators.world.scenario import read
 
     scenarios = [read(path) for path in given]
     if jobs > 1 and len(given) > 1:
-        yield from side_by_side.play(given, seed, jobs, wire=wire)
+        yield from side_by_side.play(given, seed, jobs, wire=wire, tell=live.show if live.wanted else None)
         return
     for scenario in scenarios:
-        yield play(scenario, seed, watcher(terminal, scenario.name, speed), wire=wire, speed=speed)
+        watch = watcher(functools.partial(live.show, scenario.name), speed) if live.wanted else None
+        recording = play(scenario, seed, watch, wire=wire, speed=speed)
+        live.show(scenario.name, None)
+        yield recording
 
 
 def files(given: Sequence[Path]) -> list[Path]:
@@ -138,35 +144,8 @@ def summary(recording: Recording) -> dict[str, coding.Json]:
         "expectations": coding.to_json(recording.expectations),
         "faults": coding.to_json(recording.faults),
         "counts": coding.to_json(recording.counts),
+        "unplayed": coding.to_json(recording.unplayed),
     }
-
-
-def watcher(terminal: Terminal, name: str, speed: float | None = None) -> Callable[[World], None] | None:
-    """One line that is kept up to date, where a person looks on."""
-    if terminal.json or not sys.stderr.isatty():
-        return None
-    every_s = min(SHOWN_EVERY_S, speed or SHOWN_EVERY_S)
-    shown = [-every_s]
-
-    def watch(world: World) -> None:
-        now = world.queue.now
-        if now - shown[0] >= every_s:
-            shown[0] = now
-            text = f"\r{name} {now / 3600:7.1f} h  {versions(world)}"
-            sys.stderr.write(text[: os.get_terminal_size(sys.stderr.fileno()).columns - 1] + "\033[K\r")
-            sys.stderr.flush()
-
-    return watch
-
-
-def versions(world: World) -> str:
-    """How many devices run what, and how many are at it."""
-    counts: dict[str, int] = {}
-    for node in world.nodes.values():
-        key = node.version() or "dark"
-        counts[key] = counts.get(key, 0) + 1
-    busy = sum(node.state.value != "idle" for node in world.nodes.values())
-    return "  ".join(f"{version}: {count}" for version, count in sorted(counts.items())) + f"  at it: {busy}"
 
 
 def try_to_write(path: Path) -> None:

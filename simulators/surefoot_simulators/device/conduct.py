@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 DAY_S, HOUR_S = 86_400.0, 3_600.0
-FPS, LATENCY_S, COUNTS_A_HOUR, MEMORY_BYTES = 25.0, 0.040, 240.0, 200e6
-"""Of a camera that counts a street by day."""
 PROCESSED_RATIO = 0.99
 
 
@@ -50,6 +48,16 @@ GOOD = Conduct()
 
 
 @dataclass(frozen=True, slots=True)
+class Usual:
+    """What a good application shows by day; as it stands, a camera that counts a street."""
+
+    fps: float = 25.0
+    latency_s: float = 0.040
+    counts_a_hour: float = 240.0
+    memory_bytes: float = 200e6
+
+
+@dataclass(frozen=True, slots=True)
 class Scenery:
     """What is around all cameras: how much the dark takes, what a site does to its cameras together, and noise."""
 
@@ -60,6 +68,7 @@ class Scenery:
     site_sd: float = 0.03
     device_sd: float = 0.03
     noise_sd: float = 0.02
+    usual: Usual = Usual()
 
     def draw(self, *about: object) -> float:
         """A number in 0..1 that belongs to what it is about."""
@@ -81,14 +90,19 @@ class Scenery:
         here = 1.0 + self.normal(self.site_sd, site, hour)
         noise = 1.0 + self.normal(self.noise_sd, device, round(t))
         light = self.night_ratio if dark else 1.0
-        fps = max(0.0, FPS * own * here * noise * light * conduct.fps_ratio)
-        counted = COUNTS_A_HOUR * own * (0.2 if dark else 1.0) * conduct.counts_ratio
+        usual = self.usual
+        fps = max(0.0, usual.fps * own * here * noise * light * conduct.fps_ratio)
+        counted = usual.counts_a_hour * own * (0.2 if dark else 1.0) * conduct.counts_ratio
         return {
             "camera_fps": fps,
             "camera_frame_age_s": 1.0 / fps if fps else 99.0,
-            "camera_frames_captured_total": FPS * up_s,
+            "camera_frames_captured_total": usual.fps * up_s,
             "camera_frames_processed_total": fps * up_s * PROCESSED_RATIO,
-            "inference_p95_s": LATENCY_S / own * here * noise * conduct.latency_ratio,
+            "inference_p95_s": usual.latency_s / own * here * noise * conduct.latency_ratio,
             "counts_total": counted * up_s / HOUR_S,
-            "memory_bytes": MEMORY_BYTES * own + conduct.memory_bytes_per_h * up_s / HOUR_S,
+            "memory_bytes": usual.memory_bytes * own + conduct.memory_bytes_per_h * up_s / HOUR_S,
         }
+
+
+SHOWN = frozenset(Scenery(0).figures("", "", GOOD, 0.0, 1.0))
+"""The names of what a simulated application shows."""

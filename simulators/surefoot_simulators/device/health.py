@@ -19,6 +19,7 @@ from surefoot_shared.release import CheckKind, HealthCheck, Manifest
 from surefoot_shared.status import Check
 from surefoot_simulators.device.application import Runs
 from surefoot_simulators.device.board import Board
+from surefoot_simulators.device.conduct import GOOD, SHOWN, Scenery, Usual
 from surefoot_simulators.device.slots import SimSlots
 
 
@@ -70,7 +71,7 @@ class SimHealth:
         match check.kind:
             case CheckKind.CAMERA:
                 return self._camera(check, known)
-            case CheckKind.METRIC:
+            case CheckKind.METRIC if is_looked_at(check):
                 series = [Series(name, value) for name, value in self._figures().items()]
                 return metric.judge(check.params, series, known, "the application")
             case CheckKind.UPLINK:
@@ -89,6 +90,24 @@ class SimHealth:
         found = camera.judge(check.params, seen.last if seen.last is not now else None, now, known, seen.first)
         words = "; ".join(found.problems.values())
         return Finding(not found.problems, words or "frames come", found.measured)
+
+
+def is_looked_at(check: HealthCheck) -> bool:
+    """Whether a simulated device has what the check looks at; any other passes, unless a release is told to fail it."""
+    if check.kind is CheckKind.METRIC:
+        return str(check.params["metric"]) in SHOWN and not check.params.get("labels")
+    return check.kind in (CheckKind.PROCESS, CheckKind.CAMERA, CheckKind.UPLINK)
+
+
+def broken_by(check: HealthCheck, usual: Usual) -> str:
+    """Why a good application that shows this by day would not hold the check; "" where it would."""
+    shown = Scenery(0, site_sd=0.0, device_sd=0.0, noise_sd=0.0, usual=usual).figures("", "", GOOD, 0.0, 3600.0)
+    series = [Series(name, value) for name, value in shown.items() if not name.endswith("_total")]
+    if check.kind is CheckKind.CAMERA:
+        return "; ".join(camera.judge(check.params, None, camera.view(0.0, "", series), {}).problems.values())
+    known = check.kind is CheckKind.METRIC and check.params["metric"] in {one.name for one in series}
+    found = metric.judge(check.params, series, {}, "the application") if known and is_looked_at(check) else None
+    return found.message if found and not found.good else ""
 
 
 _ABSENT = Finding(False, "the application of this release does not run from its slot")

@@ -48,6 +48,9 @@ def to_markdown(recordings: Sequence[Recording]) -> str:
         for recording in recordings:
             if not recording.passed and (decided := decisions(recording)):
                 lines += ["", f"What was decided in `{recording.scenario}`:", "", *(f"- {line}" for line in decided)]
+    unplayed = [f"- `{r.scenario}`: {sentence}" for r in recordings for sentence in r.unplayed]
+    if unplayed:
+        lines += ["", "What is in the files and no run shows:", "", *unplayed]
     return "\n".join([*lines, ""])
 
 
@@ -62,6 +65,7 @@ def to_text(recording: Recording) -> str:
     ]
     if not recording.passed:
         lines += [f"  decided {line}" for line in decisions(recording)]
+    lines += [f"  {sentence}" for sentence in recording.unplayed]
     return "\n".join(lines)
 
 
@@ -85,6 +89,8 @@ def _suite(recording: Recording, path: str) -> list[str]:
             decided = escape("\n".join(decisions(recording)))
             found = quoteattr(f"found {met.found}")
             lines += [f"{head}>", f"      <failure message={found}>{decided}</failure>", "    </testcase>"]
+    if recording.unplayed:
+        lines.append(f"    <system-out>{escape(chr(10).join(recording.unplayed))}</system-out>")
     return [*lines, "  </testsuite>"]
 
 

@@ -7,6 +7,7 @@ play anything: what only a run can show is shown by the run.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from surefoot_server.cohorts import grammar
 from surefoot_server.cohorts.grammar import Traits
 from surefoot_server.rollouts import policy as policies
 from surefoot_shared.errors import Invalid
+from surefoot_shared.release import SlotKind
+from surefoot_simulators.device.health import broken_by
 from surefoot_simulators.world import asked
 
 if TYPE_CHECKING:
@@ -34,6 +37,8 @@ def check(scenario: Scenario, file: str) -> None:
 
     fleet = tuple(traits(scenario))
     _check_releases(scenario, wrong)
+    _check_fleet(scenario, fleet, wrong)
+    _check_rollouts(scenario, wrong)
     _check_times(scenario, wrong)
     _check_strikes(scenario, fleet, wrong)
     if not scenario.expectations:
@@ -57,7 +62,7 @@ def traits(scenario: Scenario) -> Iterator[Traits]:
         for _ in range(group.count):
             number += 1
             site = group.sites[number % len(group.sites)]
-            yield Traits(f"{group.name}-{number:04}", group.hw, {**group.attributes, "site": site}, tags)
+            yield Traits(group.called(number), group.hw, {**group.attributes, "site": site}, tags)
 
 
 def _check_releases(scenario: Scenario, wrong: Wrong) -> None:
@@ -66,9 +71,50 @@ def _check_releases(scenario: Scenario, wrong: Wrong) -> None:
     if twice:
         known = "by its version a release is known here, also of two components"
         raise wrong(0, f"two releases have the same version {', '.join(twice)}; {known}")
+    for release in scenario.releases:
+        for check in release.checks:
+            why = broken_by(check, scenario.usual)
+            if why:
+                shown = "what a good one shows is in [application]"
+                raise wrong(
+                    release.line, f"release: check {check.name} of {release.version} never holds: {why}; {shown}"
+                )
     for runs in (scenario.runs, *(group.runs for group in scenario.groups)):
         if runs and runs not in versions:
             raise wrong(0, f"fleet.runs: release {runs} is not among {', '.join(versions)}")
+
+
+def _check_fleet(scenario: Scenario, fleet: tuple[Traits, ...], wrong: Wrong) -> None:
+    twice = next((name for name, count in Counter(each.device for each in fleet).items() if count > 1), "")
+    if twice:
+        raise wrong(0, f"fleet: two devices are called {twice}")
+    for release in scenario.releases:
+        for group in scenario.groups:
+            root = group.boot.is_root and release.component == scenario.component
+            if release.slot is not None and root is not (release.slot is SlotKind.IMAGE):
+                keeps = "images" if root else "folders"
+                kind = "an image" if release.slot is SlotKind.IMAGE else "a folder"
+                where = (
+                    f"with boot = {group.boot.value}" if release.component == scenario.component else "beside another"
+                )
+                why = f"{release.version} is {kind}, and {release.component} {where} is kept in {keeps}"
+                raise wrong(release.line, f"release: {why}")
+    for group in scenario.groups:
+        for release in scenario.releases:
+            first = release.version in {scenario.first_of(each, group) for each in scenario.components}
+            if first and release.hw and group.hw not in release.hw:
+                made = f"{release.version} is for {', '.join(release.hw)}"
+                raise wrong(group.line, f"fleet: devices with {group.hw} begin with what is not for them: {made}")
+
+
+def _check_rollouts(scenario: Scenario, wrong: Wrong) -> None:
+    """One that nobody can take is refused by the server; where that is the point, `refused` says so."""
+    made = {release.version: release.hw for release in scenario.releases}
+    for plan in scenario.rollouts:
+        for version in (plan.release, *plan.also):
+            if not plan.refused and made[version] and not set(made[version]) & set(scenario.hardware):
+                fleet = f"the fleet is {', '.join(scenario.hardware)}"
+                raise wrong(plan.line, f"release: {version} is for {', '.join(made[version])}, and {fleet}")
 
 
 def _check_times(scenario: Scenario, wrong: Wrong) -> None:

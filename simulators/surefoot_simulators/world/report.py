@@ -79,6 +79,7 @@ def _run(recording: Recording) -> str:
             f'<section id="{escape(recording.scenario, quote=True)}"><h2>{escape(recording.title)}</h2>',
             f"<p>{escape(recording.promise)} {_verdict(recording.passed)}</p>",
             f'<p class="soft">{_facts(recording)}</p>',
+            "".join(f'<p class="soft">{escape(sentence)}.</p>' for sentence in recording.unplayed),
             _expectations(recording),
             _fleet(recording),
             _phases(recording),

@@ -7,80 +7,26 @@ refused before anything runs. docs/simulator.md describes every table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from surefoot_server.access.roles import Role
 from surefoot_server.cohorts import grammar
 from surefoot_server.rollouts import policy as policies
-from surefoot_shared import checks as check_rules
 from surefoot_shared.errors import KINDS, Invalid, SurefootError
-from surefoot_shared.release import CheckKind, HealthCheck, Probation
 from surefoot_shared.status import RolloutState
-from surefoot_simulators.device.boot import Kind
-from surefoot_simulators.device.conduct import Conduct
-from surefoot_simulators.device.link import Network
-from surefoot_simulators.world import asked, faults, reach
+from surefoot_simulators.device.conduct import Usual
+from surefoot_simulators.world import asked, faults, reach, release_tables, sources
 from surefoot_simulators.world.asked import Expectation
 from surefoot_simulators.world.faults import Fault
-from surefoot_simulators.world.lines import network
+from surefoot_simulators.world.groups import Group
+from surefoot_simulators.world.groups import read as groups_of
+from surefoot_simulators.world.release_tables import EVERYBODY, MEGABYTE, Release
 from surefoot_simulators.world.toml_lines import Table, parse
 
 HOUR_S = 3600.0
-MEGABYTE = 1e6
-CAMERA = HealthCheck("camera", CheckKind.CAMERA, interval_s=5.0, timeout_s=2.0, params={"url": "-", "min_fps": 5.0})
-DEFAULT_CHECKS = (HealthCheck("process", CheckKind.PROCESS, interval_s=5.0, timeout_s=2.0), CAMERA)
-URL = "http://127.0.0.1:{metrics_port}/metrics"
-EVERYBODY = "all"
 STATES = tuple(state.value for state in RolloutState)
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Devices that are alike. Sites are dealt in turn."""
-
-    count: int
-    name: str = "cam"
-    hw: str = "rpi5"
-    sites: tuple[str, ...] = ("site-1",)
-    boot: Kind = Kind.LINK
-    tags: tuple[str, ...] = ()
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    network: Network = Network()  # noqa: RUF009 -- frozen
-    runs: str = ""
-    """The release at the start; that of the fleet where it is empty."""
-    free_bytes: float = 64e9
-    guard_budget_s: float = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What a release does to a share of the devices for which `where` holds."""
-
-    conduct: Conduct
-    share: float = 1.0
-    where: str = EVERYBODY
-    line: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Known by its version, whatever it is of."""
-
-    version: str
-    counter: int
-    size_bytes: float = 40e6
-    svn: int = 1
-    hw: tuple[str, ...] = ()
-    """Empty: all hardware of the fleet."""
-    probation: Probation = Probation(20.0, 2, 20.0)  # noqa: RUF009 -- frozen
-    checks: tuple[HealthCheck, ...] = DEFAULT_CHECKS
-    effects: tuple[Effect, ...] = ()
-    component: str = "app"
-    shadow: bool = False
-    """It says that it knows what a shadow is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +102,21 @@ class Scenario:
     settles: bool = True
     least_svn: int = 0
     """The least security version that the release keys demand."""
+    unplayed: tuple[str, ...] = ()
+    """What files have that it starts from, and no run shows."""
+    usual: Usual = Usual()  # noqa: RUF009 -- frozen
 
     @property
     def components(self) -> tuple[str, ...]:
         """Of every device, the scenario's own first."""
         return tuple(dict.fromkeys((self.component, *(release.component for release in self.releases))))
 
-    def first_of(self, component: str) -> str:
-        """What a device runs of it at the start, unless its group says otherwise."""
+    def first_of(self, component: str, group: Group | None = None) -> str:
+        """What a device of this group runs of it at the start; without one what those run whose group says nothing."""
+        own = {release.version for release in self.releases if release.component == component}
+        for version in (group.runs, *group.beside) if group else ():
+            if version in own:
+                return version
         if component == self.component:
             return self.runs
         return next(release.version for release in self.releases if release.component == component)
@@ -180,22 +133,21 @@ def read(path: Path) -> Scenario:
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", "it is no text")
         raise Invalid("malformed", f"{path} cannot be read: {why}.", "Give a scenario in TOML.") from error
-    return parsed(text, path.stem, str(path))
+    return parsed(text, path.stem, str(path), path.parent)
 
 
-def parsed(text: str, name: str, file: str = "") -> Scenario:
-    """Read a scenario's text; `file` is what complaints call it."""
+def parsed(text: str, name: str, file: str = "", folder: Path = Path()) -> Scenario:
+    """Read a scenario's text; `file` is what complaints call it, and paths in it start from `folder`."""
     root = parse(text, file or name)
+    if not (root.has("fleet") or root.has("release")):
+        raise root.wrong("it is no scenario; every .toml of a folder is one, so keep recipes in another")
     fleet = root.table("fleet")
-    groups = tuple(_group(each) for each in fleet.tables("devices"))
-    if not groups:
-        raise fleet.wrong("it has no devices; give [[fleet.devices]]")
-    component = root.text("component", "app")
-    releases = tuple(_release(each, component, number) for number, each in enumerate(root.tables("release"), 1))
+    component, releases = release_tables.read(list(root.tables("release")), root.text("component", ""), folder)
     if not releases:
         raise root.wrong("it has no release; give [[release]], the first of which is what the fleet runs")
     own = [release.version for release in releases if release.component == component]
     runs = fleet.text("runs", (own or [releases[0].version])[0])
+    groups, unplayed = groups_of(fleet, releases, component, folder)
     scenario = Scenario(
         name=name,
         title=root.text("title"),
@@ -206,7 +158,7 @@ def parsed(text: str, name: str, file: str = "") -> Scenario:
         runs=runs,
         groups=groups,
         releases=releases,
-        rollouts=tuple(_rollout(each, releases) for each in root.tables("rollout")),
+        rollouts=tuple(_rollout(each, releases, folder) for each in root.tables("rollout")),
         faults=tuple(faults.read(each) for each in root.tables("fault")),
         acts=tuple(_act(each) for each in root.tables("act")),
         expectations=tuple(asked.read(each) for each in root.tables("expect")),
@@ -216,6 +168,8 @@ def parsed(text: str, name: str, file: str = "") -> Scenario:
         night_ratio=root.number("night_ratio", 0.8, high=10.0),
         settles=root.flag("settles", True),
         least_svn=root.whole("least_svn", 0),
+        usual=_usual(root.table("application")),
+        unplayed=(*(release.unplayed for release in releases if release.unplayed), *unplayed),
     )
     fleet.done()
     root.done()
@@ -223,112 +177,27 @@ def parsed(text: str, name: str, file: str = "") -> Scenario:
     return scenario
 
 
-def _group(table: Table) -> Group:
-    group = Group(
-        count=table.whole("count", low=1, high=100_000),
-        name=table.text("name", "cam"),
-        hw=table.text("hw", "rpi5"),
-        sites=table.texts("sites", ("site-1",)),
-        boot=table.choice("boot", Kind, Kind.LINK),
-        tags=table.texts("tags"),
-        attributes={key: str(value) for key, value in table.mapping("attributes").items()},
-        network=network(table.table("network")),
-        runs=table.text("runs", "") if table.has("runs") else "",
-        free_bytes=table.number("free_mb", 64_000.0) * MEGABYTE,
-        guard_budget_s=table.span_s("guard_budget", 300.0),
-    )
-    table.text("runs", "")
-    table.done()
-    return group
-
-
-def _release(table: Table, component: str, number: int) -> Release:
-    given = [_check_of(each) for each in table.tables("check")]
-    made = Release(
-        version=table.text("version"),
-        counter=table.whole("counter", 100 + number),
-        size_bytes=table.number("size_mb", 40.0, low=0.001) * MEGABYTE,
-        svn=table.whole("svn", 1),
-        hw=table.texts("hw"),
-        probation=table.checked(
-            "soak",
-            lambda: Probation(
-                table.span_s("startup", 20.0), table.whole("steady", 2, low=1, high=100), table.span_s("soak", 20.0)
-            ),
-        ),
-        checks=tuple(given) or tuple(map(_addressed, DEFAULT_CHECKS)),
-        effects=tuple(_effect(each) for each in table.tables("effect")),
-        component=table.text("component", component),
-        shadow=table.flag("shadow"),
+def _usual(table: Table) -> Usual:
+    default = Usual()
+    made = Usual(
+        fps=table.number("fps", default.fps, low=0.1, high=1000.0),
+        latency_s=table.span_s("latency", default.latency_s),
+        counts_a_hour=table.number("counts_per_h", default.counts_a_hour),
+        memory_bytes=table.number("memory_mb", default.memory_bytes / MEGABYTE) * MEGABYTE,
     )
     table.done()
     return made
 
 
-def _check_of(table: Table) -> HealthCheck:
-    kind, name = table.choice("kind", CheckKind), table.text("name")
-    params = table.mapping("params")
-    if kind in (CheckKind.CAMERA, CheckKind.METRIC, CheckKind.HTTP):
-        params.setdefault("url", URL)
-    check = table.checked(
-        "name",
-        lambda: HealthCheck(
-            name,
-            kind,
-            required=table.flag("required", True),
-            interval_s=table.span_s("interval", 5.0),
-            timeout_s=table.span_s("timeout", 2.0),
-            k=table.whole("k", 1, low=1),
-            n=table.whole("n", 1, low=1),
-            params=params,
-        ),
-    )
-    problem = check_rules.problem(check)
-    if problem:
-        raise table.wrong(problem, "params")
-    table.done()
-    return check
-
-
-def _addressed(check: HealthCheck) -> HealthCheck:
-    if check.kind is not CheckKind.CAMERA:
-        return check
-    return HealthCheck(
-        check.name, check.kind, True, check.interval_s, check.timeout_s, params={"url": URL, "min_fps": 5.0}
-    )
-
-
-def _effect(table: Table) -> Effect:
-    conduct = Conduct(
-        starts=table.flag("starts", True),
-        crash_after_s=table.optional_span_s("crash_after"),
-        panic_after_s=table.optional_span_s("panic_after"),
-        hang_after_s=table.optional_span_s("hang_after"),
-        dead_after_s=table.optional_span_s("dead_after"),
-        boot_loop=table.flag("boot_loop"),
-        offline=table.flag("offline"),
-        fails=table.text("fails", ""),
-        fails_after_s=table.span_s("fails_after", 0.0),
-        fps_ratio=table.number("fps", 1.0),
-        latency_ratio=table.number("latency", 1.0),
-        counts_ratio=table.number("counts", 1.0),
-        memory_bytes_per_h=table.number("memory_mb_per_h", 0.0) * MEGABYTE,
-        live_fps_ratio=table.number("live_fps", 1.0),
-        live_latency_ratio=table.number("live_latency", 1.0),
-    )
-    where = table.text("where", EVERYBODY)
-    table.checked("where", lambda: grammar.parse(where))
-    made = Effect(conduct, table.number("share", 1.0, high=1.0), where, table.line)
-    table.done()
-    return made
-
-
-def _rollout(table: Table, releases: tuple[Release, ...]) -> RolloutPlan:
+def _rollout(table: Table, releases: tuple[Release, ...], folder: Path) -> RolloutPlan:
+    key = "policy_file" if table.has("policy_file") else "policy"
+    if table.has("policy") and table.has("policy_file"):
+        raise table.wrong("it has a policy as well; give one of both", key)
     made = RolloutPlan(
         at_s=table.span_s("at", 300.0),
         release=table.text("release"),
         cohort=table.text("cohort", EVERYBODY),
-        policy=table.text("policy", ""),
+        policy=sources.text(table, key, folder) if key == "policy_file" else table.text("policy", ""),
         by=table.text("by", "operator"),
         also=table.texts("also"),
         lift_halt=table.flag("lift_halt"),
@@ -336,13 +205,13 @@ def _rollout(table: Table, releases: tuple[Release, ...]) -> RolloutPlan:
         refused=_refused(table),
         line=table.line,
     )
-    for key, version in (("release", made.release), *(("also", each) for each in made.also)):
+    for place, version in (("release", made.release), *(("also", each) for each in made.also)):
         if version not in {release.version for release in releases}:
-            raise table.wrong(f"{version!r} is no release of this scenario", key)
+            raise table.wrong(f"{version!r} is no release of this scenario", place)
     try:
         policies.parse(made.policy)
     except SurefootError as error:
-        raise table.wrong(f"the server refuses it: {error.message.rstrip('.')}", "policy") from error
+        raise table.wrong(f"the server refuses it: {error.message.rstrip('.')}", key) from error
     table.checked("cohort", lambda: grammar.parse(made.cohort))
     table.done()
     return made

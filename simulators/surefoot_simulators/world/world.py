@@ -27,11 +27,13 @@ from surefoot_simulators.world.acts import Acts
 from surefoot_simulators.world.broker import WorldBroker
 from surefoot_simulators.world.events import EventQueue
 from surefoot_simulators.world.exchange import Exchange, MemoryExchange
+from surefoot_simulators.world.groups import Group
 from surefoot_simulators.world.holds import Holds
 from surefoot_simulators.world.notes import Notes
 from surefoot_simulators.world.recording import RecordedDevice, Teller
+from surefoot_simulators.world.release_tables import Release
 from surefoot_simulators.world.releases import BYTE, STARTED_AT, Made, demand, keys_made, make_release
-from surefoot_simulators.world.scenario import Group, Release, Scenario
+from surefoot_simulators.world.scenario import Scenario
 from surefoot_simulators.world.scratch import room_for, scratch_folder
 from surefoot_simulators.world.site import Site
 
@@ -53,7 +55,7 @@ class World:
         self.later: Later = self.queue.later
         self.folder = scratch_folder(room_for(sum(group.count for group in scenario.groups)))
         self.started_at = STARTED_AT
-        self.scenery = Scenery(seed, scenario.begins_at_hour, scenario.night_ratio)
+        self.scenery = Scenery(seed, scenario.begins_at_hour, scenario.night_ratio, usual=scenario.usual)
         self.broker = WorldBroker(self.queue, exchange or MemoryExchange())
         self.blobs: dict[str, bytes] = {}
         self.faults: Counter[str] = Counter()
@@ -182,7 +184,7 @@ class World:
                 yield self._node(group, number)
 
     def _node(self, group: Group, number: int) -> Node:
-        scenario, name = self.scenario, f"{group.name}-{number:04}"
+        scenario, name = self.scenario, group.called(number)
         birth = Birth(
             name=name,
             hw=group.hw,
@@ -202,9 +204,7 @@ class World:
         node.link.network, node.slots.free_bytes = group.network, int(group.free_bytes)
         node.board.told = lambda point: self._sprang(name, point)
         for component in scenario.components:
-            first = self.made[scenario.first_of(component)]
-            if component == scenario.component and group.runs:
-                first = self.made[group.runs]
+            first = self.made[scenario.first_of(component, group)]
             node.provision(component, first.manifest, first.raw)
         self.site.enrol(name, birth.hw, birth.key.public_key(), {**birth.attributes, "site": birth.site}, birth.tags)
         return node

@@ -48,6 +48,20 @@ def test_the_medium_is_written_seldom(folder: Path, monkeypatch: pytest.MonkeyPa
         assert len(syncs) - made == 2
 
 
+def test_what_was_spent_spares_the_medium(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    syncs: list[int] = []
+    monkeypatch.setattr(spool.os, "fsync", syncs.append)
+    store = Spool(folder)
+    with store.object("one") as held:
+        made = len(syncs)
+        held.append(b"x" * 1000)
+        held.spend()
+    store.drop("one")
+
+    assert len(syncs) == made
+    assert not list(folder.iterdir())
+
+
 def test_begun_anew_nothing_is_left_of_what_was(folder: Path) -> None:
     with Spool(folder).object("one") as held:
         held.append(b"old")

@@ -10,6 +10,7 @@ from surefoot_agent.config import Settings
 from surefoot_agent.finding import Finding
 from surefoot_agent.privileged import inquiry
 from tests.agent.privileged.image_rig import ImageRig
+from tests.agent.privileged.rig import Rig
 
 
 def asked(board: ImageRig) -> inquiry.Board:
@@ -47,3 +48,20 @@ def test_a_helper_that_is_away_is_a_finding(tmp_path: Path, monkeypatch: pytest.
 
     assert [(finding.name, finding.ok) for finding in seen.findings] == [("boot", False)]
     assert "surefoot-helper" in seen.findings[0].hint
+
+
+def test_of_folders_that_anybody_may_read_the_helper_is_asked_whether_it_is_there(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inquiry, "PATIENCE_S", 0.0)
+    settings = Settings(state_dir=rig.folder.parent, helper_socket=str(rig.folder.parent / "helper.sock"))
+
+    there = inquiry.helper_of(settings, ComponentSettings(name="app"))
+    of_another = inquiry.helper_of(settings, ComponentSettings(name="model"))
+    rig.server.stop()
+    away = inquiry.helper_of(settings, ComponentSettings(name="app"))
+
+    assert (there.name, there.ok) == ("helper", True)
+    assert (of_another.ok, of_another.message) == (False, "There is no model here.")
+    assert not away.ok
+    assert "surefoot-helper" in away.hint

@@ -52,6 +52,18 @@ def test_an_honest_update_goes_through_and_raises_the_floors(rig: Rig) -> None:
     assert rig.vault.floors().counter == {"app": 101}
 
 
+def test_what_is_told_each_minute_is_in_the_log_once(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    boot, *_ = rig.proxies()
+
+    for _ in range(3):
+        boot.commit(A)
+
+    assert [r.getMessage() for r in caplog.records if "commit_slot" in r.getMessage()] == [
+        "done verb=commit_slot component=app slot=A"
+    ]
+
+
 def test_a_member_of_a_set_is_committed_and_reverted_by_the_verdict_of_its_set(rig: Rig) -> None:
     rig.prepare(rig.publish("1.1", 101))
     *_, trials, _ = rig.proxies()

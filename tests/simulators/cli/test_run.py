@@ -120,7 +120,8 @@ def test_with_jobs_several_are_played_at_a_time_and_one_as_ever(
 ) -> None:
     asked: list[tuple[int, int | None, int, bool]] = []
 
-    def play(files: Sequence[Path], seed: int | None, jobs: int, wire: bool) -> list[Recording]:
+    def play(files: Sequence[Path], seed: int | None, jobs: int, wire: bool, tell: object) -> list[Recording]:
+        assert tell is not None
         asked.append((len(files), seed, jobs, wire))
         return [replace(RECORDING, scenario=path.stem) for path in files]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import mean
 
-from surefoot_simulators.device.conduct import DAY_S, FPS, GOOD, HOUR_S, Conduct, Scenery
+from surefoot_simulators.device.conduct import DAY_S, GOOD, HOUR_S, Conduct, Scenery, Usual
 
 
 def test_the_same_moment_gives_the_same_figures_and_another_seed_others() -> None:
@@ -18,7 +18,7 @@ def test_frames_are_those_of_a_camera_by_day_and_fewer_by_night() -> None:
     noon = mean(scenery.figures(f"cam-{i}", "hue", GOOD, 0.0, 60.0)["camera_fps"] for i in range(50))
     night = mean(scenery.figures(f"cam-{i}", "hue", GOOD, DAY_S / 2, 60.0)["camera_fps"] for i in range(50))
 
-    assert 0.9 * FPS < noon < 1.1 * FPS
+    assert 0.9 * Usual().fps < noon < 1.1 * Usual().fps
     assert 0.6 < night / noon < 0.8
 
 
@@ -45,3 +45,16 @@ def test_draws_fill_zero_to_one_evenly() -> None:
 
     assert 0.0 <= min(drawn) < max(drawn) < 1.0
     assert 0.47 < mean(drawn) < 0.53
+
+
+def test_an_application_shows_what_it_is_said_to_show() -> None:
+    scenery = Scenery(1, site_sd=0.0, device_sd=0.0, noise_sd=0.0, usual=Usual(12.0, 0.015, 900.0, 5e6))
+
+    shown = scenery.figures("cam-1", "hue", GOOD, 0.0, 3600.0)
+
+    assert (shown["camera_fps"], shown["inference_p95_s"], shown["counts_total"], shown["memory_bytes"]) == (
+        12.0,
+        0.015,
+        900.0,
+        5e6,
+    )

@@ -77,3 +77,15 @@ def test_nothing_is_judged_of_a_release_that_does_not_run(looked: Looked) -> Non
     looked.process.lose()
 
     assert looked.result(LATENCY) is Check.FAIL
+
+
+def test_what_a_simulated_device_has_nothing_for_passes_unless_it_is_told_to_fail(looked: Looked) -> None:
+    heat = HealthCheck("heat", CheckKind.METRIC, params={"metric": "soc_temperature_c", "max": 80.0})
+    labelled = HealthCheck("left", CheckKind.METRIC, params={"metric": "camera_fps", "labels": "stream=l", "min": 99.0})
+    answers = HealthCheck("answers", CheckKind.HTTP, params=URL)
+
+    assert [health.is_looked_at(check) for check in (CAMERA, LATENCY, UPLINK)] == [True] * 3
+    assert [health.is_looked_at(check) for check in (heat, labelled, answers)] == [False] * 3
+    assert [looked.result(check) for check in (heat, labelled, answers)] == [Check.PASS] * 3
+    looked.conduct = Conduct(fails="heat")
+    assert looked.result(heat) is Check.FAIL

@@ -52,3 +52,11 @@ def test_a_failure_says_what_was_decided_and_why_and_where_its_scenario_lies() -
     assert "  decided after 19 min: hold phase: look 19 & <no> data" in to_text(missed)
     assert "(8 earlier decisions are in the report)" in to_markdown([missed])
     assert "sneeze" not in to_text(missed)
+
+
+def test_what_no_run_shows_is_told_in_each_of_them() -> None:
+    given = replace(RECORDING, unplayed=("not played of 1.1: the copy of its data & more",))
+
+    assert ElementTree.fromstring(to_junit([given])).findtext(".//system-out") == given.unplayed[0]
+    assert to_markdown([given]).splitlines()[-1] == f"- `bad_release`: {given.unplayed[0]}"
+    assert to_text(given).splitlines()[-1] == f"  {given.unplayed[0]}"

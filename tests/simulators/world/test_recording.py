@@ -63,3 +63,8 @@ def test_one_expectation_that_did_not_hold_fails_the_run() -> None:
 def test_a_recording_of_another_version_is_refused() -> None:
     with pytest.raises(Invalid):
         from_json(to_json(RECORDING).replace(b'"v":1}', b'"v":2}'))
+
+
+def test_a_recording_with_nothing_unplayed_has_the_bytes_of_those_before() -> None:
+    assert b"unplayed" not in to_json(RECORDING)
+    assert from_json(to_json(replace(RECORDING, unplayed=("a",)))).unplayed == ("a",)

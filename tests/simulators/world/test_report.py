@@ -110,3 +110,9 @@ def test_a_phase_is_a_bar_of_its_states_until_it_ends() -> None:
 
     assert (offering.begins_s, offering.ends_s, offering.name) == (10.0, 60.0, "offering")
     assert (passed.begins_s, passed.ends_s) == (60.0, 61.0), "a short mark"
+
+
+def test_what_no_run_shows_is_told_before_what_was_expected() -> None:
+    page = to_html([replace(RECORDING, unplayed=("not played of 1.1: <data>",))])
+
+    assert page.index("not played of 1.1: &lt;data&gt;.") < page.index("What was expected")

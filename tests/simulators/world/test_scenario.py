@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,8 @@ def test_a_scenario_is_read_whole() -> None:
 
 def test_a_release_brings_checks_of_its_own_or_the_usual_ones() -> None:
     checks = '[[release.check]]\nname = "fast"\nkind = "metric"\nparams = {metric = "inference_p95_s", max = 0.1}\n'
-    scenario = parsed(SMALL.replace('[[release]]\nversion = "2.0"', f'{checks}\n[[release]]\nversion = "2.0"'), "x")
+    text = SMALL.replace('fails = "camera"', 'fails = "fast"')
+    scenario = parsed(text.replace('[[release]]\nversion = "2.0"', f'{checks}\n[[release]]\nversion = "2.0"'), "x")
 
     assert [check.kind for check in scenario.releases[1].checks] == [CheckKind.METRIC]
     assert [check.kind for check in scenario.releases[0].checks] == [CheckKind.PROCESS, CheckKind.CAMERA]
@@ -103,3 +105,37 @@ def test_a_release_of_another_component_gives_every_device_that_component() -> N
 def test_a_release_is_known_by_its_version_alone(text: str, words: str) -> None:
     with pytest.raises(Invalid, match=words):
         parsed(text, "pair")
+
+
+def test_a_policy_may_be_a_file_and_a_complaint_about_it_names_both(tmp_path: Path) -> None:
+    policy = SMALL.partition('policy = """')[2].partition('"""')[0]
+    text = SMALL.replace(f'policy = """{policy}"""', 'policy_file = "canary.yaml"')
+    (tmp_path / "mine.toml").write_text(text)
+    (tmp_path / "canary.yaml").write_text(policy)
+
+    assert read(tmp_path / "mine.toml").rollouts == small_but_for(policy)
+    with pytest.raises(Invalid, match=r"policy_file: it has a policy as well"):
+        parsed(
+            text.replace('policy_file = "canary.yaml"', 'policy_file = "canary.yaml"\npolicy = ""'), "x", "", tmp_path
+        )
+    (tmp_path / "canary.yaml").write_text("phases: 3\n")
+    with pytest.raises(Invalid, match=r"rollout\.0\.policy_file: the server refuses it: The policy: line 1: phases"):
+        read(tmp_path / "mine.toml")
+
+
+def small_but_for(policy: str) -> tuple[object, ...]:
+    """The same rollout, with its policy in the scenario."""
+    (plan,) = small().rollouts
+    return (replace(plan, policy=policy),)
+
+
+def test_what_files_have_and_no_run_shows_is_kept_with_the_scenario(tmp_path: Path) -> None:
+    recipe = 'version = "2.0"\nhw = ["x86-box"]\n[application]\nargv = ["run"]\n[data]\n'
+    (tmp_path / "release.toml").write_text(recipe)
+    text = SMALL.replace('boot = "counter"\n', "").replace('version = "2.0"\nhw = ["x86-box"]', 'from = "release.toml"')
+
+    scenario = parsed(text, "x", "", tmp_path)
+
+    assert scenario.unplayed == (
+        "Not played of 2.0: the copy of its data ([data]). 2.0 is played as 40 MB, since a recipe says no size",
+    )

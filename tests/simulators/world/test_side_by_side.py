@@ -11,6 +11,7 @@ import pytest
 
 from surefoot_shared.errors import Invalid
 from surefoot_simulators.world import side_by_side, wire_exchange
+from surefoot_simulators.world.glance import Glance
 from surefoot_simulators.world.run import run
 from surefoot_simulators.world.scenario import read
 from tests.simulators.world.conftest import SMALL
@@ -22,17 +23,20 @@ def test_each_is_the_recording_of_one_process_in_the_order_of_the_files(tmp_path
     for file in files:
         file.write_text(SMALL)
 
-    recordings = list(side_by_side.play(files, 7, 2))
+    told: list[tuple[str, Glance | None]] = []
+    recordings = list(side_by_side.play(files, 7, 2, tell=lambda name, glance: told.append((name, glance))))
 
     assert [recording.scenario for recording in recordings] == ["second", "first"]
     assert [recording.digest for recording in recordings] == [run(read(file), 7).digest for file in files]
+    assert {name for name, glance in told if glance is None} == {"second", "first"}
+    assert {name for name, glance in told if glance is not None} == {"second", "first"}
 
 
 @pytest.mark.slow
 def test_what_is_wrong_with_a_file_is_said_as_in_one_process(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text('title = "x"\n')
 
-    with pytest.raises(Invalid, match="it has no devices"):
+    with pytest.raises(Invalid, match="it is no scenario"):
         list(side_by_side.play([tmp_path / "bad.toml"], None, 1))
 
 

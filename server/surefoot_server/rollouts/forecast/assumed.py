@@ -7,7 +7,7 @@ all devices.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from surefoot_server.rollouts import document
@@ -94,10 +94,15 @@ class Assumed:
     bad: Model = Model(Rates(reverted=0.2))
 
 
-def release(text: str, offline: Offline | None = None) -> Assumed:
-    """Read what is assumed of a release; raises Invalid naming line and field. `offline`: where it says nothing."""
-    default, root = Assumed(), document.parse(text, "The release")
-    top = root.mapping("release", "download", "probation", "approval", "offline", "healthy", "bad")
+def release(
+    text: str, offline: Offline | None = None, default: Assumed | None = None, further: Sequence[str] = ()
+) -> Assumed:
+    """Read what is assumed of a release; raises Invalid naming line and field.
+
+    `offline` and `default`: where it says nothing. `further` keys are known and somebody else's to read.
+    """
+    default, root = default or Assumed(), document.parse(text, "The release")
+    top = root.mapping("release", "download", "probation", "approval", "offline", "healthy", "bad", *further)
     healthy = _model(top["healthy"], default.healthy)
     return Assumed(
         download=_took(top["download"], default.download),
@@ -114,11 +119,15 @@ def name(text: str) -> str:
     return document.parse(text, "The release").peek("release") or ""
 
 
-def fleet(text: str) -> tuple[list[Group], Offline | None]:
-    """Read a modelled fleet; raises Invalid naming line and field."""
+def fleet(text: str, known: Sequence[Group] = (), further: Sequence[str] = ()) -> tuple[list[Group], Offline | None]:
+    """Read a modelled fleet; raises Invalid naming line and field. `known` groups are in it, whatever it says.
+
+    `further` keys are known and somebody else's to read.
+    """
     root = document.parse(text, "The fleet")
-    top = root.mapping("groups", "offline")
-    groups = [_group(item) for item in top["groups"].required().items()]
+    top = root.mapping("groups", "offline", *further)
+    said = top["groups"] if known else top["groups"].required()
+    groups = [*known, *(_group(item) for item in (() if said.absent else said.items()))]
     if not groups or len(groups) > GROUPS_LIMIT:
         raise top["groups"].wrong(f"it must have 1 to {GROUPS_LIMIT} groups")
     if sum(group.count for group in groups) > DEVICES_LIMIT:
