@@ -34,6 +34,7 @@ PROMISES: Mapping[str, tuple[str, ...]] = {
         "slower_than_the_control",
         "silent_death",
         "no_data",
+        "own_recipe",
     ),
     "Halt is a real halt.": ("operator_halts", "operator_reverts", "asleep_through_a_halt", "refusals"),
     "Every decision can be explained.": ("one_answer",),

@@ -1,6 +1,7 @@
 """Find the caches of this site by multicast DNS, and be found: one question, one answer, nothing kept.
 
-Promises: an answer names an address of the local network (private, link-local or loopback) and a port, nothing else of
+Promises: it asks on every network of the device, not on that of the default route alone, which may be a modem, or none;
+an answer names an address of the local network (private, link-local or loopback) and a port, nothing else of
 it is used, and nothing that is had from there is believed: a false cache costs one failed question. Bounded: one
 question is waited for `WAIT_S`, so many answers are taken, so many bytes read. Not a full responder: it answers the one
 question for SERVICE, to whoever asked. Sources: RFC 6762, RFC 6763 (PTR, SRV, A), one-shot queries of RFC 6762 §5.1.
@@ -8,6 +9,7 @@ question for SERVICE, to whoever asked. Sources: RFC 6762, RFC 6763 (PTR, SRV, A
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import logging
 import select
@@ -16,6 +18,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 log = logging.getLogger(__name__)
 GROUP, PORT = "224.0.0.251", 5353
@@ -24,21 +27,32 @@ WAIT_S = 1.0
 ANSWERS = 8
 PACKET_BYTES = 1500
 TTL_S = 120
+JOIN_S = 15.0
+"""How soon a network that came up is listened to."""
+INTERFACES = Path("/sys/class/net")
+UP, LOOPBACK, MULTICAST = 0x1, 0x8, 0x1000
+"""IFF_… of linux/if.h."""
 PTR, A, SRV, ANY, IN, UNICAST = 12, 1, 33, 255, 1, 0x8001
 """Types, the class, and the class of a question that asks for its answer by unicast."""
 
 
 def look(
-    wait_s: float = WAIT_S, group: tuple[str, int] = (GROUP, PORT), interface: str = "", answers: int = ANSWERS
+    wait_s: float = WAIT_S,
+    group: tuple[str, int] = (GROUP, PORT),
+    interfaces: Sequence[str] | None = None,
+    answers: int = ANSWERS,
 ) -> Sequence[str]:
-    """Return the base addresses of the caches that answer, in the order of their answers."""
+    """Return the base addresses of the caches that answer, in the order of their answers.
+
+    `interfaces` are asked on, by default all that `networks` finds.
+    """
     found: dict[str, None] = {}
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
             asker.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
-            if interface:
-                asker.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(interface))
-            asker.sendto(question(), group)
+            asked = [_asked(asker, name, group) for name in (networks() if interfaces is None else interfaces)]
+            if not any(asked):
+                return ()
             until = time.monotonic() + wait_s
             while len(found) < answers and (left_s := until - time.monotonic()) > 0:
                 if not select.select([asker], [], [], left_s)[0]:
@@ -52,18 +66,54 @@ def look(
     return tuple(found)
 
 
-class Responder:
-    """Answers who looks for caches, from a thread, until it is stopped."""
+def networks(folder: Path = INTERFACES) -> Sequence[str]:
+    """Names of the interfaces that are up and can multicast; the device itself alone where there is none.
 
-    def __init__(self, port: int, group: tuple[str, int] = (GROUP, PORT), interface: str = "0.0.0.0") -> None:  # noqa: S104 -- every interface
-        """Raises OSError where the network has no multicast."""
-        self._port = port
+    Read from sysfs: the units of cache and agent may not talk to the kernel's netlink.
+    """
+    flags = {path.name: _flags(path) for path in sorted(folder.glob("*"))}
+    fit = [name for name, has in flags.items() if has & UP and has & MULTICAST and not has & LOOPBACK]
+    return tuple(fit) or tuple(name for name, has in flags.items() if has & LOOPBACK)
+
+
+def _flags(interface: Path) -> int:
+    """What the kernel says of an interface; nothing where it went meanwhile."""
+    try:
+        return int((interface / "flags").read_text(), 16)
+    except (OSError, ValueError):
+        return 0
+
+
+def _on(group: str, name: str) -> bytes:
+    """A group on one interface, as the kernel takes it (ip_mreqn)."""
+    own = "127.0.0.1" if name == "lo" else "0.0.0.0"  # noqa: S104 -- that of the interface; the kernel finds none for lo
+    return struct.pack("4s4si", socket.inet_aton(group), socket.inet_aton(own), socket.if_nametoindex(name))
+
+
+def _asked(asker: socket.socket, name: str, group: tuple[str, int]) -> bool:
+    """False for a network without an address, or one that went meanwhile: the others are asked all the same."""
+    try:
+        asker.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, _on(group[0], name))
+        asker.sendto(question(), group)
+    except OSError as error:
+        log.debug("network_not_asked name=%s error=%s", name, error.strerror)
+        return False
+    return True
+
+
+class Responder:
+    """Answers who looks for caches, from a thread, until it is stopped; networks that come up later are joined."""
+
+    def __init__(
+        self, port: int, group: tuple[str, int] = (GROUP, PORT), interfaces: Sequence[str] | None = None
+    ) -> None:
+        """Raises OSError where the port cannot be had."""
+        self._port, self._group, self._interfaces = port, group[0], interfaces
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self._socket.bind(("", group[1]))
-        member = socket.inet_aton(group[0]) + socket.inet_aton(interface)
-        self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+        self._join()
         self.port = self._socket.getsockname()[1]
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._answer, name="discovery", daemon=True)
@@ -74,8 +124,17 @@ class Responder:
         self._thread.join()
         self._socket.close()
 
+    def _join(self) -> None:
+        """One that is joined already says so, one without an address cannot be: neither is news."""
+        for name in networks() if self._interfaces is None else self._interfaces:
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, _on(self._group, name))
+        self._joined_at = time.monotonic()
+
     def _answer(self) -> None:
         while not self._stop.is_set():
+            if time.monotonic() - self._joined_at >= JOIN_S:
+                self._join()
             if not select.select([self._socket], [], [], 0.2)[0]:
                 continue
             try:

@@ -97,7 +97,7 @@ def left_out(devices: Sequence[Listed], versions: Mapping[str, str], components:
     said = [f"{' and '.join(words)} begin with what the fleet runs here"] if words else []
     if strange:
         said.append(f"their {', '.join(sorted(strange))} is not played")
-    return f"of {len(devices)} listed devices {'; '.join(said)}" if said else ""
+    return f"Of {len(devices)} listed devices {'; '.join(said)}" if said else ""
 
 
 def _device(path: Path, number: int, value: wire.Json) -> Listed:

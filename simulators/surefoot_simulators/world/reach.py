@@ -38,6 +38,7 @@ def check(scenario: Scenario, file: str) -> None:
     fleet = tuple(traits(scenario))
     _check_releases(scenario, wrong)
     _check_fleet(scenario, fleet, wrong)
+    _check_rollouts(scenario, wrong)
     _check_times(scenario, wrong)
     _check_strikes(scenario, fleet, wrong)
     if not scenario.expectations:
@@ -104,6 +105,16 @@ def _check_fleet(scenario: Scenario, fleet: tuple[Traits, ...], wrong: Wrong) ->
             if first and release.hw and group.hw not in release.hw:
                 made = f"{release.version} is for {', '.join(release.hw)}"
                 raise wrong(group.line, f"fleet: devices with {group.hw} begin with what is not for them: {made}")
+
+
+def _check_rollouts(scenario: Scenario, wrong: Wrong) -> None:
+    """One that nobody can take is refused by the server; where that is the point, `refused` says so."""
+    made = {release.version: release.hw for release in scenario.releases}
+    for plan in scenario.rollouts:
+        for version in (plan.release, *plan.also):
+            if not plan.refused and made[version] and not set(made[version]) & set(scenario.hardware):
+                fleet = f"the fleet is {', '.join(scenario.hardware)}"
+                raise wrong(plan.line, f"release: {version} is for {', '.join(made[version])}, and {fleet}")
 
 
 def _check_times(scenario: Scenario, wrong: Wrong) -> None:

@@ -133,6 +133,8 @@ def _check_names(table: Table, made: Release) -> None:
         raise table.wrong(f"{made.version!r} is no version", "version")
     if not NAME.fullmatch(made.component):
         raise table.wrong(f"{made.component!r} is no name of a component", "component")
+    if not all(made.hw):
+        raise table.wrong("'' is no hardware", "hw")
 
 
 def _probation(table: Table, default: Probation) -> Probation:
@@ -180,7 +182,7 @@ UNPLAYED_PARAMS = {
 def _sentence(version: str, said: Source, left: Sequence[str], size: str) -> str:
     """What of a source is not played, "" where that is nothing."""
     parts = (*said.unplayed, *left)
-    words = f"not played of {version}: {'; '.join(parts)}" if parts else ""
+    words = f"Not played of {version}: {'; '.join(parts)}" if parts else ""
     return ". ".join(filter(None, (words, f"{version} is played as {size}" if size else "")))
 
 

@@ -139,6 +139,8 @@ def read(path: Path) -> Scenario:
 def parsed(text: str, name: str, file: str = "", folder: Path = Path()) -> Scenario:
     """Read a scenario's text; `file` is what complaints call it, and paths in it start from `folder`."""
     root = parse(text, file or name)
+    if not (root.has("fleet") or root.has("release")):
+        raise root.wrong("it is no scenario; every .toml of a folder is one, so keep recipes in another")
     fleet = root.table("fleet")
     component, releases = release_tables.read(list(root.tables("release")), root.text("component", ""), folder)
     if not releases:

@@ -3,30 +3,60 @@ from __future__ import annotations
 import random
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from surefoot_agent.download import discovery
 from surefoot_agent.download.discovery import SERVICE, Responder, answer, asks, port_in, question
 
-GROUP = "239.255.77.77"
+GROUP, URL = "239.255.77.77", "http://127.0.0.1:8047/blobs/"
 
 
-def test_a_cache_that_answers_on_this_network_is_found() -> None:
+@contextmanager
+def _answering() -> Iterator[int]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("", 0))
         port = probe.getsockname()[1]
-    responder = Responder(8047, (GROUP, port), "127.0.0.1")
+    responder = Responder(8047, (GROUP, port), ("lo",))
     try:
-        found = discovery.look(20.0, (GROUP, port), "127.0.0.1", answers=1)
+        yield port
     finally:
         responder.stop()
 
-    assert list(found) == ["http://127.0.0.1:8047/blobs/"]
+
+def test_a_cache_that_answers_on_this_network_is_found() -> None:
+    with _answering() as port:
+        assert list(discovery.look(20.0, (GROUP, port), ("lo",), answers=1)) == [URL]
+
+
+def test_networks_that_multicast_are_asked_and_the_device_itself_only_where_there_is_none(tmp_path: Path) -> None:
+    up, lo, multicast = discovery.UP, discovery.LOOPBACK, discovery.MULTICAST
+    for name, flags in {"lo": up | lo, "eth0": up | multicast, "wwan0": up, "eth1": multicast}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "flags").write_text(f"{flags:#x}\n")
+    (tmp_path / "gone").mkdir()
+    assert discovery.networks(tmp_path) == ("eth0",)
+
+    (tmp_path / "eth0" / "flags").write_text(f"{multicast:#x}\n")
+    assert discovery.networks(tmp_path) == ("lo",)
+
+
+def test_the_kernel_tells_of_its_interfaces() -> None:
+    assert discovery._flags(discovery.INTERFACES / "lo") & discovery.LOOPBACK
+    assert discovery.networks()
+
+
+def test_a_network_that_went_does_not_keep_the_others_from_being_asked() -> None:
+    with _answering() as port:
+        assert list(discovery.look(20.0, (GROUP, port), ("not-there-at-1", "lo"), answers=1)) == [URL]
+    assert discovery.look(0.05, (GROUP, 9), ("not-there-at-1",)) == ()
 
 
 def test_where_nobody_answers_nothing_is_found_and_nobody_waits_long() -> None:
-    assert discovery.look(0.05, (GROUP, 9), "127.0.0.1") == ()
+    assert discovery.look(0.05, (GROUP, 9), ("lo",)) == ()
 
 
 def test_only_the_question_for_caches_is_answered() -> None:

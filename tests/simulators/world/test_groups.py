@@ -47,7 +47,7 @@ def test_each_device_of_the_list_is_itself_and_begins_with_what_it_runs(tmp_path
     assert (first.runs, first.beside, first.attributes["country"]) == ("1.1", ("m2",), "VN")
     assert (second.called(2), second.runs, second.beside, second.sites) == ("gate-2", "", (), ("",))
     assert said == (
-        "of 2 listed devices 1 with nothing known of app and 1 with nothing known of model "
+        "Of 2 listed devices 1 with nothing known of app and 1 with nothing known of model "
         "begin with what the fleet runs here",
     )
 

@@ -79,7 +79,7 @@ def test_what_a_scenario_has_no_release_for_is_counted() -> None:
 
     assert [runs(device, versions) for device in devices] == [("1.0",), ("m1",), ("m1",)]
     assert left_out(devices, versions, ("app", "model")) == (
-        "of 3 listed devices 1 with app/0.9 and 1 with model/1.1 and 1 with nothing known of app "
+        "Of 3 listed devices 1 with app/0.9 and 1 with model/1.1 and 1 with nothing known of app "
         "begin with what the fleet runs here; their fw is not played"
     )
     assert left_out(devices[:1], {"1.0": "app", "1.1": "model", "3": "fw"}, ("app", "model", "fw")) == ""

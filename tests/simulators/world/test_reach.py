@@ -30,6 +30,11 @@ def test_expressions_see_of_a_device_what_the_scenario_says_of_it() -> None:
         ('at = "12m"', 'at = "2h"', "at: its time never comes"),
         ('at = "3m"', 'at = "-3m"', "at: it is before the beginning"),
         ('version = "2.0"', 'version = "1.1"', "two releases have the same version 1.1"),
+        (
+            'release = "1.1"\npolicy',
+            'release = "2.0"\npolicy',
+            "release: 2.0 is for x86-box, and the fleet is jetson-orin, rpi5",
+        ),
         ('version = "1.1"\nexactly', 'version = "3"\nexactly', "expect: version: '3' is not one of 1.0, 1.1, 2.0"),
     ],
 )

@@ -58,7 +58,7 @@ def test_what_no_run_shows_is_one_sentence_without_a_path(tmp_path: Path) -> Non
     _, (made,) = releases(tmp_path, '[[release]]\nfrom = "release.toml"\n')
 
     assert made.unplayed == (
-        "not played of 2.4: the copy of its data and their migrations ([data]); "
+        "Not played of 2.4: the copy of its data and their migrations ([data]); "
         "the look of answers, heat (passes unless an effect fails it); streams of camera. "
         "2.4 is played as 40 MB, since a recipe says no size"
     )
@@ -118,6 +118,7 @@ def test_a_recipe_that_names_nothing_takes_the_scenarios_names(tmp_path: Path) -
         ('from = "release.toml"', "svn = 1", "release.0.from: a recipe that says no version needs one here"),
         ("from = 7", "", "release.0.from: 7 is not a text"),
         ('from = ""', "", "release.0.from: '' is no path"),
+        ('version = "1"\nhw = ""', "", "line 3: release.0.hw: '' is no hardware"),
         ('version = "a b"', "", "release.0.version: 'a b' is no version"),
         ('version = "1"\ncomponent = "A"', "", "line 3: release.0.component: 'A' is no name"),
         (

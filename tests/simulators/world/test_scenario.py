@@ -137,5 +137,5 @@ def test_what_files_have_and_no_run_shows_is_kept_with_the_scenario(tmp_path: Pa
     scenario = parsed(text, "x", "", tmp_path)
 
     assert scenario.unplayed == (
-        "not played of 2.0: the copy of its data ([data]). 2.0 is played as 40 MB, since a recipe says no size",
+        "Not played of 2.0: the copy of its data ([data]). 2.0 is played as 40 MB, since a recipe says no size",
     )

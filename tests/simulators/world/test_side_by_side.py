@@ -36,7 +36,7 @@ def test_each_is_the_recording_of_one_process_in_the_order_of_the_files(tmp_path
 def test_what_is_wrong_with_a_file_is_said_as_in_one_process(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text('title = "x"\n')
 
-    with pytest.raises(Invalid, match="it has no release"):
+    with pytest.raises(Invalid, match="it is no scenario"):
         list(side_by_side.play([tmp_path / "bad.toml"], None, 1))
 
 
