@@ -36,7 +36,7 @@ test: .venv/.ready ## Run every test this machine can run, and say what it could
 test-slow: .venv/.ready ## Run what `make test` runs after the fast tests: the end of the world at every write, the server with its database, and the slow tests.
 	@mkdir -p build
 	@echo "the world ends at every write, side by side"
-	@code=0; $(PY) -m pytest -q -m crash -n 2 --dist worksteal --junitxml=build/junit-crash.xml $(ARGS) || [ $$? = 5 ] || code=1; \
+	@code=0; $(PY) -m pytest -q -m crash -n 2 --dist worksteal --junitxml=build/junit-crash.xml $(or $(ARGS),tests/crash) || [ $$? = 5 ] || code=1; \
 	 echo "the server with its database, and slow tests, side by side"; \
 	 $(PY) -m pytest -q -m "(served or slow) and not power and not soak and not crash" -n 3 --dist worksteal --durations=40 --junitxml=build/junit-slow.xml $(ARGS) || [ $$? = 5 ] || code=1; exit $$code
 

@@ -8,10 +8,11 @@ import inspect
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
+from types import ModuleType
 
 import markdown
 
-from surefoot_shared import messages, topics
+from surefoot_shared import messages, notes, topics
 
 PAYLOADS = {
     "bundle": "the compressed trust bundle (zlib; proved by its metadata)",
@@ -37,7 +38,7 @@ def page() -> str:
     ]
     return markdown.page(
         "Messages",
-        "shared/surefoot_shared/messages.py",
+        "shared/surefoot_shared/messages.py and notes.py",
         inspect.cleandoc(messages.__doc__ or ""),
         "A device reads "
         + ", ".join(f"`{t}`" for t in topics.READ)
@@ -45,7 +46,7 @@ def page() -> str:
         + ", ".join(f"`{t}`" for t in topics.WRITE)
         + "; `%u` is the common name of its certificate. The broker refuses everything else.",
         markdown.table(("topic", "from", "payload"), ways),
-        *_classes(),
+        *(text for module in (messages, notes) for text in _classes(module)),
         "## Words in the messages",
         markdown.table(
             ("enumeration", "values"),
@@ -54,17 +55,17 @@ def page() -> str:
     )
 
 
-def _classes() -> Iterator[str]:
-    notes = _field_notes(Path(inspect.getfile(messages)).read_text())
-    for cls in vars(messages).values():
-        if not (dataclasses.is_dataclass(cls) and isinstance(cls, type) and cls.__module__ == messages.__name__):
+def _classes(module: ModuleType) -> Iterator[str]:
+    said = _field_notes(Path(inspect.getfile(module)).read_text())
+    for cls in vars(module).values():
+        if not (dataclasses.is_dataclass(cls) and isinstance(cls, type) and cls.__module__ == module.__name__):
             continue
         written = cls.__doc__ or ""
         yield f"## {cls.__name__}" + (
             "" if written.startswith(f"{cls.__name__}(") else f"\n\n{inspect.cleandoc(written)}"
         )
         rows = [
-            (f"`{f.name}`", f"`{f.type}`".replace("|", "\\|"), _default(f), notes.get((cls.__name__, f.name), ""))
+            (f"`{f.name}`", f"`{f.type}`".replace("|", "\\|"), _default(f), said.get((cls.__name__, f.name), ""))
             for f in dataclasses.fields(cls)
         ]
         yield markdown.table(("field", "type", "default", "meaning"), rows)

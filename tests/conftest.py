@@ -67,6 +67,9 @@ DEVICES = {"losetup": "/dev/loop-control", "chroot": "/etc/shadow"}
 SERVERS = {"rig", "postgresql_rig"}
 """Fixtures that put a whole server together: a fifth of the tests, which take more time than all others."""
 
+CRASHES = "tests/crash/"
+"""The one folder of the tests marked `crash`: they are run by its name, since to look through all others takes long."""
+
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 << 30
 """Four times what the fast tests leave there at their end."""
@@ -118,9 +121,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker("served")
+        if item.get_closest_marker("crash") and not item.nodeid.startswith(CRASHES):
+            raise pytest.UsageError(f"{item.nodeid} ends the world outside {CRASHES}, where make test looks for it")
         unknown = {str(n) for marker in item.iter_markers("needs") for n in marker.args} - PACKAGES.keys()
         if unknown:
             raise pytest.UsageError(f"{item.nodeid} needs {sorted(unknown)}: add the package to tests/conftest.py")
+
+
+@pytest.hookimpl(specname="pytest_collection_modifyitems", trylast=True)  # after the markers chose
+def pytest_longest_first(config: pytest.Config, items: list[pytest.Item]) -> None:
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        from tests import longest  # this file is tried alone too, without the others
+
+        items[:] = longest.dealt(items, lambda item: item.nodeid.partition("::")[0], worker["workercount"])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from surefoot_agent import lean
 from surefoot_agent.cache_cli import add_cache
 from surefoot_agent.config import components_of, load
 from surefoot_agent.enrol_cli import ENROL, add_enrol
@@ -64,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None and sys.getfilesystemencoding() != "utf-8":
         # A release's names are UTF-8; under a legacy locale files would get others, or none could be written.
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 -- itself
+    if argv is None:  # the process is ours
+        lean.leave_out_signers()
     arguments = parser().parse_args(argv)
     try:
         code: int = arguments.act(arguments)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from surefoot_agent.ports import Refusal, Wish
+from surefoot_agent.wishes import Refusal, Wish
 from surefoot_shared.status import BEFORE_ARMED, AttemptState, Outcome
 
 S = AttemptState

@@ -66,7 +66,7 @@ class ChildTrust:
         device: str,
         hw: str,
         timeout_s: float = TIMEOUT_S,
-        argv: tuple[str, ...] = (sys.executable, "-I", "-B", "-m", "surefoot_agent.trust_child"),
+        argv: tuple[str, ...] = (sys.executable, "-I", "-B", "-m", "surefoot_agent.lean", "trust_child"),
         nonces: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._folder, self._device, self._hw = trust_folder, device, hw

@@ -1,6 +1,6 @@
 """The verification child: reads one question, verifies under resource limits, writes one answer, ends.
 
-Run as `python -I -m surefoot_agent.trust_child`. Everything it may change is the trust folder. Its limits are set
+Run as `python -I -m surefoot_agent.lean trust_child`. Everything it may change is the trust folder. Its limits are set
 before it reads a byte; what exceeds them ends this process and nothing else. A bug is not dressed up: it crashes, with
 a traceback.
 """
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from surefoot_agent.joint import together
-from surefoot_agent.ports import Decision, Refusal, Wish
 from surefoot_agent.trust_talk import Answer, HaltAnswer, Question, failure_of
+from surefoot_agent.wishes import Decision, Refusal, Wish
 from surefoot_shared import wire
 from surefoot_shared.errors import InstallFailed, SurefootError
 from surefoot_shared.trust.fields import DIRECTOR, IMAGE

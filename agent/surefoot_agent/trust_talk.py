@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from surefoot_agent.ports import Decision
+from surefoot_agent.wishes import Decision
 from surefoot_shared.errors import SurefootError
 
 

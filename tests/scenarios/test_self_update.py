@@ -121,7 +121,7 @@ class SelfUpdating:
             guard.save_record(self.component_dir, "trial", {**trial, "deadline_monotonic": 0.0})
 
     def _outcome(self, version: str) -> tuple[str, str | None] | None:
-        shown = self.world.operator.run_json("device", "show", "cam-01")
+        shown = self.world.server.api.get("/api/v1/devices/cam-01")
         assert isinstance(shown, dict)
         rows = [row for row in shown["assignments"] if row["release"].endswith(version)]  # type: ignore[index, call-overload, union-attr]
         last = rows[-1] if rows else None

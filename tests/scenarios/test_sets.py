@@ -58,6 +58,7 @@ class Pair:
 
     def assign(self, *releases: str) -> None:
         words = [word for release in releases for word in ("--release", release)]
+        self.world.wait(self.has_told, "the word of both")
         self.world.wait(lambda: not self.world.operator.attempt("device", "assign", "cam-01", *words).code, "the set")
 
     def roll_out(self, strategy: str, *releases: str) -> str:
@@ -66,13 +67,21 @@ class Pair:
         begun: list[str] = []
 
         def start() -> bool:
-            """Refused until the device has said that both run."""
             answer = self.world.operator.attempt("--json", "rollout", "start", *words, *where)
             begun.extend([json.loads(answer.out)["id"]] if not answer.code else [])
             return bool(begun)
 
+        self.world.wait(self.has_told, "the word of both")
         self.world.wait(start, "the rollout of the set")
         return begun[0]
+
+    def has_told(self) -> bool:
+        """Whether the device has said that both run: until then the server refuses what is asked for both."""
+        shown = self.world.server.api.get("/api/v1/devices/cam-01")
+        assert isinstance(shown, dict)
+        parts = shown["components"]
+        assert isinstance(parts, list)
+        return {part["component"] for part in parts if isinstance(part, dict) and part["release"]} >= {"app", "model"}
 
     def running(self) -> tuple[str | None, str | None]:
         """Versions of model and app, by disk and process table."""
@@ -81,7 +90,7 @@ class Pair:
 
     def outcomes(self) -> list[tuple[str, str | None, str | None]]:
         """Of each component's newest assignment, as the server stored it."""
-        shown = self.world.operator.run_json("device", "show", "cam-01")
+        shown = self.world.server.api.get("/api/v1/devices/cam-01")
         assert isinstance(shown, dict)
         newest: dict[str, dict[str, str | None]] = {}
         for row in sorted(shown["assignments"], key=lambda row: row["seq"]):  # type: ignore[index, arg-type, call-overload]

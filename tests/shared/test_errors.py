@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ ROOT = Path(__file__).resolve().parents[2]
 FAMILIES = {name: cls for name, cls in vars(errors).items() if isinstance(cls, type) and issubclass(cls, SurefootError)}
 
 
+@cache
 def raised() -> list[tuple[str, str]]:
     """Every kind that is written where a failure is made, and where."""
-    found = []
+    found = []  # every module is read for it: once, since it takes seconds
     for source in ("agent", "server", "shared", "simulators"):
         for path in sorted((ROOT / source).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):

@@ -2,7 +2,7 @@
 
 It parses a stranger's bytes, so it becomes a user who owns nothing before it reads the first of them, without
 environment, secrets or open files, under resource limits: a fault in a parser gives its finder a process that may say
-one sentence. Refuses a second question. Run: python3 -I -m surefoot_agent.privileged.chain_child [UID GID]
+one sentence. Refuses a second question. Run: python3 -I -m surefoot_agent.lean privileged.chain_child [UID GID]
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def in_a_child(user: str) -> Callable[[bytes], bytes]:
             who = identity_of(user)
             words = (str(who["user"]), str(who["group"])) if who else ()
             done = subprocess.run(
-                (sys.executable, "-I", "-B", "-m", "surefoot_agent.privileged.chain_child", *words),
+                (sys.executable, "-I", "-B", "-m", "surefoot_agent.lean", "privileged.chain_child", *words),
                 input=question,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -9,7 +9,17 @@ import click
 
 from surefoot_server.cli.keys_ceremony import cosign, new, renew, revoke, rotate
 from surefoot_server.cli.keys_drill import drill
-from surefoot_server.cli.terminal import Terminal, Verbs, columns, count, facts, json_option, pass_terminal, passphrase
+from surefoot_server.cli.terminal import (
+    Terminal,
+    Verbs,
+    columns,
+    count,
+    facts,
+    json_option,
+    pass_terminal,
+    passphrase,
+    utc_now,
+)
 from surefoot_shared import wire
 from surefoot_shared.wire import Json
 
@@ -61,7 +71,6 @@ def init(
       surefoot keys init ./keys --threshold root=3/5 --threshold release=2/3 \\
           --offline /media/first --offline /media/second --offline /media/third
     """
-    from surefoot_server.db import utc_now
     from surefoot_server.keys.init import KeyPlan, init_keys
     from surefoot_server.keys.quorum import Plan, parse_quorums, read_plan
 
@@ -93,7 +102,6 @@ def show(terminal: Terminal, folder: Path) -> None:
     Example:
       surefoot keys show ./keys
     """
-    from surefoot_server.db import utc_now
     from surefoot_server.keys.show import show_keys
 
     shown, now = show_keys(folder), utc_now()
@@ -200,7 +208,6 @@ def rotate_authority(terminal: Terminal, keys_dir: Path, finish: bool, stolen: b
     Example:
       surefoot keys rotate-ca --keys ./keys
     """
-    from surefoot_server.db import utc_now
     from surefoot_server.keys.layout import KeyFolder
     from surefoot_server.pki.authorities import finish_ca, load_authorities, rotate_ca
     from surefoot_shared.trust.durable import write_durably

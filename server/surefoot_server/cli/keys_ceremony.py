@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from surefoot_server.cli.signing import ring_of, signing_options, tell_proposed
-from surefoot_server.cli.terminal import Terminal, json_option, pass_terminal, passphrase
+from surefoot_server.cli.terminal import Terminal, json_option, pass_terminal, passphrase, utc_now
 from surefoot_server.keys.layout import OFFLINE, ONLINE, ONLINE_OF
 from surefoot_server.keys.quorum import SHORT
 
@@ -50,7 +50,6 @@ def rotate(
       surefoot keys rotate image-root --keys ./keys --replace image-root-3
       surefoot keys rotate release --keys ./keys --keep --add third.pub --threshold 2/3
     """
-    from surefoot_server.db import utc_now
     from surefoot_server.keys.quorum import parse_quorum
     from surefoot_server.keys.rotate import KeyChange
     from surefoot_server.keys.rotate import rotate as rotate_keys
@@ -76,7 +75,6 @@ def revoke(terminal: Terminal, keyid: str, keys_dir: Path, offline: tuple[Path, 
       surefoot keys revoke image-root-2 --keys ./keys
       surefoot keys revoke 5f1c0a9be2 --keys ./keys --key image-root-1
     """
-    from surefoot_server.db import utc_now
     from surefoot_server.keys.rotate import revoke as revoke_key
 
     tell_proposed(terminal, revoke_key(keys_dir, keyid, ring_of(keys_dir, offline, key), utc_now()))
@@ -96,7 +94,6 @@ def renew(
     Example:
       surefoot keys renew root targets release --keys ./keys
     """
-    from surefoot_server.db import utc_now
     from surefoot_server.keys.rotate import renew as renew_roles
 
     wanted = tuple(dict.fromkeys(each for role in roles for each in ROLES[role]))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from surefoot_server.cli.terminal import Terminal, columns, count, json_option, pass_terminal
+from surefoot_server.cli.terminal import Terminal, columns, count, json_option, pass_terminal, utc_now
 from surefoot_shared import wire
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ def drill(terminal: Terminal) -> int:
     Example:
       surefoot keys drill
     """
-    from surefoot_server.db import utc_now
     from surefoot_server.keys.drill import run_drill
 
     with tempfile.TemporaryDirectory(prefix="surefoot-drill-") as folder:

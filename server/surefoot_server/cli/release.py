@@ -19,7 +19,17 @@ from surefoot_server.cli.params import path, release_of
 from surefoot_server.cli.release_mender import unpack
 from surefoot_server.cli.release_rules import permit, policy, withdraw
 from surefoot_server.cli.signing import signing_options
-from surefoot_server.cli.terminal import Terminal, Verbs, columns, count, facts, json_option, pass_terminal, passphrase
+from surefoot_server.cli.terminal import (
+    Terminal,
+    Verbs,
+    columns,
+    count,
+    facts,
+    json_option,
+    pass_terminal,
+    passphrase,
+    utc_now,
+)
 from surefoot_shared import wire
 
 if TYPE_CHECKING:
@@ -117,7 +127,6 @@ def sign(terminal: Terminal, out: Path, keys_dir: Path, offline: tuple[Path, ...
       surefoot release sign ./out --keys ./keys
       surefoot release sign ./out --keys ./keys --offline /media/first
     """
-    from surefoot_server.db import utc_now
     from surefoot_server.releases.sign import sign_release
 
     signed = sign_release(out, keys_dir, lambda: passphrase(new=False), utc_now(), offline=offline, key=key)
@@ -141,7 +150,6 @@ def cosign(
     Example:
       surefoot release cosign ./out --keys ./keys --key image-release-2
     """
-    from surefoot_server.db import utc_now
     from surefoot_server.releases.cosign import cosign_release, review
     from surefoot_shared.trust.clock import format_time
 

@@ -9,7 +9,7 @@ import click
 
 from surefoot_server.cli.params import release_of
 from surefoot_server.cli.signing import ring_of, signing_options, tell_proposed
-from surefoot_server.cli.terminal import Terminal, facts, json_option, pass_terminal
+from surefoot_server.cli.terminal import Terminal, facts, json_option, pass_terminal, utc_now
 from surefoot_shared import wire
 
 
@@ -43,7 +43,6 @@ def policy(
       surefoot release policy app --min-svn 2 --keys ./keys
       surefoot release policy app --revoke 1.4 --max-offline-days 30 --keys ./keys --offline /media/first
     """
-    from surefoot_server.db import utc_now
     from surefoot_server.keys.listing import digest_listed, policy_of, propose_policy
 
     now = policy_of(keys_dir, component)
@@ -91,7 +90,6 @@ def permit(
       surefoot release permit lens-42 --from app/2.0 --to 1.9 --device cam-17 --until 2027-01-31T00:00:00Z \\
           --reason "2.0 blinds this lens" --keys ./keys
     """
-    from surefoot_server.db import utc_now
     from surefoot_server.keys.listing import digest_listed, permit_from, propose_permit
 
     component, version = release_of(origin)
@@ -112,7 +110,6 @@ def withdraw(terminal: Terminal, release: str, keys_dir: Path, offline: tuple[Pa
     Example:
       surefoot release withdraw app/1.4 --keys ./keys
     """
-    from surefoot_server.db import utc_now
     from surefoot_server.keys.listing import propose_withdrawal
 
     component, version = release_of(release)

@@ -17,7 +17,7 @@ from sqlmodel import Session, col, delete
 from surefoot_server import db
 from surefoot_server.audit import service as audit
 from surefoot_server.devices import attention, reports, repository, sets
-from surefoot_server.devices.lending import NEEDS_LEASE, Lending
+from surefoot_server.devices.lending import Lending, to_fetch
 from surefoot_server.devices.models import Assignment, Device, DeviceRequest, DeviceTag
 from surefoot_server.devices.reports import HelloVerdict
 from surefoot_server.devices.repository import Orders
@@ -359,17 +359,13 @@ class DeviceService:
 
     def lease_for(self, session: Session, device_id: str, now: datetime, wanted: Orders = ()) -> Lease | None:
         """Give leave to download where an open assignment still has something to fetch; see `shares_a_rate`."""
-        row = _to_fetch(wanted or repository.wanted(session, device_id), now)
+        row = to_fetch(wanted or repository.wanted(session, device_id), now)
         return None if row is None else self._lending.lend(session, row, download_left_s(row, now), now)
 
     def shares_a_rate(self, session: Session, device_id: str, now: datetime, wanted: Orders = ()) -> bool:
         """Whether what is lent to it is written down: then `lease_for` needs a transaction that writes."""
-        row = _to_fetch(wanted or repository.wanted(session, device_id), now)
+        row = to_fetch(wanted or repository.wanted(session, device_id), now)
         return row is not None and self._lending.shares(row)
-
-
-def _to_fetch(wanted: Orders, now: datetime) -> Assignment | None:
-    return next((r for r in wanted if r.open and r.state in NEEDS_LEASE and download_left_s(r, now) > 0), None)
 
 
 def _check_fits(device: Device, component: str, release: Release) -> None:

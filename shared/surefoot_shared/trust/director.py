@@ -15,7 +15,7 @@ from tuf.api.metadata import MetaFile, Snapshot, TargetFile, Targets, Timestamp
 
 from surefoot_shared import wire
 from surefoot_shared.errors import Conflict
-from surefoot_shared.messages import AssignmentNote
+from surefoot_shared.notes import AssignmentNote
 from surefoot_shared.release import target_path
 from surefoot_shared.trust.clock import format_time
 from surefoot_shared.trust.fields import X_DEVICE, X_NONCE, X_SIGNED_AT

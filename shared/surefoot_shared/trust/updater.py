@@ -17,7 +17,7 @@ from tuf.api import exceptions as tuf_errors
 from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from surefoot_shared.errors import ConfigError, UntrustedRelease
-from surefoot_shared.messages import MetadataVersions
+from surefoot_shared.notes import MetadataVersions
 from surefoot_shared.trust.client import Client, translated
 from surefoot_shared.trust.clock import EPOCH, TrustedTime, parse_time, trusted_time
 from surefoot_shared.trust.fetcher import GuardedFetcher

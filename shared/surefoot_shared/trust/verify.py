@@ -19,7 +19,7 @@ from tuf.api.metadata import TargetFile, Targets
 
 from surefoot_shared import wire
 from surefoot_shared.errors import Invalid, UntrustedRelease
-from surefoot_shared.messages import AssignmentNote, MetadataVersions
+from surefoot_shared.notes import AssignmentNote, MetadataVersions
 from surefoot_shared.release import MANIFEST_LIMIT_BYTES, TargetNote, role_name, target_path
 from surefoot_shared.trust.bundle import Bundle, unpack
 from surefoot_shared.trust.clock import parse_time, trusted_time

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from surefoot_shared.messages import MetadataVersions
+from surefoot_shared.notes import MetadataVersions
 from surefoot_shared.trust.fields import DIRECTOR, IMAGE
 
 _LIMIT_BYTES = 512 * 1024

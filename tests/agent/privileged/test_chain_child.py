@@ -36,7 +36,7 @@ def test_base64_and_times_that_are_none_are_errors_too(fleet: FleetSimulator) ->
 
 @pytest.mark.slow
 def test_it_runs_alone_and_answers_once(fleet: FleetSimulator) -> None:
-    command = [sys.executable, "-I", "-m", "surefoot_agent.privileged.chain_child"]
+    command = [sys.executable, "-I", "-m", "surefoot_agent.lean", "privileged.chain_child"]
 
     done = subprocess.run(command, input=wire.encode(question(fleet)), capture_output=True, env={}, cwd="/", timeout=60)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -125,3 +127,15 @@ def test_adding_a_component_asks_for_the_known_passphrase_once(monkeypatch: pyte
     assert run(["keys", "init", str(tmp_path / "keys")]) == 0
     assert run(["keys", "init", str(tmp_path / "keys"), "--component", "model"]) == 0
     assert len(questions) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("keys", "show", "nowhere"), ("release", "sign", "nowhere", "--keys", "nowhere")])
+def test_what_is_done_with_keys_alone_loads_no_database(words: tuple[str, ...]) -> None:
+    code = (
+        f"import sys; from surefoot_server.cli.main import run; run({list(words)}); print('sqlalchemy' in sys.modules)"
+    )
+
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.stdout.splitlines()[-1:] == ["False"], done.stderr

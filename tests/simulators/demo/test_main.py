@@ -15,7 +15,7 @@ import pytest
 from surefoot_simulators.demo.__main__ import main
 from surefoot_simulators.demo.node import environment
 
-AGENTS_RUN = re.compile(r"fleet: [1-9]\d* online")
+SERVER_RUNS, AGENTS_RUN = re.compile("the server runs"), re.compile(r"fleet: [1-9]\d* online")
 
 
 def test_a_folder_that_holds_something_is_refused_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,9 +63,13 @@ def processes_of(folder: Path) -> list[int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "twice"), [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGTERM, False)])
+@pytest.mark.parametrize(
+    ("number", "at", "twice"),
+    [(signal.SIGINT, SERVER_RUNS, False), (signal.SIGINT, AGENTS_RUN, True), (signal.SIGTERM, AGENTS_RUN, False)],
+    ids=["while devices enrol", "twice", "terminated"],
+)
 def test_an_interrupt_ends_every_process_and_removes_every_file(
-    tmp_path: Path, number: signal.Signals, twice: bool
+    tmp_path: Path, number: signal.Signals, at: re.Pattern[str], twice: bool
 ) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "surefoot_simulators.demo"],
@@ -76,7 +80,7 @@ def test_an_interrupt_ends_every_process_and_removes_every_file(
     )
     assert process.stdout is not None
     for line in process.stdout:
-        if AGENTS_RUN.search(line):
+        if at.search(line):
             break
 
     os.killpg(process.pid, number)
