@@ -56,7 +56,7 @@ class RolloutLine(BaseModel):
 def lines(session: Session, rows: Sequence[Rollout], unsigned: Mapping[str, str]) -> list[RolloutLine]:
     """A line for each, in the order given; `unsigned`: component → why no order of it can be signed now, or ""."""
     ids = [row.id for row in rows]
-    phases, left_out = _phases(session, ids), _left_out(session, ids)
+    phases, aside = _phases(session, ids), left_out(session, ids)
     found = []
     for row in rows:
         counted, halted_by = counting.counted(session, row), halting.halted_by(session, row)
@@ -67,8 +67,8 @@ def lines(session: Session, rows: Sequence[Rollout], unsigned: Mapping[str, str]
                     row, phases[row.id], halted_by, next(filter(None, (unsigned.get(c) for c in row.components)), "")
                 ),
                 members=sum(phase.members for phase in phases[row.id]),
-                satisfied=left_out.get((row.id, repository.SATISFIED), 0),
-                excluded=left_out.get((row.id, repository.EXCLUDED), 0),
+                satisfied=aside.get((row.id, repository.SATISFIED), 0),
+                excluded=aside.get((row.id, repository.EXCLUDED), 0),
                 outcomes={outcome.value: count for outcome, count in outcomes.items()},
                 waiting=looking.count_waiting(session, row),
                 taken_back=reverts.get(Outcome.COMMITTED, 0),
@@ -127,7 +127,8 @@ def _phases(session: Session, ids: Sequence[str]) -> Mapping[str, list[RolloutPh
     return found
 
 
-def _left_out(session: Session, ids: Sequence[str]) -> Mapping[tuple[str, str], int]:
+def left_out(session: Session, ids: Sequence[str]) -> Mapping[tuple[str, str], int]:
+    """(rollout, standing) → devices that are no members."""
     key = (col(RolloutMember.rollout_id), col(RolloutMember.standing))
     query = sa.select(*key, sa.func.count()).where(key[0].in_(ids), sa.text(LEFT_OUT)).group_by(*key)
     return {(row[0], row[1]): row[2] for row in session.connection().execute(query)}

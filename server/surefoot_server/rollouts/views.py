@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,13 +12,15 @@ from sqlmodel import Session
 
 from surefoot_server.access import users
 from surefoot_server.devices import repository as devices
+from surefoot_server.devices.why import SILENT_AFTER
 from surefoot_server.packs import forecast
 from surefoot_server.rollouts import contradictions as contradicting
-from surefoot_server.rollouts import earliest, halting, listing, repository
+from surefoot_server.rollouts import earliest, halting, headcount, listing, looking, repository
 from surefoot_server.rollouts import policy as policies
 from surefoot_server.rollouts.creation import Planned
 from surefoot_server.rollouts.facts import Watch
 from surefoot_server.rollouts.going_back import Forecast
+from surefoot_server.rollouts.headcount import Heads
 from surefoot_server.rollouts.listing import RolloutLine
 from surefoot_server.rollouts.models import Rollout, RolloutDecision, RolloutMember, RolloutPhase
 from surefoot_server.rollouts.waiting import bake_left_s, waits_for
@@ -159,20 +162,42 @@ class PlanOut(BaseModel):
 def rollout_out(session: Session, row: Rollout, now: datetime, unsigned: str = "") -> RolloutOut:
     """`unsigned`: why the server cannot sign orders for the component."""
     policy = policies.parse(row.policy)
-    facts = repository.facts(session, row, now)
-    watch = Watch(facts, now, policy.timeouts.asleep_after_s)
-    attempts = [m.attempt for m in facts.members if m.attempt is not None]
     phases = repository.phases(session, row.id)
+    facts = repository.facts(session, row, now) if row.companions else looking.facts(session, row, policy, now)
+    watch = Watch(facts, now, policy.timeouts.asleep_after_s)
+    heads = of_everybody(watch) if row.companions else _counted(session, row, watch, len(phases))
+    outcomes = sum((Counter(each.outcomes) for each in heads.values()), Counter[Outcome]())
+    left_out = listing.left_out(session, [row.id])
     return RolloutOut(
         **listing.said(row, phases, halting.halted_by(session, row), unsigned),
-        members=len(facts.members),
-        satisfied=len(repository.members(session, row.id, repository.SATISFIED)),
-        excluded=len(repository.members(session, row.id, repository.EXCLUDED)),
-        outcomes={o.value: n for o in Outcome if (n := sum(1 for a in attempts if a.outcome is o))},
-        waiting=sum(1 for m in facts.members if m.waiting),
-        taken_back=sum(1 for m in facts.members if m.revert and m.revert.outcome is Outcome.COMMITTED),
-        phases=[_phase_out(policy, watch, phase) for phase in phases],
+        members=sum(phase.members for phase in phases),
+        satisfied=left_out.get((row.id, repository.SATISFIED), 0),
+        excluded=left_out.get((row.id, repository.EXCLUDED), 0),
+        outcomes={o.value: outcomes[o] for o in Outcome if outcomes[o]},
+        waiting=sum(each.waiting for each in heads.values()),
+        taken_back=sum(1 for m in facts.members if m.revert and m.revert.outcome is Outcome.COMMITTED)
+        if row.companions
+        else headcount.gone_back(session, row),
+        phases=[phase_out(policy, watch, phase, heads.get(phase.index, Heads())) for phase in phases],
     )
+
+
+def _counted(session: Session, row: Rollout, watch: Watch, phases: int) -> Mapping[int, Heads]:
+    heard_since = watch.facts.outages.ago(SILENT_AFTER.total_seconds(), watch.now)
+    return headcount.of_phases(session, row, phases, heard_since)
+
+
+def of_everybody(watch: Watch) -> Mapping[int, Heads]:
+    """Of a set, of which a member's attempt is as far as all its components are."""
+    found: dict[int, Heads] = defaultdict(Heads)
+    for member in watch.facts.members:
+        heads, outcome = found[member.phase], member.attempt.outcome if member.attempt else None
+        heads.offered += member.attempt is not None
+        heads.waiting += member.waiting
+        heads.away += member.waiting and not member.online
+        if outcome is not None:
+            heads.outcomes[outcome] = heads.outcomes.get(outcome, 0) + 1
+    return found
 
 
 def forecast_out(found: Forecast) -> ForecastOut:
@@ -185,9 +210,9 @@ def forecast_out(found: Forecast) -> ForecastOut:
     )
 
 
-def _phase_out(policy: policies.Policy, watch: Watch, row: RolloutPhase) -> PhaseOut:
-    mine = [m for m in watch.facts.members if m.phase == row.index]
-    tried = [(m, m.attempt) for m in mine if m.attempt is not None]
+def phase_out(policy: policies.Policy, watch: Watch, row: RolloutPhase, heads: Heads) -> PhaseOut:
+    """Who is at work is among the facts, also where those are of some members only."""
+    tried = [(m, a) for m in watch.facts.members if m.phase == row.index and (a := m.attempt) is not None]
     counts = watch.counts(row.index)
     waits = waits_for(policy, watch, row.index)
     baking = row.baking_at is not None and row.ended_at is None and not waits
@@ -197,13 +222,13 @@ def _phase_out(policy: policies.Policy, watch: Watch, row: RolloutPhase) -> Phas
         selector=row.selector,
         state=row.state,
         members=row.members,
-        offered=len(tried),
+        offered=heads.offered,
         due=counts.due,
         busy=sum(1 for m, a in tried if watch.busy(m, a)),
-        waiting=sum(1 for m in mine if m.waiting),
-        asleep=sum(1 for m in mine if m.waiting and not m.online) + sum(1 for m, a in tried if watch.asleep(m, a)),
+        waiting=heads.waiting,
+        asleep=heads.away + sum(1 for m, a in tried if watch.asleep(m, a)),
         staged=sum(1 for _, a in tried if a.staged),
-        outcomes={o.value: n for o in Outcome if (n := sum(1 for _, a in tried if a.outcome is o))},
+        outcomes={o.value: heads.outcomes[o] for o in Outcome if heads.outcomes.get(o)},
         bake_s=row.bake_s,
         bake_left_s=bake_left_s(policy, watch, row.index) if baking else None,
         waiting_since=row.waiting_since,

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from surefoot_server.rollouts import looking, repository
+from surefoot_server.rollouts import looking, repository, views
 from surefoot_server.rollouts import policy as policies
 from surefoot_server.rollouts.engine import decide
 from surefoot_server.rollouts.facts import Facts, Watch
@@ -38,6 +38,23 @@ def agree(fleet: Fleet, rollout: str) -> None:
         assert counts[0] == counts[1]
     decided = [decide(policy, f, fleet.now) for f in (some, everybody)]
     assert decided[0] == decided[1]
+    assert_shown_as_everybody(fleet, rollout, everybody)
+
+
+def assert_shown_as_everybody(fleet: Fleet, rollout: str, everybody: Facts) -> None:
+    """What counts of rows say of a rollout is what reading everybody says."""
+    with fleet.rig.db.read() as session:
+        row = repository.rollout(session, rollout)
+        policy, phases = policies.parse(row.policy), repository.phases(session, rollout)
+        shown = views.rollout_out(session, row, fleet.now)
+    watch = Watch(everybody, fleet.now, policy.timeouts.asleep_after_s)
+    heads = views.of_everybody(watch)
+    assert shown.phases == [views.phase_out(policy, watch, phase, heads[phase.index]) for phase in phases]
+    attempts = [member.attempt for member in everybody.members if member.attempt]
+    assert shown.outcomes == {o.value: n for o in Outcome if (n := sum(1 for a in attempts if a.outcome is o))}
+    back = [member.revert for member in everybody.members if member.revert]
+    assert shown.taken_back == sum(1 for each in back if each.outcome is Outcome.COMMITTED)
+    assert (shown.members, shown.waiting) == (len(everybody.members), sum(1 for m in everybody.members if m.waiting))
 
 
 def test_only_who_is_at_work_or_next_is_looked_at(fleet: Fleet) -> None:
