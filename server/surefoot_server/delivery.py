@@ -14,7 +14,7 @@ from datetime import datetime
 
 from surefoot_server import db
 from surefoot_server.db import Database
-from surefoot_server.devices import unsigned
+from surefoot_server.devices import repository, unsigned
 from surefoot_server.devices.service import DeviceService
 from surefoot_server.state import Downlink
 from surefoot_shared.errors import SurefootError
@@ -103,10 +103,11 @@ class Delivery:
                     self._downlink.forget(device_id)
                     self._signed(device_id, known=False)
                     return
-                raw = self._devices.bundle_for(session, device_id, now) if with_bundle else None
-                shared = self._devices.shares_a_rate(session, device_id, now)
-                lease = None if shared else self._devices.lease_for(session, device_id, now)
-                known = with_bundle and unsigned.known(session, device_id)
+                wanted = repository.wanted(session, device_id)  # once: bundle and lease are made of it
+                raw = self._devices.bundle_for(session, device_id, now, wanted=wanted) if with_bundle else None
+                shared = self._devices.shares_a_rate(session, device_id, now, wanted)
+                lease = None if shared else self._devices.lease_for(session, device_id, now, wanted)
+                known = with_bundle and unsigned.known(wanted)
             if with_bundle:
                 self._signed(device_id, known)
             if shared:

@@ -190,6 +190,15 @@ def test_no_privileged_unit_of_two_halves_takes_the_agents_folder_for_its_own(ki
         assert ("surefoot" in listed) <= (unit.name == "surefoot-agent.service"), drop_in
 
 
+@pytest.mark.parametrize("kind", ["split", "split-root", "data"])
+def test_a_guard_makes_the_folder_that_it_watches(kind: str) -> None:
+    """The agent's unit wants the guard of `app`, and no drop-in can take a wish back."""
+    told = (ROOT / f"packaging/systemd/{kind}/surefoot-guard@.conf").read_text()
+    watched = re.findall(r"--component-dir (\S+)$", told, re.MULTILINE)
+
+    assert re.findall(r"^ExecStartPre=(.*)$", told, re.MULTILINE) == ["", f"/bin/mkdir -p {watched[0]}"]
+
+
 def test_every_user_that_the_two_halves_name_is_made_by_the_package() -> None:
     made = re.findall(r"^u\s+(\S+)", (ROOT / "packaging/sysusers.d/surefoot.conf").read_text(), re.MULTILINE)
     settings = config.load(ROOT / "packaging/agent.d/split.toml", env={})

@@ -60,6 +60,11 @@ class Machine:
                 assert not self._off, f"the machine ended before {pattern!r}:\n{self.tail()}"
                 self._news.wait(left_s)
 
+    def skip(self) -> None:
+        """What was said so far is not waited for any more."""
+        with self._news:
+            self._cursor = len(self.lines)
+
     def said(self, pattern: str) -> list[re.Match[str]]:
         """Every line so far that matches, oldest first."""
         return [found for line in list(self.lines) if (found := re.search(pattern, line))]

@@ -1,7 +1,7 @@
 """A node in two halves on a running systemd, by the units that ship: installed as the guide says, restarted, killed.
 
 The server, its broker, agent, helper and guard are the real ones. The software emulation of this machine takes minutes
-for what a board does in seconds, so this room belongs to `make soak`.
+for what a board does in seconds, so this room belongs to `make soak`: alone, as a verification may take a minute.
 """
 
 from __future__ import annotations
@@ -152,11 +152,12 @@ def test_a_good_update_migrates_the_data_and_runs_after_one_more_restart(standin
     version = standing.publish(NEW)
 
     ended = standing.ended(version, standing.site.update(version, stick.DEVICE))
+    standing.node.machine.skip()
     standing.node.restart()
-    standing.node.machine.expect("booted cause=", LIMIT_S)
+    booted = standing.node.machine.expect(r"booted cause=(\w+)", LIMIT_S)
 
     assert (ended.outcome, ended.proved_slot) == ("committed", "B")
-    assert standing.node.machine.said("booted cause=restart ")
+    assert booted[1] == "clean_restart"
     standing.runs_whole()
 
 
@@ -175,6 +176,7 @@ def test_a_release_that_is_not_well_goes_back_by_itself_and_says_why(standing: S
 @pytest.mark.parametrize("unit", ["surefoot-agent", "surefoot-helper", "surefoot-guard@app"])
 def test_whoever_is_killed_in_the_middle_comes_back_and_it_ends_on_a_whole_slot(standing: Standing, unit: str) -> None:
     version, node = standing.publish(standing.form), standing.node
+    node.machine.skip()
     rollout = standing.site.update(version, stick.DEVICE)
 
     for state in ("downloading", "probation"):
@@ -186,9 +188,10 @@ def test_whoever_is_killed_in_the_middle_comes_back_and_it_ends_on_a_whole_slot(
     standing.runs_whole()
 
 
-@pytest.mark.parametrize("state", ["downloading", "activating", "probation"])
+@pytest.mark.parametrize("state", ["downloading", "switching", "probation"])
 def test_a_power_cut_in_the_middle_ends_on_a_whole_slot(standing: Standing, state: str) -> None:
     version, node = standing.publish(standing.form, ballast=4), standing.node
+    node.machine.skip()
     rollout = standing.site.update(version, stick.DEVICE)
 
     node.machine.expect(f"to={state} ", LIMIT_S)

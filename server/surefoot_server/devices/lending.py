@@ -14,6 +14,7 @@ from sqlmodel import Session
 from surefoot_server.devices import lent, repository
 from surefoot_server.devices.leave import Offered, Rates, Ways, leave
 from surefoot_server.devices.models import Assignment
+from surefoot_server.devices.terms import download_left_s
 from surefoot_server.releases.leases import LeaseTokens
 from surefoot_shared.messages import Lease, Source
 from surefoot_shared.status import AttemptState
@@ -21,6 +22,11 @@ from surefoot_shared.status import AttemptState
 NEEDS_LEASE = frozenset(lent.FETCHING)
 Offers = Callable[[Session, Sequence[str], str], Offered]
 """(session, digests that the device holds, wanted digest) → packs."""
+
+
+def to_fetch(wanted: Sequence[Assignment], now: datetime) -> Assignment | None:
+    """The order of which something is still to be fetched, and may be now."""
+    return next((r for r in wanted if r.open and r.state in NEEDS_LEASE and download_left_s(r, now) > 0), None)
 
 
 class Lending:

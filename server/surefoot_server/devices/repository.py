@@ -145,6 +145,10 @@ def stream(session: Session, device_id: str, name: str) -> DeviceStream:
     return found
 
 
+Orders = Sequence[Assignment]
+"""What is wanted of a device, from whoever has read it already."""
+
+
 def wanted(session: Session, device_id: str) -> list[Assignment]:
     """The assignments that belong into the device's bundle, one for each component."""
     query = (

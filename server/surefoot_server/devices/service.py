@@ -17,9 +17,10 @@ from sqlmodel import Session, col, delete
 from surefoot_server import db
 from surefoot_server.audit import service as audit
 from surefoot_server.devices import attention, reports, repository, sets
-from surefoot_server.devices.lending import NEEDS_LEASE, Lending
+from surefoot_server.devices.lending import Lending, to_fetch
 from surefoot_server.devices.models import Assignment, Device, DeviceRequest, DeviceTag
 from surefoot_server.devices.reports import HelloVerdict
+from surefoot_server.devices.repository import Orders
 from surefoot_server.devices.terms import ANY_TIME, Terms, download_left_s, texts
 from surefoot_server.releases.models import Release
 from surefoot_shared import wire
@@ -345,30 +346,26 @@ class DeviceService:
         now: datetime,
         have_image: MetadataVersions | None = None,
         have_director: MetadataVersions | None = None,
+        wanted: Orders = (),
     ) -> bytes:
         """Sign what is wanted of the device, with the metadata that it does not have; by default as it last said."""
         device = repository.device(session, device_id)
-        rows = repository.wanted(session, device_id)
+        rows = wanted or repository.wanted(session, device_id)
         wishes = [_signed_wish(row, repository.release(session, row.release_id)) for row in rows]
         have_image = have_image or wire.from_json(MetadataVersions, device.image_versions)
         have_director = have_director or wire.from_json(MetadataVersions, device.director_versions)
         nonce = repository.last_nonce(session, device)
         return self._director.bundle(device_id, wishes, have_image, have_director, now, nonce)
 
-    def lease_for(self, session: Session, device_id: str, now: datetime) -> Lease | None:
+    def lease_for(self, session: Session, device_id: str, now: datetime, wanted: Orders = ()) -> Lease | None:
         """Give leave to download where an open assignment still has something to fetch; see `shares_a_rate`."""
-        row = _to_fetch(session, device_id, now)
+        row = to_fetch(wanted or repository.wanted(session, device_id), now)
         return None if row is None else self._lending.lend(session, row, download_left_s(row, now), now)
 
-    def shares_a_rate(self, session: Session, device_id: str, now: datetime) -> bool:
+    def shares_a_rate(self, session: Session, device_id: str, now: datetime, wanted: Orders = ()) -> bool:
         """Whether what is lent to it is written down: then `lease_for` needs a transaction that writes."""
-        row = _to_fetch(session, device_id, now)
+        row = to_fetch(wanted or repository.wanted(session, device_id), now)
         return row is not None and self._lending.shares(row)
-
-
-def _to_fetch(session: Session, device_id: str, now: datetime) -> Assignment | None:
-    rows = (row for row in repository.wanted(session, device_id) if row.open and row.state in NEEDS_LEASE)
-    return next((row for row in rows if download_left_s(row, now) > 0), None)
 
 
 def _check_fits(device: Device, component: str, release: Release) -> None:

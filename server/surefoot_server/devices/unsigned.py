@@ -6,6 +6,8 @@ the device holds. Works in the caller's transaction.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlmodel import Session
 
 from surefoot_server.devices import repository
@@ -28,9 +30,9 @@ def note(session: Session, device_id: str, why: str) -> None:
             session.add(row)
 
 
-def known(session: Session, device_id: str) -> bool:
-    """Whether an order is noted."""
-    return bool(_noted(session, device_id))
+def known(wanted: Sequence[Assignment]) -> bool:
+    """Whether one of these orders is noted."""
+    return any(row.unsigned for row in wanted)
 
 
 def clear(session: Session, device_id: str) -> None:

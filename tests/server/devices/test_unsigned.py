@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from surefoot_server.devices import unsigned
+from surefoot_server.devices import repository, unsigned
 from surefoot_shared import wire
 from surefoot_shared.messages import MetadataVersions
 from surefoot_shared.status import AttemptState
@@ -41,9 +41,9 @@ def test_once_told_nothing_is_noted_any_more(rig: Rig) -> None:
     with rig.db.write() as session:
         unsigned.note(session, "cam-1", "no key")
     with rig.db.write() as session:
-        before = unsigned.known(session, "cam-1")
+        before = unsigned.known(repository.wanted(session, "cam-1"))
         unsigned.clear(session, "cam-1")
 
     with rig.db.read() as session:
-        assert (before, unsigned.known(session, "cam-1")) == (True, False)
+        assert (before, unsigned.known(repository.wanted(session, "cam-1"))) == (True, False)
     assert rig.read(row).unsigned is None
