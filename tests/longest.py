@@ -18,7 +18,6 @@ SECONDS: Mapping[str, int] = {
     "tests/power/test_updates.py": 900,
     "tests/power/test_migration.py": 500,
     "tests/power/test_cuts.py": 500,
-    "tests/power/test_systemd.py": 600,
     "tests/power/test_uefi.py": 100,
     "tests/scenarios/test_bad_days.py": 500,
     "tests/scenarios/test_sets.py": 400,
