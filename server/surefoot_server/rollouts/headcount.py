@@ -60,7 +60,7 @@ def _mine() -> tuple[sa.ColumnElement[bool], ...]:
 
 @functools.cache
 def _tried() -> sa.Select[Any]:
-    key: list[sa.ColumnElement[Any]] = [col(RolloutMember.phase), col(Assignment.outcome)]
+    key: tuple[Any, ...] = (col(RolloutMember.phase), col(Assignment.outcome))
     query = sa.select(*key, sa.func.count()).select_from(RolloutMember)
     return query.join(Assignment, col(Assignment.id) == col(RolloutMember.assignment_id)).where(*_mine()).group_by(*key)
 
@@ -72,7 +72,7 @@ def _waiting(components: int) -> sa.Select[Any]:
         col(Device.last_seen_at) > sa.bindparam("heard_since"),
         col(Device.revoked_at).is_(None),
     )
-    key: list[sa.ColumnElement[Any]] = [col(RolloutMember.phase), sa.case((online, 1), else_=0).label("awake")]
+    key: tuple[Any, ...] = (col(RolloutMember.phase), sa.case((online, 1), else_=0).label("awake"))
     query = sa.select(*key, sa.func.count()).select_from(RolloutMember)
     query = query.join(Device, col(Device.id) == col(RolloutMember.device_id))
     return query.where(*_mine(), sa.text(WAITING), ~queries.claimed(components)).group_by(key[0], sa.text("awake"))

@@ -1,4 +1,4 @@
-"""Members counted by the database; that the numbers are those of reading everybody, test_looking holds for its worlds."""
+"""Members counted by the database; test_looking holds for its worlds that reading everybody gives the same."""
 
 from __future__ import annotations
 
