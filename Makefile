@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-FAST := -m "not slow and not crash and not served" -n 2
+FAST := -m "not slow and not crash and not served and not soak" -n 2
 # Compiled once and kept: else each of the hundreds of processes that tests and demonstration start compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
