@@ -19,7 +19,7 @@ from pathlib import Path
 
 from surefoot_agent.identity import DEVICE_FACTS, Identity, load_identity
 from surefoot_agent.signer import Sign, signer_of
-from surefoot_agent.trust_talk import Failure
+from surefoot_agent.trust_talk import SLOW, Failure
 from surefoot_shared import wire
 from surefoot_shared.errors import ConfigError, InstallFailed, Invalid, SurefootError, Unreachable
 from surefoot_shared.messages import Sealed
@@ -173,8 +173,7 @@ def look_in_child(state_dir: Path) -> bool:
         )
     except subprocess.TimeoutExpired as error:
         message = f"The look at the certificate took longer than {LOOK_S:g} s."
-        hint = "It is tried again by itself; where that repeats, look at what keeps this node so busy."
-        raise Unreachable("busy", message, hint) from error
+        raise Unreachable("busy", message, SLOW) from error
     if done.returncode != 0:
         complaint = done.stderr[-COMPLAINT_BYTES:].decode(errors="replace").strip().rpartition("\n")[2]
         raise Unreachable("busy", f"The look at the certificate ended with code {done.returncode}: {complaint}.")

@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 
 from surefoot_agent.ports import Decision
-from surefoot_agent.trust_talk import Answer, Question
+from surefoot_agent.trust_talk import SLOW, Answer, Question
 from surefoot_shared import wire
 from surefoot_shared.errors import (
     ConfigError,
@@ -42,7 +42,6 @@ LOG = logging.getLogger(__name__)
 
 TIMEOUT_S = 60.0
 """Half a second is usual; a Pi with a busy card and a role of a thousand releases needs some."""
-SLOW = "It is tried again by itself; where that repeats, look at what keeps this node so busy."
 ANSWER_LIMIT_BYTES = 1024 * 1024
 FAMILIES: dict[str, type[SurefootError]] = {
     family.__name__: family for family in (UntrustedRelease, ConfigError, InstallFailed, Invalid)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from surefoot_agent.wishes import Decision
 from surefoot_shared.errors import SurefootError
 
+SLOW = "It is tried again by itself; where that repeats, look at what keeps this node so busy."
+"""What is said where a child took longer than it may."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

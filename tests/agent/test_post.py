@@ -235,16 +235,3 @@ def test_a_second_in_which_nothing_happened_does_not_ask_the_journal(
     journal.note([draft()])
     post.tick(10.0)
     assert link.events == [[1], [2]]
-
-
-def test_what_a_broken_line_did_not_take_is_tried_again_though_nothing_changed(
-    post: Post, journal: Journal, link: Link
-) -> None:
-    post.connected(0.0)
-    link.up = False
-    journal.note([draft()])
-    post.tick(1.0)
-    link.up = True
-    post.tick(2.0)
-
-    assert link.events == [[1]]
