@@ -15,8 +15,8 @@ from pathlib import Path
 
 from surefoot_simulators.demo.ports import free_ports
 from tests.power import debian, packages
-from tests.power.machine import BOOT_LIMIT_S, Machine
-from tests.power.medium import Cut, VolatileDisk
+from tests.power.machine import BOOT_LIMIT_S
+from tests.power.powered import Powered
 
 EMULATOR = "qemu-system-x86_64"
 """Not among what CI installs: no test of CI runs on this machine."""
@@ -34,31 +34,21 @@ class Answer:
     err: str
 
 
-class Node:
+class Node(Powered):
     """`stick` is an image that the node finds mounted at /media/stick, where its scripts begin."""
 
     def __init__(self, folder: Path, stick: Path, seed: int) -> None:
         assert shutil.which(EMULATOR), f"{EMULATOR} is missing; install with: apt-get install qemu-system-x86"
-        self.folder, self._stick, self._seed = folder, stick, seed
-        self.image = folder / "disk.img"
+        super().__init__(folder, seed)
+        self._stick = stick
         packages.run("cp", "--sparse=always", "--reflink=auto", str(debian.base() / "disk.img"), str(self.image))
-        self._machine: Machine | None = None
-        self._medium: VolatileDisk | None = None
         self._port = 0
         self._boot = ""
 
-    @property
-    def machine(self) -> Machine:
-        assert self._machine is not None, "the node is off"
-        return self._machine
-
     def on(self) -> None:
         """Switch it on and wait until it is up."""
-        assert self._machine is None, "the node is on"
-        self._seed += 1
-        self._medium = VolatileDisk(self.image, self.folder / f"disk.{self._seed}", self._seed)
         (self._port,) = free_ports(1)
-        self._machine = Machine(self._command(self._medium.drive), self.folder / "console.log")
+        self.start(self._command)
         self.comes_up()
 
     def comes_up(self) -> None:
@@ -92,20 +82,6 @@ class Node:
             door.shutdown(socket.SHUT_WR)
             said = b"".join(iter(lambda: door.recv(65536), b""))
         return Answer(**json.loads(said or b'{"code": 255, "out": "", "err": "the door closed"}'))
-
-    def cut(self) -> Cut:
-        """Take the power."""
-        assert self._machine is not None, "the node is off"
-        assert self._medium is not None, "a machine that is on has a disk"
-        cut = self._medium.power_cut()
-        self._machine.off()
-        self._medium.close()
-        self._machine = self._medium = None
-        return cut
-
-    def close(self) -> None:
-        if self._machine is not None:
-            self.cut()
 
     def _boot_id(self) -> str:
         try:
