@@ -9,18 +9,38 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+
+from sqlmodel import Session
 
 from surefoot_server import db
 from surefoot_server.db import Database
-from surefoot_server.devices import repository, unsigned
+from surefoot_server.devices import ahead, unsigned
+from surefoot_server.devices.repository import Orders
 from surefoot_server.devices.service import DeviceService
 from surefoot_server.state import Downlink
 from surefoot_shared.errors import SurefootError
-from surefoot_shared.messages import Ack
+from surefoot_shared.messages import Ack, Lease
 
 log = logging.getLogger(__name__)
+AT_ONCE = 100
+"""Devices whose rows are read together: what the last of them is told is read this much before it is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """What one device is to be told; `error` is why nothing could be made for it."""
+
+    device_id: str
+    bundle: bytes | None = None
+    lease: Lease | None = None
+    shares_a_rate: bool = False
+    noted: bool = False
+    """An order of it is noted as one that could not be signed."""
+    revoked: bool = False
+    error: SurefootError | None = None
 
 
 class Delivery:
@@ -88,43 +108,68 @@ class Delivery:
         with self._wake:
             bundles, self._bundles = self._bundles, {}
             leases, self._leases = self._leases, {}
-        for device_id in bundles:
-            self._say(device_id, with_bundle=True)
-        for device_id in leases:
-            if device_id not in bundles:
-                self._say(device_id, with_bundle=False)
-        return bool(bundles or leases)
+        due = [*bundles, *(device_id for device_id in leases if device_id not in bundles)]
+        for begin in range(0, len(due), AT_ONCE):
+            self._say(due[begin : begin + AT_ONCE], bundles)
+        return bool(due)
 
-    def _say(self, device_id: str, with_bundle: bool) -> None:
+    def _say(self, device_ids: Sequence[str], bundles: Collection[str]) -> None:
+        """`bundles`: those who are told what is wanted of them, and not only given leave to download."""
         now = self._clock()
         try:
             with self._db.read() as session:
-                if self._devices.is_revoked(session, device_id):
-                    self._downlink.forget(device_id)
-                    self._signed(device_id, known=False)
-                    return
-                wanted = repository.wanted(session, device_id)  # once: bundle and lease are made of it
-                raw = self._devices.bundle_for(session, device_id, now, wanted=wanted) if with_bundle else None
-                shared = self._devices.shares_a_rate(session, device_id, now, wanted)
-                lease = None if shared else self._devices.lease_for(session, device_id, now, wanted)
-                known = with_bundle and unsigned.known(wanted)
-            if with_bundle:
-                self._signed(device_id, known)
-            if shared:
+                ahead.devices(session, device_ids)
+                orders = ahead.wanted(session, device_ids)
+                made = [self._make(session, name, orders[name], name in bundles, now) for name in device_ids]
+        except Exception:  # one device's trouble must not silence the rest of the fleet
+            if len(device_ids) > 1:
+                for device_id in device_ids:
+                    self._say([device_id], bundles)
+            else:
+                log.exception("delivery_failed device=%s", device_ids[0])
+            return
+        for message in made:
+            try:
+                self._send(message, now)
+            except Exception:
+                log.exception("delivery_failed device=%s", message.device_id)
+
+    def _make(self, session: Session, device_id: str, wanted: Orders, with_bundle: bool, now: datetime) -> _Message:
+        try:
+            if self._devices.is_revoked(session, device_id):
+                return _Message(device_id, revoked=True)
+            raw = self._devices.bundle_for(session, device_id, now, wanted=wanted) if with_bundle else None
+            shared = self._devices.shares_a_rate(session, device_id, now, wanted)
+            lease = None if shared else self._devices.lease_for(session, device_id, now, wanted)
+        except SurefootError as error:
+            return _Message(device_id, error=error)
+        return _Message(device_id, raw, lease, shared, noted=with_bundle and unsigned.known(wanted))
+
+    def _send(self, message: _Message, now: datetime) -> None:
+        device_id, lease = message.device_id, message.lease
+        if message.error is not None:
+            self._failed(device_id, message.error)
+            return
+        if message.revoked:
+            self._downlink.forget(device_id)
+        if message.revoked or message.bundle is not None:
+            self._signed(device_id, message.noted)
+        if message.shares_a_rate:  # what is lent of it is written down
+            try:
                 with self._db.write() as session:
                     lease = self._devices.lease_for(session, device_id, now)
-        except SurefootError as error:
-            if error.kind == unsigned.NOT_SIGNED:
-                self._not_signed(device_id, error.message)
-            log.error("delivery_failed device=%s kind=%s message=%s", device_id, error.kind, error.message)
-            return
-        except Exception:  # one device's trouble must not silence the rest of the fleet
-            log.exception("delivery_failed device=%s", device_id)
-            return
-        if raw is not None:
-            self._downlink.publish_bundle(device_id, raw)
+            except SurefootError as error:
+                self._failed(device_id, error)
+                return
+        if message.bundle is not None:
+            self._downlink.publish_bundle(device_id, message.bundle)
         if lease is not None:
             self._downlink.publish_lease(device_id, lease)
+
+    def _failed(self, device_id: str, error: SurefootError) -> None:
+        if error.kind == unsigned.NOT_SIGNED:
+            self._not_signed(device_id, error.message)
+        log.error("delivery_failed device=%s kind=%s message=%s", device_id, error.kind, error.message)
 
     def _signed(self, device_id: str, known: bool) -> None:
         with self._wake:

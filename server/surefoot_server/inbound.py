@@ -7,7 +7,7 @@ value names that device. Refuses everything else, whatever the broker let throug
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -38,6 +38,9 @@ PublicKeysOf = Callable[[str], Sequence[DevicePublicKey]]
 
 class Ingest(Protocol):
     """Where parsed messages go, within one transaction. Every method is idempotent: messages arrive twice."""
+
+    def expect(self, device_ids: Collection[str], assignment_ids: Collection[str]) -> None:
+        """What follows is about these: a chance to read them together."""
 
     def cut(self, device_id: str) -> None: ...
     def signed(self, device_id: str, key: DevicePublicKey) -> None: ...
@@ -114,8 +117,15 @@ def hand_in(messages: Iterable[Inbound], ingest: Ingest) -> None:
     by_device: dict[str, list[Inbound]] = {}
     for message in messages:
         by_device.setdefault(message.device, []).append(message)
+    told = [event.assignment for said in by_device.values() for message in said for event in _events_of(message)]
+    talkers = {name for name, said in by_device.items() if any(not isinstance(m.said, TelemetryBatch) for m in said)}
+    ingest.expect(talkers, {name for name in told if name is not None})
     for device, said in by_device.items():
         _hand_in_device(device, said, ingest)
+
+
+def _events_of(message: Inbound) -> tuple[Event, ...]:
+    return message.said if isinstance(message.said, tuple) else ()
 
 
 def _hand_in_device(device: str, messages: Sequence[Inbound], ingest: Ingest) -> None:

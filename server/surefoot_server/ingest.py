@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -20,7 +20,7 @@ from sqlmodel import Session
 from surefoot_server import db
 from surefoot_server.audit import service as audit
 from surefoot_server.db import Database
-from surefoot_server.devices import attention, letters, repository
+from surefoot_server.devices import ahead, attention, letters, repository
 from surefoot_server.devices.lending import NEEDS_LEASE
 from surefoot_server.devices.letters import Refused
 from surefoot_server.devices.models import Device
@@ -165,6 +165,12 @@ class BatchIngest:
         self.leases: dict[str, None] = {}
         self.chunk_requests: list[ChunkRequest] = []
         self.dropped: Counter[str] = Counter()
+
+    def expect(self, device_ids: Collection[str], assignment_ids: Collection[str]) -> None:
+        """Telemetry alone needs no row of a device, so those that only measure are not among them."""
+        if device_ids:
+            ahead.devices(self._session, device_ids)
+            ahead.assignments(self._session, assignment_ids)
 
     def signed(self, device_id: str, key: DevicePublicKey) -> None:
         """A hello came with this key: where it is the renewed one, the old one has done its duty."""

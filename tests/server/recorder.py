@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -66,6 +66,7 @@ class Recorder:
     """Of devices that are renewing."""
     signed: list[tuple[str, DevicePublicKey]] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
+    expected: list[tuple[frozenset[str], frozenset[str]]] = field(default_factory=list)
     """Devices of which a message was left out."""
     committed: list[object] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
@@ -113,6 +114,9 @@ class Recorder:
 class Taken:
     book: Recorder
     values: list[object] = field(default_factory=list)
+
+    def expect(self, device_ids: Collection[str], assignment_ids: Collection[str]) -> None:
+        self.book.expected.append((frozenset(device_ids), frozenset(assignment_ids)))
 
     def cut(self, device_id: str) -> None:
         self.book.cut.append(device_id)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlmodel import Session
 
 from surefoot_server.delivery import Delivery
 from surefoot_server.devices.leave import Rates
@@ -13,7 +16,7 @@ from surefoot_server.devices.lending import Lending
 from surefoot_server.devices.service import DeviceService
 from surefoot_shared.messages import Ack
 from surefoot_shared.status import AttemptState
-from tests.server.rig import NOW, Rig, progress
+from tests.server.rig import NOW, Rig, hello, progress, runs
 
 
 @pytest.fixture
@@ -88,6 +91,47 @@ def test_the_trouble_of_one_device_leaves_the_others_served(rig: Rig, delivery: 
     said_everything(delivery)
 
     assert [device for device, _ in rig.said.bundles] == ["cam-1"]
+
+
+def test_a_hundred_devices_are_told_for_hardly_more_statements_than_one(rig: Rig, delivery: Delivery) -> None:
+    fleet, release = [rig.device(f"cam-{n}") for n in range(100)], rig.release("app/1.1")
+    for name in fleet:
+        with rig.db.write() as session:
+            rig.devices.hello(session, hello(name, components=(runs(None),)), NOW)
+        rig.assign(name, release)
+    said_everything(delivery)
+    statements: list[str] = []
+    event.listen(rig.db.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+
+    counts = []
+    for some in (fleet[:1], fleet):
+        again = Delivery(rig.db, rig.devices, rig.said)
+        again.changed(some)
+        statements.clear()
+        said_everything(again)
+        counts.append(len(statements))
+
+    assert counts[1] == counts[0]
+    assert len(rig.said.bundles) == len(rig.said.leases) == 201
+
+
+def test_where_one_device_breaks_the_reading_of_all_each_is_told_alone(
+    rig: Rig, delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cam-1", "cam-2", "cam-3"):
+        rig.device(name)
+    bundle_for = rig.devices.bundle_for
+
+    def breaks(session: Session, device_id: str, *given: Any, **named: Any) -> bytes:
+        if device_id == "cam-2":
+            raise RuntimeError("no such page")
+        return bundle_for(session, device_id, *given, **named)
+
+    monkeypatch.setattr(rig.devices, "bundle_for", breaks)
+    delivery.changed(["cam-1", "cam-2", "cam-3"])
+    said_everything(delivery)
+
+    assert [device for device, _ in rig.said.bundles] == ["cam-1", "cam-3"]
 
 
 def test_what_changes_while_it_runs_is_said_as_well(rig: Rig, delivery: Delivery) -> None:

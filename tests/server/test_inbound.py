@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
+
 import pytest
 
 from surefoot_server.inbound import EVENTS_LIMIT, Inbound, Telegram, hand_in, read
@@ -139,6 +142,9 @@ def test_neighbours_of_one_device_go_in_as_one_call_and_hello_stays_before_its_e
     calls: list[tuple[str, object]] = []
 
     class Calls:
+        def expect(self, device_ids: Collection[str], assignment_ids: Collection[str]) -> None:
+            calls.append(("expected", (sorted(device_ids), sorted(assignment_ids))))
+
         def hello(self, hello: Hello) -> None:
             calls.append(("hello", hello.seq))
 
@@ -159,7 +165,7 @@ def test_neighbours_of_one_device_go_in_as_one_call_and_hello_stays_before_its_e
 
     messages = [
         Inbound("a", (event("a", 1),)),
-        Inbound("b", (event("b", 7),)),
+        Inbound("b", (replace(event("b", 7), assignment="order"),)),
         Inbound("a", batch_of("a", 1)),
         Inbound("a", (event("a", 2), event("a", 3))),
         Inbound("a", batch_of("a", 2)),
@@ -168,10 +174,12 @@ def test_neighbours_of_one_device_go_in_as_one_call_and_hello_stays_before_its_e
         Inbound("b", PresenceMessage(Presence.OFFLINE, "i")),
         Inbound("b", Response("r", True, "")),
         Inbound("b", ChunkRequest("b", "a" * 64, 9, 4, "wA==")),
+        Inbound("c", batch_of("c", 1)),
     ]
     hand_in(messages, Calls())
 
     assert calls == [
+        ("expected", (["a", "b"], ["order"])),
         ("events of a", [1, 2, 3]),
         ("telemetry of a", [1, 2]),
         ("hello", 5),
@@ -180,6 +188,7 @@ def test_neighbours_of_one_device_go_in_as_one_call_and_hello_stays_before_its_e
         ("response of b", "r"),
         ("chunks for b", "wA=="),
         ("events of b", [7]),
+        ("telemetry of c", [1]),
     ]
 
 

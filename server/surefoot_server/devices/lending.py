@@ -20,6 +20,7 @@ from surefoot_shared.messages import Lease, Source
 from surefoot_shared.status import AttemptState
 
 NEEDS_LEASE = frozenset(lent.FETCHING)
+IN_FLEET = "surefoot_in_fleet"
 Offers = Callable[[Session, Sequence[str], str], Offered]
 """(session, digests that the device holds, wanted digest) → packs."""
 
@@ -58,7 +59,7 @@ class Lending:
             row.id,
             own,
             shares=lent.shared(session, self._rates, row, site, now) if shared else (),
-            in_fleet=repository.at_work(session, NEEDS_LEASE),
+            in_fleet=_in_fleet(session),
             begun=begun,
         )
         if given is None:
@@ -83,3 +84,10 @@ class Lending:
         """The fast way without TLS first, where there is one: artifacts are authentic, not secret."""
         plain = (Source(f"{self._ways.plain_url}{token}/", ""),) if self._ways.plain_url else ()
         return (*plain, Source(self._blobs_url, token))
+
+
+def _in_fleet(session: Session) -> int:
+    """How many fetch at this moment, counted once in a transaction."""
+    if IN_FLEET not in session.info:
+        session.info[IN_FLEET] = repository.at_work(session, NEEDS_LEASE)
+    return int(session.info[IN_FLEET])

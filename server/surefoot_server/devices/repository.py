@@ -26,6 +26,7 @@ from surefoot_shared.status import Outcome
 
 IDS_AT_ONCE = 1000
 """In one statement: SQLite takes 32,766, and a plan for so many gains nothing."""
+RELEASES = "surefoot_releases"
 UNKNOWN_LIFE = timedelta(days=90)
 """Certificates of before their end was noted lived so long."""
 
@@ -120,10 +121,16 @@ def release(session: Session, release_id: str) -> Release:
 
 
 def release_by_digest(session: Session, digest: str | None) -> str | None:
+    """Devices run few releases: each is looked up once in a transaction."""
     if digest is None:
         return None
-    found = session.exec(select(Release).where(Release.digest == digest).limit(1)).first()
-    return found.id if found else None
+    found: dict[str, str] = session.info.setdefault(RELEASES, {})
+    if digest not in found:
+        name = session.exec(select(Release.id).where(Release.digest == digest).limit(1)).first()
+        if name is None:
+            return None
+        found[digest] = name
+    return found[digest]
 
 
 def component(session: Session, device_id: str, name: str) -> DeviceComponent | None:

@@ -346,25 +346,25 @@ class DeviceService:
         now: datetime,
         have_image: MetadataVersions | None = None,
         have_director: MetadataVersions | None = None,
-        wanted: Orders = (),
+        wanted: Orders | None = None,
     ) -> bytes:
         """Sign what is wanted of the device, with the metadata that it does not have; by default as it last said."""
         device = repository.device(session, device_id)
-        rows = wanted or repository.wanted(session, device_id)
+        rows = repository.wanted(session, device_id) if wanted is None else wanted
         wishes = [_signed_wish(row, repository.release(session, row.release_id)) for row in rows]
         have_image = have_image or wire.from_json(MetadataVersions, device.image_versions)
         have_director = have_director or wire.from_json(MetadataVersions, device.director_versions)
         nonce = repository.last_nonce(session, device)
         return self._director.bundle(device_id, wishes, have_image, have_director, now, nonce)
 
-    def lease_for(self, session: Session, device_id: str, now: datetime, wanted: Orders = ()) -> Lease | None:
+    def lease_for(self, session: Session, device_id: str, now: datetime, wanted: Orders | None = None) -> Lease | None:
         """Give leave to download where an open assignment still has something to fetch; see `shares_a_rate`."""
-        row = to_fetch(wanted or repository.wanted(session, device_id), now)
+        row = to_fetch(repository.wanted(session, device_id) if wanted is None else wanted, now)
         return None if row is None else self._lending.lend(session, row, download_left_s(row, now), now)
 
-    def shares_a_rate(self, session: Session, device_id: str, now: datetime, wanted: Orders = ()) -> bool:
+    def shares_a_rate(self, session: Session, device_id: str, now: datetime, wanted: Orders | None = None) -> bool:
         """Whether what is lent to it is written down: then `lease_for` needs a transaction that writes."""
-        row = to_fetch(wanted or repository.wanted(session, device_id), now)
+        row = to_fetch(repository.wanted(session, device_id) if wanted is None else wanted, now)
         return row is not None and self._lending.shares(row)
 
 

@@ -41,6 +41,7 @@ CPU_S = int(TIME_LIMIT_S)
 RETRY_AFTER = timedelta(days=1)
 ANSWER_LIMIT_BYTES = 1 << 20
 WHY_LIMIT = 200
+OFFERS = "surefoot_offers"
 NO_ROOM = "There was no room for its packs within packs_limit_bytes."
 
 
@@ -100,6 +101,14 @@ class PackService:
                 self._child.kill()
 
     def offers(self, session: Session, held: Sequence[str], to_digest: str) -> Offered:
+        """Many devices hold the same and are to have the same: looked up once in a transaction."""
+        found: dict[tuple[str, ...], Offered] = session.info.setdefault(OFFERS, {})
+        asked = (to_digest, *held)
+        if asked not in found:
+            found[asked] = self._look_up(session, held, to_digest)
+        return found[asked]
+
+    def _look_up(self, session: Session, held: Sequence[str], to_digest: str) -> Offered:
         manifests = repository.offers(session, held, to_digest, of_manifest=True)
         return Offered(tuple(repository.offers(session, held, to_digest)), tuple(manifests))
 

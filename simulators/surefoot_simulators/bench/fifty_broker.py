@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +124,7 @@ class _Asked:
     def public_keys(self, device_id: str) -> Sequence[DevicePublicKey]:
         return ()
 
+    def expect(self, device_ids: Collection[str], assignment_ids: Collection[str]) -> None: ...
     def cut(self, device_id: str) -> None: ...
     def signed(self, device_id: str, key: DevicePublicKey) -> None: ...
     def hello(self, hello: Hello) -> None: ...
