@@ -119,7 +119,7 @@ class Delivery:
         try:
             with self._db.read() as session:
                 ahead.devices(session, device_ids)
-                orders = ahead.wanted(session, device_ids)
+                orders = ahead.orders(session, device_ids)
                 made = [self._make(session, name, orders[name], name in bundles, now) for name in device_ids]
         except Exception:  # one device's trouble must not silence the rest of the fleet
             if len(device_ids) > 1:

@@ -170,6 +170,8 @@ class BatchIngest:
         """Telemetry alone needs no row of a device, so those that only measure are not among them."""
         if device_ids:
             ahead.devices(self._session, device_ids)
+            ahead.numbers(self._session, device_ids)
+            ahead.wishes(self._session, device_ids)
             ahead.assignments(self._session, assignment_ids)
 
     def signed(self, device_id: str, key: DevicePublicKey) -> None:

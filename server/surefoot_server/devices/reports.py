@@ -17,7 +17,7 @@ from sqlmodel import Session
 
 from surefoot_server import db
 from surefoot_server.audit import service as audit
-from surefoot_server.devices import attention, repository, sets
+from surefoot_server.devices import ahead, attention, repository, sets
 from surefoot_server.devices.models import Assignment, Device, DeviceComponent, DeviceEvent, DeviceStream
 from surefoot_shared import wire
 from surefoot_shared.errors import NotFound
@@ -74,7 +74,7 @@ def ask_anew(session: Session, hello: Hello, next_seq: Callable[[], int]) -> Non
     for: a release that went back or failed would be tried again.
     """
     idle = {c.component: c for c in hello.components if c.state is AttemptState.IDLE and c.digest is not None}
-    for row in repository.wanted(session, hello.device) if idle else ():
+    for row in ahead.wanted(session, hello.device) if idle else ():
         said = idle.get(row.component)
         if said and row.outcome_by != "device" and row.seq <= said.seq and row.digest == said.digest:
             row.seq = next_seq()
@@ -87,13 +87,14 @@ def take_events(session: Session, device: Device, events: Sequence[Event], now: 
     if not mine:
         return 0
     stream = repository.stream(session, device.id, events[0].stream)
-    known = repository.stored_seqs(session, device.id, stream.stream, mine)
-    highest = repository.highest_seq(session, device.id, stream.stream)
+    highest = ahead.highest_seq(session, device.id, stream.stream)
+    known = repository.stored_seqs(session, device.id, stream.stream, mine) if min(mine) <= highest else set()
     rows = []
     for seq in sorted(mine.keys() - known):
         suspicious = _apply(session, device, mine[seq], seq > highest, now)
         rows.append(_row(mine[seq], suspicious, now))
     db.insert_ignoring(session, DeviceEvent, rows)
+    ahead.stored(session, device.id, stream.stream, max(mine))
     _advance(stream, sorted(mine))
     session.add(stream)
     return stream.event_seq
