@@ -54,7 +54,7 @@ def test_folders_of_dead_processes_are_swept_and_those_of_live_and_new_ones_are_
 def test_a_broker_that_a_dead_process_left_behind_is_ended(tmp_path: Path) -> None:
     broker = tmp_path / f"{PREFIX}a" / "world" / "broker"
     broker.mkdir(parents=True)
-    words = [sys.executable, "-c", "input(print(flush=True))", broker / "mosquitto.conf"]
+    words = [sys.executable, "-c", "input(print(flush=True))", str(broker / "mosquitto.conf")]
     left = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert left.stdout is not None  # a pipe was asked for
     left.stdout.readline()  # it runs: until then the kernel may not show its words
