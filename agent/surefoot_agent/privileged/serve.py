@@ -112,6 +112,8 @@ class Server:
             log.debug("connection_ended why=%s", gone)
         except Invalid as error:
             log.warning("connection_refused why=%s", error)
+        except OSError as error:  # such as of a lock on a disk that is full: asked again, it may go
+            log.warning("connection_broken error=%s", error)
         finally:
             self._places.release()
 

@@ -127,8 +127,7 @@ class Steward:
             log.warning("refused verb=%s component=%s error=%s", request.verb.value, self._component, error)
             return Reply(failure=failure_of(error))
         except OSError as error:
-            failed = InstallFailed("slot_write_failed", f"The privileged half could not do it: {error}.")
-            return Reply(failure=failure_of(failed))
+            return _undone(error)
         if request.verb not in QUIET:
             again = request.verb is Verb.COMMIT_SLOT and self._told == (request.verb, request.slot)
             level = logging.DEBUG if again else logging.INFO  # each minute, as long as a release runs
@@ -143,6 +142,8 @@ class Steward:
         except SurefootError as error:
             log.warning("not_proved component=%s error=%s", self._component, error)
             return Reply(failure=failure_of(error))
+        except OSError as error:  # what it proved is written down, and its disk may be full
+            return _undone(error)
         self._proved = {digest_of(raw): (manifest, raw)}
         return Reply(yes=True)
 
@@ -383,3 +384,9 @@ def _piece(request: Request) -> Piece:
     if request.piece is None:
         raise Conflict("conflict", "No piece is named.")
     return request.piece
+
+
+def _undone(error: OSError) -> Reply:
+    return Reply(
+        failure=failure_of(InstallFailed("slot_write_failed", f"The privileged half could not do it: {error}."))
+    )

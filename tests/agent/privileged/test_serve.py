@@ -130,6 +130,25 @@ def test_a_lost_connection_lets_go_of_the_lock(rig: Rig) -> None:
     assert taken == [True]
 
 
+def test_a_lock_that_the_disk_refuses_ends_its_connection_and_no_other(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from surefoot_agent import guard
+
+    def full(*_given: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with connect(rig.folder.parent / "helper.sock") as other:
+        with monkeypatch.context() as patched, connect(rig.folder.parent / "helper.sock") as connection:
+            patched.setattr(guard, "trial_lock", full)
+            Wire(connection).say(Request(Verb.LOCK, "app"))
+            assert ends(connection)
+        answered = ask(other, Request(Verb.LOCK, "app"))
+
+    assert answered.failure is None
+    assert until(lambda: "connection_broken error=[Errno 28]" in caplog.text)
+
+
 def test_a_lock_that_is_taken_again_and_again_is_one_hold_of_a_minute(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
