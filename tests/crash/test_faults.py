@@ -6,8 +6,10 @@ ends as promised. What was damaged before it was armed is never committed, and a
 
 from __future__ import annotations
 
+import functools
 import os
 import sqlite3
+import zlib
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -19,22 +21,27 @@ from surefoot_shared.status import Outcome, SlotName
 from tests.crash.node import Node
 from tests.crash.refusals import Fault
 from tests.crash.scenes import SCENES, Scene, prepared, undisturbed
+from tests.crash.split_trees import SplitTreeNode
 
+Make = Callable[[Path], Node]
 Recorder = Callable[[str, object], None]
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(900)]
 RESTARTS = 3
 """Of an agent that the disk keeps from working, before the disk is well again."""
+SPLIT = 1 if os.environ.get("SUREFOOT_CRASH_ALL") else 3
+"""Of two halves this share: most of their instants are those of one process."""
+HALVES = pytest.mark.parametrize(("make", "share"), [(Node, 1), (SplitTreeNode, SPLIT)], ids=["one", "two halves"])
 EVERY = {"healthy": 1, "sick": 3}
 """Each point of an update that goes well; of the way back, what an update has not is reached by every third."""
 
 
-def refused_at(folder: Path, scene: Scene, point: int, fault: Fault, switched: bool) -> list[str]:
+def refused_at(make: Make, folder: Path, scene: Scene, point: int, fault: Fault, switched: bool) -> list[str]:
     """Let the disk refuse from a point on, start agents as a supervisor would, then let it take writes again.
 
     Before the switch the old application runs all the time; afterwards old or new, started once each at the most,
     though nothing of it can be written down.
     """
-    with closing(prepared(folder, scene, Node)) as node:
+    with closing(prepared(folder, scene, make)) as node:
         node.medium.fault, node.medium.fault_at = fault, point
         for _ in range(RESTARTS):
             if worked(node):
@@ -62,18 +69,24 @@ def worked(node: Node) -> bool:
 
 @pytest.mark.parametrize("fault", Fault, ids=[fault.value for fault in Fault])
 @pytest.mark.parametrize("scene", [s for s in SCENES if s.name in EVERY], ids=list(EVERY))
+@HALVES
 def test_a_disk_that_refuses_at_any_step_and_is_well_later_leaves_old_or_new(
-    tmp_path: Path, scene: Scene, fault: Fault, record_property: Recorder
+    tmp_path: Path,
+    make: Make,
+    share: int,
+    scene: Scene,
+    fault: Fault,
+    record_property: Recorder,
 ) -> None:
-    trace = undisturbed(tmp_path / "node", scene, Node)
-    every = range(1, len(trace) + 1, EVERY[scene.name])
+    trace = undisturbed(tmp_path / "node", scene, make)
+    every = range(1 + zlib.crc32(f"{scene.name} {fault}".encode()) % share, len(trace) + 1, EVERY[scene.name] * share)
     stored = max(n for n, what in enumerate(trace[: trace.index("stop 1.0")], 1) if what == "journal commit")
     record_property("instants", len(every))
 
     broken = {
         point: wrong
         for point in every
-        if (wrong := refused_at(tmp_path / "node", scene, point, fault, switched=point > stored))
+        if (wrong := refused_at(make, tmp_path / "node", scene, point, fault, switched=point > stored))
     }
 
     assert broken == {}
@@ -92,19 +105,21 @@ def flip(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("slot", SlotName, ids=["the way back", "the new slot"])
+@HALVES
 def test_bits_that_flip_until_just_before_the_switch_are_never_committed(
-    tmp_path: Path, slot: SlotName, record_property: Recorder
+    tmp_path: Path, make: Make, share: int, slot: SlotName, record_property: Recorder
 ) -> None:
     scene = SCENES[0]
-    trace = undisturbed(tmp_path / "node", scene, Node)
+    trace = undisturbed(tmp_path / "node", scene, make)
     armed = next(n for n, what in enumerate(trace, 1) if what.startswith("open app/trial."))
     read = max(n for n, what in enumerate(trace[: armed - 1], 1) if what.startswith("open app/slots/B.sealed"))
-    record_property("instants", read - 1)
+    points = range(1, read, share)  # there it was read back for the last time
+    record_property("instants", len(points))
     told = []
 
-    for point in range(1, read):  # here it was read back for the last time
-        with closing(prepared(tmp_path / "node", scene, Node)) as node:
-            node.medium.at(point, lambda node=node: flip(node.slots_of("app").path(slot)))
+    for point in points:
+        with closing(prepared(tmp_path / "node", scene, make)) as node:
+            node.medium.at(point, functools.partial(flip, node.slots_of("app").path(slot)))
             node.run()
             told += [(point, trace[point - 1], wrong) for wrong in damaged(node, slot)]
 
