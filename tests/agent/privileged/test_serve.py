@@ -146,7 +146,7 @@ def test_a_lock_that_the_disk_refuses_ends_its_connection_and_no_other(
         answered = ask(other, Request(Verb.LOCK, "app"))
 
     assert answered.failure is None
-    assert until(lambda: "connection_broken error=[Errno 28]" in caplog.text)
+    until(lambda: "connection_broken error=[Errno 28]" in caplog.text, "the word of it")
 
 
 def test_a_lock_that_is_taken_again_and_again_is_one_hold_of_a_minute(
