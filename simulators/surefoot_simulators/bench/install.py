@@ -23,33 +23,45 @@ from statistics import median
 from surefoot_server.releases.build import build_release
 from surefoot_server.releases.recipe import Recipe
 from surefoot_shared.errors import InstallFailed
+from surefoot_shared.status import SlotName
+from surefoot_simulators.bench import halves
 from surefoot_simulators.bench.figures import Better, Figure, Peer
+from surefoot_simulators.bench.install_child import IN_TWO_HALVES
 from surefoot_simulators.bench.rauc import Rauc, lacking, running_rauc
 
 MIB = 1024 * 1024
+HW = "x86-box"
 IMAGE_MIB = 256
 ROUNDS = 6
 """The first of each image is thrown away: it makes the slot known, and its blocks on disk."""
 DD_GOAL = 0.8
 """Of dd's speed: hashing every byte twice costs what it costs, and more than a fifth would be ours."""
+HALVES_GOAL = 0.75
+"""Of the speed of one process: every byte goes through a socket, and is hashed by the half that writes it."""
 MEMORY_GOAL_MIB = 16.0
 """So that idle agent and install together stay well below what a small camera node has to spare."""
 READ_BACK, WRITTEN, SEAL, PEAK = "read back", "written", "seal", "peak"
+HALVES = "in two halves, read back"
 RAUC, DD, HASHED_DD = "rauc install", "dd conv=fsync", "openssl sha256, then dd"
 
 
 def measure(work: Path, say: Callable[[str], None]) -> Sequence[Figure]:
     """Raise InstallFailed where one of the three does not end with the image in its slot."""
     images = [_image(work / f"image-{seed}", seed) for seed in (1, 2)]
-    releases = [_release(image) for image in images]
+    releases = [_release(image, number) for number, image in enumerate(images, start=1)]
     absent = lacking()
-    slots = {name: _slot(work / f"slot-{name}") for name in ("own-a", "own-b", "rauc-a", "rauc-b", "dd")}
+    slots = {name: _slot(work / f"slot-{name}") for name in ("own-a", "own-b", "two-b", "rauc-a", "rauc-b", "dd")}
+    split = {SlotName.A: slots["own-a"], SlotName.B: slots["two-b"]}
+    halves.prepare(work / "halves", "rootfs", HW, [(release / "manifest.json").read_bytes() for release in releases])
     taken: dict[str, list[float]] = {}
     with nullcontext() if absent else running_rauc(work / "rauc", (slots["rauc-a"], slots["rauc-b"])) as rauc:
         bundles = [rauc.bundle(image) for image in images] if rauc else []
         for number in range(ROUNDS):
             image, release = images[number % 2], releases[number % 2]
             found = _surefoot(release, work / "state", slots["own-a"], slots["own-b"])
+            with halves.helper(work / "halves", "rootfs", split):
+                apart = _surefoot(release, work / "halves", slots["own-a"], slots["two-b"], IN_TWO_HALVES)
+            found[HALVES] = apart[READ_BACK]
             _warm(image)
             hashed_s, copied_s = _timed("openssl", "dgst", "-sha256", str(image)), _dd(image, slots["dd"])
             found |= {DD: copied_s, HASHED_DD: hashed_s + copied_s}
@@ -65,7 +77,7 @@ def figures(medians: Mapping[str, float], absent: str = "") -> list[Figure]:
     """Three figures from median seconds (and MiB); speeds are in MB/s, as dd counts."""
     speed = {
         name: IMAGE_MIB * MIB / 1e6 / medians[name]
-        for name in (READ_BACK, WRITTEN, RAUC, DD, HASHED_DD)
+        for name in (READ_BACK, HALVES, WRITTEN, RAUC, DD, HASHED_DD)
         if name in medians
     }
     peers = tuple(Peer(name, speed[name]) for name in (RAUC, DD, HASHED_DD) if name in speed)
@@ -73,8 +85,10 @@ def figures(medians: Mapping[str, float], absent: str = "") -> list[Figure]:
     whole = f"verified, synced, and read back past the page cache, which no peer does; {note}"
     part = f"verified and synced; dd alone hashes nothing; {note}"
     first = [_speed("image install, read back", speed[READ_BACK], speed[RAUC], peers, whole)] if RAUC in speed else []
+    alone, goal = Peer("in one process", speed[READ_BACK]), HALVES_GOAL * speed[READ_BACK]
     return [
         *first,
+        _speed("image install in two halves, read back", speed[HALVES], goal, (alone, *peers), f"as above; {note}"),
         _speed("image install, written", speed[WRITTEN], DD_GOAL * speed[DD], peers, part),
         Figure("image install, memory beyond what the agent has idle", medians[PEAK], "MiB", MEMORY_GOAL_MIB),
     ]
@@ -92,9 +106,9 @@ def _image(path: Path, seed: int) -> Path:
     return path
 
 
-def _release(image: Path) -> Path:
+def _release(image: Path, number: int) -> Path:
     out = image.with_name(f"{image.name}-release")
-    build_release(image, Recipe("rootfs", "1", 1, hw=("x86-box",)), out)
+    build_release(image, Recipe("rootfs", str(number), number, hw=(HW,)), out)
     return out
 
 
@@ -107,8 +121,8 @@ def _slot(path: Path) -> Path:
     return path
 
 
-def _surefoot(release: Path, state: Path, slot_a: Path, slot_b: Path) -> dict[str, float]:
-    argv = [sys.executable, "-m", "surefoot_simulators.bench.install_child", release, state, slot_a, slot_b]
+def _surefoot(release: Path, state: Path, slot_a: Path, slot_b: Path, *more: str) -> dict[str, float]:
+    argv = [sys.executable, "-m", "surefoot_simulators.bench.install_child", release, state, slot_a, slot_b, *more]
     _warm(*(release / "blobs").iterdir())
     done = subprocess.run(list(map(str, argv)), capture_output=True, text=True)
     if done.returncode:

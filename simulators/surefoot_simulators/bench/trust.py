@@ -95,27 +95,28 @@ def measure(work: Path, say: Callable[[str], None]) -> Sequence[Figure]:
     ]
 
 
-def repositories(now: datetime) -> Repositories:
+def repositories(now: datetime, component: str = COMPONENT, manifests: Sequence[bytes] = ()) -> Repositories:
+    """Sign these releases of a component, or RELEASES small ones; the newest is wanted."""
     year, week = now + timedelta(days=365), now + timedelta(days=7)
-    signers = {role: [new_signer(), new_signer()] for role in (*ROLES, COMPONENT)}
+    signers = {role: [new_signer(), new_signer()] for role in (*ROLES, component)}
     keys = {role: RoleKeys(tuple(each.public_key for each in pair), 2) for role, pair in signers.items()}
     director, halt = new_signer(), new_signer()
     online = RoleKeys((director.public_key,))
     roots = build_root(IMAGE, "bench", 1, now, year, {role: keys[role] for role in ROLES})
     offline = {"root": keys["root"], **dict.fromkeys(ROLES[1:], online)}
     director_root = build_root(DIRECTOR, "bench", 1, now, year, offline, RoleKeys((halt.public_key,)))
-    manifests = [_manifest(number) for number in range(RELEASES)]
+    manifests = manifests or [_manifest(number) for number in range(RELEASES)]
     role = build_release_role(1, year, [release_target(raw) for raw in manifests])
-    name = role_name(COMPONENT)
+    name = role_name(component)
     image = {
         "1.root.json": sign(roots, signers["root"]),
-        "1.targets.json": sign(build_targets(1, year, {COMPONENT: keys[COMPONENT]}), signers["targets"]),
-        f"1.{name}.json": sign(role, signers[COMPONENT]),
+        "1.targets.json": sign(build_targets(1, year, {component: keys[component]}), signers["targets"]),
+        f"1.{name}.json": sign(role, signers[component]),
         "1.snapshot.json": sign(build_snapshot(1, week, {"targets": 1, name: 1}), signers["snapshot"]),
         "timestamp.json": sign(build_timestamp(1, week, 1), signers["timestamp"]),
     }
     newest = manifests[-1]
-    note = AssignmentNote(DEVICE, "9f2c1b6e5d7a4c3f8e0b1a2c3d4e5f60", COMPONENT, 1, Intent.UPDATE)
+    note = AssignmentNote(DEVICE, "9f2c1b6e5d7a4c3f8e0b1a2c3d4e5f60", component, 1, Intent.UPDATE)
     return Repositories(
         {file: raw.decode() for file, raw in image.items()},
         sign(director_root, signers["root"]).decode(),

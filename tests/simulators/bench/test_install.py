@@ -7,16 +7,17 @@ import pytest
 
 from surefoot_shared.errors import InstallFailed
 from surefoot_simulators.bench import install
-from surefoot_simulators.bench.install import DD, PEAK, RAUC, READ_BACK, SEAL, WRITTEN, figures
+from surefoot_simulators.bench.install import DD, HALVES, PEAK, RAUC, READ_BACK, SEAL, WRITTEN, figures
 
-MEDIANS = {READ_BACK: 1.0, WRITTEN: 0.5, SEAL: 0.5, PEAK: 12.0, DD: 0.25, RAUC: 2.0}
+MEDIANS = {READ_BACK: 1.0, HALVES: 1.25, WRITTEN: 0.5, SEAL: 0.5, PEAK: 12.0, DD: 0.25, RAUC: 2.0}
 MB = 256 * 1.048576
 
 
 def test_speeds_are_judged_against_peers_of_the_same_run() -> None:
-    whole, written, memory = figures(MEDIANS)
+    whole, halves, written, memory = figures(MEDIANS)
 
     assert (whole.value, whole.goal, whole.reached) == (pytest.approx(MB), round(MB / 2, 1), True)
+    assert (halves.value, halves.goal, halves.reached) == (pytest.approx(0.8 * MB), round(0.75 * MB, 1), True)
     assert (written.value, written.goal, written.reached) == (pytest.approx(2 * MB), round(0.8 * 4 * MB, 1), False)
     assert (memory.value, memory.reached) == (12.0, True)
     assert {peer.name for peer in whole.peers} >= {RAUC, DD}
@@ -25,7 +26,7 @@ def test_speeds_are_judged_against_peers_of_the_same_run() -> None:
 def test_without_rauc_its_figure_is_left_out_and_the_way_to_install_it_said() -> None:
     medians = {name: value for name, value in MEDIANS.items() if name != RAUC}
 
-    written, _ = figures(medians, "rauc is not measured (apt-get install rauc)")
+    _, written, _ = figures(medians, "rauc is not measured (apt-get install rauc)")
 
     assert written.name == "image install, written"
     assert "apt-get install rauc" in written.note
@@ -47,8 +48,10 @@ def test_both_really_write_the_image(tmp_path: Path) -> None:
 
     image = (tmp_path / "image-1").read_bytes()
     assert len(image) == 2 << 20
-    assert all((tmp_path / slot).read_bytes()[: len(image)] == image for slot in ("slot-own-b", "slot-dd"))
-    assert [figure.value > 0 for figure in found] == [True, True]
+    assert all(
+        (tmp_path / slot).read_bytes()[: len(image)] == image for slot in ("slot-own-b", "slot-two-b", "slot-dd")
+    )
+    assert [figure.value > 0 for figure in found] == [True, True, True]
     assert len(said) == 3
 
 
