@@ -181,7 +181,7 @@ def trial_lock(component_dir: Path, wait_s: float | None = None) -> Iterator[Non
     if key in mine:
         yield
         return
-    fd = _open_lock(component_dir / "trial.lock")
+    fd = _open_lock(component_dir / "trial.lock", component_dir)
     try:
         _take_lock(fd, wait_s)
         mine.add(key)
@@ -191,14 +191,14 @@ def trial_lock(component_dir: Path, wait_s: float | None = None) -> Iterator[Non
         os.close(fd)  # the lock goes with the descriptor
 
 
-def _open_lock(path: Path) -> int:
-    """Open for a lock: where the disk became read-only an application that died is still started again."""
+def _open_lock(path: Path, instead: Path | None = None) -> int:
+    """Open for a lock; where the disk became read-only and the file is missing, what is there `instead`."""
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         if error.errno != errno.EROFS:
             raise
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(path if path.exists() else instead or path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _take_lock(fd: int, wait_s: float | None) -> None:
@@ -642,12 +642,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--poll-s", type=float, default=0.5)
     parser.add_argument("--once", action="store_true", help="look once and leave")
     given = parser.parse_args(argv)
-    fd = os.open(given.component_dir / "guard.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(_open_lock(given.component_dir / "guard.lock"), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         _say("already_running", component_dir=str(given.component_dir))
         return 5
+    except OSError as error:
+        if not given.component_dir.is_dir():
+            raise
+        _say("guard_lock_not_made", error=str(error))  # a second guard does no harm: both act under trial.lock
     dead_since: float | None = None
     while True:
         try:
