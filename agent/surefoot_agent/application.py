@@ -12,7 +12,6 @@ import contextlib
 import logging
 import os
 import secrets
-import shutil
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -136,15 +135,20 @@ class Application:
             self._restart()
 
     def bound_log(self) -> None:
-        """Copy and truncate: the application holds the file open for appending, so a rename would not stop it."""
-        path = self._folder / "app.log"
-        try:
+        """Keep the log's end beside it and truncate: the application appends to the open file, so a rename fails.
+
+        Frees room without needing any: where the copy does not fit, memory keeps a shorter end of it.
+        """
+        path, kept = self._folder / "app.log", self._folder / "app.log.1"
+        with contextlib.suppress(OSError):  # no log yet, or a medium that refuses all: the next second tries again
             if path.stat().st_size <= self._log_limit_bytes:
                 return
-            shutil.copyfile(path, path.with_name("app.log.1"))
-            os.truncate(path, 0)
-        except OSError:
-            return  # no log yet, or a full disk: the next second tries again
+            try:
+                _copy_end(path, kept, self._log_limit_bytes)
+            except OSError:
+                _hold_end(path, kept)
+            else:
+                os.truncate(path, 0)
 
     def log_tail(self, lines: int = 40) -> str:
         return tail_of(self._folder / "app.log", lines)
@@ -256,12 +260,38 @@ def _free_port() -> int:
     raise InstallFailed("boot_failed", "There is no free port for the application's metrics.")
 
 
+def _copy_end(log: Path, kept: Path, most_bytes: int) -> None:
+    """Copy the last bytes of a log that goes on growing: never more than asked for, in small pieces."""
+    with log.open("rb") as old, kept.open("wb") as new:
+        old.seek(max(0, os.fstat(old.fileno()).st_size - most_bytes))
+        left = most_bytes
+        while left and (piece := old.read(min(left, TAIL_BYTES))):
+            new.write(piece)
+            left -= len(piece)
+
+
+def _hold_end(log: Path, kept: Path) -> None:
+    """Empty a log whose copy does not fit; what memory held of it is written once there is room. Raises OSError."""
+    end = b""
+    with contextlib.suppress(OSError):  # what cannot be read must go all the same
+        kept.unlink(missing_ok=True)  # half a copy, which took the last of the room
+    with contextlib.suppress(OSError):
+        end = _end_of(log)
+    os.truncate(log, 0)
+    with contextlib.suppress(OSError):  # the application may have filled the disk again
+        kept.write_bytes(end)
+
+
 def tail_of(log: Path, lines: int) -> str:
     """The last lines of a log; bytes that are no text are shown as replaced."""
     try:
-        with log.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
-            text = file.read(TAIL_BYTES).decode(errors="replace")
+        text = _end_of(log).decode(errors="replace")
     except FileNotFoundError:
         return ""
     return "\n".join(text.splitlines()[-lines:])
+
+
+def _end_of(log: Path) -> bytes:
+    with log.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
+        return file.read(TAIL_BYTES)

@@ -11,7 +11,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from surefoot_agent import aftermath, plan, report, sight, startup
+from surefoot_agent import aftermath, plan, report, settle, sight, startup
+from surefoot_agent import events as e
 from surefoot_agent.aftermath import Aftermath
 from surefoot_agent.attempt import TIMERS, Attempt
 from surefoot_agent.bench import Bench, Done
@@ -23,9 +24,10 @@ from surefoot_agent.ports import Decision
 from surefoot_agent.reconcile import decide
 from surefoot_agent.record import Record, about
 from surefoot_agent.results import Fetched, Settled
+from surefoot_agent.storage import FORGOT
 from surefoot_agent.timers import Timers
 from surefoot_shared.errors import SurefootError
-from surefoot_shared.messages import EventKind, Lease, RunningProof
+from surefoot_shared.messages import USABLE_AGAIN, EventKind, Lease, RunningProof
 from surefoot_shared.status import AFTER_ARMED, AttemptState
 
 log = logging.getLogger(__name__)
@@ -74,6 +76,8 @@ class Component:
         self._decision: Decision | None = None
         self._aftermath = Aftermath(desk.hands, self._bench, self._timers, self._is_idle, self._tell)
         self._stored = stored
+        self._barred = False
+        """An open trial that the journal does not know is the guard's to end; until then nothing is begun."""
 
     @property
     def record(self) -> Record:
@@ -81,8 +85,12 @@ class Component:
 
     def start(self, journal: Journal) -> None:
         """Look at what happened while we were off, and go on from there; an attempt only where it can be remembered."""
-        readable = journal.readable and (journal.stores or self._is_idle())
         seen, limit = startup.see(self._hands, self.record), self._hands.max_starts
+        readable = journal.readable and (journal.stores or self._is_idle()) and not seen.stranger
+        self._barred = journal.readable and seen.stranger
+        if self._barred:
+            journal.begin_stream()
+            self._tell("journal_unreadable", FORGOT)
         row = decide(startup.facts(self.record, seen, readable, limit))
         about_it = about(self.record)
         log.info("started state=%s next=%s why=%s %s", self.record.state.value, row.next.value, row.why, about_it)
@@ -134,6 +142,8 @@ class Component:
             log.warning("work_failed name=%s error=%s %s", item.name, item.error, about(self.record))
             if item.token:
                 self.attempt.failed(item.name, item.error)
+        elif isinstance(item.result, (e.FellBack, e.Stuck)) and item.name == "settle":
+            self._settled_by(item.result)
         elif isinstance(item.result, Settled):
             self._follow(item.result.proof)
         elif isinstance(item.result, aftermath.Finished):
@@ -164,8 +174,24 @@ class Component:
 
     def _follow(self, proof: RunningProof | None) -> None:
         assert self._decision is not None  # whoever looks what runs has one
+        if self._is_barred():
+            return
         for event in plan.plan(self.record, self._decision, proof):
             self.attempt.play(event)
+
+    def _settled_by(self, event: e.FellBack | e.Stuck) -> None:
+        """Boot control was found without a slot, or a slot was left; an attempt that began since looks for itself."""
+        if self._is_idle():
+            self.attempt.play(event)
+
+    def _is_barred(self) -> bool:
+        if self._barred and not startup.stranger(self._hands, self.record):
+            self._barred = False
+            log.info("trial_ended_by_the_guard %s", about(self.record))
+            self._tell(USABLE_AGAIN, "The guard ended the trial that the journal did not know.")
+            if self.record.committed is None and (held := sight.committed(self._hands)) is not None:
+                self.attempt.play(e.Running(held))
+        return self._barred
 
     def _raise_floors(self) -> None:
         """A release is committed, or found so at the start."""
@@ -187,4 +213,5 @@ class Component:
     def _settle(self) -> None:
         hands = self._hands
         if self.record.state not in HANDS_OFF:
-            self._bench.submit("settle", Lane.APP, lambda: sight.ensure_running(hands))
+            alone = self._is_idle()
+            self._bench.submit("settle", Lane.APP, lambda: settle.ensure_running(hands, alone))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from surefoot_agent import carry, guard, only_place, sight, tries
 from surefoot_agent import events as e
 from surefoot_agent.acceptance import proved_manifest, refuse_beyond_budget
+from surefoot_agent.needed import refuse_needed
 from surefoot_agent.ports import CheckResult, Say, Stepped, Suite, Wish, silent
 from surefoot_agent.record import Record
 from surefoot_agent.sight import Hands
@@ -56,6 +57,7 @@ def download(
 ) -> e.Event:
     """Fill the slot; it is bad in boot control before its first byte changes."""
     wish, slot = _wish(record), _slot(record)
+    refuse_needed(hands, slot)
     raw = hands.downloader.manifest(wish, lease, stop)
     manifest = proved_manifest(wish, raw, hands.slots.installed(slot.other))
     refuse_beyond_budget(hands, manifest)

@@ -64,6 +64,13 @@ class Journal:
         self.stream = self._fact("stream")
         self.samples_dropped = int(self._fact("samples_dropped"))
 
+    def begin_stream(self) -> None:
+        """Number anew: what was numbered before may have been forgotten here, and be known to the server."""
+        stream = uuid.uuid4().hex
+        with self._writing():
+            self._set_fact("stream", stream)
+        self.stream = stream
+
     def record(self, component: str) -> Record:
         """Return the stored record, a new idle one for a component never seen; rescue where nothing can be read."""
         row = self._db.execute("SELECT value FROM record WHERE component = ?", (component,)).fetchone()

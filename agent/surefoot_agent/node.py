@@ -50,6 +50,12 @@ SOCKET = "agent.sock"
 JOURNAL = "journal.db"
 UPLINK_S = 8.0
 """For the broker's acknowledgement; the asker waits a little longer."""
+DISK_REFUSES = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
+"""What no owner and no setting can mend."""
+READ_ONLY_HINT = (
+    "A kernel that met errors on the medium does that: see `dmesg`, check the file system with fsck while it is not "
+    "mounted, and mount it for writing again; the application goes on running."
+)
 NONCES = 8
 """Hellos whose answer may still be on its way."""
 
@@ -258,23 +264,39 @@ def starting(state_dir: Path, what: str = "start") -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        if "full" in str(error) or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
-            hint = "Free space there; the application goes on running, and the agent can then be started again."
-            message = f"The agent cannot {what}: the disk of {state_dir} is full."
-            raise InstallFailed("no_space", message, hint) from error
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        hint = "Check the disk and the owner of this folder with `surefoot-agent check`."
-        message = f"The agent cannot {what}: {state_dir} cannot be used ({reason})."
-        raise InstallFailed("slot_write_failed", message, hint) from error
+        raise _disk_says(error, state_dir, what) from error
+
+
+def _disk_says(error: sqlite3.Error | OSError, state_dir: Path, what: str) -> InstallFailed:
+    number = error.errno if isinstance(error, OSError) else None
+    if "full" in str(error) or number in (errno.ENOSPC, errno.EDQUOT):
+        hint = "Free space there; the application goes on running, and the agent can then be started again."
+        return InstallFailed("no_space", f"The agent cannot {what}: the disk of {state_dir} is full.", hint)
+    if number == errno.EROFS or _read_only(state_dir):
+        message = f"The agent cannot {what}: the file system of {state_dir} is read-only."
+        return InstallFailed("slot_write_failed", message, READ_ONLY_HINT)
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    hint = "Check the disk and the owner of this folder with `surefoot-agent check`."
+    return InstallFailed("slot_write_failed", f"The agent cannot {what}: {state_dir} cannot be used ({reason}).", hint)
+
+
+def _read_only(folder: Path) -> bool:
+    """SQLite tells a file that is not ours and a medium that takes no writes with the same words; the kernel knows."""
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 @contextmanager
 def only_one(state_dir: Path) -> Iterator[None]:
-    """Hold the state folder's lock; raises ConfigError(already_running)."""
+    """Hold the state folder's lock; raises ConfigError(already_running), or InstallFailed where its disk refuses."""
     try:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(state_dir / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
+        if error.errno in DISK_REFUSES:
+            raise _disk_says(error, state_dir, "start") from error
         message = f"{state_dir} cannot be used: {error.strerror}."
         raise ConfigError("config_invalid", message, "Give the agent's user this folder, or set state_dir.") from error
     try:

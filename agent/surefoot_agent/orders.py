@@ -11,6 +11,7 @@ import contextlib
 import os
 import queue
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -44,6 +45,8 @@ APPLICATION_VERBS = frozenset({Verb.STATUS, Verb.LOCK, Verb.UNLOCK, Verb.DEFER, 
 """What the application may ask through SUREFOOT_SOCKET: never its own commit."""
 PERSONS_VERBS = frozenset(Verb) - {Verb.DEFER, Verb.READY}
 REASON_CHARS = 200
+LARGEST_S = sys.float_info.max
+"""JSON has whole numbers of any length, of which Python makes no float. What is granted, settings bound."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ class OrderServer:
                 self._admit(order)
                 self._post(order)
                 answer = order.answers.get(timeout=answer_s(order.verb))
-            except (Invalid, ValueError):
+            except ValueError:
                 answer = {"ok": False, "kind": "malformed", "message": "That is no order.", "hint": ""}
             except SurefootError as error:
                 answer = _refusal(error)
@@ -150,7 +153,7 @@ def _refusal(error: SurefootError) -> dict[str, Json]:
 def order_of(asked: Mapping[str, Json]) -> Order:
     """Read one request. Raises ValueError or Invalid."""
     for_s = asked.get("for_s", 0)
-    if isinstance(for_s, bool) or not isinstance(for_s, (int, float)) or not 0 <= for_s < float("inf"):
+    if isinstance(for_s, bool) or not isinstance(for_s, (int, float)) or not 0 <= for_s <= LARGEST_S:
         raise Invalid("malformed", "for_s is no number of seconds.")
     return Order(
         verb=Verb(str(asked.get("verb"))),

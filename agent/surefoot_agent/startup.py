@@ -44,6 +44,8 @@ class Seen:
     cause: Cause = Cause.UNEXPLAINED
     """What ended the last start of the release on trial, if anything did."""
     boot_id: str | None = None
+    stranger: bool = False
+    """A trial is open that the journal does not know, so the journal has lost its memory."""
     gave_up: bool = False
     """The bootloader used up every start that it had granted the slot on trial, and no agent said a word in them."""
 
@@ -69,7 +71,19 @@ def see(hands: Hands, record: Record) -> Seen:
     cause = hands.origin.ended(record.boot)
     running, boot_id = hands.application.running(), hands.clock.boot_id()
     left = gave_up is not None and gave_up is record.slot
-    return Seen(current, running, trial, committed, _last(cause, left), boot_id, left)
+    return Seen(current, running, trial, committed, _last(cause, left), boot_id, stranger(hands, record), left)
+
+
+def stranger(hands: Hands, record: Record) -> bool:
+    """Whether a trial is open that is neither of the attempt nor of the one that ended last.
+
+    A journal whose log was damaged opens as it was before the log, or empty, and no check of it can tell.
+    """
+    trial, ended = hands.trials.read(), record.ended
+    known = {(ended.assignment, ended.attempt)} if ended else set()
+    if record.wish is not None:
+        known.add((record.wish.assignment, record.attempt))
+    return trial is not None and trial.is_open and (trial.assignment, trial.attempt) not in known
 
 
 def facts(record: Record, seen: Seen, readable: bool, max_starts: int) -> Facts:

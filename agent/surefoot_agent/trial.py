@@ -79,6 +79,11 @@ class Trial:
     """The set whose one verdict is this trial's too; empty for a trial of its own."""
     v: int = 1
 
+    @property
+    def is_open(self) -> bool:
+        """Somebody still has to end it: by a commit, or by the way back walked to its end."""
+        return not self.finished and self.verdict is not Verdict.HEALTHY
+
 
 class TrialFile:
     """The record and lock of one component folder."""

@@ -1,8 +1,9 @@
 """Settings of agent and server: TOML drop-ins, environment and command line become one frozen value, or an error.
 
 Promises: every key has a default, a unit, a range and a sentence (docs/settings.md is made from the tables); later
-sources win; tables are merged key by key. Refuses unknown keys, values of the wrong type or out of range, relative
-paths outside the command line, and unreadable files, in one sentence that names key and source. Nothing is guessed.
+sources win; tables are merged key by key. Refuses unknown keys, values of the wrong type or out of range, NULs,
+relative paths outside the command line, and unreadable files, in one sentence that names key and source. Nothing is
+guessed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 FILE_BYTES = 256 * 1024
 LINE_CHARACTERS = 4096
 """A key of 8,000 parts takes the reader 250 MB; nobody writes a longer line by hand."""
+NUL = "\0"
 COMMAND_LINE = "the command line"
 ENVIRONMENT = "the environment"
 Rule = Callable[[str], "str | None"]
@@ -173,8 +175,7 @@ def _convert(setting: Setting, value: object, source: str) -> object:
 def _path(value: object, where: str, source: str) -> Path:
     if not isinstance(value, (str, Path)) or not str(value):
         raise ConfigError("config_invalid", f"{where} must be a path, not {value!r}.")
-    if "\0" in str(value):
-        raise ConfigError("config_invalid", f"{where} holds a NUL, which no path has.")
+    _no_nul(str(value), where)
     path = Path(value)
     if source != COMMAND_LINE and not path.is_absolute():  # a service has no folder of its own to start from
         raise ConfigError("config_invalid", f"{where} must be an absolute path, not {value!r}.")
@@ -184,12 +185,23 @@ def _path(value: object, where: str, source: str) -> Path:
 def _table(value: object, where: str) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
         raise ConfigError("config_invalid", f"{where} must be a table of texts.")
+    for name, text in value.items():  # an environment of NAME=VALUE, each of which ends at its first NUL
+        if not name or "=" in name:
+            raise ConfigError("config_invalid", f"{where} has the name {name!r}; a name is not empty and has no =.")
+        _no_nul(f"{name}{text}", f"{name.partition(NUL)[0]} of {where}")
     return {str(k): v for k, v in value.items()}
+
+
+def _no_nul(text: str, where: str) -> None:
+    """Settings end as arguments, environment and paths, and the kernel ends each of these at its first NUL."""
+    if NUL in text:
+        raise ConfigError("config_invalid", f"{where} holds a NUL, which no text of a setting may have.")
 
 
 def _text(setting: Setting, value: object, where: str) -> str:
     if not isinstance(value, str):
         raise ConfigError("config_invalid", f"{where} must be a text, not {value!r}.")
+    _no_nul(value, where)
     wanted = setting.rule(value) if setting.rule else None
     if wanted:
         raise ConfigError("config_invalid", f"{where} is {value!r}; it must be {wanted}.")

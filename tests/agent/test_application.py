@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from surefoot_agent import guard
-from surefoot_agent.application import Application
+from surefoot_agent.application import TAIL_BYTES, Application
 from surefoot_agent.boot.symlink import SymlinkBoot
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_shared.errors import InstallFailed
@@ -139,7 +139,7 @@ def test_a_new_agent_adopts_what_the_old_one_started(node: Node, tmp_path: Path)
     code = """
 import sys
 from pathlib import Path
-from surefoot_agent.application import Application
+from surefoot_agent.application import TAIL_BYTES, Application
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_shared.status import SlotName
 folder = Path(sys.argv[1])
@@ -266,7 +266,29 @@ def test_the_log_is_bounded_while_the_application_writes(node: Node) -> None:
     node.application.tend()
 
     assert (node.folder / "app.log").stat().st_size == 0
-    assert (node.folder / "app.log.1").stat().st_size > 4096
+    assert (node.folder / "app.log.1").stat().st_size == 4096
+
+
+def test_a_log_whose_copy_does_not_fit_is_emptied_and_its_end_kept(node: Node) -> None:
+    log, kept = node.folder / "app.log", node.folder / "app.log.1"
+    log.write_bytes(b"line\n" * 40_000 + b"last\n")
+    kept.symlink_to("/dev/full")  # every write says that there is no room
+
+    node.application.bound_log()
+
+    assert log.stat().st_size == 0
+    assert kept.read_bytes().endswith(b"line\nlast\n")
+    assert kept.stat().st_size == TAIL_BYTES
+
+
+def test_a_log_is_emptied_where_nothing_of_it_can_be_kept(node: Node) -> None:
+    log = node.folder / "app.log"
+    log.write_bytes(b"line\n" * 2000)
+    (node.folder / "app.log.1").mkdir()
+
+    node.application.bound_log()
+
+    assert log.stat().st_size == 0
 
 
 def test_the_log_tail_is_short_and_shows_bytes_that_are_no_text(node: Node) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from surefoot_agent.runner import Runner
-from surefoot_shared.messages import Lease, Request, RequestKind, Source
+from surefoot_agent.trial import Verdict
+from surefoot_shared.messages import USABLE_AGAIN, EventKind, Lease, Request, RequestKind, Source
 from surefoot_shared.status import AttemptState as S
-from surefoot_shared.status import Outcome
+from surefoot_shared.status import Outcome, SlotName, SlotState
 from tests.agent.fakes import Device
 
 pytestmark = pytest.mark.usefixtures("unsynced")
@@ -121,3 +122,74 @@ def test_the_answer_to_a_request_for_logs_names_each_component(device: Device) -
 
 def _logs() -> Request:
     return Request("q-1", RequestKind.LOGS, 10)
+
+
+@pytest.fixture
+def lone(tmp_path: Path) -> Device:
+    """On trial with 1.1; what the server heard of it and served is kept."""
+    device = Device(tmp_path)
+    agent = device.start_agent()
+    device.assign(device.wish("1.1", "a-1"))
+    device.play(agent, 60.0, lambda: agent.record.state is S.PROBATION)
+    return device
+
+
+def forgets(device: Device, kept: dict[str, bytes]) -> None:
+    """The journal is what it was at an earlier time, or was never there; the trial record is on the disk."""
+    assert device.journal is not None
+    device.journal.close()  # type: ignore[operator]
+    device.journal = None
+    for file in device.folder.glob("journal.db*"):
+        file.unlink()
+    for name, content in kept.items():
+        (device.folder / name).write_bytes(content)
+
+
+def guard_ends_it(device: Device) -> None:
+    """What the guard does at the deadline."""
+    trial = device.trials.decide("a-1", 1, Verdict.GUARD)
+    assert trial is not None
+    device.boot_control.set_primary(SlotName(trial.previous))
+    device.boot_control.set_state(SlotName(trial.slot), SlotState.BAD)
+    device.application.start(SlotName(trial.previous), device.manifests["1.0"])
+    device.trials.finish("a-1", 1)
+
+
+def test_a_journal_that_forgot_the_trial_begins_nothing_until_the_guard_ended_it(lone: Device) -> None:
+    forgets(lone, {})
+    fetched = list(lone.downloader.fetched)
+
+    agent = lone.start_agent()
+    lone.play(agent, 30.0)
+    waited = (agent.record.state, lone.linked_version(), list(lone.downloader.fetched))
+    guard_ends_it(lone)
+    lone.run_until_idle(agent)
+
+    assert waited == (S.IDLE, "1.1", fetched)
+    assert lone.running_version() == "1.0"
+    assert lone.server.outcomes() == [("a-1", Outcome.REVERTED, "no_verdict")]
+    notices = [event.reason for event in lone.server.events.values() if event.kind is EventKind.NOTICE]
+    assert notices == ["journal_unreadable", USABLE_AGAIN]
+
+
+def test_a_journal_that_was_rolled_back_numbers_anew_and_the_slot_of_the_way_back_stays(tmp_path: Path) -> None:
+    device = Device(tmp_path)
+    agent = device.start_agent()
+    device.play(agent, 5.0)
+    assert device.journal is not None
+    device.journal._journal._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = {file.name: file.read_bytes() for file in tmp_path.glob("journal.db*")}
+    device.assign(device.wish("1.1", "a-1"))
+    device.play(agent, 60.0, lambda: agent.record.state is S.PROBATION)
+    old = {event.stream for event in device.server.events.values()}
+    forgets(device, before)
+
+    again = device.start_agent()
+    device.play(again, 30.0)
+    guard_ends_it(device)
+    device.run_until_idle(again)
+
+    assert device.running_version() == "1.0"
+    assert device.server.outcomes()[-1] == ("a-1", Outcome.REVERTED, "no_verdict")
+    assert device.server.hellos[-1].stream not in old
+    assert device.slots.installed(SlotName.A) == device.manifests["1.0"]

@@ -119,6 +119,26 @@ def test_a_malformed_variable_is_refused_and_named(name: str, text: str) -> None
         load(env={f"SUREFOOT_AGENT_{name}": text}, dirs=[])
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'app_env = {X = "a\\u0000b"}',
+        'metrics_file = "/run/a\\u0000b"',
+        'app_socket_dir = "/run/a\\u0000b"',
+        '[components.app]\nslot_a = "/dev/a\\u0000b"',
+        '[components.app]\nboot_script = "/usr/bin/a\\u0000b"',
+        '[components.app.app_env]\nX = "a\\u0000b"',
+    ],
+)
+def test_what_the_kernel_would_end_at_a_nul_is_refused_at_load(text: str, tmp_path: Path) -> None:
+    file = write(tmp_path, "nul.toml", text)
+
+    with pytest.raises(ConfigError, match="holds a NUL") as caught:
+        load(file, env={})
+
+    assert str(file) in caught.value.message
+
+
 def test_broken_toml_names_the_file(tmp_path: Path) -> None:
     file = write(tmp_path, "broken.toml", "max_starts = = 3")
 

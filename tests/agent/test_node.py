@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import sqlite3
 from pathlib import Path
@@ -37,6 +38,41 @@ def test_a_state_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize(
+    ("number", "kind", "said", "hint"),
+    [
+        (errno.EROFS, "slot_write_failed", "read-only", "dmesg"),
+        (errno.ENOSPC, "no_space", "is full", "Free space"),
+        (errno.EIO, "slot_write_failed", "Input/output error", "disk"),
+    ],
+)
+def test_a_disk_that_refuses_is_no_wrong_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: str, said: str, hint: str
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(node.os, "open", refuse)
+
+    with pytest.raises(InstallFailed) as caught, only_one(tmp_path):
+        pass
+
+    assert caught.value.kind == kind
+    assert said in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_a_database_on_a_medium_that_became_read_only_is_told_by_what_the_kernel_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node.os, "statvfs", lambda _: Mock(f_flag=os.ST_RDONLY))
+
+    with pytest.raises(InstallFailed, match="read-only") as caught, starting(tmp_path, "go on"):
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    assert "fsck" in caught.value.hint
+
+
 def test_findings_read_as_one_line_each_with_the_hint_below_what_is_wrong() -> None:
     text = findings_text((Finding("key", True, "Private."), Finding("room", False, "Full.", "Free space.")))
 
@@ -52,6 +88,7 @@ def test_the_version_told_to_the_server_is_the_packages() -> None:
     [
         (sqlite3.OperationalError("database or disk is full"), "no_space"),
         (OSError(errno.ENOSPC, "No space left on device"), "no_space"),
+        (OSError(errno.EROFS, "Read-only file system"), "slot_write_failed"),
         (sqlite3.OperationalError("disk I/O error"), "slot_write_failed"),
         (PermissionError(errno.EACCES, "Permission denied"), "slot_write_failed"),
     ],

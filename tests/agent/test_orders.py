@@ -95,6 +95,13 @@ def test_what_is_no_order_gets_an_error_and_never_reaches_the_agent(serve: Serve
     assert reached == []
 
 
+@pytest.mark.parametrize("digits", [400, 4000])
+def test_a_time_that_no_float_holds_is_answered_with_what_is_wrong(serve: Serve, digits: int) -> None:
+    answer = raw(serve(lambda order: order.accept()), b'{"verb": "lock", "for_s": ' + b"9" * digits + b"}\n")
+
+    assert (answer["ok"], answer["message"]) == (False, "for_s is no number of seconds.")
+
+
 def test_the_application_cannot_commit_itself(serve: Serve) -> None:
     path = serve(lambda order: order.accept(), verbs=APPLICATION_VERBS)
 

@@ -18,6 +18,7 @@ class Sample:
     port: int = 80
     wait_s: float = 1.5
     level: str = "INFO"
+    free: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -29,6 +30,7 @@ TABLE = Table(
         Setting("port", "port", "Which.", 1, 65535),
         Setting("wait_s", "s", "How long.", 0, 10),
         Setting("level", "level", "How loud.", rule=log_level),
+        Setting("free", "text", "Whatever."),
         Setting("env", "table", "What else."),
     ),
 )
@@ -78,9 +80,14 @@ def test_a_relative_path_is_taken_from_the_command_line_only(tmp_path: Path, mon
         TABLE.load([], {"SAMPLE_FOLDER": "data"})
 
 
-def test_a_path_with_a_nul_is_refused_where_it_is_read() -> None:
-    with pytest.raises(ConfigError, match="holds a NUL"):
-        TABLE.load([], {"SAMPLE_FOLDER": "/data\0x"})
+@pytest.mark.parametrize(
+    ("name", "text"), [("FOLDER", "/data\0x"), ("FREE", "a\0b"), ("ENV", "X='a\0b'"), ("ENV", "'X\0Y'=b")]
+)
+def test_a_nul_is_refused_where_it_is_read(name: str, text: str) -> None:
+    with pytest.raises(ConfigError, match="holds a NUL") as refused:
+        TABLE.load([], {f"SAMPLE_{name}": text})
+
+    assert "\0" not in refused.value.message
 
 
 @pytest.mark.parametrize(
@@ -96,6 +103,11 @@ def test_a_path_with_a_nul_is_refused_where_it_is_read() -> None:
         ("level = 3", "config_invalid", "must be a text"),
         ('env = "A=1"', "config_invalid", "table"),
         ("env = {A = 1}", "config_invalid", "table of texts"),
+        ('env = {X = "a\\u0000b"}', "config_invalid", "X of env"),
+        ('env = {"X\\u0000Y" = "b"}', "config_invalid", "NUL"),
+        ('env = {"X=Y" = "b"}', "config_invalid", "'X=Y'"),
+        ('env = {"" = "b"}', "config_invalid", "not empty"),
+        ('free = "a\\u0000b"', "config_invalid", "NUL"),
         ("folder = 1", "config_invalid", "path"),
         ("port = ", "config_unreadable", "no TOML"),
     ],
