@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from surefoot_agent import aftermath, plan, report, sight, startup
+from surefoot_agent import aftermath, plan, report, settle, sight, startup
 from surefoot_agent import events as e
 from surefoot_agent.aftermath import Aftermath
 from surefoot_agent.attempt import TIMERS, Attempt
@@ -142,6 +142,8 @@ class Component:
             log.warning("work_failed name=%s error=%s %s", item.name, item.error, about(self.record))
             if item.token:
                 self.attempt.failed(item.name, item.error)
+        elif isinstance(item.result, (e.FellBack, e.Stuck)) and item.name == "settle":
+            self._settled_by(item.result)
         elif isinstance(item.result, Settled):
             self._follow(item.result.proof)
         elif isinstance(item.result, aftermath.Finished):
@@ -177,6 +179,11 @@ class Component:
         for event in plan.plan(self.record, self._decision, proof):
             self.attempt.play(event)
 
+    def _settled_by(self, event: e.FellBack | e.Stuck) -> None:
+        """Boot control was found without a slot, or a slot was left; an attempt that began since looks for itself."""
+        if self._is_idle():
+            self.attempt.play(event)
+
     def _is_barred(self) -> bool:
         if self._barred and not startup.stranger(self._hands, self.record):
             self._barred = False
@@ -206,4 +213,5 @@ class Component:
     def _settle(self) -> None:
         hands = self._hands
         if self.record.state not in HANDS_OFF:
-            self._bench.submit("settle", Lane.APP, lambda: sight.ensure_running(hands))
+            alone = self._is_idle()
+            self._bench.submit("settle", Lane.APP, lambda: settle.ensure_running(hands, alone))

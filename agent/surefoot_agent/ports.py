@@ -188,6 +188,14 @@ class Slots(SlotContents, SlotWriter, Protocol):
 
 
 @runtime_checkable
+class ReadsBack(Protocol):
+    """Slots whose content this process can read, file by file."""
+
+    def problem(self, slot: SlotName) -> str | None:
+        """Say what a sealed slot holds otherwise than it was signed, None where all of it is right."""
+
+
+@runtime_checkable
 class OnlyPlace(Protocol):
     """Slots of which one may be given up before the other is filled."""
 

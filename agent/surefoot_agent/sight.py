@@ -65,21 +65,6 @@ class Hands:
     shadow: ShadowControl | None = field(default=None, kw_only=True)
 
 
-def ensure_running(hands: Hands) -> None:
-    """Start the application of the current slot where it does not run, or runs from the other one.
-
-    Boot control hears that its committed slot came up: one that counts starts would leave a good slot in the end.
-    """
-    with hands.trials.lock():
-        current, running = hands.boot.current(), hands.application.running()
-        manifest = hands.slots.installed(current)
-        stands = running is not None and running.slot is current
-        if manifest is not None and not stands and not hands.boot.capabilities().needs_restart:
-            hands.application.start(current, manifest)  # never by a restart: what cannot be proved would loop
-        if hands.boot.state(current) is SlotState.GOOD and hands.boot.trial().slot is None:
-            hands.boot.commit(current)  # never while a slot waits to be tried: that would take the switch back
-
-
 def seen(hands: Hands) -> RunningProof | None:
     """Return what runs now, from whichever slot; None where nothing is proved to run from a whole slot."""
     running = hands.application.running()

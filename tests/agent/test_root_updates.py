@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from surefoot_agent import effects, sight, way_back
+from surefoot_agent import effects, settle, way_back
 from surefoot_agent import events as e
 from surefoot_agent.boot.fake import COUNTER, FakeBoot
 from surefoot_agent.ports import Running
@@ -176,7 +176,7 @@ def test_a_commit_names_the_agents_own_root(hands: Hands, root: Root, armed: Rec
 def test_a_root_that_is_not_proved_is_never_a_reason_to_restart(hands: Hands, root: Root) -> None:
     root.proved = False
 
-    sight.ensure_running(hands)
+    settle.ensure_running(hands)
 
     assert root.boots == 1
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from surefoot_agent import sight
-from surefoot_agent.boot.fake import COUNTER, ONE_SHOT, FakeBoot
+from surefoot_agent.boot.fake import FakeBoot
 from surefoot_agent.record import Committed
 from surefoot_agent.sight import Hands
 from surefoot_shared.errors import InstallFailed
@@ -86,25 +86,6 @@ def test_a_good_current_slot_is_the_committed_release_and_a_bad_one_is_not(devic
     assert sight.committed(hands) is None
 
 
-def test_an_application_that_does_not_run_from_the_current_slot_is_started_there(device: Device, hands: Hands) -> None:
-    put(device, B, "1.1")
-    device.application.start(B, device.manifests["1.1"])
-
-    sight.ensure_running(hands)
-    sight.ensure_running(hands)
-
-    assert device.application.starts == ["1.0", "1.1", "1.0"]
-
-
-def test_an_empty_device_starts_nothing(device: Device, hands: Hands) -> None:
-    device.application.process = None
-    device.slots.clear(A)
-
-    sight.ensure_running(hands)
-
-    assert device.application.process is None
-
-
 def test_floors_rise_for_a_committed_release_only(device: Device, hands: Hands) -> None:
     sight.raise_floors(hands, device.trust)
     assert [note.version for note in device.trust.floors] == ["1.0"]
@@ -113,36 +94,6 @@ def test_floors_rise_for_a_committed_release_only(device: Device, hands: Hands) 
     sight.raise_floors(hands, device.trust)
 
     assert len(device.trust.floors) == 1
-
-
-def test_boot_control_hears_that_its_committed_slot_came_up(device: Device, hands: Hands) -> None:
-    boot = FakeBoot(nature=COUNTER)
-    boot.commit(A)
-
-    sight.ensure_running(dataclasses.replace(hands, boot=boot))
-
-    assert (boot.commits, boot.primary()) == ([A, A], A)
-
-
-def test_a_slot_that_waits_to_be_tried_is_not_taken_back_by_the_committed_one(device: Device, hands: Hands) -> None:
-    boot = FakeBoot(nature=COUNTER)
-    boot.commit(A)
-    boot.arm_trial(B)
-
-    sight.ensure_running(dataclasses.replace(hands, boot=boot))
-
-    assert boot.primary() is B
-
-
-def test_a_slot_on_trial_is_not_committed_by_its_start(device: Device, hands: Hands) -> None:
-    boot = FakeBoot(nature=ONE_SHOT)
-    boot.set_state(B, SlotState.BAD)
-    boot.arm_trial(B)
-    boot.restart()
-
-    sight.ensure_running(dataclasses.replace(hands, boot=boot))
-
-    assert (boot.state(B), boot.restart()) == (SlotState.BAD, A)
 
 
 def test_a_boot_control_that_does_not_answer_keeps_nothing_else_back(device: Device, hands: Hands) -> None:

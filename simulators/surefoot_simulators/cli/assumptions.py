@@ -24,6 +24,7 @@ from surefoot_simulators.world.sources import Source
 CHARACTERS_LIMIT = 64 * 1024
 """As many as the server reads of a policy."""
 FROM = "from"
+HINT = "Check the path; docs/forecast.md shows what each file says."
 RECIPE_SUFFIX = ".toml"
 
 
@@ -73,7 +74,7 @@ def read(file: Path | None) -> str:
             return opened.read(CHARACTERS_LIMIT + 1)
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise ConfigError("config_invalid", f"{file} cannot be read: {why}.") from error
+        raise ConfigError("config_invalid", f"{file} cannot be read: {why}.", HINT) from error
 
 
 def _named(path: Path | None, text: str, about: str) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 NOT_SO = 6
 """As for a gate that failed."""
 ELSEWHERE = "Make its folder, or choose another place."
+FIRST = "Check the path; docs/simulator.md shows how a scenario is written, simulators/scenarios holds some."
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -68,6 +70,8 @@ def run(
     given = files(scenarios)
     if record is not None and len(given) != 1:
         raise click.UsageError("--record takes one scenario.")
+    if speed is not None and not math.isfinite(speed):
+        raise click.UsageError(f"--speed {speed} is no pace; give a number above 0, or leave it out for no limit.")
     for path in (junit, markdown, report, record):
         if path is not None:
             try_to_write(path)
@@ -122,7 +126,9 @@ def files(given: Sequence[Path]) -> list[Path]:
     found = list({file.resolve(): file for file in found}.values())
     missing = [path for path in found if not path.is_file()]
     if missing or not found:
-        raise NotFound("not_found", f"There is no scenario at {(missing or list(given))[0]}.")
+        if not missing and given[0].is_dir():
+            raise NotFound("not_found", f"{given[0]} is a folder without any scenario, a .toml file.", FIRST)
+        raise NotFound("not_found", f"There is no scenario at {(missing or list(given))[0]}.", FIRST)
     by_name = {file.stem: file for file in found}
     for file in found:
         if by_name[file.stem] is not file:

@@ -7,11 +7,12 @@ docs/simulator.md lists the kinds; whether a run met them is for `expectations` 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from surefoot_shared.errors import Invalid
+from surefoot_shared.errors import KINDS, Invalid
 from surefoot_shared.status import Outcome, PhaseState, RolloutState
 from surefoot_simulators.world.toml_lines import Table
 
@@ -189,6 +190,10 @@ def read(table: Table) -> Expectation:
         high=high,
     )
     _check_states(table, made)
+    if made.reason and made.reason not in KINDS:
+        near = difflib.get_close_matches(made.reason, KINDS, 3)
+        known = f"near it are {', '.join(near)}" if near else "docs/reference/errors.md lists them"
+        raise table.wrong(f"no attempt ever ends for {made.reason!r}; {known}", "reason")
     if kind is Kind.PARTED and len(made.versions) < 2:
         raise table.wrong("it needs two versions or more", "versions")
     if "text" in NEEDED.get(kind, ()) and not made.text:
@@ -199,6 +204,9 @@ def read(table: Table) -> Expectation:
 
 def _bounds(table: Table, kind: Kind) -> tuple[float | None, float | None]:
     low, high, exactly = (table.number(key) if table.has(key) else None for key in ("at_least", "at_most", "exactly"))
+    for key, bound in (("at_least", low), ("at_most", high), ("exactly", exactly)):
+        if kind is not Kind.METERED_MB and bound is not None and bound % 1:
+            raise table.wrong(f"it can never be so: {bound:g} of what is counted one by one; give a whole number", key)
     if exactly is not None:
         if low is not None or high is not None:
             raise table.wrong("it stands alone, without at_least and at_most", "exactly")
@@ -254,17 +262,34 @@ def check(expectation: Expectation, known: Known, file: str) -> None:
     for key, given, there in one_of:
         for each in given:
             if each not in there:
-                raise wrong(f"{key}: {each!r} is not one of {_listed(there)}")
+                raise wrong(f"{key}: {_unknown(key, each, there)}")
     if "rollout" in KEYS.get(expectation.kind, ()) and expectation.rollout > known.rollouts:
-        raise wrong(f"rollout: there are only {known.rollouts} rollouts")
+        raise wrong(f"rollout: there is no rollout {expectation.rollout}; {counted(known.rollouts, 'rollout')}")
     count = len(known.devices)
     if expectation.kind in OF_DEVICES:
         if expectation.low is not None and expectation.low > count:
-            raise wrong(f"it can never hold: there are only {count} devices")
+            raise wrong(f"it can never hold: {counted(count, 'device')}")
         if not expectation.low and expectation.high is not None and expectation.high >= count:
-            raise wrong(f"it can never fail: there are only {count} devices")
+            raise wrong(f"it can never fail: {counted(count, 'device')}")
+
+
+def counted(number: int, what: str) -> str:
+    """There is one device; there are 2 devices; there is no device."""
+    if number > 1:
+        return f"there are {number} {what}s"
+    return f"there is {'only one' if number else 'no'} {what}"
+
+
+def _unknown(key: str, name: str, there: Collection[str]) -> str:
+    if there:
+        return f"{name!r} is not one of {_listed(there)}"
+    what = WHAT[key]
+    return f"there is no {what} {name!r}, since the scenario has no {what} at all"
+
+
+WHAT = {"version": "release", "versions": "release", "device": "device", "phase": "phase", "text": "fault"}
 
 
 def _listed(names: Collection[str]) -> str:
     ordered = sorted(names)
-    return (", ".join(ordered[:12]) + (" and more" if len(ordered) > 12 else "")) or "nothing: there is none"
+    return ", ".join(ordered[:12]) + (" and more" if len(ordered) > 12 else "")

@@ -15,7 +15,7 @@ from surefoot_shared.status import AttemptState
 from surefoot_simulators.device.board import POINTS
 from surefoot_simulators.device.link import Network
 from surefoot_simulators.world.lines import network
-from surefoot_simulators.world.toml_lines import Table
+from surefoot_simulators.world.toml_lines import LONGEST_S, Table
 
 
 class Kind(str, Enum):
@@ -111,8 +111,8 @@ class Fault:
         return self.kind in DEVICE_KINDS
 
 
-def read(table: Table) -> Fault:
-    """Read one [[fault]]."""
+def read(table: Table, lasts_s: float = LONGEST_S) -> Fault:
+    """Read one [[fault]] of a scenario that lasts so long."""
     kind = table.choice("kind", Kind)
     made = Fault(
         kind=kind,
@@ -124,9 +124,9 @@ def read(table: Table) -> Fault:
         point=table.text("point", ""),
         where=table.text("where", "all"),
         share=table.number("share", 1.0, high=1.0),
-        count=table.whole("count", 0),
-        by_s=table.span_s("by", 0.0),
-        pieces=table.whole("pieces", 1),
+        count=table.whole("count", 0, low=1 if table.has("count") else 0),
+        by_s=table.span_s("by", 0.0, low_s=-LONGEST_S),
+        pieces=table.whole("pieces", 1, low=1),
         what=table.choice("what", Forgery, Forgery.NEVER_RELEASED),
         network=network(table.table("network")),
     )
@@ -137,6 +137,11 @@ def read(table: Table) -> Fault:
         raise table.wrong("it strikes once, unless `every` says how far apart", "times")
     if made.every_s and made.times == 1:
         raise table.wrong("it strikes once, unless `times` says how often", "every")
+    last_s = made.at_s + (made.times - 1) * made.every_s
+    if made.every_s and made.at_s < lasts_s <= last_s:
+        raise table.wrong(f"the last of {made.times} would strike at {last_s:g} s; it ends at {lasts_s:g} s", "times")
+    if kind is Kind.CLOCK_SKEW and table.has("by") and not made.by_s:
+        raise table.wrong("a clock that is wrong by nothing is right", "by")
     for key in NEEDED.get(kind, ()):
         if not table.has(key):
             raise table.wrong(f"a fault of kind {kind.value} needs {key}", key)

@@ -13,6 +13,7 @@ from surefoot_server.cohorts import grammar
 from surefoot_server.cohorts.grammar import Traits
 from surefoot_shared.errors import Invalid
 from surefoot_shared.release import SlotKind
+from surefoot_shared.topics import check_device_id
 from surefoot_simulators.device.boot import Kind
 from surefoot_simulators.device.link import Network
 from surefoot_simulators.world import inventory
@@ -87,18 +88,22 @@ def _group(table: Table, boot: Kind) -> Group:
         raise table.wrong("devices of a list have names", "name")
     group = Group(
         count=table.whole("count", MOST if listed else None, low=1, high=MOST),
-        name=table.text("name", "cam"),
-        hw=table.text("hw", "rpi5"),
-        sites=table.texts("sites", ("site-1",)),
+        name=table.name("name", "cam"),
+        hw=table.name("hw", "rpi5"),
+        sites=table.names("sites", ("site-1",)),
         boot=table.choice("boot", Kind, boot),
-        tags=table.texts("tags"),
+        tags=table.names("tags"),
         attributes={key: str(value) for key, value in table.mapping("attributes").items()},
         network=network(table.table("network")),
-        runs=table.text("runs", ""),
+        runs=table.name("runs", ""),
         free_bytes=table.number("free_mb", 64_000.0) * MEGABYTE,
-        guard_budget_s=table.span_s("guard_budget", 300.0),
+        guard_budget_s=table.span_s("guard_budget", 300.0, low_s=1.0),
         line=table.line,
     )
+    try:
+        check_device_id(group.called(MOST) if not listed else group.name)
+    except Invalid as error:
+        raise table.wrong(f"no device can be called {group.called(1)!r}. {error.hint.rstrip('.')}", "name") from error
     if not group.sites:
         raise table.wrong("it needs a site", "sites")
     table.done()

@@ -13,7 +13,7 @@ from pathlib import Path
 from surefoot_server.cohorts import grammar
 from surefoot_shared import checks as check_rules
 from surefoot_shared.release import NAME, VERSION, CheckKind, HealthCheck, Probation, SlotKind
-from surefoot_simulators.device.conduct import SHOWN, Conduct
+from surefoot_simulators.device.conduct import GOOD, SHOWN, Conduct
 from surefoot_simulators.device.health import is_looked_at
 from surefoot_simulators.world import sources
 from surefoot_simulators.world.sources import Source
@@ -26,6 +26,8 @@ DEFAULT_PROBATION = Probation(20.0, 2, 20.0)
 URL = "http://127.0.0.1:{metrics_port}/metrics"
 EVERYBODY = "all"
 SIZE_MB = 40.0
+SOONEST_S = 1.0
+"""After its start something may end; what never starts at all says `starts = false`."""
 FIRST_COUNTER = 100
 
 
@@ -103,7 +105,7 @@ def _release(table: Table, source: Source | None, component: str, counter: int) 
     said = source or Source()
     if source and not (said.version or table.has("version")):
         raise table.wrong("a recipe that says no version needs one here", "from")
-    version = table.text("version", said.version or None)
+    version = table.name("version", said.version or None)
     checks, left = _checks(table, said)
     size_mb = table.number("size_mb", said.size_bytes / MEGABYTE if said.size_bytes else SIZE_MB, low=0.0)
     guessed = source is not None and not said.size_bytes and not table.has("size_mb")
@@ -112,7 +114,7 @@ def _release(table: Table, source: Source | None, component: str, counter: int) 
         counter=table.whole("counter", counter, low=1),
         size_bytes=size_mb * MEGABYTE,
         svn=table.whole("svn", said.svn),
-        hw=table.texts("hw", said.hw),
+        hw=table.names("hw", said.hw),
         probation=_probation(table, said.probation or DEFAULT_PROBATION),
         checks=checks,
         effects=tuple(_effect(each, checks) for each in table.tables("effect")),
@@ -224,10 +226,10 @@ def _addressed(check: HealthCheck) -> HealthCheck:
 def _effect(table: Table, checks: Sequence[HealthCheck]) -> Effect:
     conduct = Conduct(
         starts=table.flag("starts", True),
-        crash_after_s=table.optional_span_s("crash_after"),
-        panic_after_s=table.optional_span_s("panic_after"),
-        hang_after_s=table.optional_span_s("hang_after"),
-        dead_after_s=table.optional_span_s("dead_after"),
+        crash_after_s=table.optional_span_s("crash_after", SOONEST_S),
+        panic_after_s=table.optional_span_s("panic_after", SOONEST_S),
+        hang_after_s=table.optional_span_s("hang_after", SOONEST_S),
+        dead_after_s=table.optional_span_s("dead_after", SOONEST_S),
         boot_loop=table.flag("boot_loop"),
         offline=table.flag("offline"),
         fails=table.text("fails", ""),
@@ -244,6 +246,8 @@ def _effect(table: Table, checks: Sequence[HealthCheck]) -> Effect:
         raise table.wrong(
             f"{conduct.fails!r} is no check of this release; it has {', '.join(names) or 'none'}", "fails"
         )
+    if conduct in (GOOD, replace(GOOD, fails_after_s=conduct.fails_after_s)):
+        raise table.wrong("it changes nothing; say what the release does, as in fps = 0.0, or take it out")
     where = table.text("where", EVERYBODY)
     table.checked("where", lambda: grammar.parse(where))
     made = Effect(conduct, table.number("share", 1.0, high=1.0), where, table.line)

@@ -26,6 +26,8 @@ from surefoot_simulators.world.release_tables import EVERYBODY, MEGABYTE, Releas
 from surefoot_simulators.world.toml_lines import Table, parse
 
 HOUR_S = 3600.0
+LEAST_S = 1.0
+"""Between two heartbeats or two reports of metrics: with less the play would hardly go on."""
 STATES = tuple(state.value for state in RolloutState)
 
 
@@ -129,7 +131,7 @@ class Scenario:
 def read(path: Path) -> Scenario:
     """Read a scenario's file; raises Invalid naming line and field."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", "it is no text")
         raise Invalid("malformed", f"{path} cannot be read: {why}.", "Give a scenario in TOML.") from error
@@ -142,28 +144,29 @@ def parsed(text: str, name: str, file: str = "", folder: Path = Path()) -> Scena
     if not (root.has("fleet") or root.has("release")):
         raise root.wrong("it is no scenario; every .toml of a folder is one, so keep recipes in another")
     fleet = root.table("fleet")
-    component, releases = release_tables.read(list(root.tables("release")), root.text("component", ""), folder)
+    component, releases = release_tables.read(list(root.tables("release")), root.name("component", ""), folder)
     if not releases:
         raise root.wrong("it has no release; give [[release]], the first of which is what the fleet runs")
+    seconds = root.span_s("duration", low_s=1.0)
     own = [release.version for release in releases if release.component == component]
-    runs = fleet.text("runs", (own or [releases[0].version])[0])
+    runs = fleet.name("runs", (own or [releases[0].version])[0])
     groups, unplayed = groups_of(fleet, releases, component, folder)
     scenario = Scenario(
         name=name,
         title=root.text("title"),
         promise=root.text("promise"),
-        seconds=root.span_s("duration"),
+        seconds=seconds,
         seed=root.whole("seed", 1),
         component=component,
         runs=runs,
         groups=groups,
         releases=releases,
         rollouts=tuple(_rollout(each, releases, folder) for each in root.tables("rollout")),
-        faults=tuple(faults.read(each) for each in root.tables("fault")),
-        acts=tuple(_act(each) for each in root.tables("act")),
+        faults=tuple(faults.read(each, seconds) for each in root.tables("fault")),
+        acts=tuple(_act(each, len(list(root.tables("rollout")))) for each in root.tables("act")),
         expectations=tuple(asked.read(each) for each in root.tables("expect")),
-        heartbeat_s=fleet.span_s("heartbeat", 6 * HOUR_S),
-        telemetry_s=fleet.span_s("telemetry", 6 * HOUR_S),
+        heartbeat_s=fleet.span_s("heartbeat", 6 * HOUR_S, LEAST_S),
+        telemetry_s=fleet.span_s("telemetry", 6 * HOUR_S, LEAST_S),
         begins_at_hour=root.number("begins_at_hour", 12.0, high=24.0),
         night_ratio=root.number("night_ratio", 0.8, high=10.0),
         settles=root.flag("settles", True),
@@ -198,7 +201,7 @@ def _rollout(table: Table, releases: tuple[Release, ...], folder: Path) -> Rollo
         release=table.text("release"),
         cohort=table.text("cohort", EVERYBODY),
         policy=sources.text(table, key, folder) if key == "policy_file" else table.text("policy", ""),
-        by=table.text("by", "operator"),
+        by=table.name("by", "operator"),
         also=table.texts("also"),
         lift_halt=table.flag("lift_halt"),
         accept_blind=table.flag("accept_blind", True),
@@ -217,12 +220,12 @@ def _rollout(table: Table, releases: tuple[Release, ...], folder: Path) -> Rollo
     return made
 
 
-def _act(table: Table) -> Act:
+def _act(table: Table, rollouts: int) -> Act:
     made = Act(
         at_s=table.span_s("at", 0.0),
         do=table.choice("do", Do),
         rollout=table.whole("rollout", 1, low=1),
-        by=table.text("by", "operator"),
+        by=table.name("by", "operator"),
         reason=table.text("reason", ""),
         keep=table.flag("keep"),
         when=table.text("when", ""),
@@ -231,6 +234,8 @@ def _act(table: Table) -> Act:
         refused=_refused(table),
         line=table.line,
     )
+    if made.rollout > rollouts:
+        raise table.wrong(f"there is no rollout {made.rollout}; {asked.counted(rollouts, 'rollout')}", "rollout")
     if made.when and made.when not in STATES:
         raise table.wrong(f"{made.when!r} is not one of {', '.join(STATES)}", "when")
     table.done()

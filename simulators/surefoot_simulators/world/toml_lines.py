@@ -6,8 +6,10 @@ The parser of the standard library keeps no lines; they are found by reading the
 
 from __future__ import annotations
 
+import math
 import re
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from enum import Enum
@@ -24,6 +26,10 @@ HEADER = re.compile(r"\s*(\[\[?)\s*([\w.\"-]+)\s*\]\]?\s*(?:#.*)?$")
 KEY = re.compile(r"\s*([\w-]+)\s*=")
 SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+LONGEST_S = 36_525 * 86400.0
+"""A hundred years: what is longer is a slip, and the calendar of Python ends in the year 9999."""
+DEPTH_LIMIT = 20
+"""A scenario has four; what Python cannot even print is a hundred times as deep."""
 HINT = "Correct the file and run it again."
 Place = tuple[str | int, ...]
 E = TypeVar("E", bound=Enum)
@@ -31,12 +37,27 @@ T = TypeVar("T")
 
 
 def parse(text: str, name: str) -> Table:
-    """Return the document's root; raises Invalid where it is no TOML."""
+    """Return the document's root; raises Invalid where it is no TOML. A byte order mark, as some editors write one, is
+    none of it."""
+    text = text.removeprefix("\ufeff")
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise Invalid("malformed", f"{name}: {error}.", HINT) from error
+    except RecursionError as error:
+        raise Invalid("malformed", f"{name} is nested too deeply.", HINT) from error
+    if _is_deep(values):
+        raise Invalid("malformed", f"{name} is nested too deeply.", HINT)
     return Table(values, (), name, lines_of(text))
+
+
+def _is_deep(values: object) -> bool:
+    level = [values]
+    for _ in range(DEPTH_LIMIT):
+        lists = [each for each in level if isinstance(each, list)]
+        tables = [list(each.values()) for each in level if isinstance(each, dict)]
+        level = [below for each in (*lists, *tables) for below in each]
+    return bool(level)
 
 
 def lines_of(text: str) -> Mapping[Place, int]:
@@ -110,7 +131,14 @@ class Table:
                 raise self.wrong(f"there is no such key{' here' if keys else ''}; known are {known}", key)
 
     def text(self, key: str, default: str | None = None) -> str:
-        return self._typed(key, str, "a text", default)
+        return self._readable(key, self._typed(key, str, "a text", default))
+
+    def name(self, key: str, default: str | None = None) -> str:
+        """A text by which something is known: never empty."""
+        found = self.text(key, default)
+        if key in self._values and not _is_name(found):
+            raise self.wrong(f"{found!r} is no name; give one on one line, or leave it out", key)
+        return found
 
     def flag(self, key: str, default: bool = False) -> bool:
         return self._typed(key, bool, "true or false", default)
@@ -127,18 +155,20 @@ class Table:
             raise self.wrong(f"{value!r} is not a whole number from {low} to {high}", key)
         return value
 
-    def span_s(self, key: str, default: float | None = None) -> float:
-        """Seconds of a span such as 10s, 5m, 6h or 2d."""
+    def span_s(self, key: str, default: float | None = None, low_s: float = 0.0, high_s: float = LONGEST_S) -> float:
+        """Seconds of a span such as 10s, 5m, 6h or 2d, never below 0 unless `low_s` is."""
         value = self._take(key, default)
-        if isinstance(value, str) and (found := SPAN.fullmatch(value.strip().lstrip("-"))):
-            seconds = float(found[1]) * UNITS[found[2]]
-            return -seconds if value.strip().startswith("-") else seconds
+        if isinstance(value, str) and (found := SPAN.fullmatch(value.strip().removeprefix("-"))):
+            seconds = float(found[1]) * UNITS[found[2]] * (-1.0 if value.strip().startswith("-") else 1.0)
+            if not low_s <= seconds <= high_s:
+                raise self.wrong(f"{value!r} is outside {_span(low_s)} to {_span(high_s)}", key)
+            return seconds
         if default is not None and value is default:
             return default
         raise self.wrong(f"{value!r} is not a span such as 10s, 5m, 6h or 2d", key)
 
-    def optional_span_s(self, key: str) -> float | None:
-        return self.span_s(key) if self._peek(key) else None
+    def optional_span_s(self, key: str, low_s: float = 0.0) -> float | None:
+        return self.span_s(key, low_s=low_s) if self._peek(key) else None
 
     def choice(self, key: str, kind: type[E], default: E | None = None) -> E:
         value = self._take(key, default)
@@ -155,13 +185,25 @@ class Table:
         value = [value] if isinstance(value, str) else value
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise self.wrong("it is not a list of texts", key)
-        return tuple(value)
+        return tuple(self._readable(key, each) for each in value)
+
+    def names(self, key: str, default: Sequence[str] = ()) -> tuple[str, ...]:
+        """Texts by which things are known: none of them empty."""
+        found = self.texts(key, default)
+        for each in found if key in self._values else ():
+            if not _is_name(each):
+                raise self.wrong(f"{each!r} is no name; give one on one line, or leave it out", key)
+        return found
 
     def mapping(self, key: str) -> dict[str, str | float]:
         """A table of plain texts and numbers."""
         value = self._take(key, {})
         if not isinstance(value, dict) or not all(isinstance(v, (str, int, float)) for v in value.values()):
             raise self.wrong("it is not a table of texts and numbers", key)
+        for name, each in value.items():
+            if isinstance(each, float) and not math.isfinite(each):
+                raise self.wrong(f"{name} is {each}, which is no number; give one, or a text", key)
+            self._readable(key, str(each))
         return dict(value)
 
     def table(self, key: str) -> Table:
@@ -188,6 +230,13 @@ class Table:
         except ValueError as error:
             raise self.wrong(str(error).rstrip("."), key) from error
 
+    def _readable(self, key: str, value: str) -> str:
+        """Refuses what no terminal and no database takes as text."""
+        for each in value:
+            if unicodedata.category(each) == "Cc" and each not in "\n\r\t":
+                raise self.wrong(f"it has the control character {each!r}; take it out", key)
+        return value
+
     def _peek(self, key: str) -> bool:
         self._read.add(key)
         return key in self._values
@@ -205,3 +254,12 @@ class Table:
         if not isinstance(value, kind):
             raise self.wrong(f"{value!r} is not {words}", key)
         return value
+
+
+def _is_name(text: str) -> bool:
+    return bool(text.strip()) and text.isprintable()
+
+
+def _span(seconds: float) -> str:
+    unit = next((unit for unit in ("d", "h", "m") if seconds and not seconds % UNITS[unit]), "s")
+    return f"{seconds / UNITS[unit]:g}{unit}"

@@ -100,5 +100,6 @@ def test_what_is_wrong_is_named(folder: Path, kind: str, name: str, text: str | 
     if text is not None:
         (folder / name).write_text(text)
 
-    with pytest.raises((ConfigError, Invalid), match=words):
+    with pytest.raises((ConfigError, Invalid), match=words) as caught:
         assumptions.fleet(folder / name) if kind == "fleet" else assumptions.release(folder / name, None)
+    assert "docs/settings.md" not in caught.value.hint

@@ -84,8 +84,9 @@ def test_a_folder_is_every_scenario_in_it_and_a_wrong_one_plays_none(file: Path,
 def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="There is no scenario at"):
         command.files([tmp_path / "gone.toml"])
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="is a folder without any scenario") as caught:
         command.files([tmp_path])
+    assert caught.value.hint.startswith("Check the path; docs/simulator.md shows")
 
 
 def test_two_of_one_name_are_refused_and_one_that_is_given_twice_is_played_once(file: Path) -> None:
@@ -157,8 +158,9 @@ def test_a_speed_is_for_whoever_looks_on_so_one_plays_after_the_other(
     monkeypatch.setattr(playing, "run", play)
 
     codes = [main.run(["sim", "run", str(file), *words]) for words in (["--speed", "2.5"], [])]
-    wrong = [main.run(["sim", "run", str(file), "--speed", *words]) for words in (["0"], ["1", "--jobs", "2"])]
+    bad = (["0"], ["nan"], ["inf"], ["1", "--jobs", "2"])
+    wrong = [main.run(["sim", "run", str(file), "--speed", *words]) for words in bad]
 
     assert (codes, asked) == ([0, 0], [2.5, None])
-    assert wrong == [2, 2]
+    assert wrong == [2, 2, 2, 2]
     assert "leave out --jobs" in capsys.readouterr().err

@@ -75,14 +75,47 @@ def test_a_key_that_the_kind_does_not_look_at_is_refused(text: str) -> None:
         (Expectation(Kind.ANSWER, 7, text="x", device="c", high=0), "device: 'c' is not one of a, b"),
         (Expectation(Kind.PHASE, 7, phase="some", states=("passed",)), "phase: 'some' is not one of all"),
         (Expectation(Kind.FAULTS, 7, text="panic", high=0), "text: 'panic' is not one of power_cut"),
-        (Expectation(Kind.ROLLOUT, 7, rollout=2, states=("failed",)), "there are only 1 rollouts"),
-        (Expectation(Kind.BRICKED, 7, high=2), "it can never fail: there are only 2 devices"),
-        (Expectation(Kind.RUNS_AT_END, 7, version="1.1", low=3), "it can never hold: there are only 2 devices"),
+        (
+            Expectation(Kind.ROLLOUT, 7, rollout=2, states=("failed",)),
+            "there is no rollout 2; there is only one rollout",
+        ),
+        (Expectation(Kind.BRICKED, 7, high=2), "it can never fail: there are 2 devices"),
+        (Expectation(Kind.RUNS_AT_END, 7, version="1.1", low=3), "it can never hold: there are 2 devices"),
     ],
 )
 def test_what_is_not_in_the_scenario_is_not_asked_about(expectation: Expectation, words: str) -> None:
     with pytest.raises(Invalid, match=words):
         check(expectation, KNOWN, "a.toml")
+
+
+def test_where_there_is_nothing_of_the_kind_that_is_said() -> None:
+    nothing = Known(versions=(), devices={"a"}, rollouts=0, phases=(), faults=())
+
+    with pytest.raises(Invalid, match="text: there is no fault 'meteor', since the scenario has no fault at all"):
+        check(Expectation(Kind.FAULTS, 7, text="meteor", high=0), nothing, "a.toml")
+    with pytest.raises(Invalid, match="there is no rollout 1; there is no rollout"):
+        check(Expectation(Kind.ROLLOUT, 7, states=("failed",)), nothing, "a.toml")
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("heath_failed", "line 4: reason: no attempt ever ends for 'heath_failed'; near it are health_failed"),
+        ("cheese", "line 4: reason: no attempt ever ends for 'cheese'; docs/reference/errors.md lists them"),
+    ],
+)
+def test_a_reason_for_which_nothing_ends_is_refused_and_one_near_it_named(reason: str, words: str) -> None:
+    text = f'kind = "outcomes"\noutcome = "reverted"\nexactly = 0\nreason = "{reason}"'
+
+    with pytest.raises(Invalid, match=words):
+        read(parse(text, "a.toml"))
+    assert read(parse(text.replace(reason, "health_failed"), "a.toml")).reason == "health_failed"
+
+
+def test_what_is_counted_one_by_one_is_never_half() -> None:
+    with pytest.raises(Invalid, match=r"line 2: exactly: it can never be so: 0\.5 of what is counted one by one"):
+        read(parse('kind = "bricked"\nexactly = 0.5', "a.toml"))
+    assert read(parse('kind = "metered_mb"\nat_most = 0.5', "a.toml")).high == 0.5
 
 
 def _refused(expectation: Expectation) -> bool:

@@ -36,12 +36,19 @@ def test_states_and_writes_are_steps(point: str) -> None:
         ('kind = "clock_skew"', "a fault of kind clock_skew needs by"),
         ('kind = "reboot"\nshare = 0.5\ncount = 2', "line 3: count: it has a share as well"),
         ('kind = "reboot"\ntimes = 3', "line 2: times: it strikes once, unless"),
+        ('kind = "link_cut"\nfor = "-1h"', "line 2: for: '-1h' is outside 0s to"),
+        ('kind = "reboot"\nevery = "-1s"\ntimes = 2', "line 2: every: '-1s' is outside 0s to"),
+        ('kind = "reboot"\nevery = "12h"\ntimes = 3', "line 3: times: the last of 3 would strike at 86400 s"),
+        ('kind = "reboot"\ncount = 0', "line 2: count: 0 is not a whole number from 1"),
+        ('kind = "corrupt"\npieces = 0', "line 2: pieces: 0 is not a whole number from 1"),
+        ('kind = "clock_skew"\nby = "0s"', "line 2: by: a clock that is wrong by nothing is right"),
+        ('kind = "clock_skew"\nby = "3000000d"', "line 2: by: '3000000d' is outside -36525d to 36525d"),
         ('kind = "reboot"\nevery = "1m"', "line 2: every: it strikes once, unless"),
     ],
 )
 def test_what_cannot_be_is_refused_with_line_and_field(text: str, words: str) -> None:
     with pytest.raises(Invalid, match=words):
-        read(parse(text, "a.toml"))
+        read(parse(text, "a.toml"), 86_400.0)
 
 
 def test_what_all_share_strikes_no_device() -> None:

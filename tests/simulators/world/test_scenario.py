@@ -45,6 +45,17 @@ def test_a_release_brings_checks_of_its_own_or_the_usual_ones() -> None:
         ("where = \"device == 'cam-0001'\"", 'where = "device =="', "release.1.effect.0.where"),
         ('duration = "2h"', "", "duration: it is missing"),
         ('title = "Three', 'colour = "red"\ntitle = "Three', "colour: there is no such key"),
+        ('do = "resume"', 'do = "resume"\nrollout = 3', "act.1.rollout: there is no rollout 3; there is only one"),
+        ('at = "3m"', 'at = "-3m"', "rollout.0.at: '-3m' is outside 0s to"),
+        ('do = "resume"', 'do = "resume"\nafter = "-5s"', "act.1.after: '-5s' is outside 0s to"),
+        ('title = "Three', 'component = ""\ntitle = "Three', "line 2: component: '' is no name"),
+        ("[[fleet.devices]]", '[fleet]\nheartbeat = "0s"\n[[fleet.devices]]', "heartbeat: '0s' is outside 1s to"),
+        ("[[fleet.devices]]", '[fleet]\ntelemetry = "0.9s"\n[[fleet.devices]]', "telemetry: '0.9s' is outside"),
+        ("count = 3", 'count = 3\nguard_budget = "-5s"', "guard_budget: '-5s' is outside 1s to"),
+        ("count = 3", 'count = 3\nname = "a b"', "line 8: fleet.devices.0.name: no device can be called 'a b-0001'"),
+        ("count = 3", 'count = 3\nhw = ""', "line 8: fleet.devices.0.hw: '' is no name"),
+        ("count = 3", "count = 3\nattributes = {floor = nan}", "line 8: fleet.devices.0.attributes: floor is nan"),
+        ("count = 3", 'count = 3\nnetwork = {delay = "-5s"}', "delay: '-5s' is outside 0s to"),
         ('version = "1.0"\n', 'version = "1.0"\nsoak = "3h"\n', "release.0.soak: probation"),
     ],
 )
@@ -139,3 +150,9 @@ def test_what_files_have_and_no_run_shows_is_kept_with_the_scenario(tmp_path: Pa
     assert scenario.unplayed == (
         "Not played of 2.0: the copy of its data ([data]). 2.0 is played as 40 MB, since a recipe says no size",
     )
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_bytes(b"\xef\xbb\xbf" + SMALL.encode())
+
+    assert read(tmp_path / "small.toml") == small()

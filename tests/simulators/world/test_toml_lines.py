@@ -82,9 +82,56 @@ def test_each_kind_of_value_has_its_complaint(read: object, words: str) -> None:
         read(root())  # type: ignore[operator]
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("10s", 10.0), ("5m", 300.0), ("1.5h", 5400.0), ("-2d", -172800.0)])
+@pytest.mark.parametrize(("text", "seconds"), [("10s", 10.0), ("5m", 300.0), ("1.5h", 5400.0)])
 def test_spans_have_units(text: str, seconds: float) -> None:
     assert parse(f'for = "{text}"', "a.toml").span_s("for") == seconds
+
+
+def test_a_span_is_never_below_nothing_unless_its_key_says_so() -> None:
+    table = parse('by = "-2d"', "a.toml")
+
+    assert table.span_s("by", low_s=-200_000.0) == -172_800.0
+    with pytest.raises(Invalid, match=r"a\.toml, line 1: by: '-2d' is outside 0s to 36525d"):
+        table.span_s("by")
+
+
+@pytest.mark.parametrize("text", ["3000000d", "--2s", "9" * 400 + "d"])
+def test_a_span_that_no_calendar_has_is_refused(text: str) -> None:
+    with pytest.raises(Invalid, match=r"a\.toml, line 1: by:"):
+        parse(f'by = "{text}"', "a.toml").span_s("by", low_s=-1.0)
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000 + "]" * 5000, "a" + ".a" * 5000 + " = 1", "a = " + "[" * 5000])
+def test_what_is_nested_without_end_is_one_sentence(text: str) -> None:
+    with pytest.raises(Invalid, match=r"^a\.toml is nested too deeply\."):
+        parse(text, "a.toml")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_document() -> None:
+    assert parse("\ufefftitle = 'x'", "a.toml").text("title") == "x"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('a = ""', "line 1: a: '' is no name"),
+        ('a = " "', "line 1: a: ' ' is no name"),
+        ('a = "x\\ny"', "is no name"),
+        ('a = "x\\u0000y"', "a: it has the control character '.x00'; take it out"),
+        ('a = "x\\u001by"', "a: it has the control character '.x1b'"),
+    ],
+)
+def test_what_nothing_can_be_called_is_no_name(text: str, words: str) -> None:
+    with pytest.raises(Invalid, match=words):
+        parse(text, "a.toml").name("a")
+    with pytest.raises(Invalid, match=words):
+        parse(text, "a.toml").names("a")
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+def test_what_is_no_number_is_none_in_a_table_of_them(number: str) -> None:
+    with pytest.raises(Invalid, match=f"line 1: a: x is {number}, which is no number"):
+        parse(f"a = {{x = {number}}}", "a.toml").mapping("a")
 
 
 def test_what_is_no_toml_is_said_with_its_line() -> None:
