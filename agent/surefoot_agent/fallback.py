@@ -2,8 +2,8 @@
 
 Promises: a slot is left only where it was read back and found damaged, and only for one that reads back whole, is
 marked good and can use the data as they are; never while somebody may still go back by a trial, nor where a slot is
-entered by a restart of the machine, which is the bootloader's to leave, or by an update module. Refuses to judge a release: one that is whole
-and does not start stays.
+entered by a restart of the machine or by an update module, which have ways of their own. Refuses to judge a release:
+one that is whole and does not start stays.
 """
 
 from __future__ import annotations
