@@ -191,6 +191,7 @@ TRANSITIONS: Mapping[tuple[AttemptState, type[Event]], Row] = {
     (RESCUE,      e.StepFailed):   (RESCUE,      (E.RETRY_LATER,)),
     (RESCUE,      e.WentBack):     (IDLE,        (E.REPORT_OUTCOME, E.TAKE_NEXT)),
     (RESCUE,      e.HaltListed):   (RESCUE,      ()),
+    (RESCUE,      e.Superseded):   (IDLE,        (E.REPORT_OUTCOME, E.TAKE_NEXT)),
 }
 
 RESUME: Mapping[AttemptState, tuple[Effect, ...]] = {
@@ -304,6 +305,8 @@ def _remember(record: Record, event: Event) -> Record:
             return _ended(replace(record, previous_kept=record.previous_kept or kept))
         case e.WentBack():
             return _ended(record)
+        case e.Superseded() if record.state is RESCUE:
+            return _given_up(record)
         case _:
             ending = _ending(record, event)
             return record if ending is None else replace(record, ending=ending)
@@ -361,6 +364,14 @@ def _ended(record: Record) -> Record:
     ended = Ended(wish.assignment, record.attempt, end.outcome, end.reason, end.message, report=report, joint=joint)
     kept = record.previous_kept and end.outcome is not Outcome.REVERTED  # what was tried is bad from now on
     return replace(_fresh(record), ended=ended, previous_kept=kept)
+
+
+def _given_up(record: Record) -> Record:
+    """Neither slot could be entered, and another release is to be tried: what failed did not come back."""
+    why = record.ending or Ending(Outcome.FAILED, "boot_failed", "")
+    message = f"{why.message} It could not go back either, until another release was assigned.".strip()
+    ended = Ended(_assignment(record), record.attempt, Outcome.FAILED, why.reason, message)
+    return replace(_fresh(record), ended=ended, previous_kept=False)
 
 
 def _set(wish: Wish | None) -> str | None:

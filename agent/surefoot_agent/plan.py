@@ -30,6 +30,8 @@ def plan(record: Record, decision: Decision, proof: RunningProof | None) -> tupl
     if record.state in BEFORE_ARMED:
         ordered = _before_armed(record, wish, refusal)
         return (*listed[:1], *ordered) if _ends(ordered) else (*listed, *ordered)
+    if record.state is AttemptState.RESCUE:
+        return (*listed, *_from_rescue(record, wish))
     return (*listed, *(_after_armed(record, wish, refusal) if record.state in AFTER_ARMED else ()))
 
 
@@ -44,7 +46,9 @@ def halt(record: Record, epoch: int, digests: tuple[str, ...], root: int = 0) ->
 
 
 def wanted(record: Record, decision: Decision | None) -> bool:
-    """Say whether an idle device has something newer to begin."""
+    """Say whether an idle device has something newer to begin, or one in rescue something else to try."""
+    if decision is not None and record.state is AttemptState.RESCUE:
+        return any(_from_rescue(record, wish) for wish in decision.wishes if wish.component == record.component)
     if decision is None or record.state is not AttemptState.IDLE:
         return False
     said: tuple[Wish | Refusal, ...] = (*decision.wishes, *decision.refusals)
@@ -126,6 +130,13 @@ def _after_armed(record: Record, wish: Wish | None, refusal: Refusal | None) -> 
     if wish is not None and _newer(record, wish) and wish.digest != record.wish.digest:
         return (e.OrderedBack("Another release was assigned while this one was on trial."),)
     return ()
+
+
+def _from_rescue(record: Record, wish: Wish | None) -> tuple[e.Event, ...]:
+    """A device whose two slots are both of no use may be given a third release; a set is ended as a whole."""
+    if record.wish is None or record.wish.joint is not None or wish is None or not _newer(record, wish):
+        return ()
+    return (e.Superseded(),) if wish.digest != record.wish.digest else ()
 
 
 def _newer(record: Record, said: Wish | Refusal) -> bool:

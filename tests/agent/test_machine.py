@@ -266,6 +266,18 @@ def test_a_rescue_without_an_attempt_ends_without_an_outcome() -> None:
     assert record.ended is None
 
 
+def test_a_release_that_is_assigned_in_rescue_ends_the_one_that_could_not_come_back_as_failed() -> None:
+    failures = [SAMPLES[e.StepFailed], e.RetryDue()] * machine.BACK_TRIES
+    record, _ = play([*TO_PROBATION, SAMPLES[e.Unhealthy], e.ReportStored(REPORT), *failures[:-1]])
+
+    record, seen = play([e.Superseded()], record)
+
+    assert seen == [("idle", (E.REPORT_OUTCOME, E.TAKE_NEXT))]
+    assert record.ended is not None
+    assert (record.ended.outcome, record.ended.reason) == (Outcome.FAILED, "health_failed")
+    assert "could not go back" in record.ended.message
+
+
 def test_a_second_try_of_one_assignment_is_counted() -> None:
     record, _ = play([e.Assigned(WISH), e.Withdrawn(), e.Cleaned(), e.Assigned(replace(WISH, seq=9))])
 

@@ -9,7 +9,7 @@ from surefoot_agent import events as e
 from surefoot_agent.plan import Waits, came, halt, plan, turn, wanted
 from surefoot_agent.ports import Decision, Refusal, Wish
 from surefoot_agent.record import Committed, Ended, Record
-from surefoot_shared.messages import MetadataVersions, RunningProof, ShadowTerms
+from surefoot_shared.messages import JointSet, MetadataVersions, RunningProof, ShadowTerms
 from surefoot_shared.status import AFTER_ARMED, BEFORE_ARMED, AttemptState, Outcome, SlotName
 from tests.agent.test_machine import WISH
 
@@ -19,7 +19,7 @@ IDLE = Record("app", seq=6)
 PROOF = RunningProof(WISH.digest, SlotName.A, 1, "/a/run", "/a", True, 0.0)
 BEFORE = sorted(BEFORE_ARMED)
 AFTER = sorted(AFTER_ARMED)
-DEAF = [AttemptState.COMMITTING, AttemptState.REVERTING, AttemptState.CLEANING, AttemptState.RESCUE]
+DEAF = [AttemptState.COMMITTING, AttemptState.REVERTING, AttemptState.CLEANING]
 NOON = datetime(2030, 1, 1, 12, tzinfo=timezone.utc)
 
 
@@ -55,6 +55,19 @@ def test_a_committed_digest_that_does_not_run_at_this_moment_is_neither_claimed_
 
     assert plan(record, decision(WISH), None) == ()
     assert wanted(record, decision(WISH))
+
+
+def test_in_rescue_another_release_is_taken_and_neither_the_same_nor_one_of_a_set() -> None:
+    stuck = during(AttemptState.RESCUE)
+
+    assert plan(stuck, decision(NEWER), None) == (e.Superseded(),)
+    assert wanted(stuck, decision(NEWER))
+    for same in (WISH, replace(WISH, assignment="a-2", seq=8)):
+        assert plan(stuck, decision(same), None) == ()
+        assert not wanted(stuck, decision(same))
+    in_a_set = replace(stuck, wish=replace(WISH, joint=JointSet("set-1", (("app", WISH.digest), ("model", "f" * 64)))))
+    assert plan(in_a_set, decision(NEWER), None) == ()
+    assert plan(replace(stuck, wish=None), decision(NEWER), None) == ()
 
 
 def test_a_refusal_is_told_once() -> None:

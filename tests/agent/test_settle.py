@@ -10,10 +10,11 @@ import pytest
 from surefoot_agent import settle
 from surefoot_agent.boot.fake import COUNTER, ONE_SHOT, FakeBoot
 from surefoot_agent.boot.symlink import SymlinkBoot
+from surefoot_agent.downlink import Connected
 from surefoot_agent.sight import Hands
 from surefoot_shared.errors import SurefootError
 from surefoot_shared.messages import EventKind
-from surefoot_shared.status import AttemptState, SlotName, SlotState
+from surefoot_shared.status import AttemptState, Outcome, SlotName, SlotState
 from tests.agent.fakes import Device
 from tests.agent.test_sight import put
 
@@ -113,3 +114,21 @@ def test_a_link_that_is_lost_is_mended_by_the_agent_that_runs_once_nothing_runs(
     assert device.running_version() == "1.0"
     assert SymlinkBoot(device.component_dir).current() is A
     assert agent.record.state is AttemptState.IDLE
+
+
+def test_a_device_whose_way_back_is_gone_takes_a_release_that_works(device: Device) -> None:
+    agent = device.start_agent()
+    device.health.sick = {"1.1"}
+    device.assign(device.wish("1.1", "a-1"))
+    device.play(agent, 60.0, lambda: agent.record.state is AttemptState.PROBATION)
+    device.application.will_not_start = {"1.0"}
+    device.play(agent, 3600.0, lambda: agent.record.state is AttemptState.RESCUE)
+
+    device.assign(device.wish("1.2", "a-2"))
+    agent.post(Connected())
+    device.play(agent, 600.0, lambda: device.running_version() == "1.2" and agent.record.state is AttemptState.IDLE)
+
+    assert [(a, o) for a, o, _ in device.server.outcomes()] == [
+        ("a-1", Outcome.FAILED),
+        ("a-2", Outcome.COMMITTED),
+    ]

@@ -162,7 +162,10 @@ RULES: tuple[Rule, ...] = (
     ),
     (
         "journal_unreadable",
-        lambda f: f.attention == "storage" and f.attention_message.startswith("The journal cannot be read"),
+        lambda f: (
+            f.attention == "storage"
+            and f.attention_message.startswith(("The journal cannot be read", "The journal does not know"))
+        ),
         _constant("its journal cannot be read, so nothing new is begun there; what runs goes on"),
     ),
     (

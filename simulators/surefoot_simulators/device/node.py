@@ -86,10 +86,17 @@ class Node:
         self.parts[component].provision(manifest, raw, self._around.blobs)
         FloorStore(self._folder / "trust").committed(note_of(manifest), digest_of(raw))
 
+    @property
+    def on(self) -> bool:
+        """Whether it was ever switched on; before that nothing runs that could come to an end."""
+        return self._instances > 0
+
     def start(self) -> None:
-        """The board is up: an agent begins on it."""
+        """The board is up: an agent begins on it; raises RuntimeError where one is at work already."""
         if self.dead:
             return
+        if self.runner is not None:
+            raise RuntimeError(f"{self.birth.name} has an agent already: two would share one journal")
         self._life += 1
         self._instances += 1
         self._around.speaks(self)

@@ -1,7 +1,7 @@
 """Faults as they strike a world: each kind one function, on a device or on what all devices share.
 
 Promises: whom a fault strikes and when follows from the seed; what struck is counted and told. A fault at a step is a
-trap that springs when the device passes it.
+trap that springs when the device passes it; what ends a device finds one that is off only once it is switched on.
 """
 
 from __future__ import annotations
@@ -50,6 +50,9 @@ def _strike(world: World, fault: Fault, number: int, turn: int) -> None:
 def _hit(world: World, node: Node, fault: Fault) -> None:
     if node.dead:
         return
+    if fault.kind in NEEDS_POWER and not node.on:
+        world.queue.at(world.on_at(node), lambda: _hit(world, node, fault))
+        return
     world.faults[fault.kind.value] += 1
     world.tell(Teller.FAULT, fault.kind.value, node.birth.name)
     ON_DEVICE[fault.kind](world, node, fault)
@@ -63,6 +66,9 @@ CAUSES: Mapping[Kind, Cause] = {
     Kind.SILENT_DEATH: Cause.POWER_CUT,
     Kind.AGENT_KILL: Cause.APPLICATION_DIED,
 }
+
+NEEDS_POWER = frozenset(CAUSES) - {Kind.SILENT_DEATH}
+"""Ends of something that runs; a device may be dead before anybody switches it on."""
 
 
 def _end(fault: Fault) -> End:

@@ -136,8 +136,12 @@ class World:
 
     def switch_on(self) -> None:
         for node in self.nodes.values():
-            self.queue.later(SWITCHED_ON_S * self.scenery.draw("on", node.birth.name), node.start)
+            self.queue.at(self.on_at(node), node.start)
         self.site.start_looking()
+
+    def on_at(self, node: Node) -> float:
+        """When it is switched on."""
+        return SWITCHED_ON_S * self.scenery.draw("on", node.birth.name)
 
     def new_id(self) -> str:
         return f"{self._ids.getrandbits(128):032x}"

@@ -163,6 +163,13 @@ def test_a_device_that_died_for_good_stays_dead(yard: Yard) -> None:
     assert yard.node.runner is None
 
 
+def test_a_second_agent_beside_a_living_one_is_a_bug_of_ours(yard: Yard) -> None:
+    yard.node.start()
+
+    with pytest.raises(RuntimeError, match="cam-1 has an agent already"):
+        yard.node.start()
+
+
 def test_an_agent_that_is_killed_comes_back_to_the_same_machine(yard: Yard) -> None:
     yard.node.start()
     yard.queue.run(60.0)

@@ -7,8 +7,44 @@ import pytest
 from surefoot_simulators.world import strikes
 from surefoot_simulators.world.faults import DEVICE_KINDS, Kind, read
 from surefoot_simulators.world.recording import Teller
+from surefoot_simulators.world.run import run
+from surefoot_simulators.world.scenario import parsed
 from surefoot_simulators.world.toml_lines import parse
 from surefoot_simulators.world.world import World
+
+EARLY = '''
+title = "Struck in the first minute"
+promise = "A device has one agent."
+duration = "50m"
+
+[[fleet.devices]]
+count = 2
+
+[[release]]
+version = "1.0"
+
+[[release]]
+version = "1.1"
+startup = "10s"
+soak = "10s"
+
+[[rollout]]
+at = "3m"
+release = "1.1"
+policy = """
+phases: [{name: all, percent: 100, bake: 1m}]
+gate: {objectives: [{metric: reverted, fail_if_surely_above: 90%}]}
+"""
+
+[[expect]]
+kind = "outcomes"
+version = "1.1"
+exactly = 2
+
+[[expect]]
+kind = "faults"
+exactly = 2
+'''
 
 
 def test_every_kind_has_its_strike() -> None:
@@ -38,6 +74,26 @@ def test_a_strike_does_what_it_says_and_is_told(played: World, text: str, seen: 
     node.board.skew_s, node.slots.free_bytes, node.downloader.corrupt, node.link.network = before
     node.link.mend()
     node.boot.ignores_switches = False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "fault", ['"power_cut"', '"reboot"\nat = "5s"', '"panic"\nat = "30s"', '"agent_kill"\nat = "5s"']
+)
+def test_what_ends_a_device_finds_one_that_is_off_once_it_is_switched_on(fault: str) -> None:
+    recording = run(parsed(f"{EARLY}\n[[fault]]\nkind = {fault}\n", "early"))
+
+    assert [met.found for met in recording.expectations if not met.held] == []
+    on = {point.device: point.t for point in reversed(recording.points)}
+    struck = [told for told in recording.story if told.by is Teller.FAULT]
+    assert all(told.t >= on[told.device or ""] for told in struck)
+
+
+@pytest.mark.slow
+def test_what_died_before_it_was_switched_on_is_never_heard_of() -> None:
+    recording = run(parsed(f'{EARLY}\n[[fault]]\nkind = "silent_death"\ncount = 1\n', "early"))
+
+    assert [(met.held, met.found[:1]) for met in recording.expectations] == [(False, "1"), (False, "1")]
 
 
 @pytest.mark.slow

@@ -1,0 +1,92 @@
+"""The guard on a device whose files a power cut, a read-only disk or somebody's hand left in no good state."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from surefoot_agent import guard
+from tests.agent.apps import until
+from tests.agent.test_guard import dead_in, made, running_slot
+
+GARBAGE = b"\xff\xfe\x00"
+
+
+@pytest.fixture
+def component(tmp_path: Path) -> Iterator[Path]:
+    """A component folder with a sleeping application in both slots; whatever runs there is ended afterwards."""
+    yield made(tmp_path)
+    guard.stop_application(tmp_path, 1.0)
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time is given to an agent that may still come."""
+    monkeypatch.setattr(guard, "ALONE_S", 0.0)
+
+
+def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the disk takes no write, as one that the kernel remounted after an error."""
+    really = os.open
+
+    def refuse(path: str | Path, flags: int, *more: int) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR) and str(path) != os.devnull:
+            raise OSError(errno.EROFS, "Read-only file system")
+        return really(path, flags, *more)
+
+    monkeypatch.setattr(guard.os, "open", refuse)
+
+
+def once(component: Path) -> int:
+    return guard.main(["--component-dir", str(component), "--once"])
+
+
+# --- a disk that takes no write ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("locks", [("guard.lock", "trial.lock"), ("trial.lock",), ("guard.lock",), ()])
+def test_a_guard_that_starts_on_a_read_only_disk_starts_the_application_that_boot_control_names(
+    component: Path, monkeypatch: pytest.MonkeyPatch, locks: tuple[str, ...]
+) -> None:
+    dead_in(component)
+    for name in ("guard.lock", "trial.lock"):
+        (component / name).unlink(missing_ok=True)
+    for name in locks:
+        (component / name).touch()
+    read_only(monkeypatch)
+
+    code = once(component)
+
+    assert code == 0
+    until(lambda: running_slot(component) == "A", "the application to be executed")
+
+
+def test_on_a_read_only_disk_a_second_guard_leaves_too(component: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (component / "guard.lock").open("wb") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        read_only(monkeypatch)
+
+        assert once(component) == 5
+
+
+def test_where_no_lock_can_be_made_on_a_read_only_disk_the_folder_is_locked(
+    component: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_only(monkeypatch)
+
+    with guard.trial_lock(component):
+        fd = os.open(component, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(fd)
+
+
+def test_a_folder_that_is_not_there_is_no_disk_that_takes_no_write(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        once(tmp_path / "mistyped")
