@@ -12,7 +12,7 @@ import pytest
 
 from surefoot_agent import guard
 from tests.agent.apps import until
-from tests.agent.test_guard import dead_in, made, running_slot
+from tests.agent.test_guard import arm, dead_in, made, running_slot
 
 GARBAGE = b"\xff\xfe\x00"
 
@@ -90,3 +90,31 @@ def test_where_no_lock_can_be_made_on_a_read_only_disk_the_folder_is_locked(
 def test_a_folder_that_is_not_there_is_no_disk_that_takes_no_write(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         once(tmp_path / "mistyped")
+
+
+# --- a lock whose holder cannot be read -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [GARBAGE, b"", b"nobody knows", b"12", b"1 2 3", b"-1 -1", b"9" * 5000 + b" 1"])
+def test_a_lock_with_garbage_in_it_does_not_keep_a_trial_open(component: Path, text: bytes) -> None:
+    arm(component)
+    (component / "trial.lock").write_bytes(text)
+
+    assert once(component) == 0
+
+    assert (guard.current_slot(component), running_slot(component)) == ("A", "A")
+
+
+@pytest.mark.parametrize("text", [GARBAGE, b"nobody knows", b"-1 -1"])
+def test_a_holder_that_cannot_be_read_is_waited_for_and_nobody_is_ended(component: Path, text: bytes) -> None:
+    arm(component, lock_wait_s=0.05)
+
+    with (component / "trial.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (component / "trial.lock").write_bytes(text)
+        with pytest.raises(guard.Locked):
+            guard.look(component)
+    went = guard.look(component)
+
+    assert went
+    assert running_slot(component) == "A"
