@@ -596,7 +596,9 @@ def keep_last_words(component_dir: Path) -> None:
 
 
 def _in_another_boot(trial: Mapping[str, object]) -> bool:
-    return trial["verdict"] is None and trial["deadline_boot_id"] != boot_id()  # a deadline means nothing in it
+    """A deadline means nothing in it, nor that an agent condemned the release: it may not come to act on that."""
+    undone = trial["verdict"] in (None, "unhealthy") and not trial.get("finished")
+    return undone and trial["deadline_boot_id"] != boot_id()
 
 
 def _one_start_more(trial: Mapping[str, object]) -> dict[str, object]:
