@@ -596,7 +596,9 @@ def keep_last_words(component_dir: Path) -> None:
 
 
 def _in_another_boot(trial: Mapping[str, object]) -> bool:
-    return trial["verdict"] is None and trial["deadline_boot_id"] != boot_id()  # a deadline means nothing in it
+    """A deadline means nothing in it, nor that an agent condemned the release: it may not come to act on that."""
+    undone = trial["verdict"] in (None, "unhealthy") and not trial.get("finished")
+    return undone and trial["deadline_boot_id"] != boot_id()
 
 
 def _one_start_more(trial: Mapping[str, object]) -> dict[str, object]:
@@ -617,17 +619,25 @@ def _number(trial: Mapping[str, object], key: str) -> float:
 def _lock_or_free(component_dir: Path, wait_s: float) -> Iterator[None]:
     """Take the lock; end a holder that froze inside it (SIGKILL reaches a stopped process), then take it."""
     path = component_dir / "trial.lock"
-    holder = path.read_text() if path.exists() else ""
+    before = _holder(path)
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(trial_lock(component_dir, wait_s))
         except Locked:
-            pid, _, ticks = path.read_text().partition(" ")
-            if holder == f"{pid} {ticks}" and ticks == str(start_ticks(int(pid))):
-                _say("lock_holder_ended", pid=pid)
-                os.kill(int(pid), signal.SIGKILL)
+            held = _holder(path)
+            if held is not None and held == before and held[1] == start_ticks(held[0]):
+                _say("lock_holder_ended", pid=held[0])
+                os.kill(held[0], signal.SIGKILL)
             stack.enter_context(trial_lock(component_dir, wait_s))
         yield
+
+
+def _holder(lock: Path) -> tuple[int, int] | None:
+    """Pid and start time of whom a lock names; None where it names nobody, or what it holds cannot be read."""
+    with contextlib.suppress(OSError, ValueError):
+        pid, ticks = map(int, lock.read_bytes().split())
+        return pid, ticks
+    return None
 
 
 def _say(event: str, **facts: object) -> None:
