@@ -75,9 +75,15 @@ def _certificate(identity: Identity, floors: Floors) -> Iterator[Finding]:
     try:
         pem, key = identity.cert_file.read_bytes(), identity.key()
         certificate = x509.load_pem_x509_certificate(pem)
-    except (OSError, ValueError, SurefootError) as error:
-        said = error.message if isinstance(error, SurefootError) else f"Key or certificate cannot be read: {error}."
-        yield Finding("credentials", False, said, hint)
+    except SurefootError as error:
+        yield Finding("credentials", False, error.message, hint)
+        return
+    except OSError as error:
+        words = f"Key or certificate cannot be read: {error.filename}: {error.strerror or error}."
+        yield Finding("credentials", False, words, hint)
+        return
+    except ValueError:  # the library's words name a page about itself
+        yield Finding("credentials", False, f"The certificate {identity.cert_file} is damaged.", hint)
         return
     public = certificate.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     if public != public_to_pem(key.public_key()):
@@ -87,9 +93,11 @@ def _certificate(identity: Identity, floors: Floors) -> Iterator[Finding]:
     try:
         check_certificate(pem, identity.device, key, identity.ca_file.read_bytes())
         yield Finding("chain", True, "The certificate is signed by the fleet's CA in ca.pem, for this device's name.")
-    except (Invalid, OSError, ValueError) as error:
+    except Invalid:
         words = "The fleet's CA in ca.pem did not sign this certificate, or it is for another name."
-        yield Finding("chain", False, words if isinstance(error, Invalid) else str(error), hint)
+        yield Finding("chain", False, words, hint)
+    except OSError as error:
+        yield Finding("chain", False, f"The fleet's CA {identity.ca_file} cannot be read: {error.strerror}.", hint)
     yield _dates(certificate, floors)
 
 

@@ -2,6 +2,7 @@
 
 Promises: both are safe beside a running agent; `check` says whether the node can update and go back, `doctor` whether
 it can reach its server and which side refuses. Where an agent runs, doctor asks the broker over its connection.
+Settings that are wrong end both with 2, and are a finding of the JSON answer too.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ from surefoot_agent.node import findings_text
 from surefoot_agent.orders import Verb, ask
 from surefoot_agent.readiness import Finding
 from surefoot_shared import wire
-from surefoot_shared.errors import Conflict, SurefootError, Unreachable
+from surefoot_shared.errors import ConfigError, Conflict, SurefootError, Unreachable
 from surefoot_shared.trust.clock import parse_time
 from surefoot_shared.trust.floors import FloorStore
 
 
 def check(arguments: argparse.Namespace) -> int:
-    settings = load(arguments.config)
+    settings = _settings(arguments)
     return _tell(readiness.check(settings, _clock_floor_s(settings), arguments.read_slots), arguments.json)
 
 
 def doctor(arguments: argparse.Namespace) -> int:
-    settings = load(arguments.config)
+    settings = _settings(arguments)
     return _tell(examine(settings, agents_link(settings)), arguments.json)
 
 
@@ -46,6 +47,16 @@ def agents_link(settings: Settings) -> Callable[[float], float] | None:
             raise Unreachable(error.kind, error.message, error.hint) from error
 
     return round_trip
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """What is to be examined. Settings that are wrong are a finding too, for a program that reads the answer."""
+    try:
+        return load(arguments.config)
+    except ConfigError as error:
+        if arguments.json:
+            _tell((Finding("settings", False, error.message, error.hint),), as_json=True)
+        raise
 
 
 def _tell(findings: tuple[Finding, ...], as_json: bool) -> int:

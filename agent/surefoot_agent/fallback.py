@@ -2,8 +2,8 @@
 
 Promises: a slot is left only where it was read back and found damaged, and only for one that reads back whole, is
 marked good and can use the data as they are; never while somebody may still go back by a trial, nor where a slot is
-entered by a restart of the machine, which is the bootloader's to leave. Refuses to judge a release: one that is whole
-and does not start stays.
+entered by a restart of the machine or by an update module, which have ways of their own. Refuses to judge a release:
+one that is whole and does not start stays.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 
 from surefoot_agent import carry, sight
 from surefoot_agent.events import FellBack
-from surefoot_agent.ports import ReadsBack
+from surefoot_agent.ports import ReadsBack, Stepped
 from surefoot_agent.sight import Hands
 from surefoot_shared.errors import InstallFailed, SurefootError
 from surefoot_shared.release import Manifest
@@ -24,7 +24,9 @@ log = logging.getLogger(__name__)
 def leave_damaged(hands: Hands, current: SlotName) -> FellBack | None:
     """Let the other slot run; None where that would be no better. Hold the trial lock. Raises InstallFailed."""
     other, trial = current.other, hands.trials.read()
-    if not isinstance(hands.slots, ReadsBack) or hands.boot.capabilities().needs_restart:
+    if not isinstance(hands.slots, ReadsBack) or isinstance(hands.application, Stepped):
+        return None
+    if hands.boot.capabilities().needs_restart:
         return None
     if trial is not None and trial.is_open:
         return None

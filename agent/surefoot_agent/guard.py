@@ -7,7 +7,7 @@ Refuses: to import anything of Surefoot (it must work when the agent cannot even
 application by pid and start time. A root filesystem goes back by the commands that its trial record holds since it was
 armed: boot control's own, then a restart of the machine. Where an application of a committed slot is dead and no agent
 starts it (it cannot start itself), the guard does; a shadow that no agent watches it stops. The first half is the
-primitives that the agent shares, each written once; it is long because one file is all that may be needed.
+primitives that the agent shares, each written once; one file is all that may be needed.
 Run: python3 -I guard.py --component-dir DIR [--once]
 """
 
@@ -35,29 +35,19 @@ from pathlib import Path
 from typing import Any
 
 MAGIC = b"SFR1"
-_HEAD = struct.Struct(">4sQI")
-"""Magic, generation, length; a CRC-32 over head and body follows the body."""
-LOCK_WAIT_S = 10.0
-"""A holder of trial.lock needs a few fsyncs and one application stop; the guard ends one that is frozen for longer."""
+_HEAD = struct.Struct(">4sQI")  # magic, generation, length; a CRC-32 over head and body follows the body
+LOCK_WAIT_S = 10.0  # a holder needs a few fsyncs and one application stop; the guard ends one that is frozen for longer
 
-CMDLINE = Path("/proc/cmdline")
-"""Where the kernel shows from which slot the bootloader started it."""
-RESTART_WAIT_S = 150.0
-"""systemd gives every service 90 s to stop before it kills it and goes on."""
-BACK_BOOTS = 3
-"""Restarts into the same new root before it is left in place: a machine that restarts for ever is of no use."""
-COMMAND_S = 30.0
-"""Boot control writes a few bytes, and init takes an order at once."""
-ALONE_S, HUNG_S = 20.0, 180.0
-"""Before a dead application is started by the guard: longer than an agent takes to start, or waits between restarts."""
+CMDLINE = Path("/proc/cmdline")  # where the kernel shows from which slot the bootloader started it
+RESTART_WAIT_S = 150.0  # systemd gives every service 90 s to stop before it kills it and goes on
+BACK_BOOTS = 3  # restarts into one new root before it is left in place: a machine that restarts for ever is of no use
+COMMAND_S = 30.0  # boot control writes a few bytes, and init takes an order at once
+ALONE_S, HUNG_S = 20.0, 180.0  # longer than an agent takes to start, or waits between restarts of the application
 DATA, DATA_BEFORE, DATA_ASIDE = "data", "data.before", "data.aside"
 """In the component's folder: the application's data, those of before the trial, and what a reverted release left."""
-SHADOW = "shadow"
-"""In the component's folder: that of a release which runs beside the live one for as long as an agent watches both."""
-JOINT = "joint"
-"""Folder beside the components' that holds the one verdict of components that are activated together."""
-LAST_WORDS, LAST_WORDS_BYTES = "last_words", 8 * 1024
-"""File in the component's folder: end of the log of a release that the guard left."""
+SHADOW = "shadow"  # in the component's folder: of a release which runs beside the live one while an agent watches both
+JOINT = "joint"  # folder beside the components' that holds the one verdict of those that are activated together
+LAST_WORDS, LAST_WORDS_BYTES = "last_words", 8 * 1024  # end of the log of a release that was left
 
 
 class Locked(Exception):
@@ -118,13 +108,10 @@ def load_trial(component_dir: Path) -> dict[str, object] | None:
 
 
 def decide_set(component_dir: Path, name: object, verdict: str | None, reason: str | None) -> dict[str, object]:
-    """Write the one verdict of a set unless there is one; return the record that holds. `verdict` None: begin the set.
-
-    Hold the component's trial lock: the set's own lock is taken inside it, always in this order.
-    """
+    """Write the one verdict of a set unless there is one; return the record that holds. No verdict: begin the set."""
     folder = component_dir.parent / JOINT
     folder.mkdir(exist_ok=True)
-    with _lock_or_free(folder, LOCK_WAIT_S):
+    with _lock_or_free(folder, LOCK_WAIT_S):  # inside the component's trial lock, which is held: always in this order
         joint = load_record(folder, "trial")
         if joint is None or joint["set"] != name:
             joint = {"set": name, "verdict": None, "reason": None, "v": 1}
@@ -143,24 +130,20 @@ def encode_frame(generation: int, value: Mapping[str, object]) -> bytes:
 
 def decode_frame(raw: bytes) -> tuple[int, dict[str, object]] | None:
     """Return (generation, value) of a whole frame, None for anything else."""
-    if len(raw) < _HEAD.size + 4:
-        return None
-    magic, generation, length = _HEAD.unpack_from(raw)
-    end = _HEAD.size + length
-    if magic != MAGIC or len(raw) != end + 4 or struct.unpack_from(">I", raw, end)[0] != zlib.crc32(raw[:end]):
-        return None
     try:
-        value = json.loads(raw[_HEAD.size : end])
-    except (ValueError, RecursionError):
+        magic, generation, length = _HEAD.unpack_from(raw)
+        end = _HEAD.size + length
+        whole = magic == MAGIC and raw[end:] == struct.pack(">I", zlib.crc32(raw[:end]))
+        value = json.loads(raw[_HEAD.size : end]) if whole else None
+    except (struct.error, ValueError, RecursionError):
         return None
     return (generation, value) if isinstance(value, dict) else None
 
 
 def _load_generation(path: Path) -> tuple[int, dict[str, object]] | None:
-    try:
+    with contextlib.suppress(FileNotFoundError):
         return decode_frame(path.read_bytes())
-    except FileNotFoundError:
-        return None
+    return None
 
 
 def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -198,7 +181,7 @@ def trial_lock(component_dir: Path, wait_s: float | None = None) -> Iterator[Non
     if key in mine:
         yield
         return
-    fd = _open_lock(component_dir / "trial.lock")
+    fd = _open_lock(component_dir / "trial.lock", component_dir)
     try:
         _take_lock(fd, wait_s)
         mine.add(key)
@@ -208,14 +191,14 @@ def trial_lock(component_dir: Path, wait_s: float | None = None) -> Iterator[Non
         os.close(fd)  # the lock goes with the descriptor
 
 
-def _open_lock(path: Path) -> int:
-    """Open for a lock: where the disk became read-only an application that died is still started again."""
+def _open_lock(path: Path, instead: Path | None = None) -> int:
+    """Open for a lock; where the disk became read-only and the file is missing, what is there `instead`."""
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         if error.errno != errno.EROFS:
             raise
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(path if path.exists() else instead or path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _take_lock(fd: int, wait_s: float | None) -> None:
@@ -235,12 +218,9 @@ def _take_lock(fd: int, wait_s: float | None) -> None:
 
 def current_slot(component_dir: Path) -> str | None:
     """Return the slot that `current` points to, None where the link is missing or points elsewhere."""
-    try:
-        target = os.readlink(component_dir / "current")
-    except OSError:
-        return None
-    name = os.path.basename(target)
-    return name if target == f"slots/{name}" and name in ("A", "B") else None
+    with contextlib.suppress(OSError):
+        return {"slots/A": "A", "slots/B": "B"}.get(os.readlink(component_dir / "current"))
+    return None
 
 
 def point_current(component_dir: Path, slot: str) -> None:
@@ -282,8 +262,7 @@ def start_ticks(pid: int) -> int | None:
 def spawn_application(component_dir: Path, spec: AppSpec) -> AppRecord:
     """Start the application in a session of its own and write `app.json`. Hold the trial lock during a trial.
 
-    The environment carries SUREFOOT_START_ID and SUREFOOT_COMPONENT_DIR, so a process whose record was never
-    written (its starter was killed between the two, or the disk took no write) is still found, and not started again.
+    By the marks in its environment a process whose record could not be written is found, and not started again.
     """
     start_id = uuid.uuid4().hex
     env = {**spec.env, "SUREFOOT_START_ID": start_id, "SUREFOOT_COMPONENT_DIR": os.path.realpath(component_dir)}
@@ -314,10 +293,9 @@ def keep_application(component_dir: Path, record: AppRecord) -> None:
 
 
 def _open_log(path: str) -> int:
-    try:
+    with contextlib.suppress(OSError):  # a disk that takes no log must not keep the application from running
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-    except OSError:  # a disk that takes no log must not keep the application from running
-        return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
 
 def identity_of(user: str) -> dict[str, object]:
@@ -332,10 +310,7 @@ def identity_of(user: str) -> dict[str, object]:
 
 
 def _move_to_cgroup(component_dir: Path, slot: str, started: int) -> str:
-    """Move what was just started, and whatever it has started since, into a cgroup below ours; return its path.
-
-    The empty path where cgroup v2 cannot be written: the process group and the mark then say what belongs to it.
-    """
+    """Move what was just started, and what it started since, into a cgroup below ours; return its path or nothing."""
     try:
         own = next(x for x in Path("/proc/self/cgroup").read_text().splitlines() if x.startswith("0::"))[4:]
         mounts = (line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines())
@@ -351,7 +326,7 @@ def _move_to_cgroup(component_dir: Path, slot: str, started: int) -> str:
             inside = set(map(int, (cgroup / "cgroup.procs").read_text().split()))
             moving = [pid for pid in application_pids(component_dir) if pid not in inside]
     except (OSError, StopIteration, ValueError):
-        return ""
+        return ""  # cgroup v2 cannot be written: the process group and the mark say what belongs to it
     return str(cgroup)
 
 
@@ -466,8 +441,6 @@ def restore_data(component_dir: Path, assignment: str, attempt: int) -> bool:
 
 
 # --- the guard itself -------------------------------------------------------------------------------------------------
-
-
 def must_act(trial: Mapping[str, object], now_monotonic_s: float) -> bool:
     """Say whether the trial's budget is gone without a verdict, or a way back was begun and not finished."""
     if trial["verdict"] == "healthy" or trial.get("finished"):
@@ -494,10 +467,7 @@ def look(component_dir: Path) -> bool:
 
 
 def go_back(component_dir: Path, trial: Mapping[str, object]) -> bool:
-    """Verdict first, then link, slot state and application: a death in between is finished by whoever looks next.
-
-    Return False, and change nothing, where the set it belongs to was committed a moment before.
-    """
+    """Verdict first, then link, slot state, application: the next look finishes it. False: the set is committed."""
     trial = dict(trial)
     if trial["verdict"] is None:
         keep_last_words(component_dir)
@@ -571,7 +541,7 @@ def _spec(told: Mapping[str, Any]) -> AppSpec:
 def _restart_into_previous(component_dir: Path, trial: dict[str, object]) -> None:
     """Boot control's commands, then a restart; repeated, harder each time, until the old root is what runs."""
     asked, mark = trial.get("back_boot_id"), trial.get("previous_mark")
-    there = mark in CMDLINE.read_text().split() if mark else asked not in (None, boot_id())
+    there = mark in CMDLINE.read_text(errors="replace").split() if mark else asked not in (None, boot_id())
     again = asked == boot_id()
     if again and time.monotonic() - _number(trial, "back_monotonic") < RESTART_WAIT_S:
         return  # init stops what runs
@@ -626,7 +596,9 @@ def keep_last_words(component_dir: Path) -> None:
 
 
 def _in_another_boot(trial: Mapping[str, object]) -> bool:
-    return trial["verdict"] is None and trial["deadline_boot_id"] != boot_id()  # a deadline means nothing in it
+    """A deadline means nothing in it, nor that an agent condemned the release: it may not come to act on that."""
+    undone = trial["verdict"] in (None, "unhealthy") and not trial.get("finished")
+    return undone and trial["deadline_boot_id"] != boot_id()
 
 
 def _one_start_more(trial: Mapping[str, object]) -> dict[str, object]:
@@ -647,17 +619,25 @@ def _number(trial: Mapping[str, object], key: str) -> float:
 def _lock_or_free(component_dir: Path, wait_s: float) -> Iterator[None]:
     """Take the lock; end a holder that froze inside it (SIGKILL reaches a stopped process), then take it."""
     path = component_dir / "trial.lock"
-    holder = path.read_text() if path.exists() else ""
+    before = _holder(path)
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(trial_lock(component_dir, wait_s))
         except Locked:
-            pid, _, ticks = path.read_text().partition(" ")
-            if holder == f"{pid} {ticks}" and ticks == str(start_ticks(int(pid))):
-                _say("lock_holder_ended", pid=pid)
-                os.kill(int(pid), signal.SIGKILL)
+            held = _holder(path)
+            if held is not None and held == before and held[1] == start_ticks(held[0]):
+                _say("lock_holder_ended", pid=held[0])
+                os.kill(held[0], signal.SIGKILL)
             stack.enter_context(trial_lock(component_dir, wait_s))
         yield
+
+
+def _holder(lock: Path) -> tuple[int, int] | None:
+    """Pid and start time of whom a lock names; None where it names nobody, or what it holds cannot be read."""
+    with contextlib.suppress(OSError, ValueError):
+        pid, ticks = map(int, lock.read_bytes().split())
+        return pid, ticks
+    return None
 
 
 def _say(event: str, **facts: object) -> None:
@@ -672,12 +652,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--poll-s", type=float, default=0.5)
     parser.add_argument("--once", action="store_true", help="look once and leave")
     given = parser.parse_args(argv)
-    fd = os.open(given.component_dir / "guard.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(_open_lock(given.component_dir / "guard.lock"), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         _say("already_running", component_dir=str(given.component_dir))
         return 5
+    except OSError as error:
+        if not given.component_dir.is_dir():
+            raise
+        _say("guard_lock_not_made", error=str(error))  # a second guard does no harm: both act under trial.lock
     dead_since: float | None = None
     while True:
         try:

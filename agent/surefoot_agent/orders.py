@@ -156,14 +156,24 @@ def order_of(asked: Mapping[str, Json]) -> Order:
     if isinstance(for_s, bool) or not isinstance(for_s, (int, float)) or not 0 <= for_s <= LARGEST_S:
         raise Invalid("malformed", "for_s is no number of seconds.")
     return Order(
-        verb=Verb(str(asked.get("verb"))),
-        file=str(asked.get("file", "")),
-        release=str(asked.get("release", "")),
-        start=str(asked.get("start", "")),
+        verb=Verb(_said(asked, "verb")),
+        file=_said(asked, "file"),
+        release=_said(asked, "release"),
+        start=_said(asked, "start"),
         for_s=float(for_s),
-        reason=str(asked.get("reason", ""))[:REASON_CHARS],
-        component=str(asked.get("component", "")),
+        reason=_said(asked, "reason")[:REASON_CHARS],
+        component=_said(asked, "component"),
     )
+
+
+def _said(asked: Mapping[str, Json], name: str) -> str:
+    """Half of a surrogate pair passes through JSON escapes; the journal could not keep it. Raises Invalid."""
+    text = str(asked.get(name, ""))
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise Invalid("malformed", f"{name} is not Unicode text.") from error
+    return text
 
 
 def ask(path: Path, verb: Verb, timeout_s: float = 0.0, **more: str | float) -> dict[str, Json]:

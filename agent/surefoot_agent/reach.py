@@ -115,8 +115,25 @@ def context_of(ca_file: Path, cert_file: Path | None = None, key_file: Path | No
     try:
         return tls.context(ca_file, cert_file, key_file)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-        raise Broken("tls", f"This node's certificates cannot be loaded: {reason}.", Blame.OURS) from error
+        raise Broken("tls", _not_loaded(error, ca_file, cert_file, key_file), Blame.OURS, _NOT_LOADED_HINT) from error
+
+
+_NOT_LOADED_HINT = (
+    "Look at this node's identity with `surefoot-agent doctor`, and enrol it again where a file is damaged."
+)
+
+
+def _not_loaded(error: OSError | ValueError, ca_file: Path, cert_file: Path | None, key_file: Path | None) -> str:
+    """Which file it is, in words: the library's own name a line of its source, and no file at all."""
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
+        return f"This node's certificates cannot be loaded: {error.strerror or error}."
+    try:
+        tls.context(ca_file)
+    except (OSError, ValueError):
+        return f"This node's certificates cannot be loaded: {ca_file} holds no certificate."
+    if isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH":
+        return f"This node's certificate {cert_file} is for another key than {key_file}."
+    return f"This node's key cannot be loaded: {key_file}, or its certificate {cert_file}, is damaged."
 
 
 def head(url: str, ca_file: Path, timeout_s: float) -> int:

@@ -31,12 +31,12 @@ from surefoot_agent.health.local import folders_of
 from surefoot_agent.identity import CA_FILE, DEVICE_FACTS, PAIR, pair_of
 from surefoot_agent.journal import read_facts
 from surefoot_agent.ports import Suite
-from surefoot_agent.slots import demands
+from surefoot_agent.slots import demands, standing
 from surefoot_agent.slots.directory import DirectorySlots
 from surefoot_agent.slots.image import ImageSlots
 from surefoot_agent.slots.select import Place, slots_of
 from surefoot_shared.errors import InstallFailed, Invalid, SurefootError
-from surefoot_shared.status import SlotName, SlotState
+from surefoot_shared.status import SlotName
 
 if TYPE_CHECKING:
     from surefoot_agent.privileged.inquiry import Board
@@ -117,7 +117,7 @@ def judge(facts: Facts) -> tuple[Finding, ...]:
         _of_problem("state", facts.state_problem, "The state folder takes writes.", "Check its disk and its owner."),
         _of_problem("journal", facts.journal_problem, "The journal can be read.", "Replace the device's storage."),
         *(platform.findings(facts.boot) if facts.boot else (_link(facts),) if facts.linked else ()),
-        _slots(facts),
+        standing.finding(facts.states, facts.releases, facts.adopted, facts.current, facts.on_trial),
         *facts.demands,
         *((_read(facts.read),) if facts.read else ()),
         _of_problem("room", facts.room_problem, "A second copy has room.", "Free space on the data partition."),
@@ -159,7 +159,9 @@ def _guard(facts: Facts) -> Finding:
 def _read(read: Mapping[str, str | None]) -> Finding:
     wrong = [f"{slot}: {problem}" for slot, problem in sorted(read.items()) if problem is not None]
     if wrong:
-        return Finding("read", False, " ".join(wrong), "Assign a release again: it is written anew where it differs.")
+        return Finding(
+            "read", False, " ".join(wrong), "Assign another release: it is written into the slot that does not run."
+        )
     return Finding("read", True, f"What slots {', '.join(sorted(read))} hold reads back as it was signed.")
 
 
@@ -182,21 +184,6 @@ def _link(facts: Facts) -> Finding:
         hint = "Point `current` in the component's folder to slots/A or slots/B."
         return Finding("current", False, "The link does not point to a slot.", hint)
     return Finding("current", True, f"The link points to slot {facts.current}.")
-
-
-def _slots(facts: Facts) -> Finding:
-    holds = {s: facts.releases[s] or facts.adopted.get(s) for s in facts.states}
-    words = [f"{s}: {facts.states[s]}, {holds[s] or 'nothing whole'}" for s in sorted(facts.states)]
-    current, text = facts.current, "; ".join(words) + "."
-    bad = current is not None and facts.states[current] == SlotState.BAD.value
-    if bad and current is not None and current != facts.on_trial and facts.releases.get(current):
-        return Finding("slots", False, text, "The running slot is marked bad: assign a release that is known good.")
-    good = [s for s, state in sorted(facts.states.items()) if state == SlotState.GOOD.value]
-    unfounded = [s for s in good if not holds[s] and not (facts.adopted and s != current)]
-    if unfounded:
-        hint = "Assign a release again: the device could not go back there."
-        return Finding("slots", False, f"{text} Slot {unfounded[0]} is marked good and is not whole.", hint)
-    return Finding("slots", True, text)
 
 
 def _clock(facts: Facts) -> Finding:

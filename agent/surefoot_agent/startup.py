@@ -44,10 +44,10 @@ class Seen:
     cause: Cause = Cause.UNEXPLAINED
     """What ended the last start of the release on trial, if anything did."""
     boot_id: str | None = None
-    stranger: bool = False
-    """A trial is open that the journal does not know, so the journal has lost its memory."""
     gave_up: bool = False
     """The bootloader used up every start that it had granted the slot on trial, and no agent said a word in them."""
+    stranger: bool = False
+    """A trial is open that the journal does not know, so the journal has lost its memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def see(hands: Hands, record: Record) -> Seen:
     cause = hands.origin.ended(record.boot)
     running, boot_id = hands.application.running(), hands.clock.boot_id()
     left = gave_up is not None and gave_up is record.slot
-    return Seen(current, running, trial, committed, _last(cause, left), boot_id, stranger(hands, record), left)
+    return Seen(current, running, trial, committed, _last(cause, left), boot_id, left, stranger(hands, record))
 
 
 def stranger(hands: Hands, record: Record) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -122,7 +123,31 @@ def test_a_garbled_certificate_or_ca_does_not_end_the_examination(node: Node) ->
     found = node.examine()
 
     assert not found["credentials"].ok
+    assert found["credentials"].message == f"The certificate {node.folder / 'device.crt'} is damaged."
     assert "server-tcp" in found
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"garbage", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"]
+)
+def test_a_damaged_key_is_one_sentence_also_where_a_broker_listens(node: Node, content: bytes) -> None:
+    (node.folder / "device.key").write_bytes(content)
+    with socket.create_server(("127.0.0.1", 0)) as broker:
+        node.point("https://127.0.0.1:1", broker.getsockname()[1])
+
+        found = node.examine()
+
+    assert found["credentials"].message == "The device key cannot be read."
+    assert found["broker-tls"].message.startswith("This node's key cannot be loaded: ")
+    assert "_ssl" not in found["broker-tls"].message
+
+
+def test_a_certificate_that_is_not_there_is_named(node: Node) -> None:
+    (node.folder / "device.crt").unlink()
+
+    found = node.examine()
+
+    assert found["credentials"].message.endswith("device.crt: No such file or directory.")
 
 
 def test_both_ways_are_tried_and_each_says_where_it_breaks(node: Node) -> None:

@@ -46,6 +46,31 @@ def test_doctors_json_is_one_document_with_a_hint_for_what_fails(
     assert found["broker-tcp"]["hint"] != ""
 
 
+@pytest.mark.parametrize("verb", ["check", "doctor"])
+def test_a_wrong_setting_is_a_finding_of_the_json_answer_and_ends_with_2(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text("max_starts = 0\n")
+
+    code = main([verb, "--json", "--config", str(file)])
+    said = capsys.readouterr()
+    (found,) = json.loads(said.out)
+
+    assert code == 2
+    assert (found["name"], found["ok"]) == ("settings", False)
+    assert "max_starts" in found["message"]
+    assert "[config_invalid]" in said.err
+
+
+def test_a_wrong_setting_is_said_to_a_person_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["check", "--config", str(tmp_path / "absent.toml")])
+    said = capsys.readouterr()
+
+    assert (code, said.out) == (2, "")
+    assert "absent.toml cannot be read" in said.err
+
+
 def test_no_secret_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     node = Node(tmp_path)
 

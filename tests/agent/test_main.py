@@ -76,6 +76,21 @@ def test_status_of_a_new_node_says_that_nothing_runs(config: Path, capsys: pytes
     assert (shown["state"], shown["running_slot"], shown["committed"]) == ("idle", None, None)
 
 
+@pytest.mark.parametrize("words", [("status",), ("status", "--json"), ("check",), ("--help",)])
+def test_a_reader_that_leaves_ends_a_command_quietly(config: Path, words: tuple[str, ...]) -> None:
+    open_journal(_made(config.parent / "state") / "journal.db").close()
+    given = () if words == ("--help",) else ("--config", str(config))
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "surefoot_agent", *words, *given]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=buffered, check=False)
+    os.close(writer)
+
+    assert (done.returncode, done.stderr) == (FAILED, b"")
+
+
 def test_status_shows_each_component_of_a_device_that_has_several(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

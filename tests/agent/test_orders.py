@@ -102,6 +102,14 @@ def test_a_time_that_no_float_holds_is_answered_with_what_is_wrong(serve: Serve,
     assert (answer["ok"], answer["message"]) == (False, "for_s is no number of seconds.")
 
 
+def test_a_reason_that_no_journal_can_keep_is_refused_before_it_reaches_the_agent(serve: Serve) -> None:
+    reached: list[Order] = []
+
+    answer = raw(serve(reached.append), b'{"verb": "lock", "reason": "\\ud800"}\n')
+
+    assert (answer["kind"], answer["message"], reached) == ("malformed", "reason is not Unicode text.", [])
+
+
 def test_the_application_cannot_commit_itself(serve: Serve) -> None:
     path = serve(lambda order: order.accept(), verbs=APPLICATION_VERBS)
 

@@ -237,3 +237,31 @@ def test_a_server_that_is_busy_or_broken_is_to_blame_itself(
         reach.head(url, fleet[1].ca, 5.0)
 
     assert (caught.value.step, caught.value.blame) == ("https", Blame.THEIRS)
+
+
+@pytest.mark.parametrize(
+    ("damaged", "said"),
+    [
+        ("key", "key cannot be loaded: "),
+        ("crt", "is damaged."),
+        ("other", "is for another key than"),
+        ("ca", "holds no certificate."),
+    ],
+)
+def test_a_damaged_identity_is_told_with_its_file_and_in_no_librarys_words(
+    fleet: tuple[CertificateAuthority, PkiFiles], tmp_path: Path, damaged: str, said: str
+) -> None:
+    key = generate_key()
+    (tmp_path / "key").write_bytes(key_to_pem(generate_key() if damaged == "other" else key))
+    (tmp_path / "crt").write_bytes(fleet[0].issue_device(csr("cam-1", key), "cam-1"))
+    (tmp_path / "ca").write_bytes(fleet[0].pem)
+    if damaged != "other":
+        (tmp_path / damaged).write_bytes(b"garbage")
+
+    with pytest.raises(Broken) as caught:
+        reach.context_of(tmp_path / "ca", tmp_path / "crt", tmp_path / "key")
+
+    assert said in caught.value.message
+    assert str(tmp_path) in caught.value.message
+    assert not any(word in caught.value.message for word in ("_ssl", "PEM", "NO_", "https://"))
+    assert caught.value.hint

@@ -180,6 +180,14 @@ def test_the_slot_on_trial_is_marked_bad_on_purpose() -> None:
     assert failing(judge(replace(on_trial, on_trial="B"))) == set()
 
 
+@pytest.mark.slow
+def test_a_boot_control_whose_record_is_garbled_is_found(settings: Settings) -> None:
+    for generation in (0, 1):
+        (settings.state_dir / "app" / f"boot.{generation}").write_bytes(b"garbage")
+
+    assert failing(check(settings)) == {"slots"}
+
+
 def test_what_an_agent_before_ours_left_is_what_the_slots_hold() -> None:
     taken_over = replace(GOOD, states={"A": "good", "B": "good"}, releases={"A": None, "B": None})
 

@@ -16,7 +16,7 @@ from surefoot_server.devices.models import Device
 from surefoot_server.rollouts.creation import Planned, check_startable
 from surefoot_server.rollouts.forecast import assumed
 from surefoot_server.rollouts.forecast.answer import Forecast
-from surefoot_server.rollouts.forecast.assumed import Assumed, Offline
+from surefoot_server.rollouts.forecast.assumed import Assumed, Offline, There
 from surefoot_shared.errors import Invalid
 
 RUNS_LIMIT = 1000
@@ -35,8 +35,9 @@ def foretell(session: Session, planned: Planned, assumptions: str, runs: int, no
     check_startable(planned)
     if planned.policy.shadow is not None:
         raise Invalid("malformed", "A shadow switches nothing, so there is no course of it to forecast.")
-    given = assumed.release(assumptions, Offline(share=_offline_share(session, planned)))
     people = from_plan(planned.plan)
+    there = There(people.hw_names, [objective.metric for objective in planned.policy.gate.metrics])
+    given = assumed.release(assumptions, Offline(share=_offline_share(session, planned)), there=there)
     if people.total > DEVICES_LIMIT:
         hint = "Describe the fleet in a file, and run `surefoot sim forecast` on another machine."
         raise Invalid("malformed", f"The server forecasts for up to {DEVICES_LIMIT} devices, not {people.total}.", hint)

@@ -14,9 +14,10 @@ from pathlib import Path
 from surefoot_server.releases.build import MANIFEST_FILE
 from surefoot_server.rollouts import document
 from surefoot_server.rollouts.forecast import assumed
-from surefoot_server.rollouts.forecast.assumed import Assumed, Group, Offline, Took
+from surefoot_server.rollouts.forecast.assumed import Assumed, Group, Offline, There, Took
+from surefoot_server.rollouts.policy import Policy
 from surefoot_shared.errors import ConfigError, Invalid
-from surefoot_shared.release import Probation
+from surefoot_shared.release import CheckKind, Probation
 from surefoot_simulators.world import inventory, sources
 from surefoot_simulators.world.inventory import Listed
 from surefoot_simulators.world.sources import Source
@@ -26,6 +27,8 @@ CHARACTERS_LIMIT = 64 * 1024
 FROM = "from"
 HINT = "Check the path; docs/forecast.md shows what each file says."
 RECIPE_SUFFIX = ".toml"
+CAMERA_METRIC = "camera_fps"
+"""By which a check of kind camera judges first of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +40,15 @@ class Given:
     source: Source | None = None
 
 
-def release(path: Path | None, offline: Offline | None) -> Given:
-    """A file of rates, or a recipe, a release folder or a manifest. `offline`: where it says nothing."""
+def release(path: Path | None, offline: Offline | None, there: There | None = None) -> Given:
+    """A file of rates, or a recipe, a release folder or a manifest. `offline`: where it says nothing; `there`: what it
+    may be about."""
     own = path is None or not (path.is_dir() or path.suffix == RECIPE_SUFFIX or path.name == MANIFEST_FILE)
     text = read(path) if own else ""
     named = _named(path, text, "The release") if own else path
     source = sources.of_path(named) if named else None
     return Given(
-        assumed.release(text, offline, _assumed(source) if source else None, (FROM,)),
+        assumed.release(text, offline, _assumed(source) if source else None, (FROM,), there),
         frozenset(source.hw) if source and source.hw else None,
         source,
     )
@@ -63,6 +67,16 @@ def fleet(path: Path, source: Source | None = None) -> tuple[list[Group], Offlin
     groups, offline = assumed.fleet(text, _groups(devices), (FROM,))
     away = sum(not device.online for device in devices) / len(devices)
     return groups, offline or replace(Offline(), share=away)
+
+
+def there(policy: Policy, groups: Sequence[Group], given: Given) -> There:
+    """What of this release anything could be assumed of: hardware that it is for, metrics that somebody looks at."""
+    hardware = {group.hw for group in groups if given.hw is None or group.hw in given.hw}
+    metrics = {objective.metric for objective in policy.gate.metrics}
+    for check in (given.source.checks if given.source else None) or ():
+        metrics |= {CAMERA_METRIC} if check.kind is CheckKind.CAMERA else set()
+        metrics |= {str(check.params["metric"])} if check.kind is CheckKind.METRIC else set()
+    return There(hardware, metrics)
 
 
 def read(file: Path | None) -> str:

@@ -45,9 +45,9 @@ def forecast(terminal: Terminal, policy: Path | None, fleet: Path, release: Path
     from surefoot_simulators.cli import assumptions
 
     wanted = policies.parse(assumptions.read(policy))
-    source = assumptions.release(release, None).source
-    groups, offline = assumptions.fleet(fleet, source)
-    given = assumptions.release(release, offline)
+    said = assumptions.release(release, None)
+    groups, offline = assumptions.fleet(fleet, said.source)
+    given = assumptions.release(release, offline, assumptions.there(wanted, groups, said))
     people = from_groups(wanted, groups, SALT, given.hw)
     if not people.total:
         raise Invalid("malformed", "No device of this fleet is in any phase of this policy.")

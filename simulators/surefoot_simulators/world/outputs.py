@@ -6,6 +6,8 @@ Sources: the JUnit schema that Jenkins and GitLab read; GitHub's job summaries.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
@@ -14,6 +16,9 @@ from surefoot_simulators.world.recording import Recording, Teller
 
 HOUR_S = 3600.0
 DECIDERS = (Teller.SERVER, Teller.OPERATOR)
+PIPE, QUOTE, WHITE, REPLACEMENT = "\\|", "'", "\n\r\t", "\N{REPLACEMENT CHARACTER}"
+_TAG = re.compile(r"<|&(?=#?\w+;)")
+"""Where Markdown would read HTML: elsewhere these signs are themselves."""
 DECISIONS = 12
 """Lines of a summary, the last of them; the report has all."""
 
@@ -32,7 +37,7 @@ def to_junit(recordings: Sequence[Recording], files: Sequence[str] = ()) -> str:
     ]
     for recording, path in zip(recordings, paths, strict=True):
         lines += _suite(recording, path)
-    return "\n".join([*lines, "</testsuites>", ""])
+    return _plain("\n".join([*lines, "</testsuites>", ""]))
 
 
 def to_markdown(recordings: Sequence[Recording]) -> str:
@@ -43,12 +48,14 @@ def to_markdown(recordings: Sequence[Recording]) -> str:
     if missed:
         lines += ["", "What did not hold:", ""]
         lines += [
-            f"- `{r.scenario}`, line {met.line}: {met.text}. Found: {met.found.rstrip('.')}." for r, met in missed
+            f"- {_code(r.scenario)}, line {met.line}: {_shown(met.text)}. Found: {_shown(met.found).rstrip('.')}."
+            for r, met in missed
         ]
         for recording in recordings:
             if not recording.passed and (decided := decisions(recording)):
-                lines += ["", f"What was decided in `{recording.scenario}`:", "", *(f"- {line}" for line in decided)]
-    unplayed = [f"- `{r.scenario}`: {sentence}" for r in recordings for sentence in r.unplayed]
+                said = (f"- {_shown(line)}" for line in decided)
+                lines += ["", f"What was decided in {_code(recording.scenario)}:", "", *said]
+    unplayed = [f"- {_code(r.scenario)}: {_shown(sentence)}" for r in recordings for sentence in r.unplayed]
     if unplayed:
         lines += ["", "What is in the files and no run shows:", "", *unplayed]
     return "\n".join([*lines, ""])
@@ -97,11 +104,30 @@ def _suite(recording: Recording, path: str) -> list[str]:
 def _row(recording: Recording) -> str:
     held = sum(met.held for met in recording.expectations)
     result = "passed" if recording.passed else f"**failed**: {held} of {len(recording.expectations)} held"
-    promise = recording.promise.replace("|", "\\|")
-    return (
-        f"| `{recording.scenario}` | {promise} | {result} | {len(recording.devices)} "
-        f"| {_played(recording)} | {_ends(recording)} |"
+    cells = (
+        _code(recording.scenario),
+        _shown(recording.promise),
+        result,
+        str(len(recording.devices)),
+        _played(recording),
+        _shown(_ends(recording)),
     )
+    return f"| {' | '.join(cell.replace('|', PIPE) for cell in cells)} |"
+
+
+def _shown(text: str) -> str:
+    """One line of Markdown that shows just this text: no tag, no entity, no control character."""
+    return _TAG.sub(lambda found: escape(found[0]), " ".join(_plain(text).split()))
+
+
+def _code(name: str) -> str:
+    """A file's name as code, which ends with nothing in it."""
+    return f"`{' '.join(_plain(name).split()).replace('`', QUOTE)}`"
+
+
+def _plain(text: str) -> str:
+    """Without control characters, of which XML allows only those of white space, and a page of CI none."""
+    return "".join(each if each in WHITE or unicodedata.category(each) != "Cc" else REPLACEMENT for each in text)
 
 
 def _played(recording: Recording) -> str:

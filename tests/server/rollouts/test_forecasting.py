@@ -52,3 +52,10 @@ def test_a_request_costs_no_more_than_it_may(fleet: Fleet, monkeypatch: pytest.M
 def test_a_cohort_without_anybody_is_refused(fleet: Fleet) -> None:
     with pytest.raises(Conflict, match="No device belongs"):
         foretold(fleet, cohort="site == 'nowhere'")
+
+
+def test_what_no_device_is_and_nobody_judges_is_not_assumed(fleet: Fleet) -> None:
+    with pytest.raises(Invalid, match=r"bad.on.0.: no device that gets it is 'nothere'"):
+        foretold(fleet, "bad: {on: [nothere]}")
+    with pytest.raises(Invalid, match=r"camera_fsp: neither the policy's objectives nor"):
+        foretold(fleet, "bad: {metrics: {camera_fsp: {ratio: 0.5}}}")

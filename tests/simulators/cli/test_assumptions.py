@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from surefoot_server.rollouts.forecast.assumed import Assumed, Offline, Rates, Took
+from surefoot_server.rollouts import policy as policies
+from surefoot_server.rollouts.forecast.assumed import Assumed, Group, Offline, Rates, There, Took
 from surefoot_shared.errors import ConfigError, Invalid
 from surefoot_simulators.cli import assumptions
 from surefoot_simulators.world.sources import Source
@@ -103,3 +104,16 @@ def test_what_is_wrong_is_named(folder: Path, kind: str, name: str, text: str | 
     with pytest.raises((ConfigError, Invalid), match=words) as caught:
         assumptions.fleet(folder / name) if kind == "fleet" else assumptions.release(folder / name, None)
     assert "docs/settings.md" not in caught.value.hint
+
+
+def test_what_may_be_assumed_is_about_hardware_that_gets_it_and_metrics_that_somebody_judges(folder: Path) -> None:
+    check = '[[checks]]\nname = "heat"\nkind = "metric"\nparams = {metric = "heat_c", max = 80}\n'
+    camera = '[[checks]]\nname = "camera"\nkind = "camera"\nparams = {url = "http://127.0.0.1/", min_fps = 5}\n'
+    (folder / "release.toml").write_text(RECIPE + check + camera)
+    policy = policies.parse("gate: {objectives: [{metric: memory_bytes, against: control, max_ratio: 1.2}]}")
+    groups = [Group(3, "rpi5"), Group(3, "x86")]
+
+    found = assumptions.there(policy, groups, assumptions.release(folder / "release.toml", None))
+
+    assert found == There({"rpi5"}, {"memory_bytes", "heat_c", "camera_fps"})
+    assert assumptions.there(policies.parse(""), groups, assumptions.Given(Assumed())).hardware == {"rpi5", "x86"}

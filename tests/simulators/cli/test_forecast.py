@@ -52,6 +52,8 @@ def test_json_for_a_machine_and_the_seed_decides(files: Path, capsys: pytest.Cap
     [
         ("fleet", "groups: [{count: 3}]", "The fleet: line 1: groups[0].hw: it is missing"),
         ("release", "bad: {reverted: 20}", "The release: line 1: bad.reverted"),
+        ("release", "bad: {on: [nothere]}", "The release: line 1: bad.on[0]: no device that gets it is 'nothere'"),
+        ("release", "bad: {metrics: {camera_fsp: {ratio: 0.9}}}", "line 1: bad.metrics.camera_fsp: neither the"),
         ("policy", "phases: 3", "The policy: line 1: phases"),
     ],
 )

@@ -60,3 +60,21 @@ def test_what_no_run_shows_is_told_in_each_of_them() -> None:
     assert ElementTree.fromstring(to_junit([given])).findtext(".//system-out") == given.unplayed[0]
     assert to_markdown([given]).splitlines()[-1] == f"- `bad_release`: {given.unplayed[0]}"
     assert to_text(given).splitlines()[-1] == f"  {given.unplayed[0]}"
+
+
+def test_no_text_breaks_a_row_of_the_summary_or_is_read_as_html() -> None:
+    promise = 'It holds\nfor | "<b>all</b>" &amp; R&D.\x1b[2J\n'
+    made = to_markdown([replace(MISSED, promise=promise, scenario="a`b|c"), RECORDING]).splitlines()
+
+    assert made[2].startswith(
+        '| `a\'b\\|c` | It holds for \\| "&lt;b>all&lt;/b>" &amp;amp; R&D.\N{REPLACEMENT CHARACTER}[2J | **failed**'
+    )
+    assert made[3].startswith(f"| `{RECORDING.scenario}` |")
+
+
+def test_no_text_makes_what_is_no_xml() -> None:
+    met = Met("lines of the story that say '\x1b[2J\x00'", False, "0", 31)
+
+    root = ElementTree.fromstring(to_junit([replace(RECORDING, expectations=(met,), unplayed=("\x01",))]))
+
+    assert "[2J" in (root.findall(".//testcase")[0].get("name") or "")

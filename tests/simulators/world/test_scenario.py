@@ -156,3 +156,53 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_bytes(b"\xef\xbb\xbf" + SMALL.encode())
 
     assert read(tmp_path / "small.toml") == small()
+
+
+BARE = 'title = "x"\npromise = "y"\nduration = "2h"\n[[fleet.devices]]\ncount = 3\n[[release]]\nversion = "1"\n'
+ASKED = """
+[[rollout]]
+release = "1"
+[[act]]
+do = "halt"
+[[fault]]
+kind = "reboot"
+[[expect]]
+kind = "open"
+at_most = 1
+"""
+PAGE = Path(__file__).parents[3] / "docs" / "simulator.md"
+
+
+def test_the_page_says_what_holds_where_a_key_is_left_out() -> None:
+    made, page = parsed(BARE + ASKED, "bare"), PAGE.read_text()
+    group, release, fault, act = made.groups[0], made.releases[0], made.faults[0], made.acts[0]
+
+    assert (made.heartbeat_s, made.telemetry_s) == (6 * 3600.0, 6 * 3600.0)
+    assert "`heartbeat` and `telemetry` (each 6h and from 1 s;" in page
+    assert (made.rollouts[0].at_s, act.at_s, fault.at_s, fault.for_s) == (300.0, 0.0, 0.0, 30.0)
+    assert all(words in page for words in ("| `at` (5m),", "| `at` (0), `do`", "when: `at` (0),", "`for` (30s)"))
+    assert (made.seed, made.component, made.begins_at_hour, made.night_ratio) == (1, "app", 12.0, 0.8)
+    assert "`seed` (1), `component` (`app`), `begins_at_hour` (12), `night_ratio` (0.8:" in page
+    assert (group.name, group.hw, group.sites, group.free_bytes, group.guard_budget_s) == (
+        "cam",
+        "rpi5",
+        ("site-1",),
+        64e9,
+        300.0,
+    )
+    assert all(
+        w in page for w in ("(`cam`,", "`hw` (`rpi5`)", "(`site-1`)", "`free_mb` (64000)", "`guard_budget` (5m,")
+    )
+    assert (group.network.delay_s, group.network.rate_bytes_per_s) == (0.05, 2e6)
+    assert all(words in page for words in ("`delay` (50ms)", "`rate_kbps` (16000)"))
+    assert (release.counter, release.svn, release.size_bytes) == (101, 1, 40e6)
+    assert (release.probation.startup_s, release.probation.steady, release.probation.soak_s) == (20.0, 2, 20.0)
+    assert "`startup` (20s), `steady` (2), `soak` (20s)" in page
+
+
+@pytest.mark.parametrize("key", ["title", "promise", "duration"])
+def test_the_page_says_what_is_required(key: str) -> None:
+    with pytest.raises(Invalid, match=f"{key}: it is missing"):
+        parsed("\n".join(line for line in (BARE + ASKED).splitlines() if not line.startswith(key)), "bare")
+
+    assert "`title`, `promise` and `duration` have to be there" in PAGE.read_text()

@@ -7,10 +7,10 @@ all devices.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from surefoot_server.rollouts import document
+from surefoot_server.rollouts import document, windows
 from surefoot_server.rollouts.document import Field
 
 MINUTE_S, HOUR_S = 60.0, 3600.0
@@ -94,23 +94,36 @@ class Assumed:
     bad: Model = Model(Rates(reverted=0.2))
 
 
+@dataclass(frozen=True, slots=True)
+class There:
+    """What an assumption can be about: `hardware` of the devices that get it, `metrics` that anybody judges it by."""
+
+    hardware: Collection[str]
+    metrics: Collection[str]
+
+
 def release(
-    text: str, offline: Offline | None = None, default: Assumed | None = None, further: Sequence[str] = ()
+    text: str,
+    offline: Offline | None = None,
+    default: Assumed | None = None,
+    further: Sequence[str] = (),
+    there: There | None = None,
 ) -> Assumed:
     """Read what is assumed of a release; raises Invalid naming line and field.
 
-    `offline` and `default`: where it says nothing. `further` keys are known and somebody else's to read.
+    `offline` and `default`: where it says nothing. `further` keys are known and somebody else's to read. `there`: what
+    is assumed of anything else would change nothing, unseen, and is refused; None: it is not known yet.
     """
     default, root = default or Assumed(), document.parse(text, "The release")
     top = root.mapping("release", "download", "probation", "approval", "offline", "healthy", "bad", *further)
-    healthy = _model(top["healthy"], default.healthy)
+    healthy = _model(top["healthy"], default.healthy, there)
     return Assumed(
         download=_took(top["download"], default.download),
         probation=_took(top["probation"], default.probation),
         approval_s=top["approval"].duration_s(default.approval_s),
         offline=_offline(top["offline"], offline or default.offline),
         healthy=healthy,
-        bad=_model(top["bad"], replace(default.bad, rates=replace(healthy.rates, reverted=0.2))),
+        bad=_model(top["bad"], replace(default.bad, rates=replace(healthy.rates, reverted=0.2)), there),
     )
 
 
@@ -144,10 +157,17 @@ def _group(item: Field) -> Group:
         hw=fields["hw"].required().text_or_none() or "",
         site=fields["site"].text_or_none() or "",
         sites=fields["sites"].integer(1, low=1, high=1_000_000),
-        zone=fields["zone"].text_or_none() or "",
+        zone=_zone(fields["zone"]),
         tags=frozenset(tags),
         attributes={key: value.text_or_none() or "" for key, value in _entries(fields["attributes"])},
     )
+
+
+def _zone(field: Field) -> str:
+    name = field.text_or_none() or ""
+    if name and not windows.known_zone(name):
+        raise field.wrong(f"{name!r} is not a time zone such as UTC or Asia/Tokyo")
+    return name
 
 
 def _took(field: Field, default: Took) -> Took:
@@ -171,15 +191,29 @@ def _offline(field: Field, default: Offline) -> Offline:
     return found
 
 
-def _model(field: Field, default: Model) -> Model:
+def _model(field: Field, default: Model, there: There | None) -> Model:
     names = ("refused", "failed", "reverted", "lost")
     fields = field.mapping(*names, "on", "metrics")
-    on = [] if fields["on"].absent else [hw.text_or_none() or "" for hw in fields["on"].items()]
+    on = [] if fields["on"].absent else [_on(hw, there) for hw in fields["on"].items()]
     rates = Rates(*(fields[key].ratio(getattr(default.rates, key)) for key in names))
     if rates.total > 1:
         raise field.wrong("its shares are more than all devices")
-    metrics = {key: _effect(value) for key, value in _entries(fields["metrics"])}
+    metrics = {key: _effect(_judged(key, value, there)) for key, value in _entries(fields["metrics"])}
     return Model(rates, frozenset(on), metrics)
+
+
+def _on(field: Field, there: There | None) -> str:
+    hw = field.text_or_none() or ""
+    if there is not None and hw not in there.hardware:
+        raise field.wrong(f"no device that gets it is {hw!r}; they are {', '.join(sorted(there.hardware)) or 'none'}")
+    return hw
+
+
+def _judged(metric: str, field: Field, there: There | None) -> Field:
+    if there is not None and metric not in there.metrics:
+        looked = f"they look at {', '.join(sorted(there.metrics))}" if there.metrics else "they look at no metric"
+        raise field.wrong(f"neither the policy's objectives nor a check of the release look at it; {looked}")
+    return field
 
 
 def _effect(field: Field) -> Effect:

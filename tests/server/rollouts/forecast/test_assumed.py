@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from surefoot_server.rollouts.forecast import assumed
-from surefoot_server.rollouts.forecast.assumed import Assumed, Group, Offline, Rates
+from surefoot_server.rollouts.forecast.assumed import Assumed, Group, Offline, Rates, There
 from surefoot_shared.errors import Invalid
 
 RELEASE = """
@@ -54,6 +54,30 @@ def test_an_impossible_assumption_is_refused(text: str, said: str) -> None:
         assumed.release(text)
 
     assert said in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("bad: {on: [rpi5, nothere]}", "line 1: bad.on[1]: no device that gets it is 'nothere'; they are rpi5, x86."),
+        (
+            "bad: {metrics: {camera_fsp: {ratio: 0.8}}}",
+            "bad.metrics.camera_fsp: neither the policy's objectives nor a check of the release look at it",
+        ),
+        ("healthy: {on: [nothere]}", "line 1: healthy.on[0]: no device that gets it"),
+    ],
+)
+def test_an_assumption_about_what_is_not_there_is_refused(text: str, said: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        assumed.release(text, there=There({"rpi5", "x86"}, {"camera_fps"}))
+
+    assert said in refused.value.message
+    assert assumed.release(RELEASE, there=There({"rpi5"}, {"camera_fps"})) == assumed.release(RELEASE)
+
+
+def test_a_time_zone_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(Invalid, match=r"groups.0..zone: 'Mars/X' is not a time zone such as UTC or Asia/Tokyo"):
+        assumed.fleet("groups: [{count: 1, hw: rpi5, zone: Mars/X}]")
 
 
 def test_a_fleet_is_groups_of_alike_devices_and_who_is_offline() -> None:
