@@ -251,12 +251,10 @@ def boot_id() -> str:
 
 def start_ticks(pid: int) -> int | None:
     """Return the start time of a live process in clock ticks since boot; None for a dead one or a zombie."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    fields = stat.rpartition(")")[2].split()  # the name before it may hold spaces and brackets
-    return None if fields[0] in ("Z", "X") else int(fields[19])
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()  # a name may hold anything
+        return None if fields[0] in (b"Z", b"X") else int(fields[19])
+    return None
 
 
 def spawn_application(component_dir: Path, spec: AppSpec) -> AppRecord:
@@ -365,10 +363,14 @@ def recorded_application(component_dir: Path) -> AppRecord | None:
     """Return the record in `app.json`, None where there is none or it cannot be read."""
     try:
         value = json.loads((component_dir / "app.json").read_bytes())
-        known = {field.name for field in dataclasses.fields(AppRecord)}  # a newer agent may have stored more
-        return AppRecord(**{k: v for k, v in value.items() if k in known} | {"argv": tuple(value["argv"])})
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        known = {field.name: str(field.type) for field in dataclasses.fields(AppRecord)}
+        stored = {name: value[name] for name in known.keys() & value}  # a newer agent may have stored more
+        record = AppRecord(**{**stored, "argv": tuple(value["argv"])})
+    except (FileNotFoundError, ValueError, TypeError, KeyError, RecursionError):
         return None
+    kinds = {"str": str, "int": int, "tuple[str, ...]": tuple}
+    sound = all(isinstance(getattr(record, name), kinds[kind]) for name, kind in known.items())
+    return record if sound and record.pid >> 31 == 0 else None
 
 
 def process_alive(record: AppRecord) -> bool:
@@ -496,21 +498,26 @@ def go_back(component_dir: Path, trial: Mapping[str, object]) -> bool:
 
 def stand_in(component_dir: Path, dead_since: float | None, now: float) -> float | None:
     """Start a committed slot's application that died unasked and that no agent starts; return since when it is dead."""
-    trial, recorded = load_record(component_dir, "trial") or {"finished": True}, load_application(component_dir)
-    settled = trial.get("finished") or trial["verdict"] == "healthy"  # an open trial is for `look`
-    if not settled or recorded is None or process_alive(recorded):
+    trial = load_record(component_dir, "trial") or {"finished": True}
+    settled = trial.get("finished") or trial.get("verdict") == "healthy"  # an open trial is for `look`
+    if not settled or not _died(component_dir):
         return None
     since = now if dead_since is None else dead_since
     if now - since < (HUNG_S if _agent_lives(component_dir) else ALONE_S):
         return since
     with trial_lock(component_dir, LOCK_WAIT_S):
         told = load_record(component_dir, "start") or {}
-        dead = not process_alive(load_application(component_dir) or recorded)
-        if dead and told and told["slot"] == current_slot(component_dir):
+        if told and told["slot"] == current_slot(component_dir) and _died(component_dir):
             stop_application(component_dir, 0.0)
             spawn_application(component_dir, _spec(told))
             _say("stood_in", slot=told["slot"])
     return None
+
+
+def _died(component_dir: Path) -> bool:
+    """Say whether nothing runs of what was started; a record that cannot be read is no order to stop, as none is."""
+    found = load_application(component_dir)
+    return not process_alive(found) if found else (component_dir / "app.json").exists()
 
 
 def quiet(component_dir: Path) -> None:
@@ -596,7 +603,9 @@ def keep_last_words(component_dir: Path) -> None:
 
 
 def _in_another_boot(trial: Mapping[str, object]) -> bool:
-    return trial["verdict"] is None and trial["deadline_boot_id"] != boot_id()  # a deadline means nothing in it
+    """A deadline means nothing in it, nor that an agent condemned the release: it may not come to act on that."""
+    undone = trial["verdict"] in (None, "unhealthy") and not trial.get("finished")
+    return undone and trial["deadline_boot_id"] != boot_id()
 
 
 def _one_start_more(trial: Mapping[str, object]) -> dict[str, object]:
@@ -617,21 +626,39 @@ def _number(trial: Mapping[str, object], key: str) -> float:
 def _lock_or_free(component_dir: Path, wait_s: float) -> Iterator[None]:
     """Take the lock; end a holder that froze inside it (SIGKILL reaches a stopped process), then take it."""
     path = component_dir / "trial.lock"
-    holder = path.read_text() if path.exists() else ""
+    before = _holder(path)
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(trial_lock(component_dir, wait_s))
         except Locked:
-            pid, _, ticks = path.read_text().partition(" ")
-            if holder == f"{pid} {ticks}" and ticks == str(start_ticks(int(pid))):
-                _say("lock_holder_ended", pid=pid)
-                os.kill(int(pid), signal.SIGKILL)
+            held = _holder(path)
+            if held is not None and held == before and held[1] == start_ticks(held[0]):
+                _say("lock_holder_ended", pid=held[0])
+                os.kill(held[0], signal.SIGKILL)
             stack.enter_context(trial_lock(component_dir, wait_s))
         yield
 
 
+def _holder(lock: Path) -> tuple[int, int] | None:
+    """Pid and start time of whom a lock names; None where it names nobody, or what it holds cannot be read."""
+    with contextlib.suppress(OSError, ValueError):
+        pid, ticks = map(int, lock.read_bytes().split())
+        return pid, ticks
+    return None
+
+
+@contextlib.contextmanager
+def _trying() -> Iterator[None]:
+    """A full disk, a slow holder, a file that nobody foresaw: the other steps go on, the next look repeats this one."""
+    try:
+        yield
+    except Exception as error:  # whatever it is: nobody comes after the guard
+        _say("trying_again", error=f"{type(error).__name__}: {error}")
+
+
 def _say(event: str, **facts: object) -> None:
-    print(json.dumps({"guard": event, **facts}), file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # whoever read it may be gone
+        print(json.dumps({"guard": event, **facts}), file=sys.stderr, flush=True)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -653,13 +680,13 @@ def main(argv: list[str] | None = None) -> int:
         _say("guard_lock_not_made", error=str(error))  # a second guard does no harm: both act under trial.lock
     dead_since: float | None = None
     while True:
-        try:
+        with _trying():
             if look(given.component_dir):
                 _say("went_back", component_dir=str(given.component_dir))
+        with _trying():
             dead_since = stand_in(given.component_dir, dead_since, time.monotonic())
+        with _trying():
             quiet(given.component_dir)
-        except (OSError, Locked, subprocess.SubprocessError) as error:
-            _say("trying_again", error=str(error))  # a full disk or a slow holder: the next look repeats every step
         if given.once:
             return 0
         with contextlib.suppress(ChildProcessError):

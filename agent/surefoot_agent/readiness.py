@@ -159,7 +159,9 @@ def _guard(facts: Facts) -> Finding:
 def _read(read: Mapping[str, str | None]) -> Finding:
     wrong = [f"{slot}: {problem}" for slot, problem in sorted(read.items()) if problem is not None]
     if wrong:
-        return Finding("read", False, " ".join(wrong), "Assign a release again: it is written anew where it differs.")
+        return Finding(
+            "read", False, " ".join(wrong), "Assign another release: it is written into the slot that does not run."
+        )
     return Finding("read", True, f"What slots {', '.join(sorted(read))} hold reads back as it was signed.")
 
 

@@ -227,6 +227,8 @@ def _wrong(param: Param, value: Value) -> str | None:
 def _wrong_text(param: Param, value: Value) -> str | None:
     if not isinstance(value, str) or not value:
         return f"must be a text, not {value!r}"
+    if "\0" in value:
+        return "holds a NUL"
     if param.unit == "url" and not value.startswith("http://"):
         return f"is {value!r}; it must begin with http://"
     if param.unit == "unit name" and (value.startswith("-") or "/" in value or "." not in value or " " in value):

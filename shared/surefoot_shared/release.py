@@ -97,6 +97,13 @@ class Probation:
             raise ValueError(f"probation: soak_s is {self.soak_s:g}; allowed is 0 to 3600 s")
 
 
+def _check_words(of: str, argv: tuple[str, ...]) -> None:
+    """A command that no device could start is no command: it would fail where it is started, again and again."""
+    check_tree_path(argv[0])
+    if any("\0" in word for word in argv):
+        raise ValueError(f"{of}: a word of a command holds a NUL")
+
+
 @dataclass(frozen=True)
 class Application:
     """How the device starts the component. argv[0] is a path inside the tree; the directory is the slot."""
@@ -110,7 +117,7 @@ class Application:
     def __post_init__(self) -> None:
         if not self.argv or not 0 < self.stop_s <= 300:
             raise ValueError("application: argv is empty or stop_s is out of range")
-        check_tree_path(self.argv[0])
+        _check_words("application", self.argv)
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,7 @@ class DataHandling:
 
     def __post_init__(self) -> None:
         for argv in self.commands:
-            check_tree_path(argv[0])
+            _check_words("data", argv)
         if self.forward and not self.snapshot:
             raise ValueError("data: a forward migration needs snapshot = true, the way back that needs no code")
         if not 0 < self.timeout_s <= 3600:

@@ -50,6 +50,7 @@ def test_every_kind_says_what_it_proves_and_its_example_is_valid(kind: CheckKind
         (check(CheckKind.CAMERA, url=URL, cycles=2), "cycles and params.cycle_url go together"),
         (check(CheckKind.METRIC, url=URL, metric="x", min=9, max=8), "params.min is above params.max"),
         (check(CheckKind.METRIC, url=URL, metric="x", labels="north"), "name=value"),
+        (check(CheckKind.METRIC, url=URL, metric="a\0b"), "params.metric holds a NUL"),
         (check(CheckKind.METRIC, url=URL, metric=5), "params.metric must be a text, not 5"),
         (check(CheckKind.HTTP, url="https://elsewhere/"), "must begin with http://"),
         (check(CheckKind.HTTP, url=URL, status=42), "params.status is 42; allowed is 100 to 599"),

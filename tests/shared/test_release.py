@@ -152,6 +152,8 @@ def test_the_digest_is_the_sha256_of_the_bytes_and_changes_with_any_of_them() ->
         {"files": [{"path": "a", "mode": 2541, "size": 1, "sha256": ONE}]},
         {"application": {"argv": []}},
         {"application": {"argv": ["/bin/sh"]}},
+        {"application": {"argv": ["bin/app", "a\0b"]}},
+        {"data": {"forward": ["bin/app", "a\0b"]}},
         {"application": {"argv": ["bin/app"], "stop_s": 0}},
         {"application": {"argv": ["bin/app"], "stop_s": 1e6}},
         {"probation": {"soak_s": 90_000}},

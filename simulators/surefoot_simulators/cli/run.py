@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import os
-from collections.abc import Iterator, Sequence
+import signal
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,12 +81,13 @@ def run(
     if speed is not None and jobs > 1:
         raise click.UsageError("--speed plays one scenario after the other; leave out --jobs.")
     live = Live(terminal, len(given))
-    try:
-        for recording in played(live, given, seed, jobs, wire, speed):
-            recordings.append(recording)
-            live.say(to_text(recording))
-    finally:
-        live.clear()
+    with like_ctrl_c(), contextlib.closing(played(live, given, seed, jobs, wire, speed)) as playing:
+        try:
+            for recording in playing:
+                recordings.append(recording)
+                live.say(to_text(recording))
+        finally:
+            live.clear()
     paths = [str(path) for path in given]
     for path, text in ((junit, to_junit(recordings, paths)), (markdown, to_markdown(recordings))):
         if path is not None:
@@ -101,7 +104,7 @@ def run(
 
 def played(
     live: Live, given: Sequence[Path], seed: int | None, jobs: int, wire: bool, speed: float | None
-) -> Iterator[Recording]:
+) -> Generator[Recording, None, None]:
     """In the order of the files, all of which are read before the first is played."""
     from surefoot_simulators.world import side_by_side
     from surefoot_simulators.world.glance import watcher
@@ -117,6 +120,19 @@ def played(
         recording = play(scenario, seed, watch, wire=wire, speed=speed)
         live.show(scenario.name, None)
         yield recording
+
+
+@contextlib.contextmanager
+def like_ctrl_c() -> Iterator[None]:
+    """SIGTERM, and a terminal that goes away, end it the way Ctrl-C does: by way of every `finally`."""
+    ours = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:  # nohup has SIGHUP ignored, and it stays so
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def files(given: Sequence[Path]) -> list[Path]:

@@ -45,6 +45,14 @@ class End:
     """The agent is killed and started anew; machine and application live on."""
 
 
+@dataclass(frozen=True, slots=True)
+class Trap:
+    """`sprang` is called before the device ends."""
+
+    end: End
+    sprang: Callable[[], None]
+
+
 class Ended(BaseException):
     """It ends here: nothing of the agent may catch this."""
 
@@ -61,9 +69,7 @@ class Board:
         self.name, self.now, self._started_at = name, now, started_at
         self.boots, self.up_since, self.skew_s = 1, 0.0, 0.0
         self.up = True
-        self.traps: dict[str, list[End]] = {}
-        self.told: Callable[[str], None] = lambda _point: None
-        """Hears which trap sprang."""
+        self.traps: dict[str, list[Trap]] = {}
         self.entered: Callable[[str, AttemptState], None] = lambda _component, _state: None
         """Hears of which component which state of the attempt has just become durable."""
 
@@ -83,17 +89,17 @@ class Board:
         """A new boot."""
         self.boots, self.up_since, self.up = self.boots + 1, self.now(), True
 
-    def trap(self, point: str, end: End) -> None:
-        """End the next time that this point is passed."""
-        self.traps.setdefault(point, []).append(end)
+    def trap(self, point: str, end: End, sprang: Callable[[], None] = lambda: None) -> None:
+        """End the next time that this point is passed; `sprang` hears of it."""
+        self.traps.setdefault(point, []).append(Trap(end, sprang))
 
     def trip(self, point: str) -> None:
         """Pass a point; raises Ended where a trap was set."""
         waiting = self.traps.get(point)
         if waiting:
-            end = waiting.pop(0)
-            self.told(point)
-            raise Ended(end)
+            trap = waiting.pop(0)
+            trap.sprang()
+            raise Ended(trap.end)
 
     @contextmanager
     def around(self, what: str) -> Iterator[None]:

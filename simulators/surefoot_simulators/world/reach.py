@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from surefoot_simulators.world.faults import Fault
     from surefoot_simulators.world.scenario import Act, RolloutPlan, Scenario
 
-AT_A_STEP = "at a step"
-"""Under which faults are counted that wait for a step of the device."""
 Wrong = Callable[[int, str], Invalid]
 
 
@@ -48,7 +46,7 @@ def check(scenario: Scenario, file: str) -> None:
         devices={each.device for each in fleet},
         rollouts=len(scenario.rollouts),
         phases={phase.name for plan in scenario.rollouts for phase in policies.parse(plan.policy).phases},
-        faults={AT_A_STEP if fault.point else fault.kind.value for fault in scenario.faults},
+        faults={fault.kind.value for fault in scenario.faults},
     )
     for expectation in scenario.expectations:
         asked.check(expectation, known, file)

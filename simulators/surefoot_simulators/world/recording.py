@@ -169,7 +169,8 @@ class Recording:
     """events, messages, steps of devices, looks of the engine and the like."""
     v: int = 1
     unplayed: tuple[str, ...] = field(default=(), metadata=wire.LATER)
-    """What the files have that the scenario starts from, and nothing in here shows; a sentence each, without a path."""
+    """What the files have that the scenario starts from, and nothing in here shows; then faults that never struck. A
+    sentence each, without a path."""
 
     @property
     def passed(self) -> bool:

@@ -137,7 +137,7 @@ def recorded(world: World) -> Recording:
             "looks": world.site.looks,
             "stored_events": sum(map(len, stored.values())),
         },
-        unplayed=scenario.unplayed,
+        unplayed=(*scenario.unplayed, *strikes.unstruck(world)),
     )
 
 

@@ -42,8 +42,19 @@ def _home(base: Path) -> Path:
     sweep(base)
     home = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
     fcntl.flock(os.open(home, os.O_RDONLY), fcntl.LOCK_EX)  # until this process ends, however it does
-    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    _HOMES.append(home)
     return home
+
+
+_HOMES: list[Path] = []
+"""Of this process."""
+
+
+@atexit.register
+def leave() -> None:
+    """Remove this process's folders; for one that ends at once, without what Python does at an exit."""
+    for home in _HOMES:
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def sweep(base: Path) -> None:

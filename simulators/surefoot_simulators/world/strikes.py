@@ -7,6 +7,7 @@ trap that springs when the device passes it; what ends a device finds one that i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from surefoot_agent.reset_cause import Cause
 from surefoot_simulators.device.board import End
@@ -31,31 +32,46 @@ def plan(world: World) -> None:
             )
 
 
+def unstruck(world: World) -> tuple[str, ...]:
+    """A sentence for each fault of the scenario that struck nobody, not even once."""
+    faults = enumerate(world.scenario.faults)
+    return tuple(f"The {_words(fault)} of line {fault.line} never struck" for n, fault in faults if not world.struck[n])
+
+
 def _strike(world: World, fault: Fault, number: int, turn: int) -> None:
     if not fault.strikes_devices:
-        world.faults[fault.kind.value] += 1
-        world.tell(Teller.FAULT, f"{fault.kind.value} for {fault.for_s:g} s")
+        _struck(world, fault, number, f"{fault.kind.value} for {fault.for_s:g} s")
         SHARED[fault.kind](world, fault)
         return
     about = ("fault", number, turn) if fault.every_s else ("fault", number)
     for node in world.chosen(fault.where, fault.share, fault.count, *about):
+        name = node.birth.name
         if fault.point:
             for _ in range(1 if fault.every_s else fault.times):
-                node.board.trap(fault.point, _end(fault))
+                node.board.trap(fault.point, _end(fault), partial(_struck, world, fault, number, _words(fault), name))
         else:
-            wait_s = SPREAD_S * world.scenery.draw(*about, node.birth.name, "spread")
-            world.queue.later(wait_s, lambda node=node: _hit(world, node, fault))  # type: ignore[misc]
+            wait_s = SPREAD_S * world.scenery.draw(*about, name, "spread")
+            world.queue.later(wait_s, partial(_hit, world, node, fault, number))
 
 
-def _hit(world: World, node: Node, fault: Fault) -> None:
+def _hit(world: World, node: Node, fault: Fault, number: int) -> None:
     if node.dead:
         return
     if fault.kind in NEEDS_POWER and not node.on:
-        world.queue.at(world.on_at(node), lambda: _hit(world, node, fault))
+        world.queue.at(world.on_at(node), lambda: _hit(world, node, fault, number))
         return
-    world.faults[fault.kind.value] += 1
-    world.tell(Teller.FAULT, fault.kind.value, node.birth.name)
+    _struck(world, fault, number, _words(fault), node.birth.name)
     ON_DEVICE[fault.kind](world, node, fault)
+
+
+def _struck(world: World, fault: Fault, number: int, text: str, device: str | None = None) -> None:
+    world.faults[fault.kind.value] += 1
+    world.struck[number] += 1
+    world.tell(Teller.FAULT, text, device)
+
+
+def _words(fault: Fault) -> str:
+    return f"{fault.kind.value} {fault.point}".rstrip()
 
 
 CAUSES: Mapping[Kind, Cause] = {

@@ -59,6 +59,9 @@ class World:
         self.broker = WorldBroker(self.queue, exchange or MemoryExchange())
         self.blobs: dict[str, bytes] = {}
         self.faults: Counter[str] = Counter()
+        """Strikes by kind."""
+        self.struck: Counter[int] = Counter()
+        """Strikes by the place of the fault in the scenario."""
         self.lasting = Holds(self.later)
         self.acts = Acts(self)
         self.speaker: str | None = None
@@ -206,16 +209,11 @@ class World:
         )
         node = Node(birth, self.folder / "devices" / name, self, self.site.roots)
         node.link.network, node.slots.free_bytes = group.network, int(group.free_bytes)
-        node.board.told = lambda point: self._sprang(name, point)
         for component in scenario.components:
             first = self.made[scenario.first_of(component, group)]
             node.provision(component, first.manifest, first.raw)
         self.site.enrol(name, birth.hw, birth.key.public_key(), {**birth.attributes, "site": birth.site}, birth.tags)
         return node
-
-    def _sprang(self, name: str, point: str) -> None:
-        self.faults["at a step"] += 1
-        self.tell(Teller.FAULT, f"It ends {point}.", name)
 
     def _key(self, name: str) -> DeviceKey:
         secret = int.from_bytes(hashlib.sha256(f"{self.seed}:{name}:key".encode()).digest(), "big")

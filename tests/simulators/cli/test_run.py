@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -164,3 +165,16 @@ def test_a_speed_is_for_whoever_looks_on_so_one_plays_after_the_other(
     assert (codes, asked) == ([0, 0], [2.5, None])
     assert wrong == [2, 2, 2, 2]
     assert "leave out --jobs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_told_to_end_does_so_as_by_ctrl_c(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    before = signal.getsignal(number)
+    monkeypatch.setattr(playing, "run", lambda *_, **__: signal.raise_signal(number))
+
+    code = main.run(["sim", "run", str(file)])
+
+    assert (code, capsys.readouterr().err.strip()) == (130, "Interrupted.")
+    assert signal.getsignal(number) == before

@@ -48,8 +48,7 @@ def test_a_skewed_wall_clock_says_that_it_is_worth_nothing(board: Board, now: No
 
 def test_a_trap_springs_once_at_its_point_and_is_told(board: Board) -> None:
     told: list[str] = []
-    board.told = told.append
-    board.trap("after trial", End(Cause.POWER_CUT))
+    board.trap("after trial", End(Cause.POWER_CUT), lambda: told.append("it sprang"))
 
     with pytest.raises(Ended) as ended, board.around("trial"):
         pass
@@ -57,7 +56,7 @@ def test_a_trap_springs_once_at_its_point_and_is_told(board: Board) -> None:
         pass
 
     assert ended.value.end.cause is Cause.POWER_CUT
-    assert told == ["after trial"]
+    assert told == ["it sprang"]
 
 
 def test_nothing_of_an_agent_can_catch_the_end() -> None:

@@ -28,7 +28,7 @@ def test_the_recording_says_what_held_and_what_did_not(played: World) -> None:
 
     assert [met.held for met in recording.expectations] == [True, True, False]
     assert not recording.passed
-    assert recording.faults == {"at a step": 1, "broker_restart": 1}
+    assert recording.faults == {"power_cut": 1, "broker_restart": 1}
     assert from_json(to_json(recording)) == recording
 
 

@@ -90,6 +90,20 @@ def test_what_ends_a_device_finds_one_that_is_off_once_it_is_switched_on(fault: 
 
 
 @pytest.mark.slow
+def test_a_fault_at_a_step_is_counted_under_its_kind_and_one_that_never_struck_is_named() -> None:
+    faults = ("point = 'in probation'", "point = 'in rescue'")
+    text = "".join(f"\n[[fault]]\nkind = 'power_cut'\n{fault}\n" for fault in faults)
+    asks = '\n[[expect]]\nkind = "faults"\ntext = "power_cut"\nexactly = 2\n'
+
+    recording = run(parsed(f"{EARLY}{text}{asks}", "steps"))
+
+    assert [met.found for met in recording.expectations if not met.held] == []
+    assert recording.faults == {"power_cut": 2}
+    assert {told.text for told in recording.story if told.by is Teller.FAULT} == {"power_cut in probation"}
+    assert recording.unplayed == ("The power_cut in rescue of line 38 never struck",)
+
+
+@pytest.mark.slow
 def test_what_died_before_it_was_switched_on_is_never_heard_of() -> None:
     recording = run(parsed(f'{EARLY}\n[[fault]]\nkind = "silent_death"\ncount = 1\n', "early"))
 
@@ -100,5 +114,5 @@ def test_what_died_before_it_was_switched_on_is_never_heard_of() -> None:
 def test_what_struck_while_it_ran_is_in_the_story(played: World) -> None:
     told = [(line.device, line.text) for line in played.notes.story if line.by is Teller.FAULT]
 
-    assert ("cam-0002", "It ends in staged.") in told
+    assert ("cam-0002", "power_cut in staged") in told
     assert (None, "broker_restart for 20 s") in told
