@@ -49,7 +49,7 @@ def _damage(slots: ReadsBack, manifest: Manifest | None, slot: SlotName) -> str 
     if manifest is None:
         return f"Slot {slot.value} holds no whole release any more."
     try:
-        return slots.problem(slot)
+        return slots.damage(slot)
     except InstallFailed as error:
         return error.message
 

@@ -191,8 +191,8 @@ class Slots(SlotContents, SlotWriter, Protocol):
 class ReadsBack(Protocol):
     """Slots whose content this process can read, file by file."""
 
-    def problem(self, slot: SlotName) -> str | None:
-        """Say what a sealed slot holds otherwise than it was signed, None where all of it is right."""
+    def damage(self, slot: SlotName) -> str | None:
+        """Say what of a sealed release is missing or not as it was signed, None where all of it is right."""
 
 
 @runtime_checkable

@@ -60,8 +60,18 @@ def test_a_committed_slot_that_is_damaged_and_cannot_start_is_left_for_the_good_
     assert settle.ensure_running(rotten) is None
 
 
+def test_what_an_interpreter_left_beside_a_release_is_no_damage_of_either_slot(device: Device, rotten: Hands) -> None:
+    for slot in SlotName:
+        (device.slots.path(slot) / "__pycache__").mkdir()
+        (device.slots.path(slot) / "__pycache__" / "run.pyc").write_bytes(b"compiled")
+
+    assert isinstance(settle.ensure_running(rotten), e.FellBack)
+    assert device.running_version() == "1.0"
+
+
 def test_a_release_that_is_whole_and_does_not_start_is_not_left(device: Device, rotten: Hands) -> None:
     put(device, B, "1.1")  # as it was signed
+    (device.slots.path(B) / "stray").write_bytes(b"")
 
     with pytest.raises(InstallFailed, match="does not start"):
         settle.ensure_running(rotten)

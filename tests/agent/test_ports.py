@@ -38,7 +38,6 @@ ADAPTERS = [
     (ports.OnlyPlace, DirectorySlots),
     (ports.TakesFiles, DirectorySlots),
     (ports.ReadsBack, DirectorySlots),
-    (ports.ReadsBack, ImageSlots),
     (ports.Downloader, HttpDownloader),
     (ports.Downloader, fakes.FakeDownloader),
     (ports.ApplicationControl, Application),

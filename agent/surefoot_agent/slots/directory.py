@@ -144,6 +144,13 @@ class DirectorySlots(Labelled):
             wrong = tree.audit(self.path(slot), {f.path: f for f in manifest.files}) if manifest else set()
         return _words(slot, wrong) if wrong else None
 
+    def damage(self, slot: SlotName) -> str | None:
+        """As `problem`, but for what lies beside the release: interpreters leave compiled files there."""
+        manifest = self.installed(slot)
+        with _disk():
+            wrong = tree.damaged(self.path(slot), {f.path: f for f in manifest.files}) if manifest else set()
+        return _words(slot, wrong) if wrong else None
+
     def seal(self, slot: SlotName) -> None:
         """Verify, make every name durable, and mark the slot whole."""
         with _disk():

@@ -74,7 +74,12 @@ def prune_parts(folder: Path, keep: Collection[str]) -> None:
 def audit(root: Path, wanted: Mapping[str, TreeFile]) -> set[str]:
     """Paths that are missing, wrong or not listed; every byte is read from the medium."""
     strays = {p for p, entry in _walk(root) if p not in wanted and not entry.is_dir(follow_symlinks=False)}
-    return strays | {path for path, file in wanted.items() if not matches(root / path, file, from_medium=True)}
+    return strays | damaged(root, wanted)
+
+
+def damaged(root: Path, wanted: Mapping[str, TreeFile]) -> set[str]:
+    """Paths that are missing or wrong, whatever else lies beside them; every byte is read from the medium."""
+    return {path for path, file in wanted.items() if not matches(root / path, file, from_medium=True)}
 
 
 def sync_folders(root: Path) -> None:
