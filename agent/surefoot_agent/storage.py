@@ -15,8 +15,8 @@ LOOK_S = 60.0
 WAY_OUT = "stop the agent, move journal.db* out of its state folder and start it: it takes what runs as committed"
 UNREADABLE = f"The journal cannot be read: nothing is changed, and what runs goes on. Way out: {WAY_OUT}."
 FORGOT = (
-    "The journal does not know the release that is on trial, so it lost its memory: nothing is begun until the guard "
-    "has brought the release before it back."
+    "The journal cannot be read back whole: it does not know the release that is on trial. Nothing is begun until the "
+    "guard has brought the release before it back."
 )
 STORES_NOTHING = (
     "The disk takes no write: nothing new is begun, and what runs goes on. Free space on the device's data partition."

@@ -162,10 +162,7 @@ RULES: tuple[Rule, ...] = (
     ),
     (
         "journal_unreadable",
-        lambda f: (
-            f.attention == "storage"
-            and f.attention_message.startswith(("The journal cannot be read", "The journal does not know"))
-        ),
+        lambda f: f.attention == "storage" and f.attention_message.startswith("The journal cannot be read"),
         _constant("its journal cannot be read, so nothing new is begun there; what runs goes on"),
     ),
     (

@@ -171,10 +171,13 @@ def test_a_speed_is_for_whoever_looks_on_so_one_plays_after_the_other(
 def test_a_run_that_is_told_to_end_does_so_as_by_ctrl_c(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals
 ) -> None:
-    before = signal.getsignal(number)
+    before = signal.signal(number, signal.SIG_DFL)  # whoever runs the tests may ignore it, as nohup does
     monkeypatch.setattr(playing, "run", lambda *_, **__: signal.raise_signal(number))
 
-    code = main.run(["sim", "run", str(file)])
+    try:
+        code = main.run(["sim", "run", str(file)])
+        after = signal.getsignal(number)
+    finally:
+        signal.signal(number, before)
 
-    assert (code, capsys.readouterr().err.strip()) == (130, "Interrupted.")
-    assert signal.getsignal(number) == before
+    assert (code, capsys.readouterr().err.strip(), after) == (130, "Interrupted.", signal.SIG_DFL)
