@@ -27,11 +27,13 @@ from tests.simulators.world.conftest import SMALL
 ENDLESS = "settles = false\n" + SMALL.replace('duration = "2h"', 'duration = "9999d"')
 HOME = re.compile(rf".*/{scratch.PREFIX}[^/]+")
 PLAY = """
+import signal
 import sys
 from pathlib import Path
 from surefoot_simulators.cli.run import like_ctrl_c
 from surefoot_simulators.world.side_by_side import play
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs the tests behind it lets it be ignored
 with like_ctrl_c():
     files, wire = [Path(name) for name in sys.argv[2:]], sys.argv[1] == "wire"
     list(play(files, None, 2, wire=wire, tell=lambda name, _: print(name, flush=True)))
