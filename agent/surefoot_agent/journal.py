@@ -16,7 +16,7 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from surefoot_agent.holds import Holds
@@ -69,7 +69,15 @@ class Journal:
         stream = uuid.uuid4().hex
         with self._writing():
             self._set_fact("stream", stream)
+            for seq, value in self._db.execute("SELECT seq, value FROM outbox").fetchall():
+                told = replace(wire.decode(Event, value), stream=stream)
+                self._db.execute("UPDATE outbox SET value = ? WHERE seq = ?", (wire.encode(told), seq))
         self.stream = stream
+
+    def numbered(self) -> tuple[int, int]:
+        """The highest numbers that were ever given here, of an event and of a batch."""
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
+        return (int(row[0]) if row else 0), int(self._fact("batch"))
 
     def record(self, component: str) -> Record:
         """Return the stored record, a new idle one for a component never seen; rescue where nothing can be read."""

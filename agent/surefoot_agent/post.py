@@ -8,6 +8,7 @@ Where more samples wait than are kept, the oldest go first and are counted.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from surefoot_shared import wire
 from surefoot_shared.messages import Ack, Event, Events, Sample, Sealed, TelemetryBatch
 from surefoot_shared.seals import SealKind
 
+log = logging.getLogger(__name__)
 EVENTS_A_MESSAGE = 20
 MESSAGE_BYTES = 128 * 1024
 """Half of what the broker lets through: an envelope escapes quotes."""
@@ -75,15 +77,25 @@ class Post:
             return
         self._all_sent = self._stands()
 
-    def acknowledged(self, ack: Ack) -> None:
-        """Forget what is stored for good; an acknowledgement of another journal's stream means nothing here."""
+    def acknowledged(self, ack: Ack) -> bool:
+        """Forget what is stored for good; an acknowledgement of another journal's stream means nothing here.
+
+        True where the server has stored what was never numbered here, so the journal lost its memory: it numbers anew.
+        """
         if ack.stream != self._journal.stream:
-            return
+            return False
+        events, batches = self._journal.numbered()
+        if ack.event > events or ack.batch > batches:
+            log.error("journal_forgot event=%d of=%d batch=%d of=%d", events, ack.event, batches, ack.batch)
+            self._journal.begin_stream()
+            self._event_sent, self._batch_sent, self._all_sent = 0, 0, ()
+            return True
         self._fresh = [b for b in self._fresh if b.batch > ack.batch]
         if self._journal.holds(ack.event, ack.batch):
             self._journal.acknowledged(ack.event, ack.batch)
         if not self._fresh and self._journal.is_empty():
             self._resend_at = None
+        return False
 
     def add(self, samples: Sequence[Sample], now: float) -> None:
         """Number and keep samples; send them if there is a connection."""

@@ -178,7 +178,8 @@ class Runner:
                 trust = self._trust
                 self._bench.submit("halt", Lane.TRUST, lambda: doubts.read_halt(trust, raw))
             case downlink.AckArrived(ack):
-                self._outbox.acknowledged(ack)
+                if self._outbox.acknowledged(ack):  # the next hello names the new stream
+                    self._timers.sooner("hello", ANSWER_S * self._rand())
             case downlink.LeaseArrived(lease):
                 self._leased(lease)
             case downlink.RequestArrived(request):

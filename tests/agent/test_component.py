@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from surefoot_agent.downlink import AckArrived
 from surefoot_agent.runner import Runner
 from surefoot_agent.trial import Verdict
-from surefoot_shared.messages import USABLE_AGAIN, EventKind, Lease, Request, RequestKind, Source
+from surefoot_shared.messages import USABLE_AGAIN, Ack, EventKind, Lease, Request, RequestKind, Source
 from surefoot_shared.status import AttemptState as S
 from surefoot_shared.status import Outcome, SlotName, SlotState
 from tests.agent.fakes import Device
@@ -193,3 +194,23 @@ def test_a_journal_that_was_rolled_back_numbers_anew_and_the_slot_of_the_way_bac
     assert device.server.outcomes()[-1] == ("a-1", Outcome.REVERTED, "no_verdict")
     assert device.server.hellos[-1].stream not in old
     assert device.slots.installed(SlotName.A) == device.manifests["1.0"]
+
+
+def test_a_journal_that_was_rolled_back_without_a_trial_is_found_by_what_the_server_has(tmp_path: Path) -> None:
+    device = Device(tmp_path)
+    agent = device.start_agent()
+    device.play(agent, 5.0)
+    assert device.journal is not None
+    device.journal._journal._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = {file.name: file.read_bytes() for file in tmp_path.glob("journal.db*")}
+    device.assign(device.wish("1.1", "a-1"))
+    device.run_until_idle(agent)
+    stream, stored = device.server.hellos[-1].stream, max(event.seq for event in device.server.events.values())
+    forgets(device, before)
+
+    again = device.start_agent()
+    again.post(AckArrived(Ack(stream, stored, 0)))
+    device.play(again, 60.0)
+
+    assert device.server.hellos[-1].stream != stream
+    assert device.running_version() == "1.1"

@@ -235,3 +235,26 @@ def test_a_second_in_which_nothing_happened_does_not_ask_the_journal(
     journal.note([draft()])
     post.tick(10.0)
     assert link.events == [[1], [2]]
+
+
+def test_what_the_server_has_and_the_journal_never_numbered_is_told_under_a_new_stream(
+    post: Post, journal: Journal, link: Link
+) -> None:
+    post.connected(0.0)
+    journal.note((draft(),))
+    post.flush(0.0)
+    before = journal.stream
+
+    assert not post.acknowledged(Ack(before, 0, 0))
+    assert post.acknowledged(Ack(before, 7, 0))  # it stored seven; one was numbered since the journal forgot
+    post.flush(1.0)
+
+    assert journal.stream != before
+    assert link.events == [[1], [1]]
+    assert [event.stream for event in journal.waiting(0, 5)] == [journal.stream]
+    assert not post.acknowledged(Ack(journal.stream, 1, 0))
+    assert journal.is_empty()
+
+
+def test_a_batch_that_was_never_numbered_is_as_good_a_sign(post: Post, journal: Journal) -> None:
+    assert post.acknowledged(Ack(journal.stream, 0, 500))
