@@ -88,7 +88,13 @@ def figures(medians: Mapping[str, float], absent: str = "") -> list[Figure]:
     alone, goal = Peer("in one process", speed[READ_BACK]), HALVES_GOAL * speed[READ_BACK]
     return [
         *first,
-        _speed("image install in two halves, read back", speed[HALVES], goal, (alone, *peers), f"as above; {note}"),
+        _speed(
+            "image install in two halves, read back",
+            speed[HALVES],
+            goal,
+            (alone, *peers),
+            f"as above, with the helper's verification of the manifest in a child of its own; {note}",
+        ),
         _speed("image install, written", speed[WRITTEN], DD_GOAL * speed[DD], peers, part),
         Figure("image install, memory beyond what the agent has idle", medians[PEAK], "MiB", MEMORY_GOAL_MIB),
     ]
