@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,10 +39,10 @@ def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on the disk takes no write, as one that the kernel remounted after an error."""
     really = os.open
 
-    def refuse(path: str | Path, flags: int, *more: int) -> int:
+    def refuse(path: str | Path, flags: int, *more: int, **where: Any) -> int:
         if flags & (os.O_WRONLY | os.O_RDWR) and str(path) != os.devnull:
             raise OSError(errno.EROFS, "Read-only file system")
-        return really(path, flags, *more)
+        return really(path, flags, *more, **where)
 
     monkeypatch.setattr(guard.os, "open", refuse)
 
