@@ -135,6 +135,13 @@ def lone(tmp_path: Path) -> Device:
     return device
 
 
+def remembered(device: Device) -> dict[str, bytes]:
+    """The journal as it is now, with an empty log."""
+    assert device.journal is not None
+    device.journal._journal._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return {file.name: file.read_bytes() for file in device.folder.glob("journal.db*")}
+
+
 def forgets(device: Device, kept: dict[str, bytes]) -> None:
     """The journal is what it was at an earlier time, or was never there; the trial record is on the disk."""
     assert device.journal is not None
@@ -177,9 +184,7 @@ def test_a_journal_that_was_rolled_back_numbers_anew_and_the_slot_of_the_way_bac
     device = Device(tmp_path)
     agent = device.start_agent()
     device.play(agent, 5.0)
-    assert device.journal is not None
-    device.journal._journal._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    before = {file.name: file.read_bytes() for file in tmp_path.glob("journal.db*")}
+    before = remembered(device)
     device.assign(device.wish("1.1", "a-1"))
     device.play(agent, 60.0, lambda: agent.record.state is S.PROBATION)
     old = {event.stream for event in device.server.events.values()}
@@ -200,9 +205,7 @@ def test_a_journal_that_was_rolled_back_without_a_trial_is_found_by_what_the_ser
     device = Device(tmp_path)
     agent = device.start_agent()
     device.play(agent, 5.0)
-    assert device.journal is not None
-    device.journal._journal._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    before = {file.name: file.read_bytes() for file in tmp_path.glob("journal.db*")}
+    before = remembered(device)
     device.assign(device.wish("1.1", "a-1"))
     device.run_until_idle(agent)
     stream, stored = device.server.hellos[-1].stream, max(event.seq for event in device.server.events.values())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -16,13 +15,6 @@ from tests.agent.test_trial import TRIAL
 
 pytestmark = pytest.mark.usefixtures("unsynced")
 A, B = SlotName.A, SlotName.B
-
-
-@pytest.fixture
-def device(tmp_path: Path) -> Device:
-    device = Device(tmp_path)
-    device.application.start(A, device.manifests["1.0"])
-    return device
 
 
 def test_the_slot_that_runs_and_the_one_that_is_entered_next_are_refused(device: Device) -> None:

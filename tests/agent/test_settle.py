@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 
@@ -21,18 +20,6 @@ from tests.agent.test_sight import put
 pytestmark = pytest.mark.usefixtures("unsynced")
 
 A, B = SlotName.A, SlotName.B
-
-
-@pytest.fixture
-def device(tmp_path: Path) -> Device:
-    device = Device(tmp_path)
-    device.application.start(A, device.manifests["1.0"])
-    return device
-
-
-@pytest.fixture
-def hands(device: Device) -> Hands:
-    return device.hands()
 
 
 def test_an_application_that_does_not_run_from_the_current_slot_is_started_there(device: Device, hands: Hands) -> None:

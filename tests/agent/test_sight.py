@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 
@@ -17,18 +16,6 @@ from tests.agent.trees import install
 pytestmark = pytest.mark.usefixtures("unsynced")
 
 A, B = SlotName.A, SlotName.B
-
-
-@pytest.fixture
-def device(tmp_path: Path) -> Device:
-    made = Device(tmp_path)
-    made.application.start(A, made.manifests["1.0"])
-    return made
-
-
-@pytest.fixture
-def hands(device: Device) -> Hands:
-    return device.hands()
 
 
 def put(device: Device, slot: SlotName, version: str) -> None:

@@ -15,7 +15,8 @@ from surefoot_agent.privileged import serve
 from surefoot_agent.privileged.serve import Server, uid_of
 from surefoot_agent.privileged.talk import Gone, Reply, Request, Verb, Wire
 from surefoot_shared import wire
-from surefoot_shared.errors import ConfigError
+from surefoot_shared.errors import ConfigError, InstallFailed
+from surefoot_shared.release import Manifest
 from tests.agent.apps import until
 from tests.agent.privileged.rig import B as SLOT
 from tests.agent.privileged.rig import Rig
@@ -128,6 +129,20 @@ def test_a_lost_connection_lets_go_of_the_lock(rig: Rig) -> None:
     thread.join()
 
     assert taken == [True]
+
+
+def test_a_proof_that_a_full_disk_cannot_hold_is_said_as_such(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = rig.publish("1.1", 101)
+    _, slots, _, _ = rig.proxies()
+
+    def full(*_given: object) -> Manifest:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(rig.vault, "prove", full)
+    with pytest.raises(InstallFailed, match="No space left on device") as refused:
+        slots.begin(SLOT, manifest, rig.raws["1.1"])
+
+    assert refused.value.kind == "slot_write_failed"
 
 
 def test_a_lock_that_the_disk_refuses_ends_its_connection_and_no_other(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +11,8 @@ import pytest
 from surefoot_agent import guard
 from surefoot_agent.privileged.talk import Verb
 from surefoot_agent.trial import Verdict
-from surefoot_shared.errors import Conflict, InstallFailed, SurefootError, UntrustedRelease
-from surefoot_shared.release import Manifest, digest_of, parse_manifest
+from surefoot_shared.errors import Conflict, SurefootError, UntrustedRelease
+from surefoot_shared.release import digest_of, parse_manifest
 from surefoot_shared.status import SlotName, SlotState
 from surefoot_shared.trust.policy import Policy
 from tests.agent.apps import until
@@ -398,17 +397,3 @@ def test_a_proof_of_one_manifest_does_not_serve_another(rig: Rig) -> None:
 
     with pytest.raises(UntrustedRelease, match="not proved here"):
         rig.line.ask(Verb.BEGIN, slot=B, digest=digest_of(rig.raws["6.6"]))
-
-
-def test_a_proof_that_a_full_disk_cannot_hold_is_said_as_such(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    manifest = rig.publish("1.1", 101)
-    _, slots, _, _ = rig.proxies()
-
-    def full(*_given: object) -> Manifest:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(rig.vault, "prove", full)
-    with pytest.raises(InstallFailed, match="No space left on device") as refused:
-        slots.begin(B, manifest, rig.raws["1.1"])
-
-    assert kind_of(refused) == "slot_write_failed"
